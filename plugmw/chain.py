@@ -1,0 +1,381 @@
+"""Compile slots and an app into one WSGI callable.
+
+A slot whose plugin has ``wrap`` cuts the list: what is above it runs outside the wrapped middleware, what
+is below inside. Each stretch between two cuts becomes a class derived from :class:`~plugmw.flow.Flow` and
+one ``run(environ, start_response)`` function, both written as straight-line source: a call a phase method
+and nothing else. The source holds only indexes, never text from a configuration; it is compiled once per
+shape, so a thousand routes with the same plugins compile once.
+
+    [cors, key-auth] | wrap of krakend-example | [rate-limiting, log]
+      run -> cors.access, key-auth.access -> the wrapping middleware -> run -> rate-limiting.access -> app
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from types import CodeType, TracebackType
+from typing import TYPE_CHECKING, Any
+
+from plugmw import phases
+from plugmw.flow import Flow
+from plugmw.order import Entry, Slot
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from plugmw.runtime import Runtime
+
+_UNPICKED: Any = object()
+#: How a generated line is traced back to its slot: every file name is unique per shape.
+_FILE = "<plugmw chain {}>"
+
+
+class Chain:
+    """One compiled stretch of plugins. Immutable; shared by all threads."""
+
+    def __init__(
+        self, slots: Sequence[Slot], app: WSGIApplication, runtime: Runtime, attributes: dict[str, Any]
+    ) -> None:
+        self.slots = list(slots)
+        self.runtime = runtime
+        self.responds = self._any(phases.RESPONSE)
+        self.filters = self._having(phases.BODY_FILTER)
+        source, self._lines = _source(self._shape())
+        members: dict[str, Any] = {
+            "_chain": self,
+            "_logs": self._any(phases.LOG),
+            "runtime": runtime,
+            **attributes,
+            **{f"_p{i}": _UNPICKED for i, slot in enumerate(self.slots) if not slot.direct},
+        }
+        self.exchange_class: type[Flow] = type("Exchange", (Flow,), members)
+        namespace = self._namespace(app)
+        # Only fixed templates and indexes are in this source; see the module's docstring.
+        exec(_compiled(source), namespace)  # noqa: S102
+        for name in ("_start", "_filter_headers", "_respond", "_log", "_pick"):
+            setattr(self.exchange_class, name, namespace[name])
+        self.run: WSGIApplication = namespace["run"]
+        #: ``enter(x)`` continues an exchange on which the rewrite phase has run.
+        self.enter: Callable[[Flow], Iterable[bytes]] = namespace["enter"]
+
+    def _having(self, phase: str) -> list[int]:
+        return [i for i, slot in enumerate(self.slots) if hasattr(slot.plugin, phase)]
+
+    def _any(self, phase: str) -> bool:
+        return bool(self._having(phase))
+
+    def _shape(self) -> tuple[Any, ...]:
+        """Return all that the source depends on: per slot its phases, whether picked, whether open."""
+        names = (phases.ACCESS, phases.RESPONSE, phases.HEADER_FILTER, phases.BODY_FILTER, phases.LOG)
+        return tuple(
+            (
+                tuple(hasattr(slot.plugin, name) for name in names),
+                slot.direct,
+                any(entry.on_error == "open" for entry in slot.entries),
+            )
+            for slot in self.slots
+        )
+
+    def _namespace(self, app: WSGIApplication) -> dict[str, Any]:
+        namespace: dict[str, Any] = {"X": self.exchange_class, "new": object.__new__, "app": app}
+        namespace["unpicked"] = _UNPICKED
+        for i, slot in enumerate(self.slots):
+            if slot.direct:
+                for phase in phases.REQUEST_PHASES:
+                    method = getattr(slot.plugin, phase, None)
+                    if method is not None:
+                        namespace[f"{phase}{i}"] = method
+            else:
+                namespace[f"pick{i}"] = _picker(slot.entries)
+        return namespace
+
+    # -- called by the flow, never on the fast path -------------------------------------------------
+
+    def slot_of(self, error: BaseException) -> int | None:
+        """Return the index of the slot whose generated line ``error`` passed through."""
+        found = None
+        trace: TracebackType | None = error.__traceback__
+        while trace is not None:
+            if trace.tb_frame.f_globals.get("X") is self.exchange_class:
+                found = self._lines.get(trace.tb_lineno, found)
+            trace = trace.tb_next
+        return found
+
+    def report(self, x: Flow, error: BaseException, plugin: Any = None) -> None:
+        """Log a failure once, with the entry, the phase and the request."""
+        index = self.slot_of(error) if plugin is None else None
+        entry = self._entry(x, index, plugin)
+        self.runtime.logger.error(
+            "%s: %s failed in %s (request %s)",
+            (entry.where if entry else None) or "plugmw",
+            entry.name if entry else "the app",
+            x.phase,
+            x.request_id,
+            exc_info=error,
+        )
+
+    def _entry(self, x: Flow, index: int | None, plugin: Any) -> Entry | None:
+        """Return the entry in question: of a plugin, or the one in force in a slot."""
+        if plugin is None and index is not None:
+            slot = self.slots[index]
+            plugin = slot.plugin if slot.direct else getattr(x, f"_p{index}")
+            if plugin is None or plugin is _UNPICKED:
+                return slot.entries[0]
+        entries = (entry for slot in self.slots for entry in slot.entries)
+        return next((entry for entry in entries if entry.plugin is plugin), None)
+
+    def forgive(self, x: Flow, index: int, error: Exception) -> None:
+        """Report a failure, and raise it again unless the entry in force is ``on_error: open``."""
+        entry = self._entry(x, index, None)
+        if entry is None or entry.on_error != "open":
+            raise error
+        self.report(x, error)
+
+    def filter_headers_below(self, x: Flow, error: BaseException) -> None:
+        """Run the header filters below the slot that exited."""
+        index = self.slot_of(error)
+        for i in self._having(phases.HEADER_FILTER):
+            if index is not None and i > index:
+                plugin = self._plugin(x, i)
+                if plugin is not None:
+                    plugin.header_filter(x)
+
+    def _plugin(self, x: Flow, index: int) -> Any:
+        slot = self.slots[index]
+        if slot.direct:
+            return slot.plugin
+        plugin = getattr(x, f"_p{index}")
+        return None if plugin is _UNPICKED else plugin
+
+    def body_filters(self, x: Flow) -> list[Any]:
+        """Return the plugins that filter this response's body, in order."""
+        if not self.filters:
+            return []
+        plugins = (self._plugin(x, i) for i in self.filters)
+        return [plugin for plugin in plugins if plugin is not None and wants_body(plugin, x)]
+
+    def wants_response(self, x: Flow) -> bool:
+        """Say whether this answer must be read whole for a ``response`` handler (never an upgrade)."""
+        if "HTTP_UPGRADE" in x.environ:
+            return False
+        plugins = (self._plugin(x, i) for i in self._having(phases.RESPONSE))
+        return any(plugin is not None and wants_body(plugin, x) for plugin in plugins)
+
+
+def wants_body(plugin: Any, x: Flow) -> bool:
+    """Ask ``plugin.wants_body(x)``, which plugins may define to leave a response alone; True if not."""
+    asked = getattr(plugin, "wants_body", None)
+    return True if asked is None else bool(asked(x))
+
+
+def _picker(entries: Sequence[Entry]) -> Callable[[Flow], Any]:
+    """Return the function that chooses a slot's plugin for an exchange, or None."""
+
+    def pick(x: Flow) -> Any:
+        consumer = x.consumer
+        for entry in entries:
+            if entry.consumer is not None and (
+                consumer is None or entry.consumer not in (consumer.id, consumer.username, consumer.custom_id)
+            ):
+                continue
+            if entry.when is None or entry.when(x):
+                return entry.plugin
+        return None
+
+    return pick
+
+
+# -- source ----------------------------------------------------------------------------------------------
+
+_numbers = itertools.count(1)
+
+
+@functools.lru_cache(maxsize=1024)
+def _compiled(source: str) -> CodeType:
+    return compile(source, _FILE.format(next(_numbers)), "exec")
+
+
+class _Writer:
+    """Lines of source; ``lines`` maps line numbers to the slot that is called there."""
+
+    def __init__(self) -> None:
+        self.text: list[str] = []
+        self.lines: dict[int, int] = {}
+
+    def add(self, indent: int, text: str, slot: int | None = None) -> None:
+        self.text.append("    " * indent + text)
+        if slot is not None:
+            self.lines[len(self.text)] = slot
+
+    def call(self, indent: int, phase: str, i: int, part: tuple[Any, ...], x: str, pick: bool) -> None:
+        """Write one call of slot ``i``: choosing it first, skipping it, forgiving it as its shape says."""
+        _, direct, open_ = part
+        if open_:
+            self.add(indent, "try:")
+            indent += 1
+        if direct:
+            self.add(indent, f"{phase}{i}({x})", i)
+        else:
+            if pick:
+                self.add(indent, f"p = {x}._p{i} = pick{i}({x})", i)
+            else:
+                self.add(indent, f"p = {x}._p{i}")
+            test = "p is not None" if pick else "p is not None and p is not unpicked"
+            self.add(indent, f"if {test}: p.{phase}({x})", i)
+        if open_:
+            self.add(indent - 1, "except Exception as error:")
+            self.add(indent, f"{x}._chain.forgive({x}, {i}, error)", i)
+
+
+@functools.lru_cache(maxsize=1024)
+def _source(shape: tuple[Any, ...]) -> tuple[str, dict[int, int]]:
+    """Write the functions of a chain of this shape."""
+    write = _Writer()
+    access, response, header, body, log = (
+        [i for i, part in enumerate(shape) if part[0][k]] for k in range(5)
+    )
+    picked = [i for i, part in enumerate(shape) if not part[1]]
+    _write_run(write, shape, access, picked, plain=not (response or header or body or log))
+    _write_start(write, shape, response, header, bool(body))
+    _write_phase(write, shape, "_filter_headers", "header_filter", header)
+    _write_phase(write, shape, "_respond", "response", response)
+    _write_log(write, shape, log)
+    _write_pick(write, picked)
+    return "\n".join(write.text) + "\n", write.lines
+
+
+def _write_run(
+    write: _Writer, shape: tuple[Any, ...], access: list[int], picked: list[int], plain: bool
+) -> None:
+    for head, name in (("run(environ, start_response)", "run"), ("enter(x)", "enter")):
+        write.add(0, f"def {head}:")
+        if name == "run":
+            # What X(environ, start_response) does, without the call of __init__.
+            write.add(1, "x = new(X)")
+            write.add(1, "x.environ = environ")
+            write.add(1, "x._server = start_response")
+        else:
+            write.add(1, "x.__class__ = X")
+            write.add(1, "environ = x.environ")
+            write.add(1, "x.phase = 'access'")
+        if access or picked:
+            write.add(1, "try:")
+            for i in sorted({*access, *picked}):
+                if i in access:
+                    write.call(2, "access", i, shape[i], "x", pick=True)
+                else:
+                    write.add(2, f"x._p{i} = pick{i}(x)", i)
+            write.add(1, "except BaseException as error:")
+            write.add(2, "return x._halt(error)")
+        if plain:
+            # Nobody looks at the answer: unless a plugin wants headers on it, it is the app's alone.
+            write.add(1, "if x.header_list is None:")
+            write.add(2, "return app(environ, x._server)")
+        write.add(1, "try:")
+        write.add(2, "it = app(environ, x._start)")
+        write.add(1, "except BaseException as error:")
+        write.add(2, "return x._crash(error)")
+        write.add(1, "return it" if plain else "return x._begin(it)")
+
+
+def _write_start(
+    write: _Writer, shape: tuple[Any, ...], response: list[int], header: list[int], body: bool
+) -> None:
+    write.add(0, "def _start(self, status, headers, exc_info=None):")
+    write.add(1, "self.header_list = list(headers) if self.header_list is None else self._merge(headers)")
+    write.add(1, "self.status_line = status")
+    if response:
+        write.add(1, "if not self._opened and self._chain.wants_response(self):")
+        write.add(2, "self.phase = 'response'")
+        write.add(2, "self._exc_info = exc_info")
+        write.add(2, "self._collected = []")
+        write.add(2, "return self._collected.append")
+    if header:
+        write.add(1, "self.phase = 'header_filter'")
+        write.add(1, "try:")
+        for i in header:
+            write.call(2, "header_filter", i, shape[i], "self", pick=False)
+        write.add(1, "except BaseException as error:")
+        write.add(2, "self._filter_failed(error)")
+    if body:
+        write.add(1, "return self._open(exc_info)")
+    elif header or response:
+        write.add(1, "if self._instead is not None: return self._tell(exc_info)")
+    if response and not body:
+        write.add(1, "return self._tell(exc_info)")
+    write.add(1, "return self._server(self.status_line, self.header_list, exc_info)")
+
+
+def _write_phase(write: _Writer, shape: tuple[Any, ...], name: str, phase: str, members: list[int]) -> None:
+    write.add(0, f"def {name}(self):")
+    for i in members:
+        write.call(1, phase, i, shape[i], "self", pick=False)
+    write.add(1, "return None")
+
+
+def _write_log(write: _Writer, shape: tuple[Any, ...], members: list[int]) -> None:
+    write.add(0, "def _log(self):")
+    for i in members:
+        write.add(1, "try:")
+        write.call(2, "log", i, (shape[i][0], shape[i][1], False), "self", pick=False)
+        write.add(1, "except Exception as error:")
+        write.add(2, "self._chain.report(self, error)")
+    write.add(1, "return None")
+
+
+def _write_pick(write: _Writer, picked: list[int]) -> None:
+    """Write the choice of the slots below one that exited: they still see the answer."""
+    write.add(0, "def _pick(x):")
+    for i in picked:
+        write.add(1, f"if x._p{i} is unpicked:")
+        write.add(2, f"try: x._p{i} = pick{i}(x)", i)
+        write.add(2, f"except Exception: x._p{i} = None")
+    write.add(1, "return None")
+
+
+# -- cutting at wrappers ---------------------------------------------------------------------------------
+
+
+class Compiled:
+    """The whole of a route: its stretches and the one callable; ``enter`` continues after rewrite."""
+
+    def __init__(
+        self,
+        slots: Sequence[Slot],
+        app: WSGIApplication,
+        runtime: Runtime,
+        attributes: dict[str, Any] | None = None,
+    ) -> None:
+        self.slots = list(slots)
+        attributes = attributes or {}
+        stretch: list[Slot] = []
+        for slot in reversed(self.slots):
+            if hasattr(slot.plugin, phases.WRAP):
+                if stretch:
+                    app = Chain(stretch, app, runtime, attributes).run
+                    stretch = []
+                app = _wrapped(slot, app, type("Exchange", (Flow,), {"runtime": runtime, **attributes}))
+            if any(hasattr(slot.plugin, phase) for phase in phases.REQUEST_PHASES):
+                stretch.insert(0, slot)
+        self.first = Chain(stretch, app, runtime, attributes)
+        # Without phases there is nothing to do: the app (or the outermost wrapper) is the chain.
+        self.run: WSGIApplication = self.first.run if stretch else app
+        self.enter = self.first.enter
+
+
+def _wrapped(slot: Slot, app: WSGIApplication, exchange_class: type[Flow]) -> WSGIApplication:
+    """Nest ``app`` in a slot's middleware, or in the one of its variant in force."""
+    if slot.direct:
+        made: WSGIApplication = slot.plugin.wrap(app)
+        return made
+    nested = {id(entry.plugin): entry.plugin.wrap(app) for entry in slot.entries}
+    pick = _picker(slot.entries)
+
+    def choose(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        plugin = pick(exchange_class(environ, start_response))
+        chosen: WSGIApplication = app if plugin is None else nested[id(plugin)]
+        return chosen(environ, start_response)
+
+    return choose

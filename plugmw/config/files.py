@@ -1,0 +1,187 @@
+"""Files: read JSON, YAML and TOML by extension; every way a file can be bad is a :class:`ConfigError`.
+
+Syntax errors carry the line: ``gateway.json:12: not JSON at column 5: expecting value``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from plugmw.config.document import Document
+from plugmw.config.environment import expand, override
+from plugmw.config.plain import TOO_DEEP, Repeated, kind_of, plain
+from plugmw.errors import ConfigError, ConfigErrors
+
+Source = str | os.PathLike[str] | Mapping[str, Any] | None
+
+# Byte order marks, the longer ones first: the one of UTF-32 begins with the one of UTF-16.
+BYTE_ORDER_MARKS = {
+    b"\xef\xbb\xbf": "UTF-8 with a byte order mark",
+    b"\xff\xfe\0\0": "UTF-32",
+    b"\0\0\xfe\xff": "UTF-32",
+    b"\xff\xfe": "UTF-16",
+    b"\xfe\xff": "UTF-16",
+}
+# No format allows these; tab, line feed and carriage return are text.
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+# tomllib tells the position only in its text before Python 3.14, and there too.
+TOML_POSITION = re.compile(r" \(at (?:line (?P<line>\d+), column \d+|end of document)\)$")
+
+
+def load(source: Source, *, environ: Mapping[str, str] = os.environ) -> Document:
+    """Read a document from a file, from a mapping given in code, or make an empty one from None.
+
+    Only files get overrides and placeholders from ``environ``: a mapping is copied and taken as it is.
+    Raises :class:`ConfigError`, or :class:`ConfigErrors` with all that is wrong.
+    """
+    if source is None:
+        return Document({})
+    if isinstance(source, Mapping):
+        return Document(_checked(source, None))
+    if not isinstance(source, (str, os.PathLike)):
+        raise ConfigError("", f"got {type(source).__name__}", "a path, a mapping or None")
+    document = read(os.fsdecode(source))
+    errors = override(document, environ) + expand(document, environ)
+    if errors:
+        raise ConfigErrors(errors)
+    return document
+
+
+def read(path: str) -> Document:
+    """Read one file as it is, without the environment."""
+    if os.path.isdir(path):
+        raise ConfigError("", "is a directory", "a file", path)
+    parse = _parser(path)
+    content = _content(path)
+    text = _text(content, path)
+    try:
+        data = parse(text, path)
+    except RecursionError:
+        raise ConfigError("", TOO_DEEP, "a flatter document", path) from None
+    if data is None:  # null, or nothing but comments
+        raise ConfigError("", "is empty", "a mapping", path)
+    if not isinstance(data, dict):
+        raise ConfigError("", f"got {kind_of(data)} at the top level", "a mapping", path)
+    return Document(_checked(data, path), path, {os.path.abspath(path): _hash(content)})
+
+
+def fingerprint(path: str | os.PathLike[str]) -> str:
+    """Return a hash of the content of a file: it changes when the content does, and only then.
+
+    Compare with ``Document.fingerprints``, which is of the very bytes that were read.
+    """
+    return _hash(_content(os.fsdecode(path)))
+
+
+def _checked(value: Mapping[str, Any], source: str | None) -> dict[str, Any]:
+    errors: list[ConfigError] = []
+    data: dict[str, Any] = plain(value, source, errors)
+    if errors:
+        raise ConfigErrors(errors)
+    return data
+
+
+def _content(path: str) -> bytes:
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise ConfigError("", "is not a regular file", "a file", path)  # a pipe would block for ever
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        raise ConfigError("", "no such file", source=path) from None
+    except (OSError, ValueError) as exc:  # a ValueError is for NUL in the path
+        reason = getattr(exc, "strerror", None) or str(exc)
+        raise ConfigError("", f"cannot be read: {reason.lower()}", source=path) from None
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _text(content: bytes, source: str) -> str:
+    for mark, encoding in BYTE_ORDER_MARKS.items():
+        if content.startswith(mark):
+            raise ConfigError("", encoding, "UTF-8 without a byte order mark", f"{source}:1")
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as exc:
+        line = content[: exc.start].count(b"\n") + 1
+        raise ConfigError("", f"byte 0x{content[exc.start]:02x}", "UTF-8 text", f"{source}:{line}") from None
+    if match := CONTROL.search(text):
+        where = f"{source}:{_line(text, match.start())}"
+        raise ConfigError("", f"control character {match[0]!r}", "a text file", where)
+    if not text.strip():
+        raise ConfigError("", "is empty", "a mapping", source)
+    return text
+
+
+def _line(text: str, position: int) -> int:
+    return text.count("\n", 0, position) + 1
+
+
+def _parser(path: str) -> Callable[[str, str], Any]:
+    extension = os.path.splitext(path)[1].lower()
+    parsers = {".json": parse_json, ".yaml": _parse_yaml, ".yml": _parse_yaml, ".toml": parse_toml}
+    if extension not in parsers:
+        found = f'extension "{extension}"' if extension else "no extension"
+        raise ConfigError("", found, ".json, .yaml, .yml or .toml", path)
+    return parsers[extension]
+
+
+def parse_json(text: str, source: str) -> Any:
+    """Read JSON; NaN, infinities and repeated keys are left to :func:`plain`, which knows their place."""
+    try:
+        return json.loads(text, object_pairs_hook=Repeated.of)
+    except json.JSONDecodeError as exc:
+        problem = f"not JSON at column {exc.colno}: {exc.msg[:1].lower()}{exc.msg[1:]}"
+        raise ConfigError("", problem, source=f"{source}:{exc.lineno}") from None
+    except ValueError:
+        raise _too_many_digits(source) from None
+
+
+def parse_toml(text: str, source: str) -> Any:
+    """Read TOML; its dates are left to :func:`plain`."""
+    try:
+        if sys.version_info >= (3, 11):
+            import tomllib
+        else:
+            import tomli as tomllib
+    except ImportError:
+        expected = "it installed: pip install tomli"
+        raise ConfigError("", "tomli, which TOML needs, is missing", expected, source) from None
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as exc:
+        raise _toml_error(str(exc), text, source) from None
+    except ValueError:
+        raise _too_many_digits(source) from None
+
+
+def _toml_error(message: str, text: str, source: str) -> ConfigError:
+    match = TOML_POSITION.search(message)
+    if not match:
+        return ConfigError("", f"not TOML: {message}", source=source)
+    line = match["line"] or _line(text, len(text))
+    said = message[0].lower() + message[1 : match.start()]
+    return ConfigError("", f"not TOML: {said}", source=f"{source}:{line}")
+
+
+def _too_many_digits(source: str) -> ConfigError:
+    """The interpreter reads no integer above sys.int_info.default_max_str_digits."""
+    return ConfigError("", "a number with too many digits", "a smaller number", source)
+
+
+def _parse_yaml(text: str, source: str) -> Any:
+    """Read YAML with a module that imports PyYAML, which is an extra."""
+    try:
+        from plugmw.config.yaml_reader import parse_yaml
+    except ModuleNotFoundError:
+        expected = "it installed: pip install 'plugmw[yaml]'"
+        raise ConfigError("", "PyYAML, which YAML needs, is missing", expected, source) from None
+    return parse_yaml(text, source)

@@ -1,0 +1,292 @@
+"""One request and its response, as plugins see them.
+
+The request lives in the WSGI environ, so whatever a plugin changes there the app sees. The response is a
+status line and a list of headers; before the app has answered, the list holds what plugins want on the
+answer whoever makes it. Nothing is parsed until somebody asks.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+from plugmw import answer, body
+from plugmw.errors import PhaseError
+from plugmw.identity import IDENTITY_KEYS, Consumer, Credential
+from plugmw.paths import normalise
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from webob import Request
+    from webob.headers import ResponseHeaders
+
+    from plugmw.runtime import Runtime
+    from plugmw.trust import Address
+
+#: Phases in which a plugin may still answer instead of the app.
+EXIT_PHASES = ("rewrite", "access", "response", "header_filter")
+_UNSET: Any = object()
+
+
+def cgi_key(name: str) -> str:
+    """Return the environ key of a request header."""
+    key = name.upper().replace("-", "_")
+    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + key
+
+
+class Exchange:
+    """A request and its response. Made once per request; used by one thread or greenlet."""
+
+    # Defaults live on the class: an exchange that needs none of them costs two assignments.
+    runtime: ClassVar[Runtime]
+    #: The name of the route that matched, None for unrouted requests and gateways without routes.
+    route: ClassVar[Any] = None
+    service: ClassVar[Any] = None
+    phase: str = "access"
+    #: Status line as WSGI has it, ``""`` until there is a response.
+    status_line: str = ""
+    #: (name, value) pairs of the response; read it through :attr:`headers` unless speed matters.
+    header_list: list[tuple[str, str]] | None = None
+    #: Who made the answer: ``service`` (the app), ``exit`` (a plugin) or ``error`` (a failure).
+    source: str = "service"
+    #: The exception that broke the exchange, if one did.
+    error: BaseException | None = None
+
+    _request: Request | None = None
+    _headers: ResponseHeaders | None = None
+    _client: Address | None = _UNSET
+    _path: str | None = None
+    _started: float | None = None
+
+    def __init__(self, environ: WSGIEnvironment, start_response: StartResponse) -> None:
+        self.environ = environ
+        self._server = start_response
+
+    # -- the request ------------------------------------------------------------------------------
+
+    @property
+    def request(self) -> Request:
+        """The request as a ``webob.Request`` over the same environ."""
+        if self._request is None:
+            from webob import Request
+
+            self._request = Request(self.environ)
+        return self._request
+
+    @property
+    def method(self) -> str:
+        """The request method, exactly as sent; override headers are never looked at."""
+        return str(self.environ["REQUEST_METHOD"])
+
+    @property
+    def path(self) -> str:
+        """SCRIPT_NAME and PATH_INFO joined and normalised, in WSGI's latin-1 form: what routes match."""
+        if self._path is None:
+            self._path = normalise(self.environ.get("SCRIPT_NAME", "") + self.environ.get("PATH_INFO", ""))
+        return self._path
+
+    @property
+    def client_ip(self) -> Address | None:
+        """The client's address under the ``trusted`` setting; None when it cannot be told."""
+        if self._client is _UNSET:
+            self._client = self.runtime.trusted.client(self.environ)
+        return self._client
+
+    @property
+    def scheme(self) -> str:
+        """``http`` or ``https`` under the ``trusted`` setting."""
+        return self.runtime.trusted.scheme(self.environ)
+
+    @property
+    def host(self) -> str:
+        """The host that was asked for, with its port if given, under the ``trusted`` setting."""
+        return self.runtime.trusted.host(self.environ)
+
+    def get_header(self, name: str) -> str | None:
+        """Return a request header (any case), None if absent; repeated fields come joined by commas."""
+        return self.environ.get(cgi_key(name))
+
+    def set_request_header(self, name: str, value: str) -> None:
+        """Give the app and later plugins a request header; a Host also changes what they see as host."""
+        answer.check_header(name, value)
+        self.environ[cgi_key(name)] = value
+
+    def remove_request_header(self, name: str) -> None:
+        """Take a request header away from the app and later plugins."""
+        self.environ.pop(cgi_key(name), None)
+
+    def read_body(self, limit: int | None = None) -> bytes:
+        """Return the whole request body; the app still gets it.
+
+        ``limit`` is in bytes (the ``max_request_body`` setting if None); above it the client is
+        answered 413, and 400 for a Content-Length that is no plain number.
+        """
+        try:
+            return body.read_request(self.environ, self.runtime.max_request_body if limit is None else limit)
+        except body.BodyTooLarge:
+            self.fail(413)
+        except body.BadLength:
+            self.fail(400)
+
+    def replace_body(self, data: bytes) -> None:
+        """Give the app and later plugins another request body; the framing headers follow."""
+        body.replace_request(self.environ, data)
+        self._request = None
+
+    # -- who is asking ----------------------------------------------------------------------------
+
+    @property
+    def consumer(self) -> Consumer | None:
+        """The authenticated consumer, also in ``environ["plugmw.consumer"]``."""
+        return self.environ.get("plugmw.consumer")
+
+    @property
+    def credential(self) -> Credential | None:
+        """The credential that was used, also in ``environ["plugmw.credential"]``."""
+        return self.environ.get("plugmw.credential")
+
+    def authenticate(
+        self, consumer: Consumer | None, credential: Credential | None, anonymous: bool = False
+    ) -> None:
+        """Set who is asking and tell the app by X-Consumer-*, X-Credential-Identifier headers.
+
+        Headers without a value are removed, a client's own never survive. ``anonymous`` marks the
+        configured stand-in for requests without a valid credential.
+        """
+        environ = self.environ
+        for key in IDENTITY_KEYS:
+            environ.pop(key, None)
+        environ["plugmw.consumer"] = consumer
+        environ["plugmw.credential"] = credential
+        if consumer is not None:
+            environ["HTTP_X_CONSUMER_ID"] = consumer.id
+            if consumer.custom_id:
+                environ["HTTP_X_CONSUMER_CUSTOM_ID"] = _latin(consumer.custom_id)
+            if consumer.username:
+                environ["HTTP_X_CONSUMER_USERNAME"] = _latin(consumer.username)
+        if anonymous:
+            environ["HTTP_X_ANONYMOUS_CONSUMER"] = "true"
+        elif credential is not None:
+            environ["HTTP_X_CREDENTIAL_IDENTIFIER"] = credential.id
+
+    # -- the response -----------------------------------------------------------------------------
+
+    @property
+    def status(self) -> int:
+        """The response's status; 0 while there is none. Setting it keeps headers and body."""
+        return int(self.status_line[:3]) if self.status_line else 0
+
+    @status.setter
+    def status(self, value: int) -> None:
+        if not 100 <= value <= 599:
+            raise ValueError(f"status: got {value!r}, expected a number between 100 and 599")
+        self.status_line = answer.status_line(value)
+
+    @property
+    def headers(self) -> ResponseHeaders:
+        """The response headers as a WebOb multi-dict, live: changes count until they go out."""
+        items = self.header_list
+        if items is None:
+            items = self.header_list = []
+        view = self._headers
+        if view is None or view._items is not items:
+            from webob.headers import ResponseHeaders
+
+            view = self._headers = ResponseHeaders.view_list(items)
+        return view
+
+    def add_header(self, name: str, value: str) -> None:
+        """Add a response header beside any of the same name. Not after the headers went out."""
+        if not (value.isascii() and value.isprintable()):
+            answer.check_header(name, value)
+        items = self.header_list
+        if items is None:
+            items = self.header_list = []
+        items.append((name, value))
+
+    def set_header(self, name: str, value: str) -> None:
+        """Set a response header, replacing every one of the same name."""
+        answer.check_header(name, value)
+        self.remove_header(name)
+        self.add_header(name, value)
+
+    def remove_header(self, name: str) -> None:
+        """Remove every response header of this name (any case)."""
+        items = self.header_list
+        if items:
+            name = name.lower()
+            items[:] = [item for item in items if item[0].lower() != name]
+
+    def response_header(self, name: str) -> str | None:
+        """Return the first response header of this name (any case), None if absent."""
+        name = name.lower()
+        return next((value for key, value in self.header_list or () if key.lower() == name), None)
+
+    # -- answering instead of the app -------------------------------------------------------------
+
+    def exit(self, status: int, body: object = None, headers: answer.HeaderItems = None) -> NoReturn:
+        """Answer now. ``body``: dict or list (JSON), str, bytes or None; see :func:`answer.leave`.
+
+        Phases: rewrite, access, response, header_filter; elsewhere :class:`PhaseError`.
+        """
+        if self.phase not in EXIT_PHASES:
+            raise PhaseError("exit", self.phase, EXIT_PHASES)
+        answer.leave(status, body, headers)
+
+    def fail(self, status: int, message: str | None = None, headers: answer.HeaderItems = None) -> NoReturn:
+        """Answer with an error (400 to 599) in the format the client accepts.
+
+        The body carries ``message`` (a default per status) and ``request_id``. Phases as :meth:`exit`.
+        """
+        if self.phase not in EXIT_PHASES:
+            raise PhaseError("fail", self.phase, EXIT_PHASES)
+        raise answer.error_exit(
+            status, message, headers, self.environ.get("HTTP_ACCEPT", ""), self.request_id
+        )
+
+    # -- around it --------------------------------------------------------------------------------
+
+    @property
+    def ctx(self) -> dict[Any, Any]:
+        """A dict for this request that all plugins share, also across wrapped middlewares."""
+        found: dict[Any, Any] | None = self.environ.get("plugmw.ctx")
+        if found is None:
+            found = self.environ["plugmw.ctx"] = {}
+        return found
+
+    @property
+    def request_id(self) -> str:
+        """A random id of this request, 32 hexadecimal digits, also in ``environ["plugmw.request_id"]``."""
+        found = self.environ.get("plugmw.request_id")
+        if found is None:
+            found = self.environ["plugmw.request_id"] = uuid.uuid4().hex
+        return str(found)
+
+    @property
+    def started(self) -> float:
+        """When this exchange was first asked for its start, in seconds of ``time.time``."""
+        if self._started is None:
+            self._started = time.time()
+        return self._started
+
+
+def _latin(text: str) -> str:
+    """Carry UTF-8 text the way WSGI carries header bytes."""
+    return text.encode().decode("latin-1")
+
+
+def own_headers(
+    headers: Iterable[tuple[str, str]], wanted: Iterable[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """Merge headers that plugins asked for early into the app's.
+
+    Fields that lists are made of (Set-Cookie, Vary, Link, WWW-Authenticate) are added, others replaced.
+    """
+    wanted = list(wanted)
+    replaced = {name.lower() for name, _ in wanted} - _ADDED
+    return [item for item in headers if item[0].lower() not in replaced] + wanted
+
+
+_ADDED = frozenset(("set-cookie", "vary", "link", "warning", "via", "www-authenticate"))

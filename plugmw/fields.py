@@ -1,0 +1,78 @@
+"""Ready-made field types for configuration classes: networks, header names, URLs, patterns, ports."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Network, IPv6Network
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from plugmw.schema import Kind
+from plugmw.trust import parse_network
+
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError
+    return value
+
+
+def _network(value: Any) -> IPv4Network | IPv6Network:
+    if isinstance(value, (IPv4Network, IPv6Network)):
+        return value
+    try:
+        return parse_network(_text(value))
+    except ValueError:
+        raise ValueError("an IP address or CIDR range") from None
+
+
+def _header_name(value: Any) -> str:
+    if not _TOKEN(_text(value)):
+        raise ValueError
+    return str(value)
+
+
+def _pattern(value: Any) -> re.Pattern[str]:
+    if isinstance(value, re.Pattern):
+        return value
+    try:
+        return re.compile(_text(value))
+    except re.error as error:
+        raise ValueError(f"a regular expression ({error})") from None
+
+
+def _url(value: Any) -> str:
+    try:
+        parts = urlsplit(_text(value))
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise ValueError
+    return str(value)
+
+
+def _path(value: Any) -> str:
+    if not _text(value).startswith("/"):
+        raise ValueError
+    return str(value)
+
+
+def _port(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 65535:
+        raise ValueError
+    return value
+
+
+Network = Annotated[
+    IPv4Network | IPv6Network, Kind(_network, "an IP address or CIDR range", {"type": "string"})
+]
+HeaderName = Annotated[str, Kind(_header_name, "a header name", {"type": "string"})]
+Pattern = Annotated[re.Pattern[str], Kind(_pattern, "a regular expression", {"type": "string"})]
+URL = Annotated[str, Kind(_url, "an http or https URL", {"type": "string", "format": "uri"})]
+URLPath = Annotated[str, Kind(_path, "a path that starts with /", {"type": "string", "pattern": "^/"})]
+Port = Annotated[
+    int, Kind(_port, "a port from 0 to 65535", {"type": "integer", "minimum": 0, "maximum": 65535})
+]

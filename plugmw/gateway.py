@@ -1,0 +1,144 @@
+"""The gateway: a configuration and an app become one WSGI callable with a compiled chain per route.
+
+app = Gateway(app, "gateway.yaml")
+app = Gateway(app, plugins=[KeyAuth(key_names=["apikey"]), Entry(Cors(), route="api")])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from plugmw import answer, phases
+from plugmw.chain import Compiled
+from plugmw.flow import Flow
+from plugmw.order import Entry, slots
+from plugmw.paths import is_plain, normalise, readings
+from plugmw.plan import Extras, Plan, read_plan
+from plugmw.plugin import inject, without_identity
+from plugmw.routing import Route, Router
+from plugmw.worker import Worker, in_force
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+class Gateway(Worker):
+    """A WSGI app inside a gateway.
+
+    ``config`` is a path (JSON, YAML, TOML), a mapping or None; ``plugins`` are plugin objects, entries or
+    mappings given in code. ``consumers`` (a :class:`~plugmw.identity.Directory`), ``store`` (a store
+    object) and ``logger`` replace what the configuration says. Raises
+    :class:`~plugmw.errors.ConfigErrors` with everything that is wrong; nothing is opened before the
+    first request or the server's worker hook.
+    """
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        config: Any = None,
+        *,
+        plugins: Sequence[Any] = (),
+        consumers: Any = None,
+        store: Any = None,
+        logger: Any = None,
+        clock: Any = None,
+    ) -> None:
+        if not callable(app):
+            raise TypeError(f"app: got {app!r}, expected a WSGI callable")
+        self.app = app
+        self.plan: Plan = read_plan(config, Extras(plugins, consumers, store, logger, clock))
+        for warning in self.plan.warnings:
+            self.plan.runtime.logger.warning("%s", warning)
+        super().__init__(self.plan.runtime, self.plan.entries)
+        self._compile()
+
+    def _compile(self) -> WSGIApplication:
+        entries = in_force(self.entries)
+        run = _Dispatcher(self.plan, entries, self.app).run
+        return without_identity(run) if self.runtime.identity else run
+
+    def register_logger(self, logger: Any) -> None:
+        """Take an injected logger (see ``InjectLogger``) for the gateway, its plugins and the app."""
+        self.runtime.logger = logger
+        for entry in self.entries:
+            entry.plugin.bind(self.runtime)
+        inject(self.app, logger)
+
+
+class _Dispatcher:
+    """Compiled chains: one for unrouted requests, one per route; ``run`` is the way in."""
+
+    def __init__(self, plan: Plan, entries: Sequence[Entry], app: WSGIApplication) -> None:
+        self.plan = plan
+        self.router = Router(plan.routes)
+        globals_ = [entry for entry in entries if entry.scope == (None, None, None)]
+        self.unrouted = self._compile(globals_ if plan.routes else entries, app, None)
+        self.routed = {id(route): self._compile(entries, app, route) for route in plan.routes}
+        self.rewrites = [
+            (slot.entries[0], slot.plugin.rewrite)
+            for slot in slots(globals_)
+            if hasattr(slot.plugin, phases.REWRITE)
+        ]
+        self.run: WSGIApplication = self.unrouted.run
+        if self.rewrites:
+            self.run = self._rewrite
+        elif plan.routes:
+            self.run = self._route
+
+    def _compile(self, entries: Sequence[Entry], app: WSGIApplication, route: Route | None) -> Compiled:
+        names = (route.name, route.service) if route else (None, None)
+        attributes = {"route": route, "service": route.service if route else None}
+        return Compiled(slots(entries, *names), app, self.plan.runtime, attributes)
+
+    def _route(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+        router = self.router
+        if router.simple and is_plain(path):
+            route = router.longest(path)
+        else:
+            x = self.unrouted.first.exchange_class(environ, start_response)
+            route = self._match(x, path)
+            if route is AMBIGUOUS:
+                return self._refuse(x, 400)
+        if route is None:
+            if self.plan.settings.unrouted == "404":
+                return self._refuse(self.unrouted.first.exchange_class(environ, start_response), 404)
+            return self.unrouted.run(environ, start_response)
+        return self.routed[id(route)].run(environ, start_response)
+
+    def _rewrite(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        x = self.unrouted.first.exchange_class(environ, start_response)
+        x.phase = phases.REWRITE
+        for entry, rewrite in self.rewrites:
+            try:
+                rewrite(x)
+            except BaseException as error:
+                if entry.on_error != "open" or not isinstance(error, Exception):
+                    return x._halt(error)
+                x._chain.report(x, error, entry.plugin)
+        x._path = None
+        route = self._match(x, environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""))
+        if route is AMBIGUOUS:
+            return self._refuse(x, 400)
+        if route is None and self.plan.routes and self.plan.settings.unrouted == "404":
+            return self._refuse(x, 404)
+        return (self.routed[id(route)] if route else self.unrouted).enter(x)
+
+    def _match(self, x: Flow, path: str) -> Route | None:
+        """Return the route; AMBIGUOUS when an app could read the path as one of another route."""
+        if not self.plan.routes:
+            return None
+        route = self.router.match(x, normalise(path))
+        if not is_plain(path) and any(self.router.match(x, way) is not route for way in readings(path)):
+            return AMBIGUOUS
+        return route
+
+    def _refuse(self, x: Flow, status: int) -> Iterable[bytes]:
+        message = "no Route matched with those values" if status == 404 else None
+        accept = x.environ.get("HTTP_ACCEPT", "")
+        return x._halt(answer.error_exit(status, message, None, accept, x.request_id))
+
+
+#: Stands for "no single route": different readings of the path match different routes.
+AMBIGUOUS = Route("ambiguous")

@@ -1,0 +1,289 @@
+"""A checked configuration: entries, routes and runtime, or every error at once.
+
+Reading a plan builds plugin objects but starts nothing, so it serves ``plugmw check`` as well as the
+gateway, and a bad document changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path as FilePath
+from typing import Any
+
+import attrs
+
+from plugmw.config import Document, load
+from plugmw.consumers import parse
+from plugmw.errors import ConfigError, ConfigErrors, LoadError
+from plugmw.identity import Directory
+from plugmw.order import Entry, arrange, slots
+from plugmw.plugin import Plugin
+from plugmw.routing import Route
+from plugmw.runtime import Runtime
+from plugmw.schema import Path, Problem, as_dict, read, suggest
+from plugmw.settings import EntryConfig, RouteConfig, Settings
+from plugmw.sources import Catalogue, Folder
+from plugmw.stores import open_store
+from plugmw.trust import Trusted
+
+
+@attrs.define(eq=False)
+class Plan:
+    """What a gateway is built from."""
+
+    document: Document
+    settings: Settings
+    runtime: Runtime
+    entries: list[Entry]
+    routes: list[Route]
+    catalogue: Catalogue
+    #: Things that are allowed but are probably not meant, as errors that were not raised.
+    warnings: list[ConfigError] = attrs.field(factory=list)
+
+
+@attrs.define(eq=False)
+class Extras:
+    """What is given in code beside the document."""
+
+    plugins: Sequence[Any] = ()
+    consumers: Directory | None = None
+    store: Any = None
+    logger: Any = None
+    clock: Callable[[], float] | None = None
+
+
+def read_plan(source: Any, extras: Extras | None = None) -> Plan:
+    """Read a path, a mapping, a Document or None; raises :class:`ConfigErrors` with everything wrong."""
+    document = source if isinstance(source, Document) else load(source)
+    return _Reading(document, extras or Extras()).plan()
+
+
+class _Reading:
+    """One pass over a document; collects errors, raises once."""
+
+    def __init__(self, document: Document, extras: Extras) -> None:
+        self.document = document
+        self.extras = extras
+        self.errors: list[ConfigError] = []
+        self.warnings: list[ConfigError] = []
+
+    def error(self, path: Path, problem: str, expected: str | None = None) -> None:
+        self.errors.append(self.document.error(path, problem, expected))
+
+    def take(self, problems: Iterable[Problem]) -> None:
+        for path, found, expected in problems:
+            self.error(path, found, expected)
+
+    def plan(self) -> Plan:
+        data = self.document.data
+        lists = ("plugins", "routes", "consumers")
+        settings, problems = read(Settings, {k: v for k, v in data.items() if k not in lists})
+        self.take(problems)
+        settings = settings or Settings()
+        runtime = self._runtime(settings)
+        catalogue = self._catalogue(settings)
+        routes = self._routes(self._list("routes"))
+        entries = self._entries(self._list("plugins"), catalogue, runtime)
+        entries += self._coded(catalogue, runtime)
+        self._references(entries, routes, runtime)
+        self._duplicates(entries)
+        self._orders(entries)
+        if self.errors:
+            raise ConfigErrors(self.errors)
+        return Plan(self.document, settings, runtime, entries, routes, catalogue, self.warnings)
+
+    def _list(self, name: str) -> list[Any]:
+        value = self.document.data.get(name, [])
+        if isinstance(value, list):
+            return value
+        self.error((name,), f"got {type(value).__name__}", "a list")
+        return []
+
+    def _runtime(self, settings: Settings) -> Runtime:
+        runtime = Runtime(
+            trusted=self._trusted(settings),
+            store_url=self.extras.store or settings.store,
+            max_request_body=settings.max_request_body,
+            max_response_body=settings.max_response_body,
+            answer_crashes=settings.answer_crashes,
+        )
+        if self.extras.logger is not None:
+            runtime.logger = self.extras.logger
+        if self.extras.clock is not None:
+            runtime.clock = self.extras.clock
+        if self.extras.consumers is not None:
+            runtime.consumers = self.extras.consumers
+            if self._list("consumers"):
+                self.error(("consumers",), "given here and in code", "one of the two")
+        else:
+            runtime.consumers, problems = parse(self._list("consumers"))
+            self.take(problems)
+        if isinstance(runtime.store_url, str):
+            self._check_store(runtime.store_url)
+        return runtime
+
+    def _check_store(self, url: str) -> None:
+        try:
+            if url != "auto":
+                open_store(url)
+        except ConfigError as error:
+            self.error(("store",), error.problem, error.expected)
+
+    def _trusted(self, settings: Settings) -> Trusted:
+        names = {"header": settings.real_ip_header, "recursive": settings.real_ip_recursive}
+        if isinstance(settings.trusted, int):
+            if settings.trusted < 0:
+                self.error(("trusted",), f"got {settings.trusted}", "a number of proxies, 0 or more")
+            return Trusted(hops=max(0, settings.trusted), **names)  # type: ignore[arg-type]
+        try:
+            return Trusted(settings.trusted, **names)  # type: ignore[arg-type]
+        except ValueError as error:
+            self.error(("trusted",), str(error), "networks like 10.0.0.0/8, and unix:")
+            return Trusted()
+
+    def _catalogue(self, settings: Settings) -> Catalogue:
+        base = FilePath(self.document.source).parent if self.document.source else FilePath()
+        folders = []
+        for index, item in enumerate(settings.folders):
+            folder = Folder(base / item.path, item.pattern)
+            folders.append(folder)
+            for problem in folder.errors:
+                error = self.document.error(("folders", index), str(problem))
+                (self.errors if settings.strict else self.warnings).append(error)
+        return Catalogue(folders)
+
+    def _routes(self, items: list[Any]) -> list[Route]:
+        routes: dict[str, Route] = {}
+        for index, item in enumerate(items):
+            made, problems = read(RouteConfig, item, ("routes", index))
+            self.take(problems)
+            if made is None:
+                continue
+            if made.name in routes:
+                self.error(("routes", index, "name"), f"got {made.name!r} a second time", "a unique name")
+            routes[made.name] = Route(**as_dict(made))
+        return list(routes.values())
+
+    # -- entries ----------------------------------------------------------------------------------
+
+    def _entries(self, items: list[Any], catalogue: Catalogue, runtime: Runtime) -> list[Entry]:
+        made = []
+        for index, item in enumerate(items):
+            entry = self._entry(item, ("plugins", index), catalogue, runtime)
+            if entry is not None:
+                made.append(entry)
+        return made
+
+    def _entry(self, item: Any, path: Path, catalogue: Catalogue, runtime: Runtime) -> Entry | None:
+        form, problems = read(EntryConfig, item, path)
+        self.take(problems)
+        name = item.get("name") if isinstance(item, Mapping) else None
+        if not isinstance(name, str) or not name:
+            return None
+        try:
+            found = catalogue.find(name)
+        except LoadError as error:
+            where = "" if error.source == name else f"{error.source}: "
+            self.error((*path, "name"), where + error.what, error.expected)
+            return None
+        config, problems = read(found.Config, item.get("config", {}), (*path, "config"))
+        self.take(problems)
+        if config is None or form is None:
+            return None
+        plugin = found.load(config)
+        entry = Entry(plugin, where=f"{self.document.source or 'config'}: {self._place(path)}")
+        for name in ("route", "service", "consumer", "priority", "instance", "enabled", "on_error"):
+            setattr(entry, name, getattr(form, name))
+        entry.before, entry.after = tuple(form.before), tuple(form.after)
+        self._configure(entry, (*path, "config"), runtime)
+        return entry
+
+    def _place(self, path: Path) -> str:
+        return str(self.document.error(path, "").path)
+
+    def _configure(self, entry: Entry, path: Path, runtime: Runtime) -> None:
+        plugin = entry.plugin
+        runtime.identity = runtime.identity or bool(plugin.authenticates and entry.enabled)
+        plugin.bind(runtime)
+        try:
+            plugin.configure()
+        except ConfigErrors as errors:
+            for error in errors.errors:
+                self.error((*path, error.path) if error.path else path, error.problem, error.expected)
+        except ConfigError as error:
+            self.error((*path, error.path) if error.path else path, error.problem, error.expected)
+        except LoadError as error:
+            self.error(path, str(error))
+        except Exception as error:
+            self.error(path, f"{type(error).__name__} in configure: {error}")
+
+    def _coded(self, catalogue: Catalogue, runtime: Runtime) -> list[Entry]:
+        """Take the plugins given in code: plugin objects, entries, or mappings as in a document."""
+        made = []
+        for index, item in enumerate(self.extras.plugins):
+            path: Path = ("plugins=", index)
+            if isinstance(item, Mapping):
+                entry = self._entry(item, path, catalogue, runtime)
+                if entry is not None:
+                    made.append(entry)
+                continue
+            entry = item if isinstance(item, Entry) else Entry(item)
+            if not isinstance(entry.plugin, Plugin):
+                hint = "; call it" if isinstance(entry.plugin, type) else ""
+                self.error(path, f"got {entry.plugin!r}", f"a plugin object, an Entry or a mapping{hint}")
+                continue
+            entry.where = entry.where or f"plugins[{index}] given in code"
+            self._configure(entry, path, runtime)
+            made.append(entry)
+        return made
+
+    # -- checks across entries --------------------------------------------------------------------
+
+    def _references(self, entries: list[Entry], routes: list[Route], runtime: Runtime) -> None:
+        names = [route.name for route in routes]
+        services = sorted({route.service for route in routes if route.service})
+        for path, entry in self._with_paths(entries):
+            if entry.route is not None and entry.route not in names:
+                self.error((*path, "route"), f'no route "{entry.route}"{suggest(entry.route, names)}')
+            if entry.service is not None and entry.service not in services:
+                self.error(
+                    (*path, "service"), f'no service "{entry.service}"{suggest(entry.service, services)}'
+                )
+            if entry.consumer is not None:
+                if getattr(entry.plugin, "no_consumer", False):
+                    self.error((*path, "consumer"), f"{entry.plugin.name} cannot be limited to a consumer")
+                elif self.extras.consumers is None and runtime.consumers.consumer(entry.consumer) is None:
+                    self.error((*path, "consumer"), f'no consumer "{entry.consumer}"', "one of consumers")
+            known = {other.name for other in entries} | {other.plugin.name for other in entries}
+            for side in ("before", "after"):
+                for name in getattr(entry, side):
+                    if name not in known:
+                        self.error((*path, side), f'no entry "{name}"{suggest(name, known)}')
+            if hasattr(entry.plugin, "rewrite") and entry.scope != (None, None, None):
+                text = "runs in rewrite, before routing: in that phase a scoped entry is not called"
+                self.warnings.append(self.document.error(path, text))
+
+    def _with_paths(self, entries: list[Entry]) -> list[tuple[Path, Entry]]:
+        listed = len(self._list("plugins"))
+        paths = []
+        for position, entry in enumerate(entries):
+            place = entry.where.rpartition("plugins[")[2].partition("]")[0]
+            index = int(place) if place.isdigit() else position
+            paths.append((("plugins", index) if index < listed else ("plugins=", index), entry))
+        return paths
+
+    def _duplicates(self, entries: list[Entry]) -> None:
+        seen: dict[Any, Path] = {}
+        for path, entry in self._with_paths(entries):
+            if not entry.enabled or entry.when is not None:
+                continue
+            first = seen.setdefault((entry.name, *entry.scope), path)
+            if first != path:
+                problem = f"{entry.name} is configured for the same scope at {self._place(first)}"
+                self.error(path, problem, "another scope, or an `instance` name of its own")
+
+    def _orders(self, entries: list[Entry]) -> None:
+        try:
+            arrange(slots(attrs.evolve(e, route=None, service=None) for e in entries if e.enabled))
+        except ValueError as error:
+            self.error(("plugins",), str(error))

@@ -1,0 +1,179 @@
+"""The base class of plugins, and every plugin as a plain WSGI middleware.
+
+    class Hello(Plugin):
+        name, priority = "hello", 500
+
+        def header_filter(self, x):
+            x.headers["X-Hello"] = "world"
+
+A plugin defines the phases it needs (:mod:`plugmw.phases`) and nothing else; a phase nobody defines costs
+nothing. One object serves all threads of a process: what belongs to a request lives on the exchange.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from plugmw import schema
+from plugmw.chain import Compiled
+from plugmw.identity import IDENTITY_KEYS
+from plugmw.order import Entry, slots
+from plugmw.runtime import NoLogger, Runtime
+from plugmw.worker import Worker, in_force
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+P = TypeVar("P", bound="Plugin")
+
+
+class Plugin:
+    """A piece of gateway behaviour: a name, a priority, a configuration class and phase methods."""
+
+    #: Registry name; a name runs at most once per request.
+    name: ClassVar[str] = ""
+    #: The higher, the sooner, in every phase.
+    priority: ClassVar[float] = 0
+    version: ClassVar[str] = "0.1.0"
+    #: The configuration class, made by :func:`plugmw.config`.
+    Config: ClassVar[type] = schema.Nothing
+    #: True for plugins that authenticate: client-sent identity headers are removed before the chain.
+    authenticates: ClassVar[bool] = False
+    #: True if requests must be refused when the plugin cannot work (authentication, restriction).
+    decides: ClassVar[bool] = False
+    #: True if ``body_filter`` never changes how many bytes there are, so Content-Length may stay.
+    keeps_length: ClassVar[bool] = False
+
+    #: The parsed configuration, immutable.
+    config: Any
+    runtime: Runtime
+    #: A standard logger, or the injected one. Does nothing until the plugin is bound. (``log`` is a phase.)
+    logger: Any
+    #: The exception that ``init_worker`` ended with, if it did.
+    broken: BaseException | None
+
+    def __init__(self, **config: Any) -> None:
+        """Build from configuration fields; raises :class:`~plugmw.errors.ConfigErrors` with all problems."""
+        self._init(schema.build(self.Config, config, type(self).__name__))
+
+    def _init(self, config: Any) -> None:
+        self.config = config
+        self.runtime = Runtime()
+        self.logger = NoLogger()
+        self.broken = None
+
+    @classmethod
+    def load(cls: type[P], config: Any) -> P:
+        """Build from an already parsed configuration object."""
+        made = cls.__new__(cls)
+        made._init(config)
+        return made
+
+    def bind(self, runtime: Runtime) -> None:
+        """Take what the gateway lends; called once before ``configure``."""
+        self.runtime = runtime
+        logger = runtime.logger
+        self.logger = logger.getChild(self.name) if isinstance(logger, logging.Logger) else logger
+
+    def configure(self) -> None:
+        """Precompute from ``self.config``; may raise ConfigError. Runs when the entry is built."""
+
+    def close(self) -> None:
+        """Give back what ``init_worker`` opened; called at worker exit and when a reload drops the plugin."""
+
+    @classmethod
+    def middleware(
+        cls,
+        app: WSGIApplication,
+        *,
+        consumers: Any = None,
+        store: Any = None,
+        trusted: Sequence[str] | int = (),
+        logger: Any = None,
+        **config: Any,
+    ) -> Middleware:
+        """Wrap ``app`` in this plugin alone: a gateway of one.
+
+        ``config`` are the plugin's fields; the four named arguments are those of the gateway.
+        """
+        return Middleware(
+            app, cls(**config), consumers=consumers, store=store, trusted=trusted, logger=logger
+        )
+
+
+class Middleware(Worker):
+    """One plugin round one app."""
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        plugin: Any,
+        *,
+        consumers: Any = None,
+        store: Any = None,
+        trusted: Sequence[str] | int = (),
+        logger: Any = None,
+    ) -> None:
+        from plugmw.consumers import directory
+        from plugmw.trust import Trusted
+
+        runtime = Runtime(
+            trusted=Trusted(hops=trusted) if isinstance(trusted, int) else Trusted(trusted),
+            identity=plugin.authenticates,
+        )
+        if consumers is not None:
+            runtime.consumers = directory(consumers)
+        if store is not None:
+            runtime.store_url = store
+        if logger is not None:
+            runtime.logger = logger
+        self.app = app
+        self.plugin = plugin
+        plugin.bind(runtime)
+        plugin.configure()
+        super().__init__(runtime, [Entry(plugin, where=type(plugin).__name__)])
+        self._compile()
+
+    def _compile(self) -> WSGIApplication:
+        run = Compiled(slots(in_force(self.entries)), self.app, self.runtime).run
+        return without_identity(run) if self.runtime.identity else run
+
+    def register_logger(self, logger: Any) -> None:
+        """Take an injected logger (see ``InjectLogger``), here and for the app inside."""
+        self.runtime.logger = logger
+        self.plugin.bind(self.runtime)
+        inject(self.app, logger)
+
+
+def inject(app: Any, logger: Any) -> None:
+    """Hand ``logger`` to an app that can take one."""
+    register = getattr(app, "register_logger", None)
+    if register is not None:
+        register(logger)
+
+
+def without_identity(run: WSGIApplication) -> WSGIApplication:
+    """Remove identity headers that a client sent before anything else sees the request.
+
+    Written out rather than looped: it runs for every request of a gateway that authenticates.
+    """
+
+    def stripped(environ: Any, start_response: Any) -> Any:
+        if (
+            "HTTP_X_CONSUMER_ID" in environ
+            or "HTTP_X_CONSUMER_CUSTOM_ID" in environ
+            or "HTTP_X_CONSUMER_USERNAME" in environ
+            or "HTTP_X_CONSUMER_GROUPS" in environ
+            or "HTTP_X_CREDENTIAL_IDENTIFIER" in environ
+            or "HTTP_X_ANONYMOUS_CONSUMER" in environ
+            or "HTTP_X_AUTHENTICATED_GROUPS" in environ
+            or "HTTP_X_AUTHENTICATED_SCOPE" in environ
+            or "HTTP_X_AUTHENTICATED_USERID" in environ
+        ):
+            for key in IDENTITY_KEYS:
+                environ.pop(key, None)
+        return run(environ, start_response)
+
+    return stripped

@@ -1,0 +1,137 @@
+"""Which route a request takes.
+
+The matching rules are Kong's traditional router: a route with more kinds of conditions wins (hosts,
+headers, methods, paths), then plain hosts before wildcards, then more headers, then regular expressions
+by ``regex_priority``, then the longest path prefix, then the order in the file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+if TYPE_CHECKING:
+    from plugmw.exchange import Exchange
+
+
+@attrs.define(eq=False)
+class Route:
+    """A named set of conditions; one without any condition of a kind is open in that kind."""
+
+    name: str
+    id: str = ""
+    service: str | None = None
+    paths: Sequence[str] = ()
+    hosts: Sequence[str] = ()
+    methods: Sequence[str] = ()
+    headers: dict[str, list[str]] = attrs.field(factory=dict)
+    regex_priority: int = 0
+    #: Anything a dialect wants to keep with the route (``strip_path`` and so on).
+    extra: dict[str, Any] = attrs.field(factory=dict)
+
+
+@attrs.define(eq=False)
+class _Rule:
+    """One path of a route, or a route without paths."""
+
+    route: Route
+    rank: tuple[Any, ...]
+    prefix: str = ""
+    pattern: re.Pattern[str] | None = None
+    hosts: tuple[str, ...] = ()
+    host_pattern: re.Pattern[str] | None = None
+    methods: frozenset[str] = frozenset()
+    headers: tuple[tuple[str, frozenset[str]], ...] = ()
+    plain: bool = True
+
+    def admits(self, x: Exchange, host: str) -> bool:
+        """Look at everything but the path."""
+        if self.methods and x.environ["REQUEST_METHOD"] not in self.methods:
+            return False
+        if (self.hosts or self.host_pattern) and not (
+            host in self.hosts or (self.host_pattern is not None and self.host_pattern.fullmatch(host))
+        ):
+            return False
+        return all((x.get_header(name) or "").lower() in values for name, values in self.headers)
+
+
+class Router:
+    """Compiled routes. Immutable; cost grows with the number of distinct prefix lengths, not of routes."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        rules = [rule for place, route in enumerate(routes) for rule in _rules(route, place)]
+        rules.sort(key=lambda rule: rule.rank)
+        self._by_prefix: dict[str, list[tuple[int, _Rule]]] = {}
+        self._patterns: list[tuple[int, _Rule]] = []
+        for order, rule in enumerate(rules):
+            if rule.pattern is not None:
+                self._patterns.append((order, rule))
+            else:
+                self._by_prefix.setdefault(rule.prefix, []).append((order, rule))
+        self._lengths = sorted({len(prefix) for prefix in self._by_prefix}, reverse=True)
+        #: Whether the longest prefix alone decides: no other conditions anywhere.
+        self.simple = not self._patterns and all(rule.plain for rule in rules)
+
+    def longest(self, path: str) -> Route | None:
+        """Return the route with the longest prefix of ``path``; right only if :attr:`simple`."""
+        table = self._by_prefix
+        size = len(path)
+        for length in self._lengths:
+            if length <= size:
+                found = table.get(path[:length])
+                if found is not None:
+                    return found[0][1].route
+        return None
+
+    def match(self, x: Exchange, path: str) -> Route | None:
+        """Return the route for ``path`` and the request's host, method and headers, or None."""
+        if self.simple:
+            return self.longest(path)
+        table = self._by_prefix
+        host = x.host.lower()
+        best: tuple[int, _Rule] | None = None
+        for length in self._lengths:
+            for order, rule in table.get(path[:length], ()) if length <= len(path) else ():
+                if (best is None or order < best[0]) and rule.admits(x, host):
+                    best = order, rule
+        for order, rule in self._patterns:
+            if best is not None and order >= best[0]:
+                break
+            found_at = rule.pattern.match(path) if rule.pattern is not None else None
+            if found_at and rule.admits(x, host):
+                best = order, rule
+                break
+        return best[1].route if best else None
+
+
+def _rules(route: Route, place: int) -> Iterable[_Rule]:
+    plain_hosts = tuple(host.lower() for host in route.hosts if "*" not in host)
+    wild_hosts = [host.lower() for host in route.hosts if "*" in host]
+    headers = tuple(
+        (name, frozenset(value.lower() for value in values)) for name, values in sorted(route.headers.items())
+    )
+    kinds = sum(map(bool, (route.hosts, route.headers, route.methods, route.paths)))
+    for path in route.paths or ("",):
+        pattern = re.compile(path[1:]) if path.startswith("~") else None
+        prefix = "" if pattern else path.encode().decode("latin-1")
+        weight = (0, -route.regex_priority) if pattern else (1, 0)
+        yield _Rule(
+            route,
+            rank=(-kinds, 0 if plain_hosts else 1, -len(headers), weight, -len(path), place),
+            prefix=prefix,
+            pattern=pattern,
+            hosts=plain_hosts,
+            host_pattern=re.compile("|".join(map(_wildcard, wild_hosts))) if wild_hosts else None,
+            methods=frozenset(route.methods),
+            headers=headers,
+            plain=not (route.hosts or route.headers or route.methods),
+        )
+
+
+def _wildcard(host: str) -> str:
+    """Translate ``*.example.org`` or ``example.*`` (an optional port included) to a pattern."""
+    pattern = re.escape(host).replace(r"\*", "[^:]+")
+    return pattern if ":" in host else pattern + r"(?::\d+)?"

@@ -1,0 +1,85 @@
+"""What a gateway lends its plugins: consumers, the store, trust, the clock, the logger, limits."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from plugmw.identity import Directory, MemoryDirectory
+from plugmw.trust import Trusted
+
+if TYPE_CHECKING:
+    from plugmw.stores import Store
+
+#: 8 MiB: what a plugin may read of a request body, and collect of a response, unless set otherwise.
+DEFAULT_BODY_LIMIT = 8 * 1024 * 1024
+
+
+class NoLogger:
+    """The logger until one is injected: takes every call and does nothing."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return _nothing
+
+
+def _nothing(*args: Any, **kwargs: Any) -> None:
+    """Do nothing."""
+
+
+@attrs.define(eq=False)
+class Runtime:
+    """Shared by all plugins of one gateway; made before the fork, so it opens nothing by itself."""
+
+    consumers: Directory = attrs.field(factory=MemoryDirectory)
+    trusted: Trusted = attrs.field(factory=Trusted)
+    #: A store URL (``auto`` is decided on the first request), or a store object.
+    store_url: str | Store = "auto"
+    clock: Callable[[], float] = time.time
+    logger: logging.Logger = attrs.field(factory=lambda: logging.getLogger("plugmw"))
+    #: Bytes; above it the client is answered 413.
+    max_request_body: int = DEFAULT_BODY_LIMIT
+    #: Bytes; above it a response that a plugin must see whole is answered 500.
+    max_response_body: int = DEFAULT_BODY_LIMIT
+    #: Whether an exception of the app itself is answered 500 (with the header phases) or left to the server.
+    answer_crashes: bool = False
+    #: What ``wsgi.multiprocess`` said on the first request; None before it.
+    multiprocess: bool | None = None
+    #: Whether identity headers of clients are removed: true once an entry authenticates.
+    identity: bool = False
+    _store: Store | None = attrs.field(default=None, init=False)
+    _lock: Any = attrs.field(factory=threading.Lock, init=False)
+
+    @property
+    def store(self) -> Store:
+        """The store, opened on first use in this process; StoreError when it cannot be."""
+        store = self._store
+        if store is None:
+            with self._lock:
+                store = self._store
+                if store is None:
+                    store = self._store = self._open()
+        return store
+
+    def _open(self) -> Store:
+        from plugmw.stores import auto_url, open_store
+
+        if not isinstance(self.store_url, str):
+            return self.store_url
+        url = self.store_url
+        return open_store(auto_url(bool(self.multiprocess)) if url == "auto" else url, clock=self.clock)
+
+    def after_fork(self) -> None:
+        """Forget what the parent process opened."""
+        self._store = None
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Close the store if this process opened it."""
+        store, self._store = self._store, None
+        if store is not None and store is not self.store_url:
+            store.close()

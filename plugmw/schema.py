@@ -1,0 +1,435 @@
+"""Configuration classes: declared once, used to check, to describe (JSON Schema) and to document.
+
+A configuration class is an attrs class made by :func:`config`, its fields by :func:`field`:
+
+    @config
+    class Config:
+        minute: float | None = field(None, above(0), help="Requests allowed per minute.")
+
+:func:`build` turns plain data into an instance. Nothing is coerced (``"5"`` is no number), unknown keys
+are refused, an empty string is refused unless the field says otherwise, and all problems are collected.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import re
+import sys
+import types
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Annotated, Any, Final, Literal, TypeVar, Union
+
+import attrs
+
+from plugmw.errors import ConfigError, ConfigErrors
+
+T = TypeVar("T")
+Path = tuple[Any, ...]
+Problem = tuple[Path, str, "str | None"]
+REQUIRED: Any = attrs.NOTHING
+
+
+@attrs.frozen
+class Check:
+    """A rule for a value: ``test`` says whether it holds, ``expected`` what would be right."""
+
+    test: Callable[[Any], bool]
+    expected: str
+    json: Mapping[str, Any] = attrs.field(factory=dict)
+
+
+@attrs.frozen
+class Kind:
+    """How a scalar type is read: ``parse`` returns the value or raises ``ValueError``."""
+
+    parse: Callable[[Any], Any]
+    expected: str
+    json: Mapping[str, Any]
+
+
+def above(low: float) -> Check:
+    """Numbers greater than ``low``."""
+    return Check(lambda v: v > low, f"a number above {low:g}", {"exclusiveMinimum": low})
+
+
+def at_least(low: float) -> Check:
+    """Numbers not below ``low``."""
+    return Check(lambda v: v >= low, f"a number of at least {low:g}", {"minimum": low})
+
+
+def between(low: float, high: float) -> Check:
+    """Numbers from ``low`` to ``high``, both included."""
+    return Check(
+        lambda v: low <= v <= high,
+        f"a number between {low:g} and {high:g}",
+        {"minimum": low, "maximum": high},
+    )
+
+
+def one_of(*choices: Any) -> Check:
+    """One of the given values."""
+    return Check(lambda v: v in choices, f"one of {_listed(choices)}", {"enum": list(choices)})
+
+
+def matches(pattern: str, expected: str) -> Check:
+    """Strings that ``pattern`` matches as a whole."""
+    found = re.compile(pattern).fullmatch
+    return Check(lambda v: found(v) is not None, expected, {"pattern": f"^(?:{pattern})$"})
+
+
+def not_empty() -> Check:
+    """Lists and maps with at least one item."""
+    return Check(bool, "at least one item", {"minItems": 1})
+
+
+def each(check: Check) -> Check:
+    """Lists whose every item passes ``check``."""
+    return Check(
+        lambda v: all(check.test(item) for item in v), f"a list of {check.expected}", {"items": check.json}
+    )
+
+
+def field(
+    default: Any = REQUIRED,
+    *checks: Check,
+    help: str,
+    secret: bool = False,
+    empty: bool = False,
+    aliases: tuple[str, ...] = (),
+) -> Any:
+    """Declare a field: default (required if left out), checks, and one sentence of help with the unit.
+
+    ``secret`` values never appear in messages; ``empty`` allows ``""``; ``aliases`` are older spellings
+    that are read too (both at once is an error).
+    """
+    metadata = {"checks": checks, "help": help, "secret": secret, "empty": empty, "aliases": aliases}
+    if isinstance(default, (list, dict, set)):
+        kept = default
+        return attrs.field(factory=lambda: copy.deepcopy(kept), kw_only=True, metadata=metadata)
+    return attrs.field(default=default, kw_only=True, repr=not secret, metadata=metadata)
+
+
+def config(cls: type[T]) -> type[T]:
+    """Make a configuration class. It may define ``check(self)``, a generator of problems.
+
+    ``check`` is called when every field is good by itself; it yields texts, or (field, text).
+    """
+    return attrs.define(cls, frozen=True, kw_only=True, slots=True)
+
+
+@config
+class Nothing:
+    """The configuration of a plugin that has none."""
+
+
+# -- reading values -----------------------------------------------------------------------------------
+
+
+def _exactly(*kinds: type) -> Callable[[Any], Any]:
+    def parse(value: Any) -> Any:
+        if (isinstance(value, bool) and bool not in kinds) or not isinstance(value, kinds):
+            raise ValueError
+        return value
+
+    return parse
+
+
+def _number(value: Any) -> float:
+    value = _exactly(int, float)(value)
+    if value != value or value in (float("inf"), float("-inf")):
+        raise ValueError
+    return float(value) if isinstance(value, float) else value
+
+
+_KINDS: Final[dict[Any, Kind]] = {
+    str: Kind(_exactly(str), "a string", {"type": "string"}),
+    int: Kind(_exactly(int), "an integer", {"type": "integer"}),
+    float: Kind(_number, "a number", {"type": "number"}),
+    bool: Kind(_exactly(bool), "a boolean", {"type": "boolean"}),
+    Any: Kind(lambda value: value, "any value", {}),
+    object: Kind(lambda value: value, "any value", {}),
+}
+
+
+class Reader:
+    """Turns plain data into configuration objects and collects every problem on the way."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+
+    def problem(self, path: Path, found: str, expected: str | None = None) -> None:
+        self.problems.append((path, found, expected))
+
+    def instance(self, cls: type[T], data: Any, path: Path) -> T | None:
+        """Build ``cls`` from a mapping; None when there were problems."""
+        if isinstance(data, cls):
+            return data
+        if not isinstance(data, Mapping):
+            self.problem(path, f"got {shown(data)}", "a mapping")
+            return None
+        before = len(self.problems)
+        values: dict[str, Any] = {}
+        left = dict(data)
+        for attribute, hint in fields(cls):
+            name = attribute.name
+            given = [key for key in (name, *attribute.metadata["aliases"]) if key in left]
+            if len(given) > 1:
+                self.problem((*path, given[1]), f"given beside {given[0]!r}", "only one of the two")
+            elif not given:
+                if attribute.default is attrs.NOTHING:
+                    self.problem((*path, name), "missing", _expected(hint, attribute))
+            else:
+                ok, value = self.value(hint, left[given[0]], (*path, given[0]), attribute)
+                if ok:
+                    values[name] = value
+            for key in given:
+                del left[key]
+        for key in left:
+            self.problem((*path, key), *_unknown(key, [a.name for a, _ in fields(cls)]))
+        if len(self.problems) > before:
+            return None
+        made = cls(**values)
+        for text in getattr(made, "check", _no_problems)():
+            where, text = text if isinstance(text, tuple) else (None, text)
+            self.problem((*path, where) if where else path, text)
+        return made if len(self.problems) == before else None
+
+    def value(self, hint: Any, value: Any, path: Path, attribute: Any) -> tuple[bool, Any]:
+        """Read one value against a type hint and its field's checks: (good, result)."""
+        before = len(self.problems)
+        result = self._typed(hint, value, path, attribute)
+        if len(self.problems) > before:
+            return False, None
+        if result is not None:
+            for check in attribute.metadata["checks"]:
+                if not check.test(result):
+                    self.problem(path, f"got {_safe(value, attribute)}", check.expected)
+                    return False, None
+        return True, result
+
+    def _typed(self, hint: Any, value: Any, path: Path, attribute: Any) -> Any:
+        origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+        if origin is Annotated:
+            kind = next((m for m in arguments[1:] if isinstance(m, Kind)), None)
+            return (
+                self._scalar(kind, value, path, attribute)
+                if kind
+                else self._typed(arguments[0], value, path, attribute)
+            )
+        if origin in (Union, types.UnionType):
+            return self._union(arguments, value, path, attribute)
+        if origin in (list, tuple, set, frozenset):
+            return self._list(origin, arguments[0], value, path, attribute)
+        if origin is dict:
+            return self._map(arguments, value, path, attribute)
+        if origin is Literal:
+            if value not in arguments or (isinstance(value, bool) and True not in arguments):
+                self.problem(path, f"got {_safe(value, attribute)}", f"one of {_listed(arguments)}")
+            return value
+        if attrs.has(hint):
+            return self.instance(hint, value, path)
+        return self._scalar(_KINDS[hint], value, path, attribute)
+
+    def _scalar(self, kind: Kind, value: Any, path: Path, attribute: Any) -> Any:
+        if value == "" and not attribute.metadata["empty"] and kind.json.get("type") == "string":
+            return self.problem(path, "got ''", f"{kind.expected} of at least one character")
+        try:
+            return kind.parse(value)
+        except ValueError as error:
+            return self.problem(path, f"got {_safe(value, attribute)}", str(error) or kind.expected)
+
+    def _union(self, arguments: Iterable[Any], value: Any, path: Path, attribute: Any) -> Any:
+        options = [a for a in arguments if a is not type(None)]
+        if value is None and len(options) < len(tuple(arguments)):
+            return None
+        trials = []
+        for option in options:
+            trial = Reader()
+            result = trial._typed(option, value, path, attribute)
+            if not trial.problems:
+                return result
+            trials.append(trial)
+        if len(options) == 1:
+            self.problems += trials[0].problems
+        else:
+            wanted = " or ".join(describe(option) for option in options)
+            self.problem(path, f"got {_safe(value, attribute)}", wanted)
+        return None
+
+    def _list(self, origin: Any, hint: Any, value: Any, path: Path, attribute: Any) -> Any:
+        if not isinstance(value, (list, tuple, set, frozenset)):
+            return self.problem(path, f"got {_safe(value, attribute)}", f"a list of {_plural(hint)}")
+        items = [self._typed(hint, item, (*path, index), attribute) for index, item in enumerate(value)]
+        return items if origin is list else list(dict.fromkeys(items)) if origin is set else origin(items)
+
+    def _map(self, arguments: Any, value: Any, path: Path, attribute: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return self.problem(path, f"got {_safe(value, attribute)}", "a mapping")
+        made = {}
+        for key, item in value.items():
+            place = (*path, key)
+            made[self._typed(arguments[0], key, place, attribute)] = self._typed(
+                arguments[1], item, place, attribute
+            )
+        return made
+
+
+def read(cls: type[T], data: Any, path: Path = ()) -> tuple[T | None, list[Problem]]:
+    """Read ``data`` as ``cls``: the object (None when there are problems) and the problems."""
+    reader = Reader()
+    return reader.instance(cls, data, path), reader.problems
+
+
+def build(cls: type[T], data: Mapping[str, Any], where: str) -> T:
+    """Read ``data`` as ``cls`` or raise :class:`ConfigErrors` that name ``where``."""
+    made, problems = read(cls, data)
+    if made is None:
+        raise ConfigErrors([ConfigError(place(p), found, want, where) for p, found, want in problems])
+    return made
+
+
+def place(path: Path) -> str:
+    """Write a path as ``plugins[2].config.minute``."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def shown(value: Any) -> str:
+    """Quote a value for a message, cut to a readable length."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _safe(value: Any, attribute: Any) -> str:
+    return "a secret value" if attribute.metadata["secret"] else shown(value)
+
+
+def suggest(word: Any, words: Iterable[str]) -> str:
+    """Return ``; did you mean "x"?`` when a known word is close, else nothing."""
+    close = difflib.get_close_matches(str(word), list(words), 1)
+    return f'; did you mean "{close[0]}"?' if close else ""
+
+
+def _unknown(key: Any, known: list[str]) -> tuple[str, str | None]:
+    hint = suggest(key, known)
+    if hint:
+        return f'unknown field "{key}"{hint}', None
+    return f'unknown field "{key}"', f"one of {', '.join(known)}" if known else "no fields"
+
+
+def as_dict(made: Any) -> dict[str, Any]:
+    """Return a configuration object as plain data."""
+    return attrs.asdict(made)
+
+
+def _no_problems() -> Iterator[str]:
+    return iter(())
+
+
+# -- describing ---------------------------------------------------------------------------------------
+
+
+def fields(cls: type) -> list[tuple[Any, Any]]:
+    """Return (attrs attribute, resolved type hint) of a configuration class, in order."""
+    hints = _hints(cls)
+    return [(attribute, hints[attribute.name]) for attribute in attrs.fields(cls)]
+
+
+def _hints(cls: type) -> dict[str, Any]:
+    found: dict[str, Any] | None = cls.__dict__.get("__plugmw_hints__")
+    if found is None:
+        names = dict(vars(sys.modules[cls.__module__]))
+        found = typing.get_type_hints(cls, names, include_extras=True)
+        type.__setattr__(cls, "__plugmw_hints__", found)
+    return found
+
+
+def describe(hint: Any) -> str:
+    """Say what a type hint wants, for messages and tables: ``a list of strings``."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        return next((m.expected for m in arguments[1:] if isinstance(m, Kind)), describe(arguments[0]))
+    if origin in (Union, types.UnionType):
+        return " or ".join(describe(a) for a in arguments if a is not type(None))
+    if origin in (list, tuple, set, frozenset):
+        return f"a list of {_plural(arguments[0])}"
+    if origin is Literal:
+        return f"one of {_listed(arguments)}"
+    if origin is dict or attrs.has(hint):
+        return "a mapping"
+    return _KINDS[hint].expected
+
+
+def _plural(hint: Any) -> str:
+    text = describe(hint)
+    words = text.split(" ", 1)
+    return f"{words[1]}s" if words[0] in ("a", "an") and " " not in words[1] else text
+
+
+def _expected(hint: Any, attribute: Any) -> str:
+    checks = attribute.metadata["checks"]
+    return checks[0].expected if checks else describe(hint)
+
+
+def _listed(choices: Iterable[Any]) -> str:
+    return ", ".join(str(choice) for choice in choices)
+
+
+def json_schema(cls: type) -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of a configuration class."""
+    properties = {}
+    required = []
+    for attribute, hint in fields(cls):
+        schema = _json_type(hint)
+        for check in attribute.metadata["checks"]:
+            target = schema
+            if "anyOf" in schema:
+                target = schema["anyOf"][0]
+            target.update(check.json)
+        schema["description"] = attribute.metadata["help"]
+        if attribute.default is attrs.NOTHING:
+            required.append(attribute.name)
+        elif not isinstance(attribute.default, attrs.Factory) and attribute.default is not None:  # type: ignore[arg-type]
+            schema["default"] = attribute.default
+        for name in (attribute.name, *attribute.metadata["aliases"]):
+            properties[name] = schema
+    made: dict[str, Any] = {"type": "object", "properties": properties, "additionalProperties": False}
+    if required:
+        made["required"] = required
+    return made
+
+
+def _json_type(hint: Any) -> dict[str, Any]:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        kind = next((m for m in arguments[1:] if isinstance(m, Kind)), None)
+        return dict(kind.json) if kind else _json_type(arguments[0])
+    if origin in (Union, types.UnionType):
+        return {"anyOf": [{"type": "null"} if a is type(None) else _json_type(a) for a in arguments]}
+    if origin in (list, tuple, set, frozenset):
+        return {"type": "array", "items": _json_type(arguments[0])}
+    if origin is dict:
+        return {"type": "object", "additionalProperties": _json_type(arguments[1])}
+    if origin is Literal:
+        return {"enum": list(arguments)}
+    if attrs.has(hint):
+        return json_schema(hint)
+    return dict(_KINDS[hint].json)
+
+
+def default_text(attribute: Any) -> str:
+    """Write a field's default for a table of fields: ``required``, ``none`` or the value as JSON."""
+    import json
+
+    if attribute.default is attrs.NOTHING:
+        return "required"
+    default = attribute.default
+    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
+        default = default.factory()
+        if attrs.has(type(default)):
+            return "its defaults"
+    return "none" if default is None else json.dumps(default)

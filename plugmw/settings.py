@@ -1,0 +1,100 @@
+"""The shape of a gateway's own configuration document; every other file format is turned into this."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from plugmw.fields import HeaderName
+from plugmw.runtime import DEFAULT_BODY_LIMIT
+from plugmw.schema import above, at_least, config, each, field, matches
+
+_METHOD = matches("[A-Z]+", "HTTP methods in capitals")
+
+
+@config
+class RouteConfig:
+    """A route: requests that plugins can be limited to."""
+
+    name: str = field(help="Name by which entries refer to the route.")
+    paths: list[str] = field([], help="Path prefixes (`/admin`), or regular expressions with a leading `~`.")
+    hosts: list[str] = field([], help="Host names; one `*` at either end stands for anything.")
+    methods: list[str] = field([], each(_METHOD), help="Methods, exactly as sent.")
+    headers: dict[str, list[str]] = field({}, help="Request headers and the values that match, any case.")
+    regex_priority: int = field(0, help="Order among routes with regular expressions, the highest first.")
+    service: str | None = field(None, help="Name of the service the route belongs to.")
+
+    def check(self) -> Any:
+        import re
+
+        for index, path in enumerate(self.paths):
+            if path.startswith("~"):
+                try:
+                    re.compile(path[1:])
+                except re.error as error:
+                    yield f"paths[{index}]", f"got {path!r}, expected a regular expression ({error})"
+            elif not path.startswith("/"):
+                yield (
+                    f"paths[{index}]",
+                    f"got {path!r}, expected a path that starts with / (or ~ and a pattern)",
+                )
+        if not (self.paths or self.hosts or self.methods or self.headers):
+            yield "at least one of paths, hosts, methods, headers must be given"
+
+
+@config
+class FolderConfig:
+    """A folder of plugin files."""
+
+    path: str = field(help="The folder, relative to the configuration file.")
+    pattern: str = field("*.py", help="Which files are plugins, as a file name pattern.")
+
+
+@config
+class EntryConfig:
+    """One plugin in the chain."""
+
+    name: str = field(help="A bundled plugin, an entry point, a folder's plugin, or `module:Class`.")
+    config: dict[str, Any] = field({}, help="The plugin's own fields.")
+    route: str | None = field(None, help="Only requests of this route.")
+    service: str | None = field(None, help="Only requests of this service.")
+    consumer: str | None = field(None, help="Only requests of this consumer (id, username or custom_id).")
+    priority: float | None = field(None, help="Instead of the plugin's own priority; the highest runs first.")
+    before: list[str] = field([], help="Names of entries this one runs before.")
+    after: list[str] = field([], help="Names of entries this one runs after.")
+    instance: str | None = field(None, help="A name of its own, to run the same plugin more than once.")
+    enabled: bool = field(True, help="Whether the entry counts at all.")
+    on_error: Literal["closed", "open"] = field(
+        "closed", help="What a failure of the plugin means: `closed` answers 500, `open` goes on without it."
+    )
+    tags: list[str] = field([], help="Free labels.")
+
+
+@config
+class Settings:
+    """A gateway."""
+
+    plugins: list[EntryConfig] = field([], help="The entries of the chain, in any order.")
+    routes: list[RouteConfig] = field([], help="Routes that entries can be limited to.")
+    consumers: list[dict[str, Any]] = field([], help="Who uses the API, with their credentials.")
+    folders: list[FolderConfig] = field([], help="Folders of plugin files.")
+    store: str = field("auto", help="Where counters are: `auto`, `memory://`, `file:///path`, `redis://...`.")
+    trusted: list[str] | int = field(
+        [], help="Proxies whose forwarding headers count: networks and `unix:`, or how many there are."
+    )
+    real_ip_header: HeaderName = field("X-Forwarded-For", help="The field in which they name the client.")
+    real_ip_recursive: bool = field(
+        True, help="Whether to skip trusted addresses in that field from the right."
+    )
+    unrouted: Literal["pass", "404"] = field(
+        "pass", help="Requests that match no route: `pass` them on under the global entries, or answer `404`."
+    )
+    max_request_body: int = field(
+        DEFAULT_BODY_LIMIT, at_least(0), help="Bytes of a request body that plugins may read; above it 413."
+    )
+    max_response_body: int = field(
+        DEFAULT_BODY_LIMIT, above(0), help="Bytes of a response that plugins may collect; above it 500."
+    )
+    answer_crashes: bool = field(
+        False, help="Answer 500 when the app itself raises, instead of leaving it to the server."
+    )
+    strict: bool = field(False, help="Refuse to start when a plugin file cannot be loaded.")

@@ -1,0 +1,4 @@
+"""Where plugin classes come from."""
+
+from plugmw.sources.catalogue import Catalogue as Catalogue
+from plugmw.sources.folder import Folder as Folder

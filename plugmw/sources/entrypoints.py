@@ -1,0 +1,32 @@
+"""Plugins that installed distributions offer under the entry point group ``plugmw.plugins``."""
+
+from __future__ import annotations
+
+import functools
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from plugmw.errors import LoadError
+
+GROUP = "plugmw.plugins"
+
+
+@functools.lru_cache(maxsize=1)
+def _found() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def names() -> list[str]:
+    """Return the names on offer."""
+    return sorted(_found())
+
+
+def find(name: str) -> Any:
+    """Return the class under ``name``, None if nobody offers it; raises :class:`LoadError`."""
+    point = _found().get(name)
+    if point is None:
+        return None
+    try:
+        return point.load()
+    except Exception as error:
+        raise LoadError(f"entry point {name}", f"{point.value}: {type(error).__name__}: {error}") from error

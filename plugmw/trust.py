@@ -1,0 +1,113 @@
+"""Whom to believe about the client: one rule decides address, scheme and host for every plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+Address: TypeAlias = "IPv4Address | IPv6Address"
+Network: TypeAlias = "IPv4Network | IPv6Network"
+
+#: How a peer on a unix socket, which has no address, is named in the list of trusted peers.
+UNIX: Final = "unix:"
+
+
+def parse_address(text: str) -> Address | None:
+    """Return the address in ``text`` (brackets, port and zone stripped, IPv4-mapped IPv6 as IPv4)."""
+    text = text.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def parse_network(text: str) -> Network:
+    """Return the network ``text`` names, host bits allowed; raises ``ValueError``."""
+    network = ip_network(text.strip(), strict=False)
+    if isinstance(network, IPv6Network) and network.prefixlen >= 96:
+        mapped = network.network_address.ipv4_mapped
+        if mapped is not None:
+            return IPv4Network((mapped, network.prefixlen - 96))
+    return network
+
+
+class Trusted:
+    """The ``trusted`` setting: peers whose forwarding headers count.
+
+    ``peers`` are networks and ``unix:``; ``hops`` instead counts proxies from the right. ``header`` names
+    the field with the client's address; with ``recursive`` the rightmost address that is not itself
+    trusted counts, without it the last one (nginx ``real_ip_recursive``).
+    """
+
+    def __init__(
+        self,
+        peers: Sequence[str] = (),
+        hops: int = 0,
+        header: str = "X-Forwarded-For",
+        recursive: bool = True,
+    ) -> None:
+        self.unix = UNIX in peers
+        self.networks = tuple(parse_network(peer) for peer in peers if peer != UNIX)
+        self.hops = hops
+        self.key = "HTTP_" + header.upper().replace("-", "_")
+        self.recursive = recursive
+        self.nobody = not (self.unix or self.networks or hops)
+
+    def includes(self, address: Address | None) -> bool:
+        """Say whether ``address`` (None: a unix socket) is a trusted peer."""
+        if address is None:
+            return self.unix
+        return any(address.version == net.version and address in net for net in self.networks)
+
+    def trusts(self, environ: WSGIEnvironment) -> bool:
+        """Say whether the peer that sent this request may speak for others."""
+        if self.nobody:
+            return False
+        if self.hops:
+            return True
+        peer = environ.get("REMOTE_ADDR", "")
+        address = parse_address(peer)
+        return self.includes(address) if address or not peer else False
+
+    def client(self, environ: WSGIEnvironment) -> Address | None:
+        """Return the client's address, or None when it cannot be told."""
+        peer = parse_address(environ.get("REMOTE_ADDR", ""))
+        if self.nobody or not self.trusts(environ):
+            return peer
+        chain = [parse_address(part) for part in environ.get(self.key, "").split(",") if part.strip()]
+        if not chain:
+            return peer
+        if self.hops:
+            return chain[-self.hops] if len(chain) >= self.hops else chain[0]
+        if not self.recursive:
+            return chain[-1]
+        for address in reversed(chain):
+            if address is None or not self.includes(address):
+                return address
+        return chain[0]
+
+    def scheme(self, environ: WSGIEnvironment) -> str:
+        """Return ``http`` or ``https`` as the client used it."""
+        if not self.nobody and self.trusts(environ):
+            told = str(environ.get("HTTP_X_FORWARDED_PROTO", "")).rpartition(",")[2].strip().lower()
+            if told in ("http", "https"):
+                return told
+        return str(environ["wsgi.url_scheme"])
+
+    def host(self, environ: WSGIEnvironment) -> str:
+        """Return the host the client asked for, with its port if it gave one."""
+        if not self.nobody and self.trusts(environ):
+            told = str(environ.get("HTTP_X_FORWARDED_HOST", "")).rpartition(",")[2].strip()
+            if told:
+                return told
+        host = environ.get("HTTP_HOST")
+        return str(host) if host else f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"

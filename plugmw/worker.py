@@ -1,0 +1,137 @@
+"""The WSGI callable that stands in front of a chain: started once per process, swappable.
+
+Nothing is opened before the fork: ``init_worker`` of every plugin runs in each process before its first
+request, from gunicorn's ``post_worker_init`` (:mod:`plugmw.mounts.gunicorn`) or lazily.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from plugmw import phases
+from plugmw.order import Entry
+from plugmw.runtime import Runtime
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+class Worker:
+    """A WSGI callable over ``run``; subclasses give it in :meth:`_compile`."""
+
+    #: Every live instance of this process, for the worker hooks of servers.
+    instances: weakref.WeakSet[Worker] = weakref.WeakSet()
+
+    def __init__(self, runtime: Runtime, entries: Sequence[Entry]) -> None:
+        self.runtime = runtime
+        self.entries = list(entries)
+        self._lock = threading.RLock()
+        self._run: WSGIApplication = self._first
+        Worker.instances.add(self)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        return self._run(environ, start_response)
+
+    def _compile(self) -> WSGIApplication:
+        """Return the callable that serves requests once the plugins have started."""
+        raise NotImplementedError
+
+    def _first(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve the first request of this process: start, then hand over."""
+        self.start(multiprocess=bool(environ.get("wsgi.multiprocess")))
+        return self._run(environ, start_response)
+
+    def start(self, multiprocess: bool | None = None) -> None:
+        """Run ``init_worker`` of every plugin, once per process; safe to call again."""
+        with self._lock:
+            if self._run != self._first:
+                return
+            if multiprocess is not None:
+                self.runtime.multiprocess = multiprocess
+            self._init_plugins(self.entries)
+            self._run = self._compile()
+
+    def _init_plugins(self, entries: Iterable[Entry]) -> None:
+        for plugin in plugins_of(entries):
+            start = getattr(plugin, phases.INIT_WORKER, None)
+            if start is None:
+                continue
+            try:
+                start()
+            except Exception as error:
+                plugin.broken = error
+                self.runtime.logger.critical(
+                    "%s: init_worker failed; the worker serves on%s",
+                    plugin.name,
+                    ", requests that need this plugin are refused" if plugin.decides else " without it",
+                    exc_info=error,
+                )
+
+    def stop(self) -> None:
+        """Close the plugins and the store of this process; the next request would start them again."""
+        with self._lock:
+            if self._run == self._first:
+                return
+            self._run = self._first
+            for plugin in reversed(plugins_of(self.entries)):
+                try:
+                    plugin.close()
+                except Exception as error:
+                    self.runtime.logger.error("%s: close failed", plugin.name, exc_info=error)
+            self.runtime.close()
+
+    def _after_fork(self) -> None:
+        self._lock = threading.RLock()
+        self.runtime.after_fork()
+        for plugin in plugins_of(self.entries):
+            plugin.broken = None
+        self._run = self._first
+
+
+def plugins_of(entries: Iterable[Entry]) -> list[Any]:
+    """Return the distinct plugin objects of the entries, the highest priority first."""
+    seen: dict[int, Any] = {}
+    for entry in sorted(entries, key=lambda entry: -entry.rank):
+        seen.setdefault(id(entry.plugin), entry.plugin)
+    return list(seen.values())
+
+
+def in_force(entries: Iterable[Entry]) -> list[Entry]:
+    """Return the entries to compile: plugins that failed to start are off, or refuse if they decide."""
+    kept = []
+    for entry in entries:
+        if getattr(entry.plugin, "broken", None) is None:
+            kept.append(entry)
+        elif entry.plugin.decides and entry.on_error == "closed":
+            refusing = Refusing(entry.plugin)
+            kept.append(Entry(refusing, entry.where, entry.route, entry.service, priority=entry.rank))
+    return kept
+
+
+class Refusing:
+    """Stands in for a plugin that decides who may pass and could not start: nobody passes."""
+
+    decides = True
+    broken = None
+
+    def __init__(self, plugin: Any) -> None:
+        self.name = plugin.name
+        self.priority = plugin.priority
+
+    def access(self, x: Any) -> None:
+        x.fail(500, "An unexpected error occurred")
+
+    def close(self) -> None:
+        """Hold nothing."""
+
+
+def _after_fork() -> None:
+    for worker in list(Worker.instances):
+        worker._after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork)

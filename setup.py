@@ -1,0 +1,72 @@
+"""Package metadata; pyproject.toml holds only the build system and tool settings."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = next(
+    line.split('"')[1]
+    for line in (HERE / "plugmw/__init__.py").read_text(encoding="utf-8").splitlines()
+    if line.startswith("__version__")
+)
+
+FLASK = ["flask>=2.3"]
+DJANGO = ["django>=4.2"]
+REDIS = ["redis>=5"]
+DEV = [
+    *FLASK,
+    *DJANGO,
+    *REDIS,
+    "gevent>=24.2",
+    "jsonschema>=4.20",
+    "mypy>=1.13",
+    "pytest>=8",
+    "pytest-cov>=5",
+    "pytest-randomly>=3.15",
+    "ruff>=0.9",
+    "types-PyYAML",
+    "types-requests",
+]
+DOCS = ["furo>=2024.8", "sphinx>=7.4"]
+
+setup(
+    name="plugmw",
+    version=VERSION,
+    description="Plug API-gateway plugins into any WSGI app: KrakenD, Kong, Tyk and prestd contracts in one chain",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    packages=find_packages(include=["plugmw", "plugmw.*"]),
+    package_data={"plugmw": ["py.typed"]},
+    python_requires=">=3.10",
+    install_requires=[
+        "attrs>=23.2",
+        "gunicorn>=22",
+        "PyYAML>=6",
+        "requests>=2.31",
+        "tomli>=2; python_version < '3.11'",
+        "WebOb>=1.8.8",
+        "werkzeug>=3",
+    ],
+    extras_require={
+        "django": DJANGO,
+        "flask": FLASK,
+        "redis": REDIS,
+        # PyYAML comes with plugmw; the name stays so that a requirement on plugmw[yaml] keeps working.
+        "yaml": [],
+        "dev": DEV,
+        "docs": DOCS,
+    },
+    entry_points={"console_scripts": ["plugmw = plugmw.cli:main"]},
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Framework :: Django",
+        "Framework :: Flask",
+        "Intended Audience :: Developers",
+        "Operating System :: POSIX",
+        "Programming Language :: Python :: 3",
+        "Topic :: Internet :: WWW/HTTP :: WSGI :: Middleware",
+        "Typing :: Typed",
+    ],
+)

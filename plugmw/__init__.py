@@ -6,12 +6,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from plugmw.dialects.krakend.handlers import HandlerRegisterer as HandlerRegisterer
+    from plugmw.dialects.response_modifier import ResponseModifier as ResponseModifier
     from plugmw.errors import ConfigError as ConfigError
     from plugmw.exchange import Exchange as Exchange
+    from plugmw.gateway import Gateway as Gateway
+    from plugmw.inject_logger import InjectLogger as InjectLogger
+    from plugmw.mounts.wrap import wrap as wrap
     from plugmw.order import Entry as Entry
     from plugmw.plugin import Plugin as Plugin
-    from plugmw.schema import config as config
-    from plugmw.schema import field as field
 
 __version__ = "0.1.0"
 
@@ -21,9 +24,11 @@ _EXPORTS = {
     "Entry": "plugmw.order",
     "Exchange": "plugmw.exchange",
     "Gateway": "plugmw.gateway",
+    "HandlerRegisterer": "plugmw.dialects.krakend.handlers",
+    "InjectLogger": "plugmw.inject_logger",
     "Plugin": "plugmw.plugin",
-    "config": "plugmw.schema",
-    "field": "plugmw.schema",
+    "ResponseModifier": "plugmw.dialects.response_modifier",
+    "wrap": "plugmw.mounts.wrap",
 }
 
 

@@ -98,10 +98,12 @@ def leave(status: int, body: object = None, headers: HeaderItems = None) -> NoRe
 
     A dict or list is sent as JSON, ``str`` as UTF-8 text, ``bytes`` as they are (without a
     Content-Type), ``None`` as an empty body. A Transfer-Encoding among the headers is dropped: framing
-    is the server's.
+    is the server's. With 1xx, 204 and 304, which have no content, the body is dropped.
     """
     items = [item for item in header_items(headers) if item[0].lower() != "transfer-encoding"]
     kind = None
+    if status in (204, 304) or 100 <= status <= 199:
+        body = None
     if isinstance(body, bytes):
         data = body
     elif body is None:

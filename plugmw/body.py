@@ -22,6 +22,10 @@ class BadLength(Exception):
     """CONTENT_LENGTH is not a plain number; its one argument is what was found."""
 
 
+class Incomplete(Exception):
+    """The client went away before the whole body came; its arguments are bytes read and declared."""
+
+
 def content_length(environ: WSGIEnvironment) -> int | None:
     """Return the declared length in bytes, or None; raises :class:`BadLength`.
 
@@ -39,7 +43,8 @@ def read_request(environ: WSGIEnvironment, limit: int) -> bytes:
     """Read the whole request body and put an equal stream back for the next reader.
 
     Reads up to CONTENT_LENGTH, or to the end when the server says the input is terminated (chunked
-    requests). Raises :class:`BodyTooLarge` above ``limit`` bytes, counted while reading.
+    requests). Raises :class:`BodyTooLarge` above ``limit`` bytes, counted while reading, and
+    :class:`Incomplete` for a body shorter than declared: half a body must not pass for a whole one.
     """
     kept = environ.get(BODY_KEY)
     if kept is not None and kept[0] is environ["wsgi.input"]:
@@ -70,6 +75,8 @@ def _read(stream: Any, length: int | None, limit: int) -> bytes:
         parts.append(part)
         if total > limit:
             raise BodyTooLarge(limit)
+    if length is not None and total < length:
+        raise Incomplete(total, length)
     return b"".join(parts)
 
 
@@ -112,10 +119,11 @@ def rewrap_file(environ: WSGIEnvironment, iterable: Iterable[bytes], on_close: C
     if not isinstance(wrapper, type) or not isinstance(iterable, wrapper):
         return None
     inner: Any = iterable
-    file = getattr(inner, "filelike", None) or getattr(inner, "file", None)
+    # The names of wsgiref, gunicorn and mod_wsgi, and those of werkzeug. A file may be false (Django's are).
+    file = getattr(inner, "filelike", getattr(inner, "file", None))
     if file is None:
         return None
-    size = getattr(inner, "blksize", None) or getattr(inner, "block_size", None) or 8192
+    size = getattr(inner, "blksize", getattr(inner, "buffer_size", 8192))
     again = wrapper(ClosingFile(file, on_close), size)
     if getattr(again, "close", None) is None:
         return None

@@ -14,13 +14,16 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import CodeType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from plugmw import phases
+from plugmw.answer import Exit
+from plugmw.exchange import Exchange
 from plugmw.flow import Flow
 from plugmw.order import Entry, Slot
+from plugmw.sending import Sending
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -30,22 +33,31 @@ if TYPE_CHECKING:
 _UNPICKED: Any = object()
 #: How a generated line is traced back to its slot: every file name is unique per shape.
 _FILE = "<plugmw chain {}>"
+_PHASES = (phases.ACCESS, phases.RESPONSE, phases.HEADER_FILTER, phases.BODY_FILTER, phases.LOG)
 
 
 class Chain:
     """One compiled stretch of plugins. Immutable; shared by all threads."""
 
     def __init__(
-        self, slots: Sequence[Slot], app: WSGIApplication, runtime: Runtime, attributes: dict[str, Any]
+        self,
+        slots: Sequence[Slot],
+        app: WSGIApplication,
+        runtime: Runtime,
+        attributes: dict[str, Any],
+        entries: Sequence[Entry],
     ) -> None:
         self.slots = list(slots)
+        #: Of all stretches: what has failed in rewrite may stand below a wrapper.
+        self.entries = entries
         self.runtime = runtime
-        self.responds = self._any(phases.RESPONSE)
         self.filters = self._having(phases.BODY_FILTER)
-        source, self._lines = _source(self._shape())
+        source, self._lines = _source(self._shape(), runtime.answer_crashes)
         members: dict[str, Any] = {
+            # `X()` without arguments is the cheapest way to make an object; `run` sets the two attributes.
+            "__init__": object.__init__,
             "_chain": self,
-            "_logs": self._any(phases.LOG),
+            "_logs": bool(self._having(phases.LOG)),
             "runtime": runtime,
             **attributes,
             **{f"_p{i}": _UNPICKED for i, slot in enumerate(self.slots) if not slot.direct},
@@ -60,18 +72,21 @@ class Chain:
         #: ``enter(x)`` continues an exchange on which the rewrite phase has run.
         self.enter: Callable[[Flow], Iterable[bytes]] = namespace["enter"]
 
-    def _having(self, phase: str) -> list[int]:
-        return [i for i, slot in enumerate(self.slots) if hasattr(slot.plugin, phase)]
+    def exchange(self, environ: WSGIEnvironment, start_response: StartResponse) -> Flow:
+        """Make the exchange of a request that :attr:`run` does not make: before routing, or unrouted."""
+        x = self.exchange_class()  # type: ignore[call-arg]
+        x.environ = environ
+        x._server = start_response
+        return x
 
-    def _any(self, phase: str) -> bool:
-        return bool(self._having(phase))
+    def _having(self, phase: str) -> list[int]:
+        return [i for i, slot in enumerate(self.slots) if slot.has(phase)]
 
     def _shape(self) -> tuple[Any, ...]:
         """Return all that the source depends on: per slot its phases, whether picked, whether open."""
-        names = (phases.ACCESS, phases.RESPONSE, phases.HEADER_FILTER, phases.BODY_FILTER, phases.LOG)
         return tuple(
             (
-                tuple(hasattr(slot.plugin, name) for name in names),
+                tuple(slot.has(name) for name in _PHASES),
                 slot.direct,
                 any(entry.on_error == "open" for entry in slot.entries),
             )
@@ -79,7 +94,7 @@ class Chain:
         )
 
     def _namespace(self, app: WSGIApplication) -> dict[str, Any]:
-        namespace: dict[str, Any] = {"X": self.exchange_class, "new": object.__new__, "app": app}
+        namespace: dict[str, Any] = {"X": self.exchange_class, "Exit": Exit, "app": app}
         namespace["unpicked"] = _UNPICKED
         for i, slot in enumerate(self.slots):
             if slot.direct:
@@ -88,7 +103,7 @@ class Chain:
                     if method is not None:
                         namespace[f"{phase}{i}"] = method
             else:
-                namespace[f"pick{i}"] = _picker(slot.entries)
+                namespace[f"pick{i}"] = picker(slot.entries)
         return namespace
 
     # -- called by the flow, never on the fast path -------------------------------------------------
@@ -103,7 +118,7 @@ class Chain:
             trace = trace.tb_next
         return found
 
-    def report(self, x: Flow, error: BaseException, plugin: Any = None) -> None:
+    def report(self, x: Sending, error: BaseException, plugin: Any = None) -> None:
         """Log a failure once, with the entry, the phase and the request."""
         index = self.slot_of(error) if plugin is None else None
         entry = self._entry(x, index, plugin)
@@ -116,72 +131,88 @@ class Chain:
             exc_info=error,
         )
 
-    def _entry(self, x: Flow, index: int | None, plugin: Any) -> Entry | None:
+    def _entry(self, x: Sending, index: int | None, plugin: Any) -> Entry | None:
         """Return the entry in question: of a plugin, or the one in force in a slot."""
         if plugin is None and index is not None:
-            slot = self.slots[index]
-            plugin = slot.plugin if slot.direct else getattr(x, f"_p{index}")
-            if plugin is None or plugin is _UNPICKED:
-                return slot.entries[0]
-        entries = (entry for slot in self.slots for entry in slot.entries)
-        return next((entry for entry in entries if entry.plugin is plugin), None)
+            plugin = self._plugin(x, index) or self.slots[index].plugin
+        return next((entry for entry in self.entries if entry.plugin is plugin), None)
 
-    def forgive(self, x: Flow, index: int, error: Exception) -> None:
+    def is_open(self, plugin: Any) -> bool:
+        """Say whether a failure of ``plugin`` is to be forgiven: every entry that has it says so."""
+        policies = {entry.on_error for entry in self.entries if entry.plugin is plugin}
+        return policies == {"open"}
+
+    def forgive(self, x: Sending, index: int, error: Exception) -> None:
         """Report a failure, and raise it again unless the entry in force is ``on_error: open``."""
-        entry = self._entry(x, index, None)
-        if entry is None or entry.on_error != "open":
+        if not self.is_open(self._plugin(x, index)):
             raise error
         self.report(x, error)
 
-    def filter_headers_below(self, x: Flow, error: BaseException) -> None:
-        """Run the header filters below the slot that exited."""
+    def filter_headers_below(self, x: Sending, error: BaseException) -> None:
+        """Run the header filters below the slot that exited; one that exits too takes over."""
         index = self.slot_of(error)
         for i in self._having(phases.HEADER_FILTER):
-            if index is not None and i > index:
-                plugin = self._plugin(x, i)
-                if plugin is not None:
-                    plugin.header_filter(x)
+            plugin = self._plugin(x, i)
+            if index is None or i <= index or not hasattr(plugin, phases.HEADER_FILTER):
+                continue
+            try:
+                plugin.header_filter(x)
+            except Exit as again:
+                x._become(again)
+            except Exception as failure:
+                if not self.is_open(plugin):
+                    return x._become(failure, plugin)
+                self.report(x, failure, plugin)
 
-    def _plugin(self, x: Flow, index: int) -> Any:
+    def _plugin(self, x: Sending, index: int) -> Any:
+        """Return the plugin in force in a slot, None if there is none."""
         slot = self.slots[index]
         if slot.direct:
             return slot.plugin
         plugin = getattr(x, f"_p{index}")
         return None if plugin is _UNPICKED else plugin
 
-    def body_filters(self, x: Flow) -> list[Any]:
+    def body_filters(self, x: Sending) -> Sequence[Any]:
         """Return the plugins that filter this response's body, in order."""
-        if not self.filters:
-            return []
-        plugins = (self._plugin(x, i) for i in self.filters)
-        return [plugin for plugin in plugins if plugin is not None and wants_body(plugin, x)]
+        return [plugin for plugin in self._in_force(x, phases.BODY_FILTER) if wants_body(plugin, x)]
 
-    def wants_response(self, x: Flow) -> bool:
-        """Say whether this answer must be read whole for a ``response`` handler (never an upgrade)."""
-        if "HTTP_UPGRADE" in x.environ:
-            return False
-        plugins = (self._plugin(x, i) for i in self._having(phases.RESPONSE))
-        return any(plugin is not None and wants_body(plugin, x) for plugin in plugins)
+    def wants_response(self, x: Sending) -> bool:
+        """Say whether this answer must be read whole for a ``response`` handler."""
+        return any(wants_body(plugin, x) for plugin in self._in_force(x, phases.RESPONSE))
+
+    def _in_force(self, x: Sending, phase: str) -> Iterator[Any]:
+        plugins = (self._plugin(x, i) for i in self._having(phase))
+        return (plugin for plugin in plugins if hasattr(plugin, phase))
 
 
-def wants_body(plugin: Any, x: Flow) -> bool:
+def wants_body(plugin: Any, x: Sending) -> bool:
     """Ask ``plugin.wants_body(x)``, which plugins may define to leave a response alone; True if not."""
     asked = getattr(plugin, "wants_body", None)
     return True if asked is None else bool(asked(x))
 
 
-def _picker(entries: Sequence[Entry]) -> Callable[[Flow], Any]:
-    """Return the function that chooses a slot's plugin for an exchange, or None."""
+def picker(entries: Sequence[Entry]) -> Callable[[Exchange], Any]:
+    """Return the function that chooses a slot's plugin for an exchange, or None.
 
-    def pick(x: Flow) -> Any:
+    A ``when`` that raises is a failure of its own entry: an open one is passed over.
+    """
+
+    def pick(x: Exchange) -> Any:
         consumer = x.consumer
         for entry in entries:
             if entry.consumer is not None and (
                 consumer is None or entry.consumer not in (consumer.id, consumer.username, consumer.custom_id)
             ):
                 continue
-            if entry.when is None or entry.when(x):
+            if entry.when is None:
                 return entry.plugin
+            try:
+                if entry.when(x):
+                    return entry.plugin
+            except Exception as error:
+                if entry.on_error != "open":
+                    raise
+                x.runtime.logger.error("%s: %s failed in when", entry.where, entry.name, exc_info=error)
         return None
 
     return pick
@@ -209,19 +240,26 @@ class _Writer:
         if slot is not None:
             self.lines[len(self.text)] = slot
 
-    def call(self, indent: int, phase: str, i: int, part: tuple[Any, ...], x: str, pick: bool) -> None:
+    def call(
+        self, indent: int, phase: str, i: int, part: tuple[Any, ...], x: str, pick: bool = False
+    ) -> None:
         """Write one call of slot ``i``: choosing it first, skipping it, forgiving it as its shape says."""
-        _, direct, open_ = part
+        having, direct, open_ = part
+        if not direct and pick:
+            # Outside of the try: what fails in choosing is judged by the picker.
+            self.add(indent, f"p = {x}._p{i} = pick{i}({x})", i)
+        elif not direct:
+            self.add(indent, f"p = {x}._p{i}")
         if open_:
             self.add(indent, "try:")
             indent += 1
         if direct:
             self.add(indent, f"{phase}{i}({x})", i)
+        elif having[_PHASES.index(phase)] is ...:
+            # Variants of different classes: not every one has this phase.
+            self.add(indent, f"m = getattr(p, {phase!r}, None)")
+            self.add(indent, f"if m is not None: m({x})", i)
         else:
-            if pick:
-                self.add(indent, f"p = {x}._p{i} = pick{i}({x})", i)
-            else:
-                self.add(indent, f"p = {x}._p{i}")
             test = "p is not None" if pick else "p is not None and p is not unpicked"
             self.add(indent, f"if {test}: p.{phase}({x})", i)
         if open_:
@@ -230,14 +268,16 @@ class _Writer:
 
 
 @functools.lru_cache(maxsize=1024)
-def _source(shape: tuple[Any, ...]) -> tuple[str, dict[int, int]]:
+def _source(shape: tuple[Any, ...], answer_crashes: bool) -> tuple[str, dict[int, int]]:
     """Write the functions of a chain of this shape."""
     write = _Writer()
     access, response, header, body, log = (
         [i for i, part in enumerate(shape) if part[0][k]] for k in range(5)
     )
     picked = [i for i, part in enumerate(shape) if not part[1]]
-    _write_run(write, shape, access, picked, plain=not (response or header or body or log))
+    # Nobody looks at the body; nobody looks at the answer at all.
+    light = not (response or body or log or answer_crashes)
+    _write_run(write, shape, access, picked, light, plain=light and not header)
     _write_start(write, shape, response, header, bool(body))
     _write_phase(write, shape, "_filter_headers", "header_filter", header)
     _write_phase(write, shape, "_respond", "response", response)
@@ -247,19 +287,20 @@ def _source(shape: tuple[Any, ...]) -> tuple[str, dict[int, int]]:
 
 
 def _write_run(
-    write: _Writer, shape: tuple[Any, ...], access: list[int], picked: list[int], plain: bool
+    write: _Writer, shape: tuple[Any, ...], access: list[int], picked: list[int], light: bool, plain: bool
 ) -> None:
-    for head, name in (("run(environ, start_response)", "run"), ("enter(x)", "enter")):
+    for head in ("run(environ, start_response)", "enter(x)"):
         write.add(0, f"def {head}:")
-        if name == "run":
-            # What X(environ, start_response) does, without the call of __init__.
-            write.add(1, "x = new(X)")
-            write.add(1, "x.environ = environ")
-            write.add(1, "x._server = start_response")
-        else:
+        if head == "enter(x)":
             write.add(1, "x.__class__ = X")
             write.add(1, "environ = x.environ")
+            write.add(1, "start_response = x._server")
             write.add(1, "x.phase = 'access'")
+        else:
+            write.add(1, "x = X()")
+            write.add(1, "x.environ = environ")
+            if not plain:
+                write.add(1, "x._server = start_response")
         if access or picked:
             write.add(1, "try:")
             for i in sorted({*access, *picked}):
@@ -268,50 +309,57 @@ def _write_run(
                 else:
                     write.add(2, f"x._p{i} = pick{i}(x)", i)
             write.add(1, "except BaseException as error:")
+            write.add(2, "x._server = start_response")
             write.add(2, "return x._halt(error)")
         if plain:
             # Nobody looks at the answer: unless a plugin wants headers on it, it is the app's alone.
             write.add(1, "if x.header_list is None:")
-            write.add(2, "return app(environ, x._server)")
+            write.add(2, "return app(environ, start_response)")
+            write.add(1, "x._server = start_response")
         write.add(1, "try:")
         write.add(2, "it = app(environ, x._start)")
         write.add(1, "except BaseException as error:")
         write.add(2, "return x._crash(error)")
-        write.add(1, "return it" if plain else "return x._begin(it)")
+        if plain:
+            write.add(1, "return it")
+            continue
+        if light:
+            write.add(1, "if x.status_line and x._instead is None: return it")
+        write.add(1, "return x._begin(it)")
 
 
 def _write_start(
     write: _Writer, shape: tuple[Any, ...], response: list[int], header: list[int], body: bool
 ) -> None:
     write.add(0, "def _start(self, status, headers, exc_info=None):")
+    write.add(1, "if self.status_line: return self._restart(status, headers, exc_info)")
     write.add(1, "self.header_list = list(headers) if self.header_list is None else self._merge(headers)")
     write.add(1, "self.status_line = status")
     if response:
-        write.add(1, "if not self._opened and self._chain.wants_response(self):")
+        # 101: what follows is no response any more, and it has no end.
+        write.add(1, "if status[:1] != '1' and self._chain.wants_response(self):")
         write.add(2, "self.phase = 'response'")
         write.add(2, "self._exc_info = exc_info")
         write.add(2, "self._collected = []")
-        write.add(2, "return self._collected.append")
+        write.add(2, "return self._collect")
     if header:
         write.add(1, "self.phase = 'header_filter'")
         write.add(1, "try:")
         for i in header:
-            write.call(2, "header_filter", i, shape[i], "self", pick=False)
+            write.call(2, "header_filter", i, shape[i], "self")
         write.add(1, "except BaseException as error:")
         write.add(2, "self._filter_failed(error)")
     if body:
         write.add(1, "return self._open(exc_info)")
-    elif header or response:
+    elif header:
         write.add(1, "if self._instead is not None: return self._tell(exc_info)")
-    if response and not body:
-        write.add(1, "return self._tell(exc_info)")
     write.add(1, "return self._server(self.status_line, self.header_list, exc_info)")
 
 
 def _write_phase(write: _Writer, shape: tuple[Any, ...], name: str, phase: str, members: list[int]) -> None:
     write.add(0, f"def {name}(self):")
     for i in members:
-        write.call(1, phase, i, shape[i], "self", pick=False)
+        write.call(1, phase, i, shape[i], "self")
     write.add(1, "return None")
 
 
@@ -319,8 +367,8 @@ def _write_log(write: _Writer, shape: tuple[Any, ...], members: list[int]) -> No
     write.add(0, "def _log(self):")
     for i in members:
         write.add(1, "try:")
-        write.call(2, "log", i, (shape[i][0], shape[i][1], False), "self", pick=False)
-        write.add(1, "except Exception as error:")
+        write.call(2, "log", i, (shape[i][0], shape[i][1], False), "self")
+        write.add(1, "except (Exception, Exit) as error:")
         write.add(2, "self._chain.report(self, error)")
     write.add(1, "return None")
 
@@ -330,8 +378,10 @@ def _write_pick(write: _Writer, picked: list[int]) -> None:
     write.add(0, "def _pick(x):")
     for i in picked:
         write.add(1, f"if x._p{i} is unpicked:")
-        write.add(2, f"try: x._p{i} = pick{i}(x)", i)
-        write.add(2, f"except Exception: x._p{i} = None")
+        write.add(2, "try:")
+        write.add(3, f"x._p{i} = pick{i}(x)", i)
+        write.add(2, "except Exception as error:")
+        write.add(3, "x._chain.report(x, error)")
     write.add(1, "return None")
 
 
@@ -350,32 +400,37 @@ class Compiled:
     ) -> None:
         self.slots = list(slots)
         attributes = attributes or {}
+        entries = [entry for slot in slots for entry in slot.entries]
         stretch: list[Slot] = []
         for slot in reversed(self.slots):
-            if hasattr(slot.plugin, phases.WRAP):
+            if slot.has(phases.WRAP):
                 if stretch:
-                    app = Chain(stretch, app, runtime, attributes).run
+                    app = Chain(stretch, app, runtime, attributes, entries).run
                     stretch = []
-                app = _wrapped(slot, app, type("Exchange", (Flow,), {"runtime": runtime, **attributes}))
-            if any(hasattr(slot.plugin, phase) for phase in phases.REQUEST_PHASES):
+                app = _wrapped(slot, app, type("Exchange", (Exchange,), {"runtime": runtime, **attributes}))
+            if any(slot.has(phase) for phase in phases.REQUEST_PHASES):
                 stretch.insert(0, slot)
-        self.first = Chain(stretch, app, runtime, attributes)
+        self.first = Chain(stretch, app, runtime, attributes, entries)
         # Without phases there is nothing to do: the app (or the outermost wrapper) is the chain.
-        self.run: WSGIApplication = self.first.run if stretch else app
+        self.run: WSGIApplication = self.first.run if stretch or runtime.answer_crashes else app
         self.enter = self.first.enter
 
 
-def _wrapped(slot: Slot, app: WSGIApplication, exchange_class: type[Flow]) -> WSGIApplication:
+def _wrapped(slot: Slot, app: WSGIApplication, exchange_class: type[Exchange]) -> WSGIApplication:
     """Nest ``app`` in a slot's middleware, or in the one of its variant in force."""
     if slot.direct:
         made: WSGIApplication = slot.plugin.wrap(app)
         return made
-    nested = {id(entry.plugin): entry.plugin.wrap(app) for entry in slot.entries}
-    pick = _picker(slot.entries)
+    nested = {
+        id(entry.plugin): entry.plugin.wrap(app)
+        for entry in slot.entries
+        if hasattr(entry.plugin, phases.WRAP)
+    }
+    pick = picker(slot.entries)
 
     def choose(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         plugin = pick(exchange_class(environ, start_response))
-        chosen: WSGIApplication = app if plugin is None else nested[id(plugin)]
+        chosen: WSGIApplication = nested.get(id(plugin), app)
         return chosen(environ, start_response)
 
     return choose

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from plugmw import answer, body
 from plugmw.errors import PhaseError
 from plugmw.identity import IDENTITY_KEYS, Consumer, Credential
-from plugmw.paths import normalise
+from plugmw.paths import full_path, normalise
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Phases in which a plugin may still answer instead of the app.
 EXIT_PHASES = ("rewrite", "access", "response", "header_filter")
+#: Phases in which there is a response whose status has not gone out.
+STATUS_PHASES = ("response", "header_filter")
 _UNSET: Any = object()
 
 
@@ -53,11 +55,20 @@ class Exchange:
     source: str = "service"
     #: The exception that broke the exchange, if one did.
     error: BaseException | None = None
+    #: ``time.monotonic`` seconds at which the exchange began, the app was called, its first byte came and
+    #: the last went; 0.0 where that did not happen. Taken only in chains with a plugin that ``measures``.
+    begun: float = 0.0
+    app_called: float = 0.0
+    first_byte: float = 0.0
+    ended: float = 0.0
+    #: Bytes of body handed to the server; taken as the three above.
+    sent: int = 0
 
     _request: Request | None = None
     _headers: ResponseHeaders | None = None
     _client: Address | None = _UNSET
-    _path: str | None = None
+    #: The path that was normalised last, and what came of it.
+    _path: tuple[str, str] | None = None
     _started: float | None = None
 
     def __init__(self, environ: WSGIEnvironment, start_response: StartResponse) -> None:
@@ -83,9 +94,10 @@ class Exchange:
     @property
     def path(self) -> str:
         """SCRIPT_NAME and PATH_INFO joined and normalised, in WSGI's latin-1 form: what routes match."""
-        if self._path is None:
-            self._path = normalise(self.environ.get("SCRIPT_NAME", "") + self.environ.get("PATH_INFO", ""))
-        return self._path
+        path = full_path(self.environ)
+        if self._path is None or self._path[0] != path:
+            self._path = path, normalise(path)
+        return self._path[1]
 
     @property
     def client_ip(self) -> Address | None:
@@ -121,13 +133,13 @@ class Exchange:
         """Return the whole request body; the app still gets it.
 
         ``limit`` is in bytes (the ``max_request_body`` setting if None); above it the client is
-        answered 413, and 400 for a Content-Length that is no plain number.
+        answered 413, and 400 for a Content-Length that is no plain number or a body that ends before it.
         """
         try:
             return body.read_request(self.environ, self.runtime.max_request_body if limit is None else limit)
         except body.BodyTooLarge:
             self.fail(413)
-        except body.BadLength:
+        except (body.BadLength, body.Incomplete):
             self.fail(400)
 
     def replace_body(self, data: bytes) -> None:
@@ -161,7 +173,7 @@ class Exchange:
         environ["plugmw.consumer"] = consumer
         environ["plugmw.credential"] = credential
         if consumer is not None:
-            environ["HTTP_X_CONSUMER_ID"] = consumer.id
+            environ["HTTP_X_CONSUMER_ID"] = _latin(consumer.id)
             if consumer.custom_id:
                 environ["HTTP_X_CONSUMER_CUSTOM_ID"] = _latin(consumer.custom_id)
             if consumer.username:
@@ -169,19 +181,24 @@ class Exchange:
         if anonymous:
             environ["HTTP_X_ANONYMOUS_CONSUMER"] = "true"
         elif credential is not None:
-            environ["HTTP_X_CREDENTIAL_IDENTIFIER"] = credential.id
+            environ["HTTP_X_CREDENTIAL_IDENTIFIER"] = _latin(credential.id)
 
     # -- the response -----------------------------------------------------------------------------
 
     @property
     def status(self) -> int:
-        """The response's status; 0 while there is none. Setting it keeps headers and body."""
+        """The response's status; 0 while there is none.
+
+        Setting it keeps headers and body. Phases: response, header_filter; elsewhere :class:`PhaseError`.
+        """
         return int(self.status_line[:3]) if self.status_line else 0
 
     @status.setter
     def status(self, value: int) -> None:
         if not 100 <= value <= 599:
             raise ValueError(f"status: got {value!r}, expected a number between 100 and 599")
+        if self.phase not in STATUS_PHASES:
+            raise PhaseError("status", self.phase, STATUS_PHASES)
         self.status_line = answer.status_line(value)
 
     @property

@@ -6,18 +6,21 @@ app = Gateway(app, plugins=[KeyAuth(key_names=["apikey"]), Entry(Cors(), route="
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from plugmw import answer, phases
-from plugmw.chain import Compiled
+from plugmw.chain import Compiled, picker
+from plugmw.exchange import Exchange
 from plugmw.flow import Flow
 from plugmw.order import Entry, slots
-from plugmw.paths import is_plain, normalise, readings
+from plugmw.paths import TOO_MANY, full_path, is_plain, normalise, readings
 from plugmw.plan import Extras, Plan, read_plan
 from plugmw.plugin import inject, without_identity
 from plugmw.routing import Route, Router
-from plugmw.worker import Worker, in_force
+from plugmw.worker import Worker
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -51,10 +54,9 @@ class Gateway(Worker):
         for warning in self.plan.warnings:
             self.plan.runtime.logger.warning("%s", warning)
         super().__init__(self.plan.runtime, self.plan.entries)
-        self._compile()
+        self._ready()
 
-    def _compile(self) -> WSGIApplication:
-        entries = in_force(self.entries)
+    def _compile(self, entries: Sequence[Entry]) -> WSGIApplication:
         run = _Dispatcher(self.plan, entries, self.app).run
         return without_identity(run) if self.runtime.identity else run
 
@@ -72,14 +74,11 @@ class _Dispatcher:
     def __init__(self, plan: Plan, entries: Sequence[Entry], app: WSGIApplication) -> None:
         self.plan = plan
         self.router = Router(plan.routes)
+        entries = [_asked_once(entry) for entry in entries]
         globals_ = [entry for entry in entries if entry.scope == (None, None, None)]
         self.unrouted = self._compile(globals_ if plan.routes else entries, app, None)
         self.routed = {id(route): self._compile(entries, app, route) for route in plan.routes}
-        self.rewrites = [
-            (slot.entries[0], slot.plugin.rewrite)
-            for slot in slots(globals_)
-            if hasattr(slot.plugin, phases.REWRITE)
-        ]
+        self.rewrites = [picker(slot.entries) for slot in slots(globals_) if slot.has(phases.REWRITE)]
         self.run: WSGIApplication = self.unrouted.run
         if self.rewrites:
             self.run = self._rewrite
@@ -97,47 +96,73 @@ class _Dispatcher:
         if router.simple and is_plain(path):
             route = router.longest(path)
         else:
-            x = self.unrouted.first.exchange_class(environ, start_response)
-            route = self._match(x, path)
+            x = self.unrouted.first.exchange(environ, start_response)
+            route = self._match(x)
             if route is AMBIGUOUS:
                 return self._refuse(x, 400)
         if route is None:
             if self.plan.settings.unrouted == "404":
-                return self._refuse(self.unrouted.first.exchange_class(environ, start_response), 404)
+                return self._refuse(self.unrouted.first.exchange(environ, start_response), 404)
             return self.unrouted.run(environ, start_response)
         return self.routed[id(route)].run(environ, start_response)
 
     def _rewrite(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        x = self.unrouted.first.exchange_class(environ, start_response)
+        x = self.unrouted.first.exchange(environ, start_response)
         x.phase = phases.REWRITE
-        for entry, rewrite in self.rewrites:
+        for pick in self.rewrites:
+            plugin = None
             try:
-                rewrite(x)
+                plugin = pick(x)
+                if hasattr(plugin, phases.REWRITE):
+                    plugin.rewrite(x)
             except BaseException as error:
-                if entry.on_error != "open" or not isinstance(error, Exception):
-                    return x._halt(error)
-                x._chain.report(x, error, entry.plugin)
-        x._path = None
-        route = self._match(x, environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""))
+                if not isinstance(error, Exception) or not x._chain.is_open(plugin):
+                    return x._halt(error, plugin)
+                x._chain.report(x, error, plugin)
+        route = self._match(x)
         if route is AMBIGUOUS:
             return self._refuse(x, 400)
         if route is None and self.plan.routes and self.plan.settings.unrouted == "404":
             return self._refuse(x, 404)
         return (self.routed[id(route)] if route else self.unrouted).enter(x)
 
-    def _match(self, x: Flow, path: str) -> Route | None:
+    def _match(self, x: Flow) -> Route | None:
         """Return the route; AMBIGUOUS when an app could read the path as one of another route."""
         if not self.plan.routes:
             return None
+        path = full_path(x.environ)
         route = self.router.match(x, normalise(path))
-        if not is_plain(path) and any(self.router.match(x, way) is not route for way in readings(path)):
-            return AMBIGUOUS
+        if not is_plain(path):
+            ways = readings(path)
+            if len(ways) >= TOO_MANY or any(self.router.match(x, way) is not route for way in ways):
+                return AMBIGUOUS
         return route
 
     def _refuse(self, x: Flow, status: int) -> Iterable[bytes]:
         message = "no Route matched with those values" if status == 404 else None
         accept = x.environ.get("HTTP_ACCEPT", "")
         return x._halt(answer.error_exit(status, message, None, accept, x.request_id))
+
+
+def _asked_once(entry: Entry) -> Entry:
+    """Make the ``when`` of an entry that is chosen in rewrite and again in access be asked once."""
+    when = entry.when
+    if when is None or entry.scope != (None, None, None) or not hasattr(entry.plugin, phases.REWRITE):
+        return entry
+    return attrs.evolve(entry, when=_Once(when))
+
+
+class _Once:
+    """A question whose answer is kept for the rest of the exchange."""
+
+    def __init__(self, ask: Callable[[Exchange], bool]) -> None:
+        self._ask = ask
+
+    def __call__(self, x: Exchange) -> bool:
+        answers: dict[_Once, bool] = x.__dict__.setdefault("_answers", {})
+        if self not in answers:
+            answers[self] = self._ask(x)
+        return answers[self]
 
 
 #: Stands for "no single route": different readings of the path match different routes.

@@ -56,7 +56,7 @@ class Directory(Protocol):
 
 def digest(kind: str, key: str) -> bytes:
     """Return the look-up digest of a key; secrets themselves are never dictionary keys."""
-    return hashlib.sha256(f"{kind}\0{key}".encode("utf-8", "surrogateescape")).digest()
+    return hashlib.sha256(f"{kind}\0{key}".encode("utf-8", "surrogatepass")).digest()
 
 
 def stable_id(*parts: str) -> str:

@@ -84,6 +84,11 @@ class Slot:
     def plugin(self) -> Any:
         return self.entries[0].plugin
 
+    def has(self, phase: str) -> Any:
+        """Say whether the variants have a phase: True, False, or ``...`` if only some have it."""
+        having = sum(hasattr(entry.plugin, phase) for entry in self.entries)
+        return ... if 0 < having < len(self.entries) else having > 0
+
     @property
     def direct(self) -> bool:
         """Whether the choice is made when the chain is compiled."""
@@ -119,23 +124,28 @@ def arrange(slots: Sequence[Slot]) -> list[Slot]:
     Names that are not in this chain are ignored here (the gateway refuses names that are nowhere).
     Raises :class:`OrderError` when the constraints form a cycle.
     """
-    by_name = {slot.name: slot for slot in slots}
     line = sorted(slots, key=lambda slot: slot.name, reverse=True)
     # Kong leaves the order of two plugins at priority 0 open; name descending keeps it the same everywhere.
     line.sort(key=lambda slot: slot.entries[0].rank, reverse=True)
     follows: dict[str, set[str]] = {slot.name: set() for slot in line}
     for slot in line:
         for entry in slot.entries:
-            for other in entry.after:
-                if other in by_name:
-                    follows[slot.name].add(other)
-            for other in entry.before:
-                if other in by_name:
+            for name in entry.after:
+                follows[slot.name].update(_called(name, slot, line))
+            for name in entry.before:
+                for other in _called(name, slot, line):
                     follows[other].add(slot.name)
     if not any(follows.values()):
         return line
     _refuse_cycle(follows)
     return _settle(line, follows)
+
+
+def _called(name: str, by: Slot, line: Sequence[Slot]) -> Iterable[str]:
+    """Return the slots that ``name`` means to another: an instance, or every instance of a plugin."""
+    if any(slot.name == name for slot in line):
+        return [name]
+    return [slot.name for slot in line if slot is not by and slot.plugin.name == name]
 
 
 def _refuse_cycle(follows: dict[str, set[str]]) -> None:

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_to_bytes
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 #: Paths without these read the same for everybody; almost every path is one of them.
 _ODD: Final = re.compile(r"//|/\.|\\|;|%|[\x00-\x20\x7f]").search
 _PARAMETERS: Final = re.compile(r";[^/]*")
 _SLASHES: Final = re.compile(r"//+")
+#: A path with this many readings was made to have them.
+TOO_MANY: Final = 64
+
+
+def full_path(environ: WSGIEnvironment) -> str:
+    """Return SCRIPT_NAME and PATH_INFO joined by one slash, as sent otherwise; it starts with ``/``."""
+    script, info = environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", "")
+    path: str = script[:-1] + info if script.endswith("/") and info.startswith("/") else script + info
+    return path if path.startswith("/") else "/" + path
 
 
 def is_plain(path: str) -> bool:
@@ -37,17 +49,19 @@ def normalise(path: str) -> str:
 
 
 def readings(path: str) -> frozenset[str]:
-    """Return every normalised way to read ``path``: as it is, and as more lenient apps would.
+    """Return every way to read ``path``: as it is, normalised, and as more lenient apps would.
 
     Lenient are: decoding twice, cutting ``;parameters``, taking ``\\`` for ``/``, stripping control
     characters and blanks. A route match that differs between readings is ambiguous and is refused by the
-    gateway, because a plugin could be bypassed through it (CVE-2021-43557, GHSA-gm62-rw4g-vrc4).
+    gateway, because a plugin could be bypassed through it (CVE-2021-43557, GHSA-gm62-rw4g-vrc4): an app
+    that does not resolve ``/admin/../x`` finds it under ``/admin``, one that does finds ``/x``. The result
+    is cut at :data:`TOO_MANY`; so many are refused too.
     """
-    if is_plain(path):
-        return frozenset((path,))
     seen = {path}
+    if is_plain(path):
+        return frozenset(seen)
     todo = [path]
-    while todo and len(seen) < 32:
+    while todo and len(seen) < TOO_MANY:
         text = todo.pop()
         for other in (
             normalise(text),
@@ -59,4 +73,4 @@ def readings(path: str) -> frozenset[str]:
             if other not in seen:
                 seen.add(other)
                 todo.append(other)
-    return frozenset(normalise(text) for text in seen)
+    return frozenset(seen)

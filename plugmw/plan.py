@@ -204,6 +204,7 @@ class _Reading:
     def _configure(self, entry: Entry, path: Path, runtime: Runtime) -> None:
         plugin = entry.plugin
         runtime.identity = runtime.identity or bool(plugin.authenticates and entry.enabled)
+        plugin.scope = (entry.instance, *entry.scope)
         plugin.bind(runtime)
         try:
             plugin.configure()

@@ -21,7 +21,7 @@ from plugmw.chain import Compiled
 from plugmw.identity import IDENTITY_KEYS
 from plugmw.order import Entry, slots
 from plugmw.runtime import NoLogger, Runtime
-from plugmw.worker import Worker, in_force
+from plugmw.worker import Worker
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -49,6 +49,8 @@ class Plugin:
     #: The parsed configuration, immutable.
     config: Any
     runtime: Runtime
+    #: The instance, route, service and consumer of its entry; what tells two of a kind apart in a store.
+    scope: tuple[str | None, ...] = (None, None, None, None)
     #: A standard logger, or the injected one. Does nothing until the plugin is bound. (``log`` is a phase.)
     logger: Any
     #: The exception that ``init_worker`` ended with, if it did.
@@ -134,10 +136,10 @@ class Middleware(Worker):
         plugin.bind(runtime)
         plugin.configure()
         super().__init__(runtime, [Entry(plugin, where=type(plugin).__name__)])
-        self._compile()
+        self._ready()
 
-    def _compile(self) -> WSGIApplication:
-        run = Compiled(slots(in_force(self.entries)), self.app, self.runtime).run
+    def _compile(self, entries: Sequence[Entry]) -> WSGIApplication:
+        run = Compiled(slots(entries), self.app, self.runtime).run
         return without_identity(run) if self.runtime.identity else run
 
     def register_logger(self, logger: Any) -> None:

@@ -52,7 +52,9 @@ class _Rule:
         if self.methods and x.environ["REQUEST_METHOD"] not in self.methods:
             return False
         if (self.hosts or self.host_pattern) and not (
-            host in self.hosts or (self.host_pattern is not None and self.host_pattern.fullmatch(host))
+            host in self.hosts
+            or _without_port(host) in self.hosts
+            or (self.host_pattern is not None and self.host_pattern.fullmatch(host))
         ):
             return False
         return all((x.get_header(name) or "").lower() in values for name, values in self.headers)
@@ -106,6 +108,17 @@ class Router:
                 break
         return best[1].route if best else None
 
+    def candidates(self, x: Exchange, path: str) -> list[tuple[tuple[Any, ...], Route, str]]:
+        """Return (rank, route, its path) of all that matches, the winner first: to explain, not to serve."""
+        listed = [pair for pairs in self._by_prefix.values() for pair in pairs] + self._patterns
+        host = x.host.lower()
+        return [
+            (rule.rank, rule.route, f"~{rule.pattern.pattern}" if rule.pattern else rule.prefix)
+            for _, rule in sorted(listed, key=lambda pair: pair[0])
+            if (rule.pattern.match(path) if rule.pattern else path.startswith(rule.prefix))
+            and rule.admits(x, host)
+        ]
+
 
 def _rules(route: Route, place: int) -> Iterable[_Rule]:
     plain_hosts = tuple(host.lower() for host in route.hosts if "*" not in host)
@@ -115,8 +128,10 @@ def _rules(route: Route, place: int) -> Iterable[_Rule]:
     )
     kinds = sum(map(bool, (route.hosts, route.headers, route.methods, route.paths)))
     for path in route.paths or ("",):
-        pattern = re.compile(path[1:]) if path.startswith("~") else None
-        prefix = "" if pattern else path.encode().decode("latin-1")
+        # Requests have their paths as WSGI has them: bytes, each as one character.
+        text = path.encode().decode("latin-1")
+        pattern = re.compile(text[1:]) if path.startswith("~") else None
+        prefix = "" if pattern else text
         weight = (0, -route.regex_priority) if pattern else (1, 0)
         yield _Rule(
             route,
@@ -129,6 +144,12 @@ def _rules(route: Route, place: int) -> Iterable[_Rule]:
             headers=headers,
             plain=not (route.hosts or route.headers or route.methods),
         )
+
+
+def _without_port(host: str) -> str:
+    """Cut the port: a host in a route stands for every port, as in Kong; one with a port for that one."""
+    name, colon, port = host.rpartition(":")
+    return name if colon and port.isdigit() else host
 
 
 def _wildcard(host: str) -> str:

@@ -31,7 +31,7 @@ def _nothing(*args: Any, **kwargs: Any) -> None:
     """Do nothing."""
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, slots=False)
 class Runtime:
     """Shared by all plugins of one gateway; made before the fork, so it opens nothing by itself."""
 
@@ -52,14 +52,14 @@ class Runtime:
     #: Whether identity headers of clients are removed: true once an entry authenticates.
     identity: bool = False
     _store: Store | None = attrs.field(default=None, init=False)
-    _lock: Any = attrs.field(factory=threading.Lock, init=False)
 
     @property
     def store(self) -> Store:
         """The store, opened on first use in this process; StoreError when it cannot be."""
         store = self._store
         if store is None:
-            with self._lock:
+            # Made when it is needed: after the fork, and after gevent has replaced the locks.
+            with self.__dict__.setdefault("_lock", threading.Lock()):
                 store = self._store
                 if store is None:
                     store = self._store = self._open()
@@ -76,7 +76,7 @@ class Runtime:
     def after_fork(self) -> None:
         """Forget what the parent process opened."""
         self._store = None
-        self._lock = threading.Lock()
+        self.__dict__.pop("_lock", None)
 
     def close(self) -> None:
         """Close the store if this process opened it."""

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import copy
 import difflib
+import functools
 import re
-import sys
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -28,6 +28,8 @@ from plugmw.errors import ConfigError, ConfigErrors
 T = TypeVar("T")
 Path = tuple[Any, ...]
 Problem = tuple[Path, str, "str | None"]
+#: Returns the text that became the number or boolean at a path (:meth:`plugmw.config.Document.text`).
+Text = Callable[[Path], "str | None"]
 REQUIRED: Any = attrs.NOTHING
 
 
@@ -40,9 +42,12 @@ class Check:
     json: Mapping[str, Any] = attrs.field(factory=dict)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Kind:
-    """How a scalar type is read: ``parse`` returns the value or raises ``ValueError``."""
+    """How a scalar type is read: ``parse`` returns the value or raises ``ValueError``.
+
+    Hashed by identity, as ``Annotated[...] | None`` needs it hashable and ``json`` is not.
+    """
 
     parse: Callable[[Any], Any]
     expected: str
@@ -81,7 +86,7 @@ def matches(pattern: str, expected: str) -> Check:
 
 def not_empty() -> Check:
     """Lists and maps with at least one item."""
-    return Check(bool, "at least one item", {"minItems": 1})
+    return Check(bool, "at least one item", {"minItems": 1, "minProperties": 1})
 
 
 def each(check: Check) -> Check:
@@ -107,7 +112,8 @@ def field(
     metadata = {"checks": checks, "help": help, "secret": secret, "empty": empty, "aliases": aliases}
     if isinstance(default, (list, dict, set)):
         kept = default
-        return attrs.field(factory=lambda: copy.deepcopy(kept), kw_only=True, metadata=metadata)
+        factory = functools.partial(copy.deepcopy, kept)
+        return attrs.field(factory=factory, kw_only=True, repr=not secret, metadata=metadata)
     return attrs.field(default=default, kw_only=True, repr=not secret, metadata=metadata)
 
 
@@ -154,20 +160,25 @@ _KINDS: Final[dict[Any, Kind]] = {
 
 
 class Reader:
-    """Turns plain data into configuration objects and collects every problem on the way."""
+    """Turns plain data into configuration objects and collects every problem on the way.
 
-    def __init__(self) -> None:
+    ``text`` gives back what ``${KEY}`` was before it was taken for a number: a field that wants a string
+    gets ``12345`` as it was written.
+    """
+
+    def __init__(self, text: Text | None = None) -> None:
         self.problems: list[Problem] = []
+        self.text: Text = text or _no_text
 
     def problem(self, path: Path, found: str, expected: str | None = None) -> None:
         self.problems.append((path, found, expected))
 
-    def instance(self, cls: type[T], data: Any, path: Path) -> T | None:
+    def instance(self, cls: type[T], data: Any, path: Path, secret: bool = False) -> T | None:
         """Build ``cls`` from a mapping; None when there were problems."""
         if isinstance(data, cls):
             return data
         if not isinstance(data, Mapping):
-            self.problem(path, f"got {shown(data)}", "a mapping")
+            self.problem(path, "got a secret value" if secret else f"got {shown(data)}", "a mapping")
             return None
         before = len(self.problems)
         values: dict[str, Any] = {}
@@ -192,8 +203,8 @@ class Reader:
             return None
         made = cls(**values)
         for text in getattr(made, "check", _no_problems)():
-            where, text = text if isinstance(text, tuple) else (None, text)
-            self.problem((*path, where) if where else path, text)
+            where, text = text if isinstance(text, tuple) else ("", text)
+            self.problem((*path, *steps(where)), text)
         return made if len(self.problems) == before else None
 
     def value(self, hint: Any, value: Any, path: Path, attribute: Any) -> tuple[bool, Any]:
@@ -225,14 +236,17 @@ class Reader:
         if origin is dict:
             return self._map(arguments, value, path, attribute)
         if origin is Literal:
-            if value not in arguments or (isinstance(value, bool) and True not in arguments):
-                self.problem(path, f"got {_safe(value, attribute)}", f"one of {_listed(arguments)}")
-            return value
+            for found in (value, self.text(path)):
+                if any(found == choice and type(found) is type(choice) for choice in arguments):
+                    return found
+            return self.problem(path, f"got {_safe(value, attribute)}", f"one of {_listed(arguments)}")
         if attrs.has(hint):
-            return self.instance(hint, value, path)
+            return self.instance(hint, value, path, attribute.metadata["secret"])
         return self._scalar(_KINDS[hint], value, path, attribute)
 
     def _scalar(self, kind: Kind, value: Any, path: Path, attribute: Any) -> Any:
+        if kind.json.get("type") == "string" and isinstance(value, (int, float)):
+            value = self.text(path) or value
         if value == "" and not attribute.metadata["empty"] and kind.json.get("type") == "string":
             return self.problem(path, "got ''", f"{kind.expected} of at least one character")
         try:
@@ -246,13 +260,15 @@ class Reader:
             return None
         trials = []
         for option in options:
-            trial = Reader()
+            trial = Reader(self.text)
             result = trial._typed(option, value, path, attribute)
             if not trial.problems:
                 return result
             trials.append(trial)
-        if len(options) == 1:
-            self.problems += trials[0].problems
+        # If the value is of the right shape for just one option, what is wrong is inside it.
+        inside = [trial for trial in trials if all(len(where) > len(path) for where, *_ in trial.problems)]
+        if len(options) == 1 or len(inside) == 1:
+            self.problems += (inside or trials)[0].problems
         else:
             wanted = " or ".join(describe(option) for option in options)
             self.problem(path, f"got {_safe(value, attribute)}", wanted)
@@ -261,7 +277,10 @@ class Reader:
     def _list(self, origin: Any, hint: Any, value: Any, path: Path, attribute: Any) -> Any:
         if not isinstance(value, (list, tuple, set, frozenset)):
             return self.problem(path, f"got {_safe(value, attribute)}", f"a list of {_plural(hint)}")
+        before = len(self.problems)
         items = [self._typed(hint, item, (*path, index), attribute) for index, item in enumerate(value)]
+        if len(self.problems) > before:
+            return None
         return items if origin is list else list(dict.fromkeys(items)) if origin is set else origin(items)
 
     def _map(self, arguments: Any, value: Any, path: Path, attribute: Any) -> Any:
@@ -276,9 +295,11 @@ class Reader:
         return made
 
 
-def read(cls: type[T], data: Any, path: Path = ()) -> tuple[T | None, list[Problem]]:
+def read(
+    cls: type[T], data: Any, path: Path = (), text: Text | None = None
+) -> tuple[T | None, list[Problem]]:
     """Read ``data`` as ``cls``: the object (None when there are problems) and the problems."""
-    reader = Reader()
+    reader = Reader(text)
     return reader.instance(cls, data, path), reader.problems
 
 
@@ -296,6 +317,12 @@ def place(path: Path) -> str:
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
     return text
+
+
+def steps(where: str) -> Path:
+    """Read back what :func:`place` wrote: ``paths[0].name`` is ``("paths", 0, "name")``."""
+    found = re.findall(r"\[(\d+)\]|([^.\[\]]+)", where)
+    return tuple(int(index) if index else key for index, key in found)
 
 
 def shown(value: Any) -> str:
@@ -330,6 +357,10 @@ def _no_problems() -> Iterator[str]:
     return iter(())
 
 
+def _no_text(path: Path) -> None:
+    return None
+
+
 # -- describing ---------------------------------------------------------------------------------------
 
 
@@ -342,8 +373,7 @@ def fields(cls: type) -> list[tuple[Any, Any]]:
 def _hints(cls: type) -> dict[str, Any]:
     found: dict[str, Any] | None = cls.__dict__.get("__plugmw_hints__")
     if found is None:
-        names = dict(vars(sys.modules[cls.__module__]))
-        found = typing.get_type_hints(cls, names, include_extras=True)
+        found = typing.get_type_hints(cls, include_extras=True)
         type.__setattr__(cls, "__plugmw_hints__", found)
     return found
 
@@ -389,12 +419,15 @@ def json_schema(cls: type) -> dict[str, Any]:
             target = schema
             if "anyOf" in schema:
                 target = schema["anyOf"][0]
-            target.update(check.json)
+            items = {**target.get("items", {}), **check.json.get("items", {})}
+            target.update(check.json, **({"items": items} if items else {}))
         schema["description"] = attribute.metadata["help"]
         if attribute.default is attrs.NOTHING:
             required.append(attribute.name)
-        elif not isinstance(attribute.default, attrs.Factory) and attribute.default is not None:  # type: ignore[arg-type]
-            schema["default"] = attribute.default
+        else:
+            default = default_value(attribute)
+            if default is not None and not attrs.has(type(default)):
+                schema["default"] = list(default) if isinstance(default, (tuple, set)) else default
         for name in (attribute.name, *attribute.metadata["aliases"]):
             properties[name] = schema
     made: dict[str, Any] = {"type": "object", "properties": properties, "additionalProperties": False}
@@ -427,9 +460,13 @@ def default_text(attribute: Any) -> str:
 
     if attribute.default is attrs.NOTHING:
         return "required"
-    default = attribute.default
-    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
-        default = default.factory()
-        if attrs.has(type(default)):
-            return "its defaults"
+    default = default_value(attribute)
+    if attrs.has(type(default)):
+        return "its defaults"
     return "none" if default is None else json.dumps(default)
+
+
+def default_value(attribute: Any) -> Any:
+    """Return a field's default, ``REQUIRED`` if it has none."""
+    default = attribute.default
+    return default.factory() if isinstance(default, attrs.Factory) else default  # type: ignore[arg-type]

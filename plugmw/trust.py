@@ -87,7 +87,8 @@ class Trusted:
         if not chain:
             return peer
         if self.hops:
-            return chain[-self.hops] if len(chain) >= self.hops else chain[0]
+            # Fewer addresses than proxies: somebody came round them and could have written anything.
+            return chain[-self.hops] if len(chain) >= self.hops else peer
         if not self.recursive:
             return chain[-1]
         for address in reversed(chain):

@@ -12,6 +12,8 @@ import weakref
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from plugmw import phases
 from plugmw.order import Entry
 from plugmw.runtime import Runtime
@@ -29,16 +31,30 @@ class Worker:
     def __init__(self, runtime: Runtime, entries: Sequence[Entry]) -> None:
         self.runtime = runtime
         self.entries = list(entries)
-        self._lock = threading.RLock()
         self._run: WSGIApplication = self._first
+        self._made: tuple[list[Entry], WSGIApplication] | None = None
         Worker.instances.add(self)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         return self._run(environ, start_response)
 
-    def _compile(self) -> WSGIApplication:
-        """Return the callable that serves requests once the plugins have started."""
+    def _compile(self, entries: Sequence[Entry]) -> WSGIApplication:
+        """Return the callable that serves requests under these entries."""
         raise NotImplementedError
+
+    def _ready(self) -> WSGIApplication:
+        """Return the callable for the entries in force; ``wrap`` of a plugin runs once for the same ones."""
+        entries = in_force(self.entries)
+        if self._made is None or self._made[0] != entries:
+            self._made = entries, self._compile(entries)
+        return self._made[1]
+
+    def _locked(self) -> Any:
+        """Return the lock of starting and stopping.
+
+        It is made when it is first needed: after the fork, and after gevent has replaced the locks.
+        """
+        return self.__dict__.setdefault("_lock", threading.RLock())
 
     def _first(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve the first request of this process: start, then hand over."""
@@ -47,13 +63,13 @@ class Worker:
 
     def start(self, multiprocess: bool | None = None) -> None:
         """Run ``init_worker`` of every plugin, once per process; safe to call again."""
-        with self._lock:
+        with self._locked():
             if self._run != self._first:
                 return
             if multiprocess is not None:
                 self.runtime.multiprocess = multiprocess
             self._init_plugins(self.entries)
-            self._run = self._compile()
+            self._run = self._ready()
 
     def _init_plugins(self, entries: Iterable[Entry]) -> None:
         for plugin in plugins_of(entries):
@@ -73,7 +89,7 @@ class Worker:
 
     def stop(self) -> None:
         """Close the plugins and the store of this process; the next request would start them again."""
-        with self._lock:
+        with self._locked():
             if self._run == self._first:
                 return
             self._run = self._first
@@ -85,7 +101,7 @@ class Worker:
             self.runtime.close()
 
     def _after_fork(self) -> None:
-        self._lock = threading.RLock()
+        self.__dict__.pop("_lock", None)
         self.runtime.after_fork()
         for plugin in plugins_of(self.entries):
             plugin.broken = None
@@ -93,10 +109,11 @@ class Worker:
 
 
 def plugins_of(entries: Iterable[Entry]) -> list[Any]:
-    """Return the distinct plugin objects of the entries, the highest priority first."""
+    """Return the distinct plugin objects of the enabled entries, the highest priority first."""
     seen: dict[int, Any] = {}
     for entry in sorted(entries, key=lambda entry: -entry.rank):
-        seen.setdefault(id(entry.plugin), entry.plugin)
+        if entry.enabled:
+            seen.setdefault(id(entry.plugin), entry.plugin)
     return list(seen.values())
 
 
@@ -107,8 +124,7 @@ def in_force(entries: Iterable[Entry]) -> list[Entry]:
         if getattr(entry.plugin, "broken", None) is None:
             kept.append(entry)
         elif entry.plugin.decides and entry.on_error == "closed":
-            refusing = Refusing(entry.plugin)
-            kept.append(Entry(refusing, entry.where, entry.route, entry.service, priority=entry.rank))
+            kept.append(attrs.evolve(entry, plugin=Refusing(entry.plugin)))
     return kept
 
 

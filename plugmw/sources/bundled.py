@@ -1,19 +1,37 @@
-"""The plugins that come with plugmw, found by file name and imported when named."""
+"""The plugins that come with plugmw: one per file of ``contrib``, and those of the dialects.
+
+A name is found without importing anything; the module is imported when its plugin is named.
+"""
 
 from __future__ import annotations
 
+import functools
 import importlib
 from pathlib import Path
 from typing import Any
 
 from plugmw.errors import LoadError
 
-_FOLDER = Path(__file__).parent.parent / "contrib"
+_CONTRIB = Path(__file__).parent.parent / "contrib"
+#: Plugins through which a dialect is used from a configuration; their modules are beside others there.
+_DIALECTS = {
+    "http-server": "krakend.http_server",
+    "req-resp-modifier": "krakend.req_resp_modifier",
+    "response-modifier": "response_modifier",
+}
+
+
+@functools.cache
+def _modules() -> dict[str, str]:
+    """Return the module of every bundled plugin by the plugin's name."""
+    files = (path.stem for path in _CONTRIB.glob("[a-z]*.py"))
+    found = {stem.replace("_", "-"): f"plugmw.contrib.{stem}" for stem in files}
+    return {**found, **{name: f"plugmw.dialects.{module}" for name, module in _DIALECTS.items()}}
 
 
 def names() -> list[str]:
     """Return the names of the bundled plugins."""
-    return sorted(path.stem.replace("_", "-") for path in _FOLDER.glob("[a-z]*.py"))
+    return sorted(_modules())
 
 
 def find(name: str) -> Any:
@@ -21,11 +39,10 @@ def find(name: str) -> Any:
 
     Raises :class:`LoadError` naming the extra when a library it needs is not installed.
     """
-    if name not in names():
+    if name not in _modules():
         return None
-    module_name = "plugmw.contrib." + name.replace("-", "_")
     try:
-        module = importlib.import_module(module_name)
+        module = importlib.import_module(_modules()[name])
     except ModuleNotFoundError as error:
         if error.name and error.name.startswith("plugmw"):
             raise

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from plugmw.errors import LoadError
+from plugmw.imports import resolve
 from plugmw.phases import PHASES
 from plugmw.schema import suggest
-from plugmw.sources import bundled, entrypoints, objects
+from plugmw.sources import bundled, entrypoints
 from plugmw.sources.folder import Folder
 
 
@@ -30,7 +31,7 @@ class Catalogue:
     def find(self, name: str) -> Any:
         """Return the plugin class for ``name``; raises :class:`LoadError`."""
         if ":" in name:
-            return check_class(objects.resolve(name), name)
+            return check_class(resolve(name), name)
         finders = [bundled.find, entrypoints.find, *(folder.find for folder in self.folders)]
         for find in finders:
             found = find(name)

@@ -3,38 +3,13 @@
 from __future__ import annotations
 
 import fnmatch
-import importlib.util
-import itertools
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from plugmw.errors import LoadError
+from plugmw.imports import load_file
 from plugmw.plugin import Plugin
-
-_numbers = itertools.count(1)
-
-
-def load_file(path: Path) -> ModuleType:
-    """Execute a Python file as a module whose name no other load ever had; raises :class:`LoadError`.
-
-    A fresh name makes new code really load, and keeps files of the same name in two folders apart.
-    """
-    name = f"plugmw_loaded_{next(_numbers)}_{path.stem}"
-    loader = importlib.util.spec_from_file_location(name, path)
-    if loader is None or loader.loader is None:
-        raise LoadError(str(path), f"got a file ending in {path.suffix!r}", "a Python file")
-    module = importlib.util.module_from_spec(loader)
-    sys.modules[name] = module
-    try:
-        loader.loader.exec_module(module)
-    except BaseException as error:
-        del sys.modules[name]
-        if not isinstance(error, Exception):
-            raise
-        raise LoadError(str(path), f"{type(error).__name__}: {error}") from error
-    return module
 
 
 class Folder:

@@ -44,6 +44,11 @@ CASES = {
     "0.0.0.0/0 is IPv4 only": ({"deny": ["0.0.0.0/0"]}, "2001:db8::1", 200),
     "::/0 is IPv6 only": ({"deny": ["::/0"]}, "10.0.0.1", 200),
     "IPv6 client against IPv4 allow": ({"allow": ["0.0.0.0/0"]}, "2001:db8::1", 403),
+    "allow everything of IPv4": ({"allow": ["0.0.0.0/0"]}, "127.0.0.1", 200),
+    "allow everything of IPv6": ({"allow": ["::/0"]}, "::1", 200),
+    "deny wins over the same IPv6 address": ({"allow": ["::1/128"], "deny": ["::1"]}, "::1", 403),
+    "IPv6 range with host bits": ({"deny": ["fe80::/8"]}, "fe80::1", 403),
+    "outside an IPv6 range with host bits": ({"deny": ["fe80::/8"]}, "2001:db8::1", 200),
     "mapped address is IPv4": ({"deny": ["10.0.0.0/8"]}, "::ffff:10.0.0.1", 403),
     "mapped range is IPv4": ({"deny": ["::ffff:10.0.0.0/104"]}, "10.0.0.1", 403),
     "unparsable address": ({"deny": ["10.0.0.0/8"]}, "nonsense", 403),
@@ -85,6 +90,25 @@ def test_forwarding_header_of_a_trusted_peer_counts():
     assert answer.status_code == 403
 
 
+@pytest.mark.parametrize(
+    ("header", "value", "status"),
+    [
+        ("X-Forwarded-For", "127.0.0.3", 200),
+        ("X-Forwarded-For", "127.0.0.4", 403),
+        ("X-Forwarded-For", "127.0.0.4, 127.0.0.3", 403),
+        ("X-Real-IP", "127.0.0.4", 403),
+        (None, None, 200),
+    ],
+    ids=["other", "denied", "the leftmost when all are trusted", "another header", "no header"],
+)
+def test_everybody_may_be_trusted(header, value, status):
+    config = {"trusted": ["0.0.0.0/0", "::/0"], "real_ip_header": header or "X-Real-IP"}
+    answer = get(
+        IPRestriction(deny=["127.0.0.4"]), config, environ=LOCAL, headers={header: value} if header else {}
+    )
+    assert answer.status_code == status
+
+
 def test_app_is_not_called_when_refused():
     calls = []
     get(IPRestriction(deny=["127.0.0.1"]), environ=LOCAL, app=lambda *a: calls.append(a))
@@ -94,7 +118,5 @@ def test_app_is_not_called_when_refused():
 def test_works_alone_as_a_middleware():
     from werkzeug.test import Client
 
-    app = IPRestriction.middleware(
-        lambda environ, start: start("200 OK", []) and [] or [], allow=["127.0.0.1"]
-    )
+    app = IPRestriction.middleware(lambda environ, start: start("200 OK", []) or [], allow=["127.0.0.1"])
     assert Client(app).get("/", environ_base={"REMOTE_ADDR": "10.0.0.1"}).status_code == 403

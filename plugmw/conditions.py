@@ -1,0 +1,82 @@
+"""The ``when`` of an entry: conditions on the request, asked once, at the entry's first phase.
+
+    plugins:
+      - name: rate-limiting
+        when: {methods: [POST], headers: {X-Tier: free|trial}}
+        config: {minute: 5}
+
+Every condition given must hold; within one, any of its values will do. Patterns match a value as a whole.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from plugmw.exchange import Exchange
+from plugmw.fields import HeaderName, Network, Pattern, URLPath
+from plugmw.imports import resolve
+from plugmw.schema import config, each, field, matches
+
+Test = Callable[[Exchange], bool]
+
+
+@config
+class Condition:
+    """When an entry applies; at least one field."""
+
+    methods: list[str] = field([], each(matches("[A-Z]+", "HTTP methods in capitals")), help="Methods.")
+    paths: list[URLPath] = field([], help="Prefixes of the normalised path.")
+    headers: dict[HeaderName, Pattern] = field({}, help="Request headers and a pattern for each value.")
+    query: dict[str, Pattern] = field({}, help="Query arguments and a pattern for each (first) value.")
+    addresses: list[Network] = field([], help="Networks the client's address is in.")
+    groups: list[str] = field([], help="Groups of which the consumer is in one.")
+    call: str | None = field(None, help="`module:callable`, asked with the exchange; its truth counts.")
+    negate: bool = field(False, help="Apply when the conditions do not all hold.")
+
+    def check(self) -> Any:
+        given = (self.methods, self.paths, self.headers, self.query, self.addresses, self.groups, self.call)
+        if not any(given):
+            yield "at least one of methods, paths, headers, query, addresses, groups, call must be given"
+
+
+def compiled(condition: Condition) -> Test:
+    """Return the test for a condition; raises LoadError for a ``call`` that cannot be imported.
+
+    Each test is True or False for an exchange; an exception in ``call`` is the entry's failure.
+    """
+    tests: list[Test] = []
+    if condition.methods:
+        methods = frozenset(condition.methods)
+        tests.append(lambda x: x.environ["REQUEST_METHOD"] in methods)
+    if condition.paths:
+        prefixes = tuple(path.encode().decode("latin-1") for path in condition.paths)
+        tests.append(lambda x: x.path.startswith(prefixes))
+    for name, pattern in condition.headers.items():
+        tests.append(_header(name, pattern))
+    for name, pattern in condition.query.items():
+        tests.append(_argument(name, pattern))
+    if condition.addresses:
+        networks = condition.addresses
+        tests.append(lambda x: any(_inside(x.client_ip, network) for network in networks))
+    if condition.groups:
+        groups = frozenset(condition.groups)
+        tests.append(lambda x: x.consumer is not None and not groups.isdisjoint(x.consumer.groups))
+    if condition.call:
+        call = resolve(condition.call)
+        tests.append(lambda x: bool(call(x)))
+    wanted = not condition.negate
+    return lambda x: all(test(x) for test in tests) is wanted
+
+
+def _header(name: str, pattern: re.Pattern[str]) -> Test:
+    return lambda x: pattern.fullmatch(x.get_header(name) or "") is not None
+
+
+def _argument(name: str, pattern: re.Pattern[str]) -> Test:
+    return lambda x: pattern.fullmatch(x.request.GET.get(name, "")) is not None
+
+
+def _inside(address: Any, network: Any) -> bool:
+    return address is not None and address.version == network.version and address in network

@@ -1,0 +1,1 @@
+"""Foreign plugin contracts: each turns modules and files of another gateway into entries."""

@@ -1,0 +1,69 @@
+"""Phase checks of the PDK: which functions may be called when (``kong/pdk/private/phases.lua``)."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, Concatenate, Final, NoReturn, ParamSpec, TypeVar
+
+from plugmw import current
+from plugmw.errors import PhaseError
+from plugmw.exchange import Exchange
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: The phases that Kong's documentation sums up as "request".
+REQUEST: Final = ("rewrite", "access", "response", "header_filter", "body_filter", "log")
+ANY: Final = ("init_worker", "configure", "certificate", *REQUEST)
+BEFORE_APP: Final = ("rewrite", "access")
+ANSWERED: Final = ("response", "header_filter", "body_filter", "log")
+HEADERS: Final = ("rewrite", "access", "response", "header_filter")
+
+
+class Unsupported(RuntimeError):
+    """A PDK function that has no meaning under WSGI; the text says why and what to use instead."""
+
+
+def phases(
+    *allowed: str,
+) -> Callable[[Callable[Concatenate[Any, Exchange, P], R]], Callable[Concatenate[Any, P], R]]:
+    """Allow a function in these phases only; elsewhere :class:`PhaseError` names both.
+
+    The decorated function is given the exchange in force before its own arguments.
+    """
+
+    def decorate(
+        function: Callable[Concatenate[Any, Exchange, P], R],
+    ) -> Callable[Concatenate[Any, P], R]:
+        name = function.__name__
+
+        @functools.wraps(function)
+        def call(self: Any, /, *arguments: P.args, **named: P.kwargs) -> R:
+            x = current.exchange()
+            if x is None or x.phase not in allowed:
+                raise PhaseError(name, x.phase if x else "init_worker", allowed)
+            return function(self, x, *arguments, **named)
+
+        return call
+
+    return decorate
+
+
+def unsupported(name: str, reason: str) -> Callable[..., NoReturn]:
+    """Return a function that raises :class:`Unsupported` with ``reason``."""
+
+    def call(*arguments: Any, **named: Any) -> NoReturn:
+        raise Unsupported(f"{name} has no meaning under WSGI: {reason}")
+
+    call.__doc__ = f"Not available: {reason}."
+    call.__name__ = name.rpartition(".")[2]
+    return call
+
+
+def of_type(value: Any, kinds: type | tuple[type, ...], name: str, expected: str) -> None:
+    """Raise ``TypeError`` in Kong's wording unless ``value`` is of ``kinds`` (a bool is no number)."""
+    if isinstance(value, bool) and bool not in (kinds if isinstance(kinds, tuple) else (kinds,)):
+        raise TypeError(f"{name} must be {expected}")
+    if not isinstance(value, kinds):
+        raise TypeError(f"{name} must be {expected}")

@@ -1,0 +1,287 @@
+"""``kong.request``: what the client sent (``kong/pdk/request.lua``)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from plugmw.body import BadLength, BodyTooLarge, read_request
+from plugmw.dialects.kong.pdk.phase import BEFORE_APP, REQUEST, of_type, phases
+from plugmw.dialects.kong.pdk.values import Args, Headers, checked_max, collect, first, query_pairs
+from plugmw.exchange import Exchange
+
+#: nginx's ``client_body_buffer_size``: what Kong keeps in memory of a request body.
+BUFFER = 8 * 1024
+_TOO_LONG = "request body did not fit into client body buffer, consider raising 'client_body_buffer_size'"
+_RESERVED = frozenset(b"!#$&'()*+,/:;=?@[]%")
+
+
+class Request:
+    """Reading the request. Phases: rewrite, access, response, header_filter, body_filter, log."""
+
+    @phases(*REQUEST)
+    def get_scheme(self, x: Exchange) -> str:
+        """Return ``http`` or ``https`` as the server saw it."""
+        return str(x.environ["wsgi.url_scheme"])
+
+    @phases(*REQUEST)
+    def get_host(self, x: Exchange) -> str:
+        """Return the host asked for, in lower case, without its port."""
+        return _split_host(x.environ.get("HTTP_HOST") or x.environ.get("SERVER_NAME", ""))[0]
+
+    @phases(*REQUEST)
+    def get_port(self, x: Exchange) -> int:
+        """Return the port of the listening socket."""
+        return int(x.environ.get("SERVER_PORT") or 0)
+
+    @phases(*REQUEST)
+    def get_forwarded_scheme(self, x: Exchange) -> str:
+        """Return the scheme the client used, by X-Forwarded-Proto if the peer is trusted."""
+        return x.scheme
+
+    @phases(*REQUEST)
+    def get_forwarded_host(self, x: Exchange) -> str:
+        """Return the host the client asked for, by X-Forwarded-Host if the peer is trusted."""
+        return _split_host(x.host)[0]
+
+    @phases(*REQUEST)
+    def get_forwarded_port(self, x: Exchange) -> int:
+        """Return the port the client asked for, by X-Forwarded-Port or -Host if the peer is trusted."""
+        if x.runtime.trusted.trusts(x.environ):
+            told = str(x.environ.get("HTTP_X_FORWARDED_PORT", "")).rpartition(",")[2].strip()
+            if told.isascii() and told.isdigit() and 1 <= int(told) <= 65535:
+                return int(told)
+            port = _split_host(str(x.environ.get("HTTP_X_FORWARDED_HOST", "")))[1]
+            if port:
+                return port
+        return int(x.environ.get("SERVER_PORT") or 0)
+
+    @phases(*REQUEST)
+    def get_forwarded_path(self, x: Exchange) -> str:
+        """Return the path the client asked for, by X-Forwarded-Path if the peer is trusted."""
+        told = x.environ.get("HTTP_X_FORWARDED_PATH")
+        return str(told) if told and x.runtime.trusted.trusts(x.environ) else _path_of(x)
+
+    @phases(*REQUEST)
+    def get_forwarded_prefix(self, x: Exchange) -> str | None:
+        """Return the prefix that was stripped from the path, by X-Forwarded-Prefix if the peer is trusted."""
+        told = x.environ.get("HTTP_X_FORWARDED_PREFIX")
+        if told and x.runtime.trusted.trusts(x.environ):
+            return str(told)
+        prefix = x.environ.get("plugmw.stripped_prefix")
+        return str(prefix) if prefix else None
+
+    @phases(*REQUEST)
+    def get_http_version(self, x: Exchange) -> float:
+        """Return 1.0, 1.1 or 2.0."""
+        return float(str(x.environ.get("SERVER_PROTOCOL", "HTTP/1.1")).rpartition("/")[2])
+
+    @phases(*REQUEST)
+    def get_method(self, x: Exchange) -> str:
+        """Return the method as sent."""
+        return x.method
+
+    @phases(*REQUEST)
+    def get_path(self, x: Exchange) -> str:
+        """Return the path, normalised by RFC 3986: unreserved characters decoded, dots and ``//`` folded."""
+        return normalised_path(_raw_path(x))
+
+    @phases(*REQUEST)
+    def get_raw_path(self, x: Exchange) -> str:
+        """Return the path exactly as sent."""
+        return _raw_path(x)
+
+    @phases(*REQUEST)
+    def get_path_with_query(self, x: Exchange) -> str:
+        """Return the path as sent, with ``?`` and the query if there is one."""
+        query = x.environ.get("QUERY_STRING", "")
+        return f"{_raw_path(x)}?{query}" if query else _raw_path(x)
+
+    @phases(*REQUEST)
+    def get_raw_query(self, x: Exchange) -> str:
+        """Return the query string without ``?``, ``""`` if there is none."""
+        return str(x.environ.get("QUERY_STRING", ""))
+
+    @phases(*REQUEST)
+    def get_query_arg(self, x: Exchange, name: str) -> Any:
+        """Return the first value of an argument: text, True for ``?name``, None if absent."""
+        of_type(name, str, "query argument name", "a string")
+        return first(collect(Args(), query_pairs(x.environ.get("QUERY_STRING", "")), 100).get(name))
+
+    @phases(*REQUEST)
+    def get_query(self, x: Exchange, max_args: int | None = None) -> Args:
+        """Return all arguments (100, or ``max_args`` of 1 to 1000; ``.err`` is "truncated" beyond)."""
+        most = checked_max(max_args, "max_args")
+        return collect(Args(), query_pairs(x.environ.get("QUERY_STRING", "")), most)
+
+    @phases(*REQUEST)
+    def get_header(self, x: Exchange, name: str) -> str | None:
+        """Return a header (any case, ``-`` and ``_`` alike), None if absent."""
+        of_type(name, str, "header name", "a string")
+        return x.get_header(name)
+
+    @phases(*REQUEST)
+    def get_headers(self, x: Exchange, max_headers: int | None = None) -> Headers:
+        """Return all headers in lower case (100, or ``max_headers`` of 1 to 1000; ``.err`` as get_query)."""
+        made = Headers()
+        collect(made, request_headers(x), checked_max(max_headers, "max_headers"))
+        return made
+
+    @phases(*REQUEST)
+    def get_start_time(self, x: Exchange) -> int:
+        """Return when the request began, in milliseconds since 1970."""
+        return int(x.started * 1000)
+
+    @phases(*REQUEST)
+    def get_uri_captures(self, x: Exchange) -> dict[str, Any]:
+        """Return what the route's regular expression captured: ``{"unnamed": [...], "named": {...}}``."""
+        found = x.environ.get("plugmw.captures") or {}
+        return {"unnamed": list(found.get("unnamed", ())), "named": dict(found.get("named", {}))}
+
+    @phases(*BEFORE_APP, "response")
+    def get_raw_body(self, x: Exchange, max_allowed_file_size: int | None = None) -> tuple[Any, str | None]:
+        """Return ``(body, None)``, or ``(None, error)`` for a body over 8 KiB.
+
+        ``max_allowed_file_size`` raises the limit: bytes, 0 for any size the gateway allows.
+        """
+        most = x.runtime.max_request_body
+        if max_allowed_file_size is None or max_allowed_file_size < 0:
+            limit = min(BUFFER, most)
+        else:
+            limit = min(max(max_allowed_file_size, BUFFER), most) if max_allowed_file_size else most
+        try:
+            return read_request(x.environ, limit), None
+        except BodyTooLarge:
+            return None, _TOO_LONG
+        except BadLength:
+            return None, "request body has no valid Content-Length"
+
+    @phases(*BEFORE_APP, "response")
+    def get_body(
+        self,
+        x: Exchange,
+        mimetype: str | None = None,
+        max_args: int | None = None,
+        max_allowed_file_size: int | None = None,
+    ) -> tuple[Any, str | None, str | None]:
+        """Return ``(parsed, None, mimetype)``, or ``(None, error, mimetype or None)``.
+
+        Understands application/x-www-form-urlencoded, application/json and multipart/form-data.
+        """
+        kind = mimetype or str(x.environ.get("CONTENT_TYPE") or "")
+        most = checked_max(max_args, "max_args")
+        body, error = self.get_raw_body(max_allowed_file_size)
+        if error is not None:
+            return None, error, None
+        return parse_body(kind, body, most, x)
+
+
+def parse_body(
+    kind: str, body: bytes, most: int, x: Exchange | None = None
+) -> tuple[Any, str | None, str | None]:
+    """Parse ``body`` by its content type; the texts and the prefix test are Kong's."""
+    mime = kind.lower().split(";")[0].strip()
+    if not mime:
+        return None, "missing content type", None
+    if mime.startswith("application/x-www-form-urlencoded"):
+        args = collect(Args(), query_pairs(body.decode("latin-1")), most)
+        return args, args.err, "application/x-www-form-urlencoded"
+    if mime.startswith("application/json"):
+        try:
+            value = json.loads(body)
+        except (ValueError, RecursionError):
+            value = None
+        if not isinstance(value, (dict, list)):
+            return None, "invalid json body", "application/json"
+        return value, None, "application/json"
+    if mime.startswith("multipart/form-data"):
+        return _multipart(kind, body), None, "multipart/form-data"
+    return None, f"unsupported content type '{kind}'", mime
+
+
+def _multipart(kind: str, body: bytes) -> dict[str, str]:
+    from io import BytesIO
+
+    from werkzeug.formparser import FormDataParser
+
+    _, form, files = FormDataParser(silent=True).parse(
+        BytesIO(body), kind.partition(";")[0].strip().lower(), len(body), dict(_options(kind))
+    )
+    parts = {name: form[name] for name in form}
+    parts.update({name: files[name].read().decode("utf-8", "replace") for name in files})
+    return parts
+
+
+def _options(kind: str) -> dict[str, str]:
+    from werkzeug.http import parse_options_header
+
+    return parse_options_header(kind)[1]
+
+
+def request_headers(x: Exchange) -> list[tuple[str, str]]:
+    """Return the request's headers, names in lower case."""
+    headers = [
+        (key[5:].lower().replace("_", "-"), value)
+        for key, value in x.environ.items()
+        if key.startswith("HTTP_") and isinstance(value, str)
+    ]
+    for key in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        if x.environ.get(key):
+            headers.append((key.lower().replace("_", "-"), x.environ[key]))
+    return headers
+
+
+def _path_of(x: Exchange) -> str:
+    return str(x.environ.get("SCRIPT_NAME", "") + x.environ.get("PATH_INFO", ""))
+
+
+def _raw_path(x: Exchange) -> str:
+    """Return the path before decoding, where the server tells it (gunicorn: RAW_URI)."""
+    from urllib.parse import quote, urlsplit
+
+    raw = str(
+        x.environ.get("plugmw.raw_uri") or x.environ.get("RAW_URI") or x.environ.get("REQUEST_URI") or ""
+    )
+    if raw.startswith("/"):
+        return raw.partition("?")[0]
+    if raw:
+        return urlsplit(raw).path or "/"
+    return quote(_path_of(x).encode("latin-1", "replace"), safe="/!$&'()*+,;=:@~-._%")
+
+
+def normalised_path(path: str) -> str:
+    """Normalise by RFC 3986 section 6.2.2: decode all but reserved characters, fold dots and ``//``.
+
+    Escapes of reserved and control characters stay, in capitals (``kong/tools/uri.lua``).
+    """
+    out = bytearray()
+    data = path.encode("latin-1", "replace")
+    position = 0
+    while position < len(data):
+        byte = data[position]
+        if byte == 0x25 and _is_hex(data[position + 1 : position + 3]):
+            value = int(data[position + 1 : position + 3], 16)
+            if value not in _RESERVED and value >= 0x20 and value != 0x7F:
+                out.append(value)
+            else:
+                out += b"%%%02X" % value
+            position += 3
+        else:
+            out.append(byte)
+            position += 1
+    from plugmw.paths import normalise
+
+    return normalise(out.decode("latin-1"))
+
+
+def _is_hex(data: bytes) -> bool:
+    return len(data) == 2 and all(c in b"0123456789abcdefABCDEF" for c in data)
+
+
+def _split_host(host: str) -> tuple[str, int | None]:
+    """Split ``user@host:port`` into the host in lower case and the port, None if absent or out of range."""
+    host = host.rpartition("@")[2].strip().lower()
+    name, colon, port = host.rpartition(":")
+    if colon and not host.endswith("]") and port.isascii() and port.isdigit():
+        return name, int(port) if 1 <= int(port) <= 65535 else None
+    return host, None

@@ -1,0 +1,258 @@
+"""The smaller parts of the PDK: ctx, router, cache, node, ip, table, plugin, vault, nginx and tracing."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import socket
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from plugmw import current
+from plugmw.dialects.kong.pdk.phase import phases, unsupported
+from plugmw.exchange import Exchange
+from plugmw.trust import parse_address
+
+_REQUEST = ("rewrite", "access", "response", "header_filter", "body_filter", "log")
+_VAULT = re.compile(r"\{vault://([a-z0-9][a-z0-9-]*)/([^}?]+)(?:\?[^}]*)?\}")
+
+
+class Ctx:
+    """``kong.ctx``: dicts that live as long as the request; None outside one."""
+
+    @property
+    def shared(self) -> dict[Any, Any] | None:
+        """One dict for all plugins of the request."""
+        x = current.exchange()
+        return None if x is None else x.ctx
+
+    @property
+    def plugin(self) -> dict[Any, Any] | None:
+        """One dict per plugin name and request, from rewrite to log."""
+        x = current.exchange()
+        if x is None:
+            return None
+        private: dict[Any, dict[Any, Any]] = x.ctx.setdefault("plugmw.kong.private", {})
+        return private.setdefault(current.plugin().name, {})
+
+
+class Router:
+    """``kong.router``. Phases: access, response, header_filter, body_filter, log."""
+
+    @phases("access", "response", "header_filter", "body_filter", "log")
+    def get_route(self, x: Exchange) -> dict[str, Any] | None:
+        """Return the matched route as a table, None for unrouted requests."""
+        found: dict[str, Any] | None = x.route.described() if x.route is not None else None
+        return found
+
+    @phases("access", "response", "header_filter", "body_filter", "log")
+    def get_service(self, x: Exchange) -> dict[str, Any] | None:
+        """Return the matched route's service as a table, or None."""
+        found: dict[str, Any] | None = x.environ.get("plugmw.service")
+        return found
+
+
+class Cache:
+    """``kong.cache``: per process, with negative caching; values are kept by reference.
+
+    Times are seconds: ``ttl`` (0: no expiry) and ``neg_ttl`` for None results; Kong's defaults.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, most: int = 10_000) -> None:
+        self._clock = clock
+        self._most = most
+        self._kept: dict[str, tuple[float | None, Any]] = {}
+
+    def get(
+        self, key: str, opts: dict[str, Any] | None, callback: Callable[..., Any], *arguments: Any
+    ) -> tuple[Any, str | None]:
+        """Return (value, None), calling ``callback(*arguments)`` on a miss; (None, error) if that raises."""
+        found = self._kept.get(key)
+        if found is not None and (found[0] is None or self._clock() < found[0]):
+            return found[1], None
+        return self.renew(key, opts, callback, *arguments)
+
+    def renew(
+        self, key: str, opts: dict[str, Any] | None, callback: Callable[..., Any], *arguments: Any
+    ) -> tuple[Any, str | None]:
+        """Call ``callback`` whatever is kept, and keep its result."""
+        try:
+            value = callback(*arguments)
+        except Exception as error:
+            return None, f"callback threw an error: {error}"
+        options = opts or {}
+        life = options.get("neg_ttl", 300) if value is None else options.get("ttl", 0)
+        while len(self._kept) >= self._most:
+            self._kept.pop(next(iter(self._kept)), None)
+        self._kept[key] = (self._clock() + life if life else None, value)
+        return value, None
+
+    def get_bulk(self, bulk: Iterable[tuple[Any, ...]], opts: Any = None) -> list[tuple[Any, str | None]]:
+        """Run several (key, opts, callback, argument...) at once."""
+        return [self.get(*one) for one in bulk]
+
+    def probe(self, key: str) -> tuple[float | None, str | None, Any]:
+        """Return (seconds left, None, value) of what is kept, without calling anything."""
+        found = self._kept.get(key)
+        if found is None:
+            return None, None, None
+        return (0.0 if found[0] is None else found[0] - self._clock()), None, found[1]
+
+    def invalidate(self, key: str) -> None:
+        """Forget a key in this process; other processes forget it by its ttl."""
+        self._kept.pop(key, None)
+
+    invalidate_local = invalidate
+
+    def purge(self) -> None:
+        """Forget everything."""
+        self._kept.clear()
+
+
+class Node:
+    """``kong.node``."""
+
+    _id: tuple[int, str] | None = None
+
+    def get_id(self) -> str:
+        """Return a UUID of this worker process."""
+        if self._id is None or self._id[0] != os.getpid():
+            self._id = os.getpid(), str(uuid.uuid4())
+        return self._id[1]
+
+    def get_hostname(self) -> str:
+        """Return the host's name."""
+        return socket.gethostname()
+
+    def get_memory_stats(self, unit: str = "b", scale: int = 2) -> dict[str, Any]:
+        """Return the peak memory of this worker in ``unit`` (b, k, m, g)."""
+        factors = {"b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+        if unit.lower() not in factors:
+            raise ValueError(f"invalid unit '{unit}' (expected 'k/K', 'm/M', or 'g/G')")
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / factors[unit.lower()]
+        return {"workers_lua_vms": [{"pid": os.getpid(), "http_allocated_gc": round(peak, scale)}]}
+
+
+class IP:
+    """``kong.ip``."""
+
+    @phases(*_REQUEST)
+    def is_trusted(self, x: Exchange, address: str) -> bool:
+        """Say whether an address is in the ``trusted`` setting."""
+        found = parse_address(address)
+        return found is not None and x.runtime.trusted.includes(found)
+
+
+class Table:
+    """``kong.table``."""
+
+    def new(self, narr: int = 0, nrec: int = 0) -> dict[Any, Any]:
+        """Return an empty dict; the sizes are Lua's concern."""
+        return {}
+
+    def clear(self, table: Any) -> None:
+        """Empty a dict or list."""
+        table.clear()
+
+    def merge(self, *tables: dict[Any, Any]) -> dict[Any, Any]:
+        """Return one dict of several, later ones winning."""
+        made: dict[Any, Any] = {}
+        for table in tables:
+            made.update(table or {})
+        return made
+
+
+class PluginInfo:
+    """``kong.plugin``."""
+
+    def get_id(self) -> str | None:
+        """Return the id of the entry in force."""
+        owner = current.plugin()
+        found = getattr(owner, "entry_id", None)
+        return str(found) if found else None
+
+
+class Vault:
+    """``kong.vault``: references like ``{vault://env/NAME}``; only the env vault is built in."""
+
+    def is_reference(self, text: Any) -> bool:
+        """Say whether ``text`` is a vault reference."""
+        return isinstance(text, str) and _VAULT.fullmatch(text) is not None
+
+    def parse_reference(self, text: str) -> tuple[dict[str, Any] | None, str | None]:
+        """Return ({"name", "resource", "key"}, None) or (None, error)."""
+        found = _VAULT.fullmatch(text) if isinstance(text, str) else None
+        if found is None:
+            return None, "not a reference"
+        resource_name, _, key = found[2].partition("/")
+        return {"name": found[1], "resource": resource_name, "key": key or None}, None
+
+    def get(self, text: str) -> tuple[str | None, str | None]:
+        """Return (value, None) or (None, error)."""
+        parsed, error = self.parse_reference(text)
+        if parsed is None:
+            return None, error
+        if parsed["name"] != "env":
+            return None, f"vault {parsed['name']} is not known; only env is built in"
+        name = str(parsed["resource"]).upper().replace("-", "_")
+        value = os.environ.get(name)
+        return (value, None) if value is not None else (None, f"{name} is not set")
+
+    def try_(self, callback: Callable[..., Any], options: Any = None) -> Any:
+        """Call ``callback``; secrets are read anew at each look-up, so one try is enough."""
+        return callback(options)
+
+    def update(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Resolve ``$refs`` of a configuration."""
+        for name, reference in (options.get("$refs") or {}).items():
+            value, error = self.get(reference)
+            if error is None:
+                options[name] = value
+        return options
+
+    def flush(self) -> None:
+        """Keep nothing, so there is nothing to flush."""
+
+    def warmup(self, options: Any) -> None:
+        """Keep nothing, so there is nothing to warm up."""
+
+
+class Nginx:
+    """``kong.nginx``."""
+
+    get_statistics = unsupported(
+        "kong.nginx.get_statistics", "the server is gunicorn; see its statsd setting"
+    )
+
+    def get_subsystem(self) -> str:
+        """Return ``http``."""
+        return "http"
+
+
+class Tracing:
+    """``kong.tracing``: spans for tracing plugins; here no spans are recorded."""
+
+    start_span = unsupported("kong.tracing.start_span", "spans are made by the zipkin plugin")
+    active_span = unsupported("kong.tracing.active_span", "spans are made by the zipkin plugin")
+    set_active_span = unsupported("kong.tracing.set_active_span", "spans are made by the zipkin plugin")
+    process_span = unsupported("kong.tracing.process_span", "spans are made by the zipkin plugin")
+    set_should_sample = unsupported("kong.tracing.set_should_sample", "the zipkin plugin decides")
+
+
+class Telemetry:
+    """``kong.telemetry``."""
+
+    def log(self, *arguments: Any) -> tuple[None, str]:
+        """Return (None, error), as Kong does without OpenTelemetry logs."""
+        return None, "Telemetry logging is disabled"
+
+
+class Cluster:
+    """``kong.cluster``."""
+
+    def get_id(self) -> tuple[None, str]:
+        """Return (None, error): there is no cluster; Redis is the distributed part."""
+        return None, "not a cluster"

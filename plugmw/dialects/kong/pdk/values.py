@@ -1,0 +1,85 @@
+"""Headers and arguments as PDK functions give them: bounded in number, with truncation signalled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import unquote_plus
+
+
+class Args(dict[str, Any]):
+    """Names to values (a list where a name is repeated); ``err`` is "truncated" if there were more."""
+
+    err: str | None = None
+
+
+class Headers(Args):
+    """Header names in lower case; look-ups ignore case and take ``-`` and ``_`` for the same."""
+
+    def __missing__(self, name: str) -> Any:
+        wanted = fold(name)
+        for key, value in self.items():
+            if fold(key) == wanted:
+                return value
+        raise KeyError(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self.get(name, self) is not self
+
+
+def fold(name: str) -> str:
+    """Return the form in which header names are compared."""
+    return name.lower().replace("_", "-")
+
+
+def checked_max(value: Any, name: str) -> int:
+    """Return a maximum count (100 if None); raises as Kong does outside 1..1000."""
+    if value is None:
+        return 100
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be a number")
+    if value < 1:
+        raise ValueError(f"{name} must be >= 1")
+    if value > 1000:
+        raise ValueError(f"{name} must be <= 1000")
+    return value
+
+
+def collect(made: Args, pairs: Iterable[tuple[str, Any]], most: int) -> Args:
+    """Fill ``made`` with at most ``most`` pairs, repeated names as lists."""
+    for count, (name, value) in enumerate(pairs):
+        if count >= most:
+            made.err = "truncated"
+            break
+        if dict.__contains__(made, name):
+            kept = dict.__getitem__(made, name)
+            if isinstance(kept, list):
+                kept.append(value)
+            else:
+                made[name] = [kept, value]
+        else:
+            made[name] = value
+    return made
+
+
+def first(value: Any) -> Any:
+    """Return the first of repeated values."""
+    return value[0] if isinstance(value, list) else value
+
+
+def query_pairs(query: str) -> Iterable[tuple[str, Any]]:
+    """Yield (name, value) of a query string: ``?a`` is True, ``?a=`` is ``""``; split on ``&`` only."""
+    for part in query.split("&"):
+        if part:
+            name, equals, value = part.partition("=")
+            yield _decoded(name), _decoded(value) if equals else True
+
+
+def _decoded(text: str) -> str:
+    return unquote_plus(text.encode("latin-1", "replace").decode("utf-8", "replace"))

@@ -1,0 +1,125 @@
+"""Server plugins: the chain of handlers that a ``plugin/http-server`` namespace asks for.
+
+    extra_config:
+      plugin/http-server:
+        name: [A, B]                    # a string or a list; requests pass B, then A, then the app
+        A: {...}                        # by convention a plugin's own section; it is given the whole map
+
+A factory is ``(context, extra, handler) -> handler``, or ``-> (handler, error)`` as in Go. ``handler`` is
+the next one: a WSGI app with ``serve_http(w, req)``. What comes back is a WSGI app, or a handler in Go's
+manner (:func:`~plugmw.dialects.gostyle.as_handler`).
+
+The rules and the log lines are Lura's (``transport/http/server/plugin/server.go``): what cannot be used is
+logged and left out, and the app stays as it is.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from plugmw.dialects.gostyle import AppHandler, as_handler
+from plugmw.dialects.krakend.loader import Loader
+from plugmw.dialects.krakend.registry import HANDLER, namespace_of
+from plugmw.errors import LoadError
+from plugmw.plugin import inject
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+_SERVER = "[PLUGIN: Server]"
+
+
+def wrap_handlers(app: WSGIApplication, loader: Loader, extra_config: Any, strict: bool = False) -> Any:
+    """Return ``app`` inside the handlers that ``extra_config`` names, the last name outermost.
+
+    With ``strict`` a name that cannot be used raises :class:`~plugmw.errors.LoadError` (after its log line).
+    """
+    extra, log = namespace_of(extra_config, HANDLER), loader.logger
+    if extra is None:
+        return app
+    if not isinstance(extra, Mapping):
+        log.debug(_SERVER, "Wrong extra_config type")
+        return app
+    names = names_of(extra)
+    if not loader.register.handlers:
+        log.debug(_SERVER, "No plugins registered for the module")
+        if strict and names:
+            raise LoadError(HANDLER.namespaces[0], f"no plugins registered, {', '.join(names)} required")
+        return app
+    if not isinstance(extra.get("name"), (str, list, tuple)):
+        log.debug(_SERVER, "No plugins required in the extra config")
+    outermost: Any = app
+    for name in names:
+        handler = AppHandler(app) if outermost is app else outermost
+        try:
+            outermost = _made(name, loader, extra, handler)
+        except LoadError as error:
+            log.error(_SERVER, error.what)
+            if strict:
+                raise
+        else:
+            log.info(_SERVER, "Injecting plugin", name)
+    return outermost
+
+
+def names_of(extra: Mapping[str, Any]) -> list[str]:
+    """Return the plugin names of a namespace: ``name`` is a string or a list, of which others are dropped."""
+    name = extra.get("name")
+    names = [name] if isinstance(name, str) else name if isinstance(name, (list, tuple)) else []
+    return [name for name in names if isinstance(name, str)]
+
+
+def _made(name: str, loader: Loader, extra: Mapping[str, Any], handler: Any) -> Any:
+    factory = loader.register.handlers.get(name)
+    if factory is None:
+        raise LoadError(HANDLER.namespaces[0], f"No plugin registered as {name}")
+    if not callable(factory):
+        raise LoadError(HANDLER.namespaces[0], f"Wrong plugin handler type: {name}")
+    try:
+        made = factory(loader.context, dict(extra), handler)
+        made, error = made if isinstance(made, tuple) else (made, None)
+        if error is None:
+            return as_handler(made)
+    except Exception as raised:
+        error = raised
+    raise LoadError(HANDLER.namespaces[0], f"Error getting the plugin handler: {error}")
+
+
+class HandlerRegisterer:
+    """A WSGI middleware: ``app`` inside the handlers of one KrakenD-style module.
+
+    ``source`` is a module, a module's name, the path of a file, or a registerer itself. ``extra_config``
+    is the namespace (``{"name": ..., "my-plugin": {...}}``) or a whole ``extra_config`` with it; without
+    ``name``, all that the module registers is used, in its order. With ``strict`` whatever cannot be used
+    raises :class:`~plugmw.errors.LoadError`.
+    """
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        source: Any,
+        extra_config: Mapping[str, Any] | None = None,
+        *,
+        logger: Any = None,
+        strict: bool = False,
+    ) -> None:
+        self.app = app
+        self.loader = Loader(logger or logging.getLogger("plugmw.http-server"))
+        self.loader.load(source, HANDLER)
+        if strict and self.loader.errors:
+            raise self.loader.errors[0]
+        extra = namespace_of(extra_config or {}, HANDLER) or extra_config or {}
+        if isinstance(extra, Mapping):
+            extra = {"name": list(self.loader.register.handlers), **extra}
+        self._handler = wrap_handlers(app, self.loader, {HANDLER.namespaces[0]: extra}, strict)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        made: Iterable[bytes] = self._handler(environ, start_response)
+        return made
+
+    def register_logger(self, logger: Any) -> None:
+        """Take an injected logger (see ``InjectLogger``), for the plugin and for the app inside."""
+        self.loader.register_logger(logger)
+        inject(self.app, logger)

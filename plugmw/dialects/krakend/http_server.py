@@ -1,0 +1,62 @@
+"""Run KrakenD-style server plugins: handlers that wrap everything below them in the chain.
+
+    plugins:
+      - name: http-server
+        config:
+          folder: ./plugins            # or module: package.module, or module: plugins/hello.py
+          pattern: .py
+          name: [hello]                # requests pass the last name first
+          extra_config:
+            hello: {path: /hijack-me}
+
+A plugin that is missing, broken or refuses its configuration is logged at ERROR and left out, unless
+``strict``. The factories are called once per process, after the fork; one handler serves all routes.
+
+The priority is above that of every plugin of Kong's but pre-function. KrakenD's own CORS is outside of its
+server plugins: ``after: [cors]`` gives that order.
+
+Contract: KrakenD's ``plugin/http-server``; see :mod:`plugmw.dialects.krakend.handlers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from plugmw.dialects.krakend.entry import ModuleConfig, ModulePlugin
+from plugmw.dialects.krakend.handlers import wrap_handlers
+from plugmw.dialects.krakend.registry import HANDLER
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+class HTTPServer(ModulePlugin):
+    """Phases: wrap."""
+
+    name, priority, Config, kind = "http-server", 2_000_000, ModuleConfig, HANDLER
+    _handler: Any = None
+    _key = ""
+
+    def init_worker(self) -> None:
+        self._key = f"plugmw.http-server.{id(self)}"
+        made = wrap_handlers(self._next, self.loader, self.extra_config, self.config.strict)
+        self._handler = None if made == self._next else made
+
+    def wrap(self, app: WSGIApplication) -> WSGIApplication:
+        """Return the one handler; which app is inside it is told by the request."""
+        handler, key = self._handler, self._key
+        if handler is None:
+            return app
+
+        def enter(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+            environ[key] = app
+            made: Iterable[bytes] = handler(environ, start_response)
+            return made
+
+        return enter
+
+    def _next(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Be the next handler: go on with the chain of the request's own route."""
+        app: WSGIApplication = environ[self._key]
+        return app(environ, start_response)

@@ -1,0 +1,161 @@
+"""Run KrakenD-style modifiers on the requests and responses of the whole gateway.
+
+    plugins:
+      - name: req-resp-modifier
+        config:
+          module: modifiers.py         # or folder and pattern
+          name: [my-request, my-response]
+          extra_config:
+            my-request: {header: X-Tenant}
+
+A request modifier may change method, path, query, headers and body, and may answer by returning a response
+wrapper; a response modifier may change status, headers and body (``data`` if it is a JSON object). An error
+with a ``status_code`` is that answer, its text sent only with ``return_error_msg``; any other exception is
+a failure of the plugin: 500, or ignored under ``on_error: open``.
+
+Responses are read whole, up to ``max_response_body``, if there is a response modifier.
+
+Contract: KrakenD's ``plugin/req-resp-modifier`` at the level of the gateway, which KrakenD does not have;
+see :mod:`plugmw.dialects.krakend.modifiers`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qs, urlencode
+
+import webob
+
+from plugmw.dialects.krakend.entry import ModuleConfig, ModulePlugin
+from plugmw.dialects.krakend.modifiers import Modifiers, build_modifiers
+from plugmw.dialects.krakend.registry import MODIFIER
+from plugmw.dialects.krakend.wrappers import (
+    RequestWrapper,
+    ResponseWrapper,
+    answer_of,
+    as_bytes,
+    body_of,
+    by_name,
+    canonical,
+    is_response,
+    value_of,
+)
+from plugmw.exchange import Exchange
+from plugmw.flow import Flow
+from plugmw.responses import put, take
+from plugmw.schema import config, field
+
+#: Not among the headers that modifiers see: framing follows the body, and Go keeps Host elsewhere.
+_HIDDEN = ("Content-Length", "Transfer-Encoding", "Host")
+
+
+@config
+class Config(ModuleConfig):
+    """Where the modifiers are, and what a client is told of their errors."""
+
+    return_error_msg: bool = field(False, help="Send the text of an error that has a status.")
+
+
+class ReqRespModifier(ModulePlugin):
+    """Phases: access, response."""
+
+    name, priority, Config, kind = "req-resp-modifier", 795, Config, MODIFIER
+    _modifiers = Modifiers()
+
+    def init_worker(self) -> None:
+        self._modifiers = build_modifiers(
+            self.loader, self.extra_config, "[SERVICE: Gateway]", strict=self.config.strict
+        )
+
+    def wants_body(self, x: Flow) -> bool:
+        return bool(self._modifiers.responses)
+
+    def access(self, x: Exchange) -> None:
+        if not self._modifiers.requests:
+            return
+        made = self._run(x, self._modifiers.on_request, self._request(x))
+        if is_response(made):
+            headers = [(n, v) for n, values in value_of(made, "headers").items() for v in values]
+            x.exit(value_of(made, "status_code"), body_of(made, b""), headers)
+        apply_request(x, made)
+        x.ctx[self] = made
+
+    def response(self, x: Flow) -> None:
+        res = take(x)
+        before = by_name(res.headerlist)
+        wrapper = ResponseWrapper(
+            status_code=res.status_code,
+            headers=by_name(res.headerlist),
+            read=lambda: x.body,
+            request=x.ctx.get(self) or self._request(x),
+        )
+        apply_response(res, before, self._run(x, self._modifiers.on_response, wrapper))
+        put(x, res)
+
+    def _request(self, x: Exchange) -> RequestWrapper:
+        return request_of(x, self.loader.context)
+
+    def _run(self, x: Exchange, run: Any, wrapper: Any) -> Any:
+        try:
+            return run(wrapper)
+        except Exception as error:
+            if not isinstance(value_of(error, "status_code"), int):
+                raise
+            self.logger.error("%s (request %s)", error, x.request_id)
+            status, body, headers = answer_of(error, self.config.return_error_msg)
+            x.exit(status, body, headers)
+
+
+def request_of(x: Exchange, context: Any = None) -> RequestWrapper:
+    """Return the request of an exchange as modifiers see it."""
+    environ = x.environ
+    headers = {canonical(k[5:].replace("_", "-")): [v] for k, v in environ.items() if k.startswith("HTTP_")}
+    if environ.get("CONTENT_TYPE"):
+        headers["Content-Type"] = [environ["CONTENT_TYPE"]]
+    for name in _HIDDEN:
+        headers.pop(name, None)
+    return RequestWrapper(
+        method=x.method,
+        path=environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8", "replace"),
+        query=parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True),
+        headers=headers,
+        context=context,
+        read=x.read_body,
+    )
+
+
+def apply_request(x: Exchange, made: Any) -> None:
+    """Change the request of an exchange to what modifiers made of it; what they left alone stays."""
+    before = request_of(x)
+    environ = x.environ
+    environ["REQUEST_METHOD"] = value_of(made, "method")
+    if value_of(made, "path") != before.path:
+        environ["PATH_INFO"] = value_of(made, "path").encode().decode("latin-1")
+        x._path = None
+    if value_of(made, "query") != before.query:
+        environ["QUERY_STRING"] = urlencode(sorted(value_of(made, "query").items()), doseq=True)
+    headers = {canonical(name): values for name, values in value_of(made, "headers").items()}
+    for name in before.headers.keys() - headers.keys():
+        x.remove_request_header(name)
+    for name, values in headers.items():
+        if values != before.headers.get(name) and name not in _HIDDEN:
+            x.set_request_header(name, ", ".join(values))
+    body = made.read_body if isinstance(made, RequestWrapper) else as_bytes(value_of(made, "body"))
+    if body is not None and body != x.read_body():
+        x.replace_body(body)
+
+
+def apply_response(res: webob.Response, before: dict[str, list[str]], made: Any) -> None:
+    """Change a response to what modifiers made of it."""
+    status = value_of(made, "status_code")
+    if status != res.status_code:
+        res.status_code = status
+    headers = {canonical(name): values for name, values in value_of(made, "headers").items()}
+    for name in before.keys() | headers.keys():
+        if headers.get(name) != before.get(name):
+            res.headers.pop(name, None)
+            for value in headers.get(name, ()):
+                res.headers.add(name, value)
+    body = body_of(made, res.body)
+    if body != res.body:
+        res.body = body

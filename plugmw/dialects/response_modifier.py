@@ -1,0 +1,119 @@
+"""Change responses with one function.
+
+    plugins:
+      - name: response-modifier
+        config:
+          function: package.module:add_header
+
+    app = ResponseModifier(app, add_header)          # the same as a plain WSGI middleware
+
+    def add_header(res, req):
+        res.headers["X-Response-Added"] = "resp-added"
+        res.text = res.text.upper()
+
+The function takes ``(res)``, ``(res, req)`` or ``(rw, res, req)``: ``res`` and ``req`` are WebOb's response
+and request. It changes ``res``, or returns another response (a ``webob.Response``, or a tuple of status,
+headers and body). Headers set on ``rw`` go out whatever ``res`` says; what is written to ``rw`` goes out
+instead of ``res``. If it raises, the client gets a clean 500.
+
+The answer is read whole, up to ``max_response_body``; answers that other plugins make do not come here.
+
+Contract: Tyk's response plugins (``gateway/res_handler_go_plugin.go``), with the defects mended: there,
+Content-Length stays as it was, and the body follows what was written to ``rw``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import webob
+
+from plugmw.answer import header_items
+from plugmw.dialects.gostyle import Request, ResponseWriter
+from plugmw.errors import LoadError
+from plugmw.exchange import own_headers
+from plugmw.flow import Flow
+from plugmw.imports import resolve
+from plugmw.plugin import Middleware, Plugin
+from plugmw.responses import put, take
+from plugmw.runtime import DEFAULT_BODY_LIMIT
+from plugmw.schema import Kind, config, field
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+
+def _function(value: Any) -> Any:
+    try:
+        found = resolve(value) if isinstance(value, str) else value
+    except LoadError as error:
+        raise ValueError(f"module:callable ({error.what})") from error
+    if not callable(found) or _parameters(found) not in (1, 2, 3):
+        raise ValueError("a function of (res), (res, req) or (rw, res, req)")
+    return found
+
+
+def _parameters(function: Callable[..., Any]) -> int:
+    """Count the arguments a function needs."""
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    found = inspect.signature(function).parameters.values()
+    return sum(p.kind in kinds and p.default is inspect.Parameter.empty for p in found)
+
+
+@config
+class Config:
+    """The function; in code it may be given as such."""
+
+    function: Annotated[Any, Kind(_function, "module:callable", {"type": "string"})] = field(
+        help="The function, as `module:callable`."
+    )
+
+
+class ResponseModifierPlugin(Plugin):
+    """Phases: response."""
+
+    name, priority, Config = "response-modifier", 790, Config
+
+    def configure(self) -> None:
+        self._count = _parameters(self.config.function)
+
+    def response(self, x: Flow) -> None:
+        writer, res = ResponseWriter(), take(x)
+        arguments = (writer, res, Request(x.environ))
+        made = self.config.function(*(arguments if self._count == 3 else arguments[1 : self._count + 1]))
+        res = _response(res if made is None else made)
+        own = writer.header().items()
+        if writer.status:
+            res = webob.Response(app_iter=[writer.body], status=writer.status, headerlist=[])
+        res.headerlist = own_headers(res.headerlist, own)
+        put(x, res)
+
+
+def _response(made: Any) -> webob.Response:
+    if isinstance(made, webob.Response):
+        return made
+    if isinstance(made, tuple) and len(made) == 3:
+        status, headers, body = made
+        data = body.encode() if isinstance(body, str) else body
+        return webob.Response(app_iter=[data], status=status, headerlist=header_items(headers))
+    raise TypeError(f"got {made!r}, expected None, a webob.Response or (status, headers, body)")
+
+
+class ResponseModifier(Middleware):
+    """A WSGI middleware: ``app`` with its responses changed by ``function``; see the module.
+
+    A response larger than ``max_response_body`` bytes is answered 500.
+    """
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        function: Callable[..., Any] | str,
+        *,
+        max_response_body: int = DEFAULT_BODY_LIMIT,
+        logger: Any = None,
+    ) -> None:
+        super().__init__(app, ResponseModifierPlugin(function=function), logger=logger)
+        self.runtime.max_response_body = max_response_body

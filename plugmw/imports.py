@@ -1,0 +1,71 @@
+"""User code brought in by name or by file: ``module:attribute``, ``package.module``, ``path/to/file.py``."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import itertools
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from plugmw.errors import LoadError
+
+_numbers = itertools.count(1)
+
+
+def load_module(reference: str) -> ModuleType:
+    """Import a module by name, or execute a file; raises :class:`LoadError`.
+
+    What ends in ``.py`` or has a slash is a file, relative to the working directory.
+    """
+    if reference.endswith(".py") or "/" in reference:
+        return load_file(Path(reference))
+    # gunicorn and console scripts differ in this: an app's own modules are found from where it is run.
+    if "" not in sys.path and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        return importlib.import_module(reference)
+    except Exception as error:
+        raise LoadError(reference, f"import failed: {type(error).__name__}: {error}") from error
+
+
+def resolve(reference: str) -> Any:
+    """Import ``module:attribute.of.it``; raises :class:`LoadError` saying which part failed and why."""
+    module_name, _, attribute = reference.partition(":")
+    if not module_name or not attribute:
+        raise LoadError(reference, f"got {reference!r}", "module:attribute")
+    try:
+        found: Any = load_module(module_name)
+    except LoadError as error:
+        raise LoadError(reference, error.what, error.expected) from error
+    for part in attribute.split("."):
+        try:
+            found = getattr(found, part)
+        except AttributeError:
+            known = ", ".join(sorted(n for n in vars(found) if not n.startswith("_"))[:12])
+            raise LoadError(reference, f"{module_name} has no {part!r}", f"one of {known}") from None
+    return found
+
+
+def load_file(path: Path) -> ModuleType:
+    """Execute a Python file as a module whose name no other load ever had; raises :class:`LoadError`.
+
+    A fresh name makes new code really load, and keeps files of the same name in two folders apart.
+    """
+    name = f"plugmw_loaded_{next(_numbers)}_{path.stem}"
+    loader = importlib.util.spec_from_file_location(name, path)
+    if loader is None or loader.loader is None:
+        raise LoadError(str(path), f"got a file ending in {path.suffix!r}", "a Python file")
+    module = importlib.util.module_from_spec(loader)
+    sys.modules[name] = module
+    try:
+        loader.loader.exec_module(module)
+    except BaseException as error:
+        del sys.modules[name]
+        if not isinstance(error, Exception):
+            raise
+        raise LoadError(str(path), f"{type(error).__name__}: {error}") from error
+    return module

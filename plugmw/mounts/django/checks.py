@@ -1,0 +1,36 @@
+"""System checks: ``manage.py check`` says everything that is wrong with the gateway's configuration.
+
+``plugmw.E001`` is a configuration error, one for each; ``plugmw.E002`` a missing ``settings.PLUGMW``;
+``plugmw.W001`` something that is allowed and probably not meant.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.checks import CheckMessage, Error, Warning
+
+from plugmw.errors import ConfigError, ConfigErrors
+from plugmw.mounts.django.wsgi import setting
+from plugmw.plan import read_plan
+
+
+def check_configuration(**_: Any) -> list[CheckMessage]:
+    """Read ``settings.PLUGMW`` as the gateway would, and start nothing."""
+    try:
+        config = setting()
+    except ConfigError as error:
+        hint = 'Set it to a path or a mapping: PLUGMW = BASE_DIR / "gateway.yaml"'
+        return [Error(str(error), hint=hint, id="plugmw.E002")]
+    try:
+        plan = read_plan(config)
+    except ConfigErrors as errors:
+        return [_message(Error, "plugmw.E001", error) for error in errors.errors]
+    except ConfigError as error:
+        return [_message(Error, "plugmw.E001", error)]
+    return [_message(Warning, "plugmw.W001", warning) for warning in plan.warnings]
+
+
+def _message(kind: Any, id: str, error: ConfigError) -> CheckMessage:
+    place = ": ".join(part for part in (error.source or "settings.PLUGMW", error.path, error.problem) if part)
+    return kind(place, hint=error.expected and f"Expected {error.expected}", id=id)

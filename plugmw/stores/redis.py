@@ -1,0 +1,228 @@
+"""``redis://``: counters and values of many machines, in one Redis (or Valkey) server.
+
+    redis://[user:password@]host[:6379][/db]      rediss:// the same over TLS, verified by default
+    unix://[user:password@]/path.sock[?db=0]
+
+Needs redis-py (``pip install 'plugmw[redis]'``). Each operation is one command or one script, so one round
+trip, and is never sent twice, as a lost answer does not tell whether the hit was counted. Times are the
+server's. ``take`` reads several keys in one script, which Redis Cluster refuses: use one server, replicated.
+
+When the server is down, slow (``timeout``), loading or read-only, the call that notices raises StoreError
+and from then on calls fail at once, without a try, while a thread in the background looks every 0.25 s
+whether it takes writes again. Resolving a host name has no deadline of ours (the system's resolver has one).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from hashlib import sha1
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
+from redis.exceptions import NoScriptError, ReadOnlyError, RedisError
+from redis.retry import Retry
+
+from plugmw.errors import StoreError
+from plugmw.stores.base import MOST, Scope, distinct, encode, lifetime, short
+from plugmw.stores.breaker import Breaker
+
+# A probe may not last longer: with the pause of the breaker it bounds how late a recovery is seen (2 s).
+LONGEST_PROBE = 1.0
+
+_OUTAGES = (redis.ConnectionError, redis.TimeoutError, ReadOnlyError, OSError)
+
+
+class _Script:
+    """A Lua script and its name in the server's script cache."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.sha = sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+# KEYS: counters. ARGV: limit, milliseconds for each. Answers taken, then the counts.
+_TAKE = _Script("""
+local answer, found = {1}, {}
+for i, key in ipairs(KEYS) do
+  found[i] = redis.call('GET', key)
+  answer[i + 1] = tonumber(found[i] or 0)
+  if answer[i + 1] >= tonumber(ARGV[2 * i - 1]) then answer[1] = 0 end
+end
+if answer[1] == 1 then
+  for i, key in ipairs(KEYS) do
+    if found[i] then
+      redis.call('INCR', key)
+    elseif ARGV[2 * i] == '' then
+      redis.call('SET', key, 1)
+    else
+      redis.call('SET', key, 1, 'PX', ARGV[2 * i])
+    end
+    answer[i + 1] = answer[i + 1] + 1
+  end
+end
+return answer
+""")
+
+# KEYS: counter. ARGV: amount, milliseconds or '', the most it may be. Answers the new count.
+_INCR = _Script("""
+local found = redis.call('GET', KEYS[1])
+local old = tonumber(found or 0)
+local new = math.min(math.max(old + tonumber(ARGV[1]), 0), tonumber(ARGV[3]))
+if found then
+  redis.call('INCRBY', KEYS[1], string.format('%.0f', new - old))
+elseif new > 0 then
+  local text = string.format('%.0f', new)
+  if ARGV[2] == '' then
+    redis.call('SET', KEYS[1], text)
+  else
+    redis.call('SET', KEYS[1], text, 'PX', ARGV[2])
+  end
+end
+return new
+""")
+
+
+class RedisStore:
+    """Store in a Redis server; thread-safe, connects at the first use, forks at any time.
+
+    ``socket`` is the path of a unix socket, used instead of host and port. ``options`` are redis-py's own
+    for the connection (``ssl_ca_certs``, ``ssl_cert_reqs``, ...). ``timeout`` is in seconds, for connecting
+    and for each answer. ``prefix`` begins all keys, so that several gateways can use one database.
+    """
+
+    scope: Scope = "network"
+
+    def __init__(
+        self,
+        host: str = "localhost",
+        port: int = 6379,
+        *,
+        socket: str | None = None,
+        db: int = 0,
+        username: str | None = None,
+        password: str | None = None,
+        tls: bool = False,
+        options: Mapping[str, Any] | None = None,
+        prefix: str = "plugmw:",
+        timeout: float = 1.0,
+    ) -> None:
+        if socket is not None:
+            self.url = f"unix://{socket}?db={db}"
+            where: dict[str, Any] = {"connection_class": UnixDomainSocketConnection, "path": socket}
+        else:
+            self.url = f"{'rediss' if tls else 'redis'}://{_bracketed(host)}:{port}/{db}"
+            kind = SSLConnection if tls else Connection
+            where = {"connection_class": kind, "host": host, "port": port}
+            if tls:  # said aloud: redis-py before 6 does not check the name
+                checked = (options or {}).get("ssl_cert_reqs") != "none"
+                where.update(ssl_cert_reqs="required", ssl_check_hostname=checked)
+        where.update(db=db, username=username, password=password)
+        where.update(options or {})
+        self._prefix = encode(prefix)
+        self._timeout = timeout
+        self._closed = False
+        self._client = _client(where, timeout)
+        self._probe_client = _client(where, min(timeout, LONGEST_PROBE))
+        self._breaker = Breaker(self._probe)
+
+    def __repr__(self) -> str:
+        return f"<RedisStore {self.url}>"
+
+    def take(self, wants: Sequence[tuple[str, int, float]]) -> tuple[bool, list[int]]:
+        distinct(wants)
+        keys = [self._counter(key) for key, _, _ in wants]
+        args = [arg for _, limit, ttl in wants for arg in (limit, _milliseconds(ttl))]
+        taken, *counts = self._script(_TAKE, keys, args)
+        return taken == 1, counts
+
+    def incr(self, key: str, amount: int = 1, ttl: float | None = None) -> int:
+        args = [amount, _milliseconds(lifetime(ttl)), MOST]
+        count: int = self._script(_INCR, [self._counter(key)], args)
+        return count
+
+    def count(self, key: str) -> int:
+        return int(self._call("GET", self._counter(key)) or 0)
+
+    def get(self, key: str) -> bytes | None:
+        value: bytes | None = self._call("GET", self._value(key))
+        return value
+
+    def set(self, key: str, value: bytes, ttl: float | None = None) -> None:
+        self._call("SET", self._value(key), bytes(value), *_px(ttl))
+
+    def add(self, key: str, value: bytes, ttl: float | None = None) -> bool:
+        return bool(self._call("SET", self._value(key), bytes(value), "NX", *_px(ttl)))
+
+    def delete(self, key: str) -> None:
+        self._call("DEL", self._counter(key), self._value(key))
+
+    def close(self) -> None:
+        self._closed = True
+        self._breaker.close()
+        self._client.connection_pool.disconnect()
+
+    def _counter(self, key: str) -> bytes:
+        return self._prefix + b"c:" + encode(short(key))
+
+    def _value(self, key: str) -> bytes:
+        return self._prefix + b"v:" + encode(short(key))
+
+    def _script(self, script: _Script, keys: Sequence[bytes], args: Sequence[object]) -> Any:
+        try:
+            return self._call("EVALSHA", script.sha, len(keys), *keys, *args)
+        except StoreError as error:
+            if not isinstance(error.__cause__, NoScriptError):
+                raise
+        # A new or restarted server does not know it yet, and has run nothing; EVAL makes it known.
+        return self._call("EVAL", script.text, len(keys), *keys, *args)
+
+    def _call(self, *command: object) -> Any:
+        """Run one command; every failure is a StoreError, and an outage opens the breaker."""
+        if self._closed:
+            raise StoreError(self.url, "is closed")
+        cause = self._breaker.cause
+        if cause is not None:
+            raise StoreError(self.url, f"is down: {cause}") from cause
+        try:
+            return self._client.execute_command(*command)
+        except _OUTAGES as error:
+            # The other idle connections lead to the same lost or demoted server.
+            self._client.connection_pool.disconnect(inuse_connections=False)
+            self._breaker.trip(error)
+            raise StoreError(self.url, f"failed within {self._timeout} s: {error}") from error
+        except RedisError as error:
+            raise StoreError(self.url, f"refused: {error}") from error
+
+    def _probe(self) -> None:
+        """Write something: a replica, and so a server that was demoted, answers a ping all the same."""
+        try:
+            self._probe_client.execute_command("SET", self._prefix + b"probe", b"1", "PX", 1000)
+        finally:  # here and not in close(), which may run in another thread in the middle of this
+            self._probe_client.connection_pool.disconnect()
+
+
+def _client(where: Mapping[str, Any], timeout: float) -> Any:
+    """Return a client that never retries, as the answer to a counted hit may just have been lost."""
+    options = dict(where, socket_timeout=timeout, socket_connect_timeout=timeout)
+    # As many connections as calls at once: redis-py's own bound of 100 would look like an outage to gevent.
+    # RESP2 needs no handshake and every server speaks it.
+    options.update(retry=Retry(NoBackoff(), 0), max_connections=2**31, protocol=2)
+    pool = redis.ConnectionPool(**options)
+    return redis.Redis(connection_pool=pool)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _milliseconds(ttl: float) -> object:
+    """Return a ttl for PX, at least 1; empty for an infinite one."""
+    return math.ceil(min(ttl, 1e12) * 1000) if math.isfinite(ttl) else ""
+
+
+def _px(ttl: float | None) -> tuple[object, ...]:
+    milliseconds = _milliseconds(lifetime(ttl))
+    return ("PX", milliseconds) if milliseconds else ()

@@ -1,0 +1,138 @@
+"""The open counter tables of this process: one per file, made, checked and shared.
+
+Opening a file anew and closing it again would drop the process's locks on it (see ``table.py``), so the
+registry knows a file by device and inode before it is opened, and closes it with its last user.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import struct
+from fcntl import LOCK_UN, lockf
+from threading import Lock
+
+from plugmw.errors import StoreError
+from plugmw.stores.forks import watch
+from plugmw.stores.table import HEADER, Table, lock_byte, size_of
+
+MAGIC = b"plugmw\x00\x01"  # the last byte is the version of the layout
+_HEADER = struct.Struct("<8sQ16s")
+
+
+class Tables:
+    """Open tables by (device, inode), with the number of their users. Thread-safe, fork-safe."""
+
+    def __init__(self) -> None:
+        self._open: dict[tuple[int, int], tuple[Table, int]] = {}
+        self.after_fork()
+        watch(self)
+
+    def after_fork(self) -> None:
+        self._lock = Lock()
+
+    def open(self, path: str, slots: int, url: str, timeout: float) -> Table:
+        """Return the table in ``path``, made if absent; StoreError if it cannot be used.
+
+        A table that is open already keeps the url and the timeout of its first user.
+        """
+        try:
+            with self._lock:
+                key = _identity(path)
+                if key in self._open:
+                    table, users = self._open[key]
+                    _same_size(table.slots, slots, url)
+                else:
+                    (key, table), users = _open(path, slots, url, timeout), 0
+                self._open[key] = table, users + 1
+                return table
+        except OSError as error:
+            raise StoreError(url, f"cannot be opened: {error.strerror}") from error
+
+    def close(self, table: Table) -> None:
+        """Give up one use of a table."""
+        with self._lock:
+            key = next(key for key, (known, _) in self._open.items() if known is table)
+            users = self._open[key][1] - 1
+            if users:
+                self._open[key] = table, users
+            else:
+                del self._open[key]
+                table.close()
+
+
+TABLES = Tables()
+
+
+def check_owner(info: os.stat_result, url: str) -> None:
+    """Refuse what another user planted or may write: a link, a device, a foreign or a world-writable file."""
+    if not stat.S_ISREG(info.st_mode):
+        raise StoreError(url, "is not a regular file")
+    if info.st_uid not in (os.geteuid(), 0):
+        raise StoreError(url, f"is owned by uid {info.st_uid}, expected {os.geteuid()}")
+    if info.st_mode & stat.S_IWOTH:
+        raise StoreError(url, f"has mode {stat.S_IMODE(info.st_mode):o}, expected 600")
+
+
+def _identity(path: str) -> tuple[int, int]:
+    try:
+        info = os.stat(path, follow_symlinks=False)
+    except FileNotFoundError:
+        return 0, 0
+    return info.st_dev, info.st_ino
+
+
+def _open(path: str, slots: int, url: str, timeout: float) -> tuple[tuple[int, int], Table]:
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        info = os.fstat(fd)
+        check_owner(info, url)
+        lock_byte(fd, 0, timeout, url)
+        try:
+            salt = _read_or_make(fd, slots, url)
+        finally:
+            lockf(fd, LOCK_UN, 1, 0)
+        return (info.st_dev, info.st_ino), Table(fd, slots, salt, url, timeout)
+    except BaseException:
+        os.close(fd)
+        raise
+
+
+def _read_or_make(fd: int, slots: int, url: str) -> bytes:
+    """Return the salt of the table, which is made first if the file is empty or only half made."""
+    head = os.pread(fd, HEADER, 0)
+    if not head.strip(b"\0") and os.fstat(fd).st_size <= size_of(slots):
+        _reserve(fd, size_of(slots))
+        head = _HEADER.pack(MAGIC, slots, os.urandom(16))
+        os.pwrite(fd, head[8:], 8)
+        os.pwrite(fd, head[:8], 0)  # last: from here on the file is a table
+    magic, found, salt = _HEADER.unpack_from(head.ljust(_HEADER.size, b"\0"))
+    if magic != MAGIC:
+        raise StoreError(url, "holds something else than counters of this version, use another path")
+    _same_size(found, slots, url)
+    if os.fstat(fd).st_size != size_of(slots):
+        raise StoreError(url, f"has {os.fstat(fd).st_size} bytes, expected {size_of(slots)}: delete it")
+    return bytes(salt)
+
+
+def _same_size(found: int, slots: int, url: str) -> None:
+    if found != slots:
+        raise StoreError(url, f"has {found} slots, expected {slots}: delete it or use slots={found}")
+
+
+def _reserve(fd: int, size: int) -> None:
+    """Make a file of ``size`` zero bytes that has its disk blocks.
+
+    Without blocks, the first write to a mapped page of a full disk kills the process (SIGBUS).
+    """
+    try:
+        os.posix_fallocate(fd, 0, size)
+        return
+    except AttributeError:  # macOS
+        pass
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # a file system without it
+            raise
+    for at in range(0, size, HEADER):
+        os.pwrite(fd, bytes(min(HEADER, size - at)), at)

@@ -1,0 +1,40 @@
+"""Fixtures for every test; the code behind them is in ``tests/support``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.servers import Server, start_gunicorn
+
+
+def _starter(folder: Callable[[], Path]) -> Iterator[Callable[..., Server]]:
+    started: list[Server] = []
+
+    def start(app: str, **options: Any) -> Server:
+        server = start_gunicorn(folder(), app, **options)
+        started.append(server)
+        return server
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture
+def gunicorn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """Start real gunicorn servers: ``gunicorn(app, workers=1, worker_class="sync", args=(), env=None)``.
+
+    ``app`` is ``module:attr`` or the source of a module that defines ``app``; see
+    :func:`tests.support.servers.start_gunicorn`. Each runs in a folder of its own and is stopped after the test.
+    """
+    yield from _starter(lambda: tmp_path_factory.mktemp("gunicorn"))
+
+
+@pytest.fixture(scope="module")
+def gunicorn_for_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """As ``gunicorn``, but the servers live until the end of the test file; for module-scoped fixtures."""
+    yield from _starter(lambda: tmp_path_factory.mktemp("gunicorn"))

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+
+from plugmw.errors import StoreError
+from plugmw.stores import values as module
+from plugmw.stores.values import SWEEP_EVERY, Values
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "values.db"
+
+
+@pytest.fixture
+def values(path: Path) -> Iterator[Values]:
+    opened = Values(str(path), "file:///values.db", 0.1, nullcontext)
+    yield opened
+    opened.close()
+
+
+def rows(path: Path) -> int:
+    connection = sqlite3.connect(path)
+    count = connection.execute("SELECT count(*) FROM pairs").fetchone()[0]
+    connection.close()
+    return int(count)
+
+
+def test_every_file_is_for_this_user_only(values: Values, path: Path) -> None:
+    values.set(b"a", b"v", 60, 0)
+    assert {file.stat().st_mode & 0o777 for file in path.parent.iterdir()} == {0o600}
+
+
+def test_values_outlive_the_process_that_set_them(values: Values) -> None:
+    values.set(b"a", b"v", 60, 0)
+    values.close()
+    assert values.get(b"a", 1) == b"v"
+
+
+def test_expired_rows_are_swept_as_others_are_written(values: Values, path: Path) -> None:
+    for n in range(50):
+        values.set(b"old%d" % n, b"", 10, 0)
+    for n in range(SWEEP_EVERY):
+        values.add(b"new%d" % n, b"", 10, 100)
+    assert rows(path) == SWEEP_EVERY
+
+
+def test_a_clock_that_jumps_back_keeps_a_value_for_one_lifetime_at_most(values: Values) -> None:
+    values.set(b"ban", b"1", 60, 10_000)
+    assert (values.get(b"ban", 0), values.get(b"ban", 59), values.get(b"ban", 61)) == (b"1", b"1", None)
+
+
+def test_a_clock_that_jumps_back_keeps_a_lock_for_one_lifetime_at_most(values: Values) -> None:
+    values.add(b"lock", b"1", 60, 10_000)
+    assert (values.add(b"lock", b"2", 60, 0), values.add(b"lock", b"2", 60, 61)) == (False, True)
+
+
+def test_the_file_cannot_grow_without_bound(values: Values, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LARGEST", 20 * module.PAGE)
+    with pytest.raises(StoreError, match="cannot be used: database or disk is full"):
+        for n in range(100):
+            values.set(b"%d" % n, b"v" * module.PAGE, 60, 0)
+
+
+def test_a_file_that_is_no_database_is_a_store_error(values: Values, path: Path) -> None:
+    path.write_bytes(b"not a database" * 100)
+    path.chmod(0o600)
+    with pytest.raises(StoreError, match="cannot be used: file is not a database") as caught:
+        values.get(b"a", 0)
+    assert isinstance(caught.value.__cause__, sqlite3.Error)
+
+
+def test_a_world_writable_file_is_refused(values: Values, path: Path) -> None:
+    path.touch()
+    path.chmod(0o666)
+    with pytest.raises(StoreError, match="has mode 666"):
+        values.get(b"a", 0)
+
+
+def test_a_planted_link_is_refused(values: Values, path: Path, tmp_path: Path) -> None:
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StoreError, match="is not a regular file"):
+        values.set(b"a", b"v", 60, 0)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_missing_folder_is_a_store_error(tmp_path: Path) -> None:
+    values = Values(str(tmp_path / "deeper" / "values.db"), "file:///values.db", 0.1, nullcontext)
+    with pytest.raises(StoreError, match="cannot be used: "):
+        values.get(b"a", 0)
+
+
+def test_a_thread_that_writes_too_long_is_a_store_error(values: Values) -> None:
+    with values._lock, pytest.raises(StoreError, match=r"is busy for more than 0.1 s"):
+        values.get(b"a", 0)
+
+
+def test_a_process_that_writes_too_long_is_a_store_error(values: Values, path: Path) -> None:
+    values.set(b"a", b"v", 60, 0)
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError, match="database is locked"):
+        values.set(b"a", b"w", 60, 0)
+    writer.close()
+    assert values.get(b"a", 1) == b"v"
+
+
+FORKED = """
+import os, sys
+from contextlib import nullcontext
+from plugmw.stores import values
+parent = values.Values(sys.argv[1], "file:///values.db", 5.0, nullcontext)
+parent.set(b"a", b"1", 60, 0)
+child = os.fork()
+if not child:
+    ok = parent._connection is None and len(values._inherited) == 1 and parent.get(b"a", 1) == b"1"
+    os._exit(ok)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+parent.set(b"a", b"2", 60, 0)
+parent.close()
+"""
+
+
+def test_a_child_opens_its_own_connection_and_leaves_the_inherited_one(
+    path: Path, output: Callable[..., str]
+) -> None:
+    assert output(FORKED, path) == "1"
+
+
+def test_closing_before_the_first_use_does_nothing(values: Values, path: Path) -> None:
+    values.close()
+    assert not os.path.exists(path)

@@ -1,0 +1,1 @@
+"""What several test files need: real servers, a raw-socket client, WSGI apps of every kind."""

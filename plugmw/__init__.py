@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from plugmw.mounts.wrap import wrap as wrap
     from plugmw.order import Entry as Entry
     from plugmw.plugin import Plugin as Plugin
+    from plugmw.schema import config as config
+    from plugmw.schema import field as field
 
 __version__ = "0.1.0"
 
@@ -28,6 +30,8 @@ _EXPORTS = {
     "InjectLogger": "plugmw.inject_logger",
     "Plugin": "plugmw.plugin",
     "ResponseModifier": "plugmw.dialects.response_modifier",
+    "config": "plugmw.schema",
+    "field": "plugmw.schema",
     "wrap": "plugmw.mounts.wrap",
 }
 

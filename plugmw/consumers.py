@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from plugmw.errors import ConfigError, ConfigErrors
 from plugmw.identity import Consumer, Credential, Directory, MemoryDirectory, stable_id
-from plugmw.schema import Path, Problem, as_dict, at_least, config, field, place, read
+from plugmw.schema import Path, Problem, Text, as_dict, at_least, config, field, place, read
 
 
 @config
@@ -53,14 +53,16 @@ class ConsumerConfig:
 CREDENTIALS: Final = {"keyauth_credentials": ("key-auth", "key")}
 
 
-def parse(data: Any, path: Path = ("consumers",)) -> tuple[MemoryDirectory, list[Problem]]:
+def parse(
+    data: Any, path: Path = ("consumers",), text: Text | None = None
+) -> tuple[MemoryDirectory, list[Problem]]:
     """Read a list of consumers: the directory, and every problem with its path."""
     if not isinstance(data, (list, tuple)):
         return MemoryDirectory(), [(path, f"got {type(data).__name__}", "a list of consumers")]
     problems: list[Problem] = []
     read_ones: list[tuple[int, ConsumerConfig]] = []
     for index, item in enumerate(data):
-        made, found = read(ConsumerConfig, item, (*path, index))
+        made, found = read(ConsumerConfig, item, (*path, index), text)
         problems += found
         if made is not None:
             read_ones.append((index, made))

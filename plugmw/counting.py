@@ -84,9 +84,10 @@ def redis_problems(config: Any) -> Iterator[tuple[str, str]]:
 class Counting(Plugin):
     """A plugin with ``policy``, ``redis`` and ``fault_tolerant`` fields."""
 
+    _own: Store | None = None
+    _reported: float | None = None
+
     def configure(self) -> None:
-        self._own: Store | None = None
-        self._reported: float | None = None
         if self.config.policy == "redis":
             try:
                 self._open().close()
@@ -110,7 +111,7 @@ class Counting(Plugin):
     @property
     def store(self) -> Store:
         """Where to count; StoreError when it cannot be opened."""
-        return self._own or self.runtime.store
+        return self.runtime.store if self._own is None else self._own
 
     def without_store(self, x: Exchange, error: StoreError) -> None:
         """Report the outage; answer 500 unless requests may pass uncounted. Phases as ``x.fail``."""

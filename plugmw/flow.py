@@ -167,17 +167,16 @@ class Flow(Sending):
             iterator = iter(self._it)
             first = b""
             # The first chunk makes a lazy app call start_response.
-            while not first and self._instead is None and not (self._filters and self.status_line):
+            while not first and not (self._filters or self._instead is not None or self._collected is not None):
                 chunk = next(iterator, None)
                 if chunk is None:
                     break
                 first = chunk
-                if self._collected is not None:
-                    self._buffer(first, iterator)
-                    break
-            if self._out is None and self._instead is not None:
+            if self._collected is not None:
+                self._buffer(first, iterator)
+            elif self._instead is not None:
                 yield from self._whole()
-            elif self._out is None and self._filters:
+            elif self._filters:
                 yield from self._filtered(first, iterator)
         except Exception as error:
             if self._opened or not self.runtime.answer_crashes:

@@ -8,23 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
-from plugmw.config import Document, load
+from plugmw.documents import Document, load
+from plugmw.documents.document import render_place
 from plugmw.consumers import parse
-from plugmw.errors import ConfigError, ConfigErrors, LoadError
+from plugmw.errors import ConfigError, ConfigErrors, LoadError, OrderError
 from plugmw.identity import Directory
-from plugmw.order import Entry, arrange, slots
-from plugmw.plugin import Plugin
+from plugmw.order import Entry, slots
+from plugmw.plugin import Plugin, check_class
 from plugmw.routing import Route
 from plugmw.runtime import Runtime
-from plugmw.schema import Path, Problem, as_dict, read, suggest
+from plugmw.schema import Path, Problem, as_dict, read, steps, suggest
 from plugmw.settings import EntryConfig, RouteConfig, Settings
 from plugmw.sources import Catalogue, Folder
 from plugmw.stores import open_store
 from plugmw.trust import Trusted
+
+#: The source in messages about what was given in code, and the first step of its paths.
+CODE: Final = "code"
+Placed = tuple[Path, Entry]
 
 
 @attrs.define(eq=False)
@@ -68,7 +73,12 @@ class _Reading:
         self.warnings: list[ConfigError] = []
 
     def error(self, path: Path, problem: str, expected: str | None = None) -> None:
-        self.errors.append(self.document.error(path, problem, expected))
+        self.errors.append(self._error(path, problem, expected))
+
+    def _error(self, path: Path, problem: str, expected: str | None = None) -> ConfigError:
+        if path[:1] == (CODE,):
+            return ConfigError(render_place(("plugins", *path[1:])), problem, expected, CODE)
+        return self.document.error(path, problem, expected)
 
     def take(self, problems: Iterable[Problem]) -> None:
         for path, found, expected in problems:
@@ -77,17 +87,20 @@ class _Reading:
     def plan(self) -> Plan:
         data = self.document.data
         lists = ("plugins", "routes", "consumers")
-        settings, problems = read(Settings, {k: v for k, v in data.items() if k not in lists})
+        settings, problems = read(
+            Settings, {k: v for k, v in data.items() if k not in lists}, text=self.document.text
+        )
         self.take(problems)
         settings = settings or Settings()
         runtime = self._runtime(settings)
         catalogue = self._catalogue(settings)
         routes = self._routes(self._list("routes"))
-        entries = self._entries(self._list("plugins"), catalogue, runtime)
-        entries += self._coded(catalogue, runtime)
-        self._references(entries, routes, runtime)
-        self._duplicates(entries)
-        self._orders(entries)
+        placed = self._entries(self._list("plugins"), catalogue, runtime)
+        placed += self._coded(catalogue, runtime)
+        entries = [entry for _, entry in placed]
+        self._references(placed, routes, runtime)
+        self._duplicates(placed)
+        self._orders(entries, routes)
         if self.errors:
             raise ConfigErrors(self.errors)
         return Plan(self.document, settings, runtime, entries, routes, catalogue, self.warnings)
@@ -116,7 +129,7 @@ class _Reading:
             if self._list("consumers"):
                 self.error(("consumers",), "given here and in code", "one of the two")
         else:
-            runtime.consumers, problems = parse(self._list("consumers"))
+            runtime.consumers, problems = parse(self._list("consumers"), text=self.document.text)
             self.take(problems)
         if isinstance(runtime.store_url, str):
             self._check_store(runtime.store_url)
@@ -155,7 +168,7 @@ class _Reading:
     def _routes(self, items: list[Any]) -> list[Route]:
         routes: dict[str, Route] = {}
         for index, item in enumerate(items):
-            made, problems = read(RouteConfig, item, ("routes", index))
+            made, problems = read(RouteConfig, item, ("routes", index), self.document.text)
             self.take(problems)
             if made is None:
                 continue
@@ -166,16 +179,18 @@ class _Reading:
 
     # -- entries ----------------------------------------------------------------------------------
 
-    def _entries(self, items: list[Any], catalogue: Catalogue, runtime: Runtime) -> list[Entry]:
+    def _entries(self, items: list[Any], catalogue: Catalogue, runtime: Runtime) -> list[Placed]:
         made = []
         for index, item in enumerate(items):
-            entry = self._entry(item, ("plugins", index), catalogue, runtime)
+            path = ("plugins", index)
+            entry = self._entry(item, path, catalogue, runtime)
             if entry is not None:
-                made.append(entry)
+                made.append((path, entry))
         return made
 
     def _entry(self, item: Any, path: Path, catalogue: Catalogue, runtime: Runtime) -> Entry | None:
-        form, problems = read(EntryConfig, item, path)
+        text = None if path[0] == CODE else self.document.text
+        form, problems = read(EntryConfig, item, path, text)
         self.take(problems)
         name = item.get("name") if isinstance(item, Mapping) else None
         if not isinstance(name, str) or not name:
@@ -186,20 +201,24 @@ class _Reading:
             where = "" if error.source == name else f"{error.source}: "
             self.error((*path, "name"), where + error.what, error.expected)
             return None
-        config, problems = read(found.Config, item.get("config", {}), (*path, "config"))
+        given = item.get("config", {})
+        if not isinstance(given, Mapping):
+            return None  # which the form has told
+        config, problems = read(found.Config, given, (*path, "config"), text)
         self.take(problems)
         if config is None or form is None:
             return None
         plugin = found.load(config)
-        entry = Entry(plugin, where=f"{self.document.source or 'config'}: {self._place(path)}")
+        entry = Entry(plugin, where=self._where(path))
         for name in ("route", "service", "consumer", "priority", "instance", "enabled", "on_error"):
             setattr(entry, name, getattr(form, name))
         entry.before, entry.after = tuple(form.before), tuple(form.after)
         self._configure(entry, (*path, "config"), runtime)
         return entry
 
-    def _place(self, path: Path) -> str:
-        return str(self.document.error(path, "").path)
+    def _where(self, path: Path) -> str:
+        error = self._error(path, "")
+        return f"{error.source or 'config'}: {error.path}"
 
     def _configure(self, entry: Entry, path: Path, runtime: Runtime) -> None:
         plugin = entry.plugin
@@ -210,40 +229,47 @@ class _Reading:
             plugin.configure()
         except ConfigErrors as errors:
             for error in errors.errors:
-                self.error((*path, error.path) if error.path else path, error.problem, error.expected)
+                self.error((*path, *steps(error.path)), error.problem, error.expected)
         except ConfigError as error:
-            self.error((*path, error.path) if error.path else path, error.problem, error.expected)
+            self.error((*path, *steps(error.path)), error.problem, error.expected)
         except LoadError as error:
             self.error(path, str(error))
         except Exception as error:
             self.error(path, f"{type(error).__name__} in configure: {error}")
 
-    def _coded(self, catalogue: Catalogue, runtime: Runtime) -> list[Entry]:
+    def _coded(self, catalogue: Catalogue, runtime: Runtime) -> list[Placed]:
         """Take the plugins given in code: plugin objects, entries, or mappings as in a document."""
-        made = []
+        made: list[Placed] = []
         for index, item in enumerate(self.extras.plugins):
-            path: Path = ("plugins=", index)
+            path: Path = (CODE, index)
             if isinstance(item, Mapping):
                 entry = self._entry(item, path, catalogue, runtime)
                 if entry is not None:
-                    made.append(entry)
+                    made.append((path, entry))
                 continue
-            entry = item if isinstance(item, Entry) else Entry(item)
+            # A copy: what is given may be given to another gateway too.
+            entry = attrs.evolve(item) if isinstance(item, Entry) else Entry(item)
             if not isinstance(entry.plugin, Plugin):
                 hint = "; call it" if isinstance(entry.plugin, type) else ""
                 self.error(path, f"got {entry.plugin!r}", f"a plugin object, an Entry or a mapping{hint}")
                 continue
-            entry.where = entry.where or f"plugins[{index}] given in code"
+            try:
+                check_class(type(entry.plugin), type(entry.plugin).__name__)
+            except LoadError as error:
+                self.error(path, str(error))
+                continue
+            entry.where = entry.where or self._where(path)
             self._configure(entry, path, runtime)
-            made.append(entry)
+            made.append((path, entry))
         return made
 
     # -- checks across entries --------------------------------------------------------------------
 
-    def _references(self, entries: list[Entry], routes: list[Route], runtime: Runtime) -> None:
+    def _references(self, placed: list[Placed], routes: list[Route], runtime: Runtime) -> None:
+        entries = [entry for _, entry in placed]
         names = [route.name for route in routes]
         services = sorted({route.service for route in routes if route.service})
-        for path, entry in self._with_paths(entries):
+        for path, entry in placed:
             if entry.route is not None and entry.route not in names:
                 self.error((*path, "route"), f'no route "{entry.route}"{suggest(entry.route, names)}')
             if entry.service is not None and entry.service not in services:
@@ -262,29 +288,25 @@ class _Reading:
                         self.error((*path, side), f'no entry "{name}"{suggest(name, known)}')
             if hasattr(entry.plugin, "rewrite") and entry.scope != (None, None, None):
                 text = "runs in rewrite, before routing: in that phase a scoped entry is not called"
-                self.warnings.append(self.document.error(path, text))
+                self.warnings.append(self._error(path, text))
 
-    def _with_paths(self, entries: list[Entry]) -> list[tuple[Path, Entry]]:
-        listed = len(self._list("plugins"))
-        paths = []
-        for position, entry in enumerate(entries):
-            place = entry.where.rpartition("plugins[")[2].partition("]")[0]
-            index = int(place) if place.isdigit() else position
-            paths.append((("plugins", index) if index < listed else ("plugins=", index), entry))
-        return paths
-
-    def _duplicates(self, entries: list[Entry]) -> None:
+    def _duplicates(self, placed: list[Placed]) -> None:
         seen: dict[Any, Path] = {}
-        for path, entry in self._with_paths(entries):
+        for path, entry in placed:
             if not entry.enabled or entry.when is not None:
                 continue
             first = seen.setdefault((entry.name, *entry.scope), path)
             if first != path:
-                problem = f"{entry.name} is configured for the same scope at {self._place(first)}"
+                problem = f"{entry.name} is configured for the same scope at {self._where(first)}"
                 self.error(path, problem, "another scope, or an `instance` name of its own")
 
-    def _orders(self, entries: list[Entry]) -> None:
-        try:
-            arrange(slots(attrs.evolve(e, route=None, service=None) for e in entries if e.enabled))
-        except ValueError as error:
-            self.error(("plugins",), str(error))
+    def _orders(self, entries: list[Entry], routes: list[Route]) -> None:
+        """Arrange every chain that there will be; report a cycle once."""
+        told: set[str] = set()
+        for route in (None, *routes):
+            try:
+                slots(entries, *((route.name, route.service) if route else (None, None)))
+            except OrderError as error:
+                if str(error) not in told:
+                    told.add(str(error))
+                    self.error(("plugins",), str(error))

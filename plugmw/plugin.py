@@ -13,11 +13,14 @@ nothing. One object serves all threads of a process: what belongs to a request l
 from __future__ import annotations
 
 import logging
+import math
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from plugmw import schema
+from plugmw import phases, schema
 from plugmw.chain import Compiled
+from plugmw.errors import LoadError
 from plugmw.identity import IDENTITY_KEYS
 from plugmw.order import Entry, slots
 from plugmw.runtime import NoLogger, Runtime
@@ -147,6 +150,26 @@ class Middleware(Worker):
         self.runtime.logger = logger
         self.plugin.bind(self.runtime)
         inject(self.app, logger)
+
+
+def check_class(found: Any, reference: str) -> Any:
+    """Refuse what is no plugin class, naming what is wrong with it (rules of Kong's loader)."""
+    if not (isinstance(found, type) and issubclass(found, Plugin)):
+        raise LoadError(reference, f"got {found!r}", "a class derived from plugmw.Plugin")
+    if not found.name:
+        raise LoadError(reference, "the class has no name", "a class attribute `name`")
+    priority, version = found.priority, found.version
+    if isinstance(priority, bool) or not isinstance(priority, (int, float)) or not math.isfinite(priority):
+        raise LoadError(reference, f"priority: got {priority!r}", "a number")
+    if not isinstance(version, str) or not re.fullmatch(r"\d+(\.\d+){1,2}", version):
+        raise LoadError(reference, f"version: got {version!r}", "a text like 1.2.3")
+    if not any(hasattr(found, phase) for phase in phases.PHASES if phase != phases.CONFIGURE):
+        raise LoadError(reference, "has no phase method", f"at least one of {', '.join(phases.PHASES)}")
+    if hasattr(found, phases.RESPONSE) and (
+        hasattr(found, phases.HEADER_FILTER) or hasattr(found, phases.BODY_FILTER)
+    ):
+        raise LoadError(reference, "has response beside header_filter or body_filter", "one or the other")
+    return found
 
 
 def inject(app: Any, logger: Any) -> None:

@@ -16,6 +16,8 @@ import webob
 from plugmw.answer import check_header
 from plugmw.flow import Flow
 
+_FRAMING = ("content-length", "transfer-encoding")
+
 
 class _Given(str):
     """A header value as the app gave it, told by its class from an equal one that was set since."""
@@ -26,29 +28,24 @@ def take(x: Flow) -> webob.Response:
 
     Its Content-Length is left out: of a HEAD it would be that of a body that is not there.
     """
-    items = [(name, _Given(value)) for name, value in x.header_list or () if name.lower() != "content-length"]
+    items = [(name, _Given(value)) for name, value in x.header_list or () if name.lower() not in _FRAMING]
     return webob.Response(app_iter=[x.body], status=x.status_line, headerlist=items)
 
 
 def put(x: Flow, made: webob.Response) -> None:
     """Make ``made`` the exchange's response; raises ``ValueError`` for headers that must not be sent."""
-    data = made.body
     before = list(x.header_list or ())
-    items = [
-        (name, value)
-        for name, value in made.headerlist
-        if name.lower() not in ("content-length", "transfer-encoding")
-    ]
+    items = [item for item in made.headerlist if item[0].lower() not in _FRAMING]
     for name, value in items:
         if (name, value) not in before:
             check_header(name, value)
     if made.status_code != x.status:
         x.status = made.status_code
-    if data != x.body:
-        x.body = data
+    if made.body != x.body:
+        x.body = made.body
         outdated = set(before).difference(x.header_list or ())
         items = [item for item in items if not (isinstance(item[1], _Given) and item in outdated)]
-    elif x.method == "HEAD" or x.status == 304:
-        # It describes the body that is left out.
-        items += [item for item in before if item[0].lower() == "content-length"]
+    if x.status >= 200 and x.status != 204:
+        # The kernel's, or the app's own where the body is its own too.
+        items += [item for item in x.header_list or () if item[0].lower() == "content-length"]
     x.header_list = [(name, str(value)) for name, value in items]

@@ -28,7 +28,7 @@ from plugmw.errors import ConfigError, ConfigErrors
 T = TypeVar("T")
 Path = tuple[Any, ...]
 Problem = tuple[Path, str, "str | None"]
-#: Returns the text that became the number or boolean at a path (:meth:`plugmw.config.Document.text`).
+#: Returns the text that became the number or boolean at a path (:meth:`plugmw.documents.Document.text`).
 Text = Callable[[Path], "str | None"]
 REQUIRED: Any = attrs.NOTHING
 
@@ -382,7 +382,8 @@ def describe(hint: Any) -> str:
     """Say what a type hint wants, for messages and tables: ``a list of strings``."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
-        return next((m.expected for m in arguments[1:] if isinstance(m, Kind)), describe(arguments[0]))
+        kind = next((m for m in arguments[1:] if isinstance(m, Kind)), None)
+        return kind.expected if kind else describe(arguments[0])
     if origin in (Union, types.UnionType):
         return " or ".join(describe(a) for a in arguments if a is not type(None))
     if origin in (list, tuple, set, frozenset):
@@ -410,48 +411,87 @@ def _listed(choices: Iterable[Any]) -> str:
 
 
 def json_schema(cls: type) -> dict[str, Any]:
-    """Return the JSON Schema (2020-12) of a configuration class."""
+    """Return the JSON Schema (2020-12) of a configuration class: what it takes, but for its ``check``."""
     properties = {}
     required = []
+    rules: list[dict[str, Any]] = []
     for attribute, hint in fields(cls):
-        schema = _json_type(hint)
+        schema = _json_type(hint, attribute.metadata["empty"])
         for check in attribute.metadata["checks"]:
-            target = schema
-            if "anyOf" in schema:
-                target = schema["anyOf"][0]
-            items = {**target.get("items", {}), **check.json.get("items", {})}
-            target.update(check.json, **({"items": items} if items else {}))
+            for option in schema.get("anyOf", [schema]):
+                _narrow(option, check.json)
         schema["description"] = attribute.metadata["help"]
+        names = (attribute.name, *attribute.metadata["aliases"])
+        properties.update(dict.fromkeys(names, schema))
+        one_of_them = [{"required": [name]} for name in names]
         if attribute.default is attrs.NOTHING:
-            required.append(attribute.name)
-        else:
-            default = default_value(attribute)
-            if default is not None and not attrs.has(type(default)):
-                schema["default"] = list(default) if isinstance(default, (tuple, set)) else default
-        for name in (attribute.name, *attribute.metadata["aliases"]):
-            properties[name] = schema
+            if len(names) == 1:
+                required.append(attribute.name)
+            else:
+                rules.append({"oneOf": one_of_them})
+            continue
+        if len(names) > 1:
+            rules.append({"oneOf": [*one_of_them, {"not": {"anyOf": one_of_them}}]})
+        default = default_value(attribute)
+        if default is not None and not attrs.has(type(default)):
+            schema["default"] = list(default) if isinstance(default, (tuple, set)) else default
     made: dict[str, Any] = {"type": "object", "properties": properties, "additionalProperties": False}
     if required:
         made["required"] = required
+    if rules:
+        made["allOf"] = rules
     return made
 
 
-def _json_type(hint: Any) -> dict[str, Any]:
+#: The JSON types that a keyword says something about; others are for all.
+_ABOUT: Final = {
+    "exclusiveMinimum": ("number", "integer"),
+    "minimum": ("number", "integer"),
+    "maximum": ("number", "integer"),
+    "pattern": ("string",),
+    "minItems": ("array",),
+    "items": ("array",),
+    "minProperties": ("object",),
+}
+
+
+def _narrow(schema: dict[str, Any], rule: Mapping[str, Any]) -> None:
+    """Add the keywords of a check to the schema of a type, where they are about that type."""
+    kind = schema.get("type")
+    for keyword, value in rule.items():
+        if kind == "null" or (kind is not None and kind not in _ABOUT.get(keyword, (kind,))):
+            continue
+        if keyword == "items":
+            schema["items"] = dict(schema.get("items", {}))
+            _narrow(schema["items"], value)
+        else:
+            schema[keyword] = value
+
+
+def _json_type(hint: Any, empty: bool = False) -> dict[str, Any]:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
         kind = next((m for m in arguments[1:] if isinstance(m, Kind)), None)
-        return dict(kind.json) if kind else _json_type(arguments[0])
+        return _of_kind(kind, empty) if kind else _json_type(arguments[0], empty)
     if origin in (Union, types.UnionType):
-        return {"anyOf": [{"type": "null"} if a is type(None) else _json_type(a) for a in arguments]}
+        return {"anyOf": [{"type": "null"} if a is type(None) else _json_type(a, empty) for a in arguments]}
     if origin in (list, tuple, set, frozenset):
-        return {"type": "array", "items": _json_type(arguments[0])}
+        return {"type": "array", "items": _json_type(arguments[0], empty)}
     if origin is dict:
-        return {"type": "object", "additionalProperties": _json_type(arguments[1])}
+        made = {"type": "object", "additionalProperties": _json_type(arguments[1], empty)}
+        return made if empty else {**made, "propertyNames": {"minLength": 1}}
     if origin is Literal:
         return {"enum": list(arguments)}
     if attrs.has(hint):
         return json_schema(hint)
-    return dict(_KINDS[hint].json)
+    return _of_kind(_KINDS[hint], empty)
+
+
+def _of_kind(kind: Kind, empty: bool) -> dict[str, Any]:
+    made = dict(kind.json)
+    if made.get("type") == "string" and not empty:
+        made["minLength"] = 1
+    return made
 
 
 def default_text(attribute: Any) -> str:

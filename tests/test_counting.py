@@ -190,7 +190,9 @@ def test_plugin_without_a_store_of_its_own_closes_nothing():
 
 def test_redis_that_cannot_be_used_is_an_error_of_the_configuration(monkeypatch):
     def fake(url, **options):
-        raise ConfigError("store", "got 'redis://h', but redis-py is not installed", "pip install 'plugmw[redis]'")
+        raise ConfigError(
+            "store", "got 'redis://h', but redis-py is not installed", "pip install 'plugmw[redis]'"
+        )
 
     monkeypatch.setattr(counting, "open_store", fake)
     with pytest.raises(ConfigError, match=r"redis: got 'redis://h', but redis-py is not .* pip install"):

@@ -95,6 +95,7 @@ class RateLimiting(Counting):
     """Phases: access."""
 
     name, priority, Config = "rate-limiting", 901, Config
+    _collecting: Collecting | None = None
 
     def configure(self) -> None:
         super().configure()
@@ -106,7 +107,6 @@ class RateLimiting(Counting):
         self._shown = [_names(*each) for each in zip(periods, self._limits)]
         self._identify = identity(config.limit_by, config.header_name, config.path)
         self._prefix = _prefix(self.scope)
-        self._collecting: Collecting | None = None
 
     def init_worker(self) -> None:
         super().init_worker()
@@ -135,9 +135,11 @@ class RateLimiting(Counting):
             x.fail(self.config.error_code, self.config.error_message)
 
     def _take(self, wants: Wants) -> tuple[bool, list[int]]:
+        if self._own is None:
+            return self.runtime.store.take(wants)
         if self._collecting is not None:
             return self._collecting.take(wants)
-        return self.store.take(wants) if self._own is None else take_always(self._own, wants)
+        return take_always(self._own, wants)
 
     def _tell(
         self, x: Exchange, taken: bool, counts: Sequence[int], windows: Sequence[Window], second: int

@@ -116,7 +116,7 @@ class ResponseTransformer(Plugin):
             *(typed_pairs(each.json, each.json_types) for each in (c.replace, c.add, c.append)),
         )
         self._most = c.max_body or self.runtime.max_response_body
-        # Asked on every request, so answered without a call.
+        # Asked for every response, so answered without a call.
         self._any_header, self._any_member = bool(self._headers), bool(self._members)
 
     def header_filter(self, x: Flow) -> None:
@@ -131,14 +131,21 @@ class ResponseTransformer(Plugin):
 
     def wants_body(self, x: Flow) -> bool:
         """Say whether this body is to be changed. Asked when status and headers are final."""
-        if not self._any_member or not _is_plain_json(x):
+        if not _is_plain_json(x):
             return False
         if self.config.oversize == "fail" or _declared(x) <= self._most:
             return True
         self._too_large(x)
         return False
 
-    def body_filter(self, x: Flow, chunk: bytes, eof: bool) -> bytes:
+    @property
+    def body_filter(self) -> Callable[[Flow, bytes, bool], bytes]:
+        """The phase; absent without rules for bodies, so that the chain does not even ask."""
+        if not self._any_member:
+            raise AttributeError("body_filter")
+        return self._filter
+
+    def _filter(self, x: Flow, chunk: bytes, eof: bool) -> bytes:
         held: bytearray | None = x.ctx.setdefault(self, bytearray())
         if held is None:
             return chunk

@@ -3,7 +3,7 @@
     redis://[user:password@]host[:6379][/db]      rediss:// the same over TLS, verified by default
     unix://[user:password@]/path.sock[?db=0]
 
-Needs redis-py (``pip install 'plugmw[redis]'``). Each operation is one command or one script, so one round
+Needs redis-py 5.2 or newer (``pip install 'plugmw[redis]'``). Each operation is one command or one script, so one round
 trip, and is never sent twice, as a lost answer does not tell whether the hit was counted. Times are the
 server's. ``take`` reads several keys in one script, which Redis Cluster refuses: use one server, replicated.
 
@@ -22,6 +22,7 @@ from typing import Any
 import redis
 from redis.backoff import NoBackoff
 from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
+from redis.credentials import UsernamePasswordCredentialProvider
 from redis.exceptions import NoScriptError, ReadOnlyError, RedisError
 from redis.retry import Retry
 
@@ -119,7 +120,10 @@ class RedisStore:
             if tls:  # said aloud: redis-py before 6 does not check the name
                 checked = (options or {}).get("ssl_cert_reqs") != "none"
                 where.update(ssl_cert_reqs="required", ssl_check_hostname=checked)
-        where.update(db=db, username=username, password=password)
+        if username or password:
+            # Not as plain options: the repr of redis-py's pool shows those in some versions (6.4 to 7).
+            where["credential_provider"] = UsernamePasswordCredentialProvider(username, password)
+        where["db"] = db
         where.update(options or {})
         self._prefix = encode(prefix)
         self._timeout = timeout

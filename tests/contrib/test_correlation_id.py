@@ -35,7 +35,10 @@ def test_defaults_are_neutral():
 
 
 BAD = {
-    "unknown generator": ({"generator": "nope"}, "generator: got 'nope', expected one of uuid, uuid#counter, tracker"),
+    "unknown generator": (
+        {"generator": "nope"},
+        "generator: got 'nope', expected one of uuid, uuid#counter, tracker",
+    ),
     "no generator": ({"generator": None}, "generator: got None, expected one of"),
     "header with a blank": ({"header_name": "a b"}, "header_name: got 'a b', expected a header name"),
     "header with a line break": ({"header_name": "a\r\nb"}, "header_name: got"),
@@ -228,7 +231,9 @@ def test_echo_is_what_the_app_got_even_if_the_app_changes_its_environ():
         start_response("200 OK", [])
         return [b""]
 
-    assert get(CorrelationID(echo_downstream=True), app=changes, headers={NAME: "mine"}).headers[NAME] == "mine"
+    assert (
+        get(CorrelationID(echo_downstream=True), app=changes, headers={NAME: "mine"}).headers[NAME] == "mine"
+    )
 
 
 def test_two_instances_echo_their_own_header():

@@ -46,7 +46,7 @@ def serve(clock):
 
 def limits(answer):
     """Return the status and the headers about limits."""
-    names = [name for name in answer.headers.keys() if "ratelimit" in name.lower() or name == "Retry-After"]
+    names = [name for name, _ in answer.headers if "ratelimit" in name.lower() or name == "Retry-After"]
     return answer.status_code, {name: answer.headers[name] for name in names}
 
 
@@ -71,8 +71,14 @@ BAD = {
     "header with a bad name": ({"second": 1, "header_name": "a b"}, "header_name: got 'a b'"),
     "path without a path": ({"second": 1, "limit_by": "path"}, "path: required field missing"),
     "path that is none": ({"second": 1, "path": "a"}, "path: got 'a', expected a path that starts with /"),
-    "unknown identity": ({"second": 1, "limit_by": "phase"}, "limit_by: got 'phase', expected one of consumer,"),
-    "unknown policy": ({"second": 1, "policy": "cluster"}, "policy: got 'cluster', expected one of local, redis"),
+    "unknown identity": (
+        {"second": 1, "limit_by": "phase"},
+        "limit_by: got 'phase', expected one of consumer,",
+    ),
+    "unknown policy": (
+        {"second": 1, "policy": "cluster"},
+        "policy: got 'cluster', expected one of local, redis",
+    ),
     "status of success": ({"second": 1, "error_code": 200}, "error_code: got 200"),
     "sync_rate without redis": (
         {"second": 1, "sync_rate": 1},

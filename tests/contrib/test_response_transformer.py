@@ -40,19 +40,40 @@ def transformed(config, **app):
 # -- config -------------------------------------------------------------------------------------------
 
 BAD = {
-    "add without a colon": ({"add": {"headers": ["just_a_key"]}}, "add.headers[0]: invalid value: just_a_key"),
+    "add without a colon": (
+        {"add": {"headers": ["just_a_key"]}},
+        "add.headers[0]: invalid value: just_a_key",
+    ),
     "json without a colon": ({"append": {"json": ["a:1", "b"]}}, "append.json[1]: invalid value: b"),
     "rename without a colon": ({"rename": {"headers": ["a"]}}, "rename.headers[0]: invalid value: a"),
     "rename of json without a colon": ({"rename": {"json": ["a"]}}, "rename.json[0]: invalid value: a"),
-    "remove of a bad name": ({"remove": {"headers": ["a b"]}}, "remove.headers[0]: 'a b' is not a valid header"),
-    "rename to a bad name": ({"rename": {"headers": ["a:b c"]}}, "rename.headers[0]: 'b c' is not a valid header"),
-    "replace of a bad name": ({"replace": {"headers": ["ä:b"]}}, "replace.headers[0]: 'ä' is not a valid header"),
-    "line break": ({"add": {"headers": ["a:b\nc"]}}, "add.headers[0]: the value of 'a' has a control character"),
-    "hop-by-hop": ({"append": {"headers": ["Connection:close"]}}, "append.headers[0]: 'Connection' is not for"),
+    "remove of a bad name": (
+        {"remove": {"headers": ["a b"]}},
+        "remove.headers[0]: 'a b' is not a valid header",
+    ),
+    "rename to a bad name": (
+        {"rename": {"headers": ["a:b c"]}},
+        "rename.headers[0]: 'b c' is not a valid header",
+    ),
+    "replace of a bad name": (
+        {"replace": {"headers": ["ä:b"]}},
+        "replace.headers[0]: 'ä' is not a valid header",
+    ),
+    "line break": (
+        {"add": {"headers": ["a:b\nc"]}},
+        "add.headers[0]: the value of 'a' has a control character",
+    ),
+    "hop-by-hop": (
+        {"append": {"headers": ["Connection:close"]}},
+        "append.headers[0]: 'Connection' is not for",
+    ),
     "null list": ({"add": {"headers": None}}, "add.headers: got None, expected a list of strings"),
     "null record": ({"remove": None}, "remove: got None, expected a mapping"),
     "empty entry": ({"remove": {"json": [""]}}, "remove.json[0]: got ''"),
-    "unknown type": ({"add": {"json_types": ["object"]}}, "add.json_types[0]: got 'object', expected one of boolean"),
+    "unknown type": (
+        {"add": {"json_types": ["object"]}},
+        "add.json_types[0]: got 'object', expected one of boolean",
+    ),
     "types of headers": ({"remove": {"json_types": []}}, 'remove.json_types: unknown field "json_types"'),
     "no room": ({"max_body": 0}, "max_body: got 0, expected a number of at least 1"),
 }
@@ -157,6 +178,13 @@ def test_other_bodies_stay_byte_for_byte(app):
 def test_header_rules_alone_change_no_byte_of_json():
     answer = transformed({"add": {"headers": ["a:b"]}}, body=ODD, ETag='"1"')
     assert (answer.data, answer.headers["Content-Length"], answer.headers["ETag"]) == (ODD, "24", '"1"')
+
+
+def test_there_is_no_body_filter_without_rules_for_bodies():
+    plugins = [ResponseTransformer(**config) for config in ({"add": {"headers": ["a:b"]}}, ADD)]
+    gateway(plugins[0])
+    gateway(plugins[1])
+    assert [hasattr(plugin, "body_filter") for plugin in plugins] == [False, True]
 
 
 def test_identity_is_no_compression():

@@ -165,7 +165,10 @@ class TestServeHTTP:
             w.write("before ")
             h.serve_http(w, req)
 
-        assert (call(HandlerFunc(handler)).status_code, call(HandlerFunc(handler)).text) == (200, "before app")
+        assert (call(HandlerFunc(handler)).status_code, call(HandlerFunc(handler)).text) == (
+            200,
+            "before app",
+        )
 
     def test_an_app_that_starts_again_with_exc_info_replaces_its_own_headers(self):
         def failing(environ, start_response):

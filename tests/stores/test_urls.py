@@ -122,7 +122,7 @@ def test_user_and_password_are_decoded() -> None:
     pytest.importorskip("redis")
     store = open_store("redis://us%3Aer:p%40ss%2F@host")
     given = store._client.connection_pool.connection_kwargs  # type: ignore[attr-defined]
-    assert (given["username"], given["password"]) == ("us:er", "p@ss/")
+    assert given["credential_provider"].get_credentials() == ("us:er", "p@ss/")
     store.close()
 
 

@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from plugmw.config import Document
-from plugmw.config.document import Place
-from plugmw.config.translated import Translated
+from plugmw.documents import Document
+from plugmw.documents.document import Place
+from plugmw.documents.translated import Translated
 from plugmw.errors import ConfigError, ConfigErrors
 
 VERSIONS: Final = ("1.1", "2.1", "3.0")

@@ -35,23 +35,21 @@ class HTTPServer(ModulePlugin):
     """Phases: wrap."""
 
     name, priority, Config, kind = "http-server", 2_000_000, ModuleConfig, HANDLER
-    _handler: Any = None
-    _key = ""
+
+    def _init(self, config: Any) -> None:
+        super()._init(config)
+        self._key = f"plugmw.http-server.{id(self)}"
+        self._handler: WSGIApplication = self._next
 
     def init_worker(self) -> None:
-        self._key = f"plugmw.http-server.{id(self)}"
-        made = wrap_handlers(self._next, self.loader, self.extra_config, self.config.strict)
-        self._handler = None if made == self._next else made
+        self._handler = wrap_handlers(self._next, self.loader, self.extra_config, self.config.strict)
 
     def wrap(self, app: WSGIApplication) -> WSGIApplication:
-        """Return the one handler; which app is inside it is told by the request."""
-        handler, key = self._handler, self._key
-        if handler is None:
-            return app
+        """Return a way into the one handler; the request tells which app is inside it."""
 
         def enter(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-            environ[key] = app
-            made: Iterable[bytes] = handler(environ, start_response)
+            environ[self._key] = app
+            made: Iterable[bytes] = self._handler(environ, start_response)
             return made
 
         return enter

@@ -76,7 +76,8 @@ class ReqRespModifier(ModulePlugin):
         made = self._run(x, self._modifiers.on_request, self._request(x))
         if is_response(made):
             headers = [(n, v) for n, values in value_of(made, "headers").items() for v in values]
-            x.exit(value_of(made, "status_code"), body_of(made, b""), headers)
+            body = value_of(made, "data") or body_of(made, b"")
+            x.exit(value_of(made, "status_code"), body, headers)
         apply_request(x, made)
         x.ctx[self] = made
 

@@ -168,7 +168,9 @@ class TestOne:
     def test_k6_the_logger_comes_first_and_the_context_to_modifiers_alone(self, log, kind, spelling):
         noting, loader = spelling(), Loader(log)
         loader.load(SimpleNamespace(**{kind.symbol: noting}), kind)
-        assert noting.calls == (["logger", "context", "register"] if kind is MODIFIER else ["logger", "register"])
+        assert noting.calls == (
+            ["logger", "context", "register"] if kind is MODIFIER else ["logger", "register"]
+        )
         assert loader.register.names(kind) == ["x"]
         if kind is MODIFIER:
             assert noting.context is loader.context

@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from plugmw.config.plain import MAX_DEPTH, TOO_DEEP, scalar
+from plugmw.documents.plain import MAX_DEPTH, TOO_DEEP, scalar
 from plugmw.errors import ConfigError
 
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

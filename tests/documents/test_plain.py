@@ -2,8 +2,8 @@
 
 import pytest
 
-from plugmw.config import load
-from plugmw.config.plain import scalar
+from plugmw.documents import load
+from plugmw.documents.plain import scalar
 from plugmw.errors import ConfigError
 
 SCALARS = [

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from plugmw.config.document import Place, render_place
+from plugmw.documents.document import Place, render_place
 from plugmw.errors import ConfigError
 
 # Deeper than any gateway file, and far from the interpreter's recursion limit of 1000 frames.

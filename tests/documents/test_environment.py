@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from plugmw.config import load
+from plugmw.documents import load
 from plugmw.errors import ConfigErrors
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from plugmw.config import Document, Origin, load
-from plugmw.config.document import parse_place, render_place
+from plugmw.documents import Document, Origin, load
+from plugmw.documents.document import parse_place, render_place
 
 PLACES = {
     "root": ((), ""),

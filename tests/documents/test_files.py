@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from plugmw.config import fingerprint, load
-from plugmw.config.files import _toml_error
+from plugmw.documents import fingerprint, load
+from plugmw.documents.files import _toml_error
 from plugmw.errors import ConfigError, ConfigErrors
 
 
@@ -169,7 +169,7 @@ def test_another_kind_of_source_is_refused(source):
 
 def test_missing_pyyaml_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "yaml", None)
-    monkeypatch.delitem(sys.modules, "plugmw.config.yaml_reader", raising=False)
+    monkeypatch.delitem(sys.modules, "plugmw.documents.yaml_reader", raising=False)
     write("gateway.yaml", "a: 1")
     with pytest.raises(ConfigError) as caught:
         load("gateway.yaml", environ={})
@@ -195,7 +195,7 @@ def test_a_toml_error_at_the_end_has_the_last_line():
 
 
 def test_only_the_parsers_that_are_needed_are_imported():
-    code = "import sys, plugmw.config; print({'yaml', 'tomllib', 'tomli'} & set(sys.modules))"
+    code = "import sys, plugmw.documents; print({'yaml', 'tomllib', 'tomli'} & set(sys.modules))"
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

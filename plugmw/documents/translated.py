@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from plugmw.config.document import Document, Origin, Place, parse_place
+from plugmw.documents.document import Document, Origin, Place, parse_place
 from plugmw.errors import ConfigError
 
 

@@ -3,8 +3,8 @@
 import pytest
 import yaml
 
-from plugmw.config import yaml_reader
-from plugmw.config.yaml_reader import parse_yaml
+from plugmw.documents import yaml_reader
+from plugmw.documents.yaml_reader import parse_yaml
 from plugmw.errors import ConfigError
 
 LOADERS = [yaml.SafeLoader, *([yaml.CSafeLoader] if hasattr(yaml, "CSafeLoader") else [])]

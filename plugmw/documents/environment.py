@@ -21,7 +21,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from plugmw.config.document import (
+from plugmw.documents.document import (
     Document,
     Origin,
     Place,
@@ -29,7 +29,7 @@ from plugmw.config.document import (
     places_of,
     render_place,
 )
-from plugmw.config.plain import MAX_DEPTH, TOO_DEEP, Repeated, is_unicode, kind_of, plain, scalar
+from plugmw.documents.plain import MAX_DEPTH, TOO_DEEP, Repeated, is_unicode, kind_of, plain, scalar
 from plugmw.errors import ConfigError
 
 PREFIX = "PLUGMW__"

@@ -13,9 +13,9 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from plugmw.config.document import Document
-from plugmw.config.environment import expand, override
-from plugmw.config.plain import TOO_DEEP, Repeated, kind_of, plain
+from plugmw.documents.document import Document
+from plugmw.documents.environment import expand, override
+from plugmw.documents.plain import TOO_DEEP, Repeated, kind_of, plain
 from plugmw.errors import ConfigError, ConfigErrors
 
 Source = str | os.PathLike[str] | Mapping[str, Any] | None
@@ -180,7 +180,7 @@ def _too_many_digits(source: str) -> ConfigError:
 def _parse_yaml(text: str, source: str) -> Any:
     """Read YAML with a module that imports PyYAML, which is an extra."""
     try:
-        from plugmw.config.yaml_reader import parse_yaml
+        from plugmw.documents.yaml_reader import parse_yaml
     except ModuleNotFoundError:
         expected = "it installed: pip install 'plugmw[yaml]'"
         raise ConfigError("", "PyYAML, which YAML needs, is missing", expected, source) from None

@@ -1,0 +1,145 @@
+"""Directives that print what the code knows, so that the pages cannot say something else.
+
+    .. plugin-fields:: key-auth                       fields of a bundled plugin
+    .. config-fields:: plugmw.settings:EntryConfig    fields of any configuration class
+    .. phase-table::                                  every phase and when it is called
+    .. error-table::                                  every error and what it means
+"""
+
+from __future__ import annotations
+
+import re
+import typing
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from plugmw import errors, schema
+from plugmw.errors import LoadError
+from plugmw.imports import resolve
+from plugmw.phases import PHASES
+from plugmw.sources import bundled
+
+Row = tuple[str, ...]
+
+
+class Table(SphinxDirective):
+    """A directive that writes a table; subclasses say what is in it."""
+
+    titles: Row
+
+    def rows(self) -> Iterator[Row]:
+        raise NotImplementedError
+
+    def run(self) -> list[nodes.Node]:
+        try:
+            rows = list(self.rows())
+        except LoadError as error:
+            raise self.error(str(error)) from None
+        if not rows:
+            return self.parse_text_to_nodes("No fields.")
+        lines = [".. list-table::", "   :header-rows: 1", ""]
+        for row in [self.titles, *rows]:
+            for number, cell in enumerate(row):
+                lines.append(f"   {'*' if number == 0 else ' '} - {cell}")
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
+class Fields(Table):
+    """The fields of a configuration class."""
+
+    titles = ("field", "type", "default", "what it is")
+    required_arguments = 1
+
+    def find(self, name: str) -> Any:
+        return resolve(name)
+
+    def rows(self) -> Iterator[Row]:
+        yield from field_rows(self.find(self.arguments[0]))
+
+
+class PluginFields(Fields):
+    """The fields of a plugin, by its name or as ``module:Class``."""
+
+    def find(self, name: str) -> Any:
+        plugin = resolve(name) if ":" in name else bundled.find(name)
+        if plugin is None:
+            raise LoadError(name, f'no bundled plugin "{name}"')
+        return plugin.Config
+
+
+class PhaseTable(Table):
+    """The phases, in order."""
+
+    titles = ("phase", "called")
+
+    def rows(self) -> Iterator[Row]:
+        yield from ((f"``{name}``", text) for name, text in PHASES.items())
+
+
+class ErrorTable(Table):
+    """The errors that plugmw raises on purpose."""
+
+    titles = ("error", "means")
+
+    def rows(self) -> Iterator[Row]:
+        for name, value in vars(errors).items():
+            if isinstance(value, type) and issubclass(value, errors.PlugmwError):
+                first = " ".join((value.__doc__ or "").partition("\n\n")[0].split())
+                yield f"``{name}``", prose(first)
+
+
+def field_rows(cls: type, prefix: str = "", above: tuple[type, ...] = ()) -> Iterator[Row]:
+    """Yield (name, type, default, help) per field; the fields of a mapping follow it, as ``name.field``."""
+    for attribute, hint in schema.fields(cls):
+        name = prefix + attribute.name
+        names = [name, *(prefix + alias for alias in attribute.metadata["aliases"])]
+        yield (
+            " or ".join(f"``{each}``" for each in names),
+            type_text(attribute, hint),
+            default_text(attribute),
+            prose(attribute.metadata["help"]),
+        )
+        for inner, mark in inner_classes(hint):
+            if inner not in above:
+                yield from field_rows(inner, f"{name}{mark}.", (*above, cls))
+
+
+def type_text(attribute: Any, hint: Any) -> str:
+    """Say what a value may be: the type, then what the checks want."""
+    wanted = [schema.describe(hint), *(check.expected for check in attribute.metadata["checks"])]
+    text = ", ".join(dict.fromkeys(re.sub(r"^a list of a ", "a list of ", each) for each in wanted))
+    return prose(text).replace("*", r"\*")
+
+
+def default_text(attribute: Any) -> str:
+    text = schema.default_text(attribute)
+    return text if text in ("required", "none", "its defaults") else f"``{text}``"
+
+
+def inner_classes(hint: Any) -> Iterator[tuple[type, str]]:
+    """Yield (configuration class, mark) for each class inside a hint; the mark is ``[]`` in a list."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    mark = "[]" if origin in (list, tuple, set, frozenset) else ""
+    for argument in arguments or (hint,):
+        if isinstance(argument, type) and attrs.has(argument):
+            yield argument, mark
+        elif arguments and argument is not hint:
+            yield from ((inner, mark + deeper) for inner, deeper in inner_classes(argument))
+
+
+def prose(text: str) -> str:
+    """Turn help text into reStructuredText: names in single backquotes are literals."""
+    return re.sub(r"(?<!`)(:[\w:]+:)?`([^`]+)`(?!`)", r"``\2``", text)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.add_directive("plugin-fields", PluginFields)
+    app.add_directive("config-fields", Fields)
+    app.add_directive("phase-table", PhaseTable)
+    app.add_directive("error-table", ErrorTable)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

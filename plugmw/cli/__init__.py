@@ -1,0 +1,3 @@
+"""The ``plugmw`` command."""
+
+from plugmw.cli.program import main as main

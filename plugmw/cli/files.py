@@ -1,0 +1,159 @@
+"""Commands about a gateway file: check, show, explain."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from typing import Any
+
+from plugmw import inspect
+from plugmw.answer import check_header
+from plugmw.cli import texts
+from plugmw.cli.command import BAD, GOOD, USAGE, Command, Failure, Terminal
+from plugmw.documents import files, fingerprint
+from plugmw.errors import ConfigError, ConfigErrors
+from plugmw.explain import Request
+from plugmw.explain import explain as explain_request
+from plugmw.offline import CallsOut
+from plugmw.plan import Plan, read_plan
+from plugmw.schema import suggest
+
+
+def read(path: str) -> Plan:
+    """Read a gateway file; raises :class:`ConfigErrors`, or :class:`Failure` if it cannot be read."""
+    try:
+        fingerprint(path)
+    except ConfigError as error:
+        raise Failure(str(error)) from None
+    try:
+        foreign = inspect.dialect(files.read(path).data)
+        if foreign != "plugmw":
+            problem = f"is a {foreign} document, which is not read yet"
+            raise ConfigErrors([ConfigError("", problem, "a plugmw gateway file", path)])
+        return read_plan(path)
+    except SystemExit:
+        raise Failure(f"{path}: a plugin's module ended the program when it was imported", BAD) from None
+
+
+def _file(parser: ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="the gateway file (.json, .yaml, .yml, .toml)")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+
+
+# -- check --------------------------------------------------------------------------------------------
+
+
+def check(given: Namespace, terminal: Terminal) -> int:
+    plan, status = None, GOOD
+    errors: list[ConfigError] = []
+    try:
+        plan = read(given.file)
+    except ConfigErrors as found:
+        errors, status = found.errors, BAD
+    except ConfigError as found:
+        errors, status = [found], BAD
+    except Failure as failure:
+        if not given.json:
+            raise
+        problem = failure.message.removeprefix(f"{given.file}: ")
+        errors, status = [ConfigError("", problem, source=given.file)], failure.status
+    warnings = plan.warnings if plan else []
+    if given.json:
+        told = {"errors": [_problem(e) for e in errors], "warnings": [_problem(w) for w in warnings]}
+        terminal.json({"ok": status == GOOD, **told})
+        return status
+    for error in errors:
+        terminal.error(str(error))
+    for warning in warnings:
+        terminal.error(f"warning: {warning}")
+    if plan is not None:
+        counts = f"{_count(plan.entries, 'entry', 'entries')}, {_count(plan.routes, 'route', 'routes')}"
+        terminal.print(f"{given.file}: good, {counts}")
+    return status
+
+
+def _problem(error: ConfigError) -> dict[str, Any]:
+    return {name: getattr(error, name) for name in ("path", "source", "problem", "expected")}
+
+
+def _count(items: list[Any], one: str, many: str) -> str:
+    return f"{len(items)} {one if len(items) == 1 else many}"
+
+
+# -- show ---------------------------------------------------------------------------------------------
+
+
+def _show_arguments(parser: ArgumentParser) -> None:
+    _file(parser)
+    parser.add_argument("--route", metavar="NAME", help="only this route")
+
+
+def show(given: Namespace, terminal: Terminal) -> int:
+    plan = read(given.file)
+    names = [route.name for route in plan.routes]
+    if given.route is not None and given.route not in names:
+        raise Failure(f'{given.file}: no route "{given.route}"{suggest(given.route, names)}')
+    told = inspect.show(plan, given.route)
+    if given.json:
+        terminal.json(told)
+    else:
+        terminal.print("\n".join(texts.show(told)))
+    return GOOD
+
+
+# -- explain ------------------------------------------------------------------------------------------
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon:
+        raise ArgumentTypeError(f"got {text!r}, expected 'Name: value'")
+    try:
+        value = value.strip().encode().decode("latin-1")
+        check_header(name, value)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
+    return name, value
+
+
+def _target(text: str) -> str:
+    if not text.startswith(("/", "http://", "https://")):
+        raise ArgumentTypeError(f"got {text!r}, expected a path that starts with /, or an http(s) URL")
+    return text
+
+
+def _explain_arguments(parser: ArgumentParser) -> None:
+    _file(parser)
+    parser.add_argument("method", metavar="METHOD", help="the method, exactly as it would be sent")
+    parser.add_argument("path", metavar="PATH", type=_target, help="path and query, or a whole URL")
+    parser.add_argument(
+        "-H", "--header", metavar="'NAME: VALUE'", type=_header, action="append", default=[], dest="headers"
+    )
+    parser.add_argument("--consumer", metavar="NAME", help="take this consumer as authenticated")
+    parser.add_argument("--from", metavar="ADDRESS", default="127.0.0.1", dest="address", help="the client")
+    parser.add_argument(
+        "--run", action="store_true", help="let entries call out, start threads and log, for real"
+    )
+
+
+def explain(given: Namespace, terminal: Terminal) -> int:
+    read(given.file)
+    request = Request(given.method, given.path, given.headers, given.address)
+    try:
+        told = explain_request(given.file, request, consumer=given.consumer, run=given.run)
+    except LookupError as error:
+        raise Failure(f"{given.file}: {error.args[0]}", USAGE) from None
+    except CallsOut as error:
+        message = f"{given.file}: a plugin would {error.what} outside of its phases; --run lets it"
+        raise Failure(message, BAD) from None
+    if given.json:
+        terminal.json(told)
+    else:
+        terminal.print("\n".join(texts.explain(told)))
+    return GOOD
+
+
+COMMANDS = (
+    Command("check", "Say everything that is wrong with a gateway file.", check, _file),
+    Command("show", "Print the order in force, per route, and why.", show, _show_arguments),
+    Command("explain", "Try one request and print what every entry does.", explain, _explain_arguments),
+)

@@ -1,0 +1,3 @@
+"""The fixtures of the tests, for recipes too."""
+
+from tests.conftest import gunicorn as gunicorn

@@ -1,0 +1,374 @@
+"""The WSGI side: every kind of app under every kind of chain behaves as it does alone (PEP 3333)."""
+
+from __future__ import annotations
+
+import gc
+from wsgiref.validate import validator
+
+import pytest
+from werkzeug.middleware.lint import LintMiddleware
+
+from plugmw import Entry, Gateway
+from plugmw.body import ClosingFile
+from plugmw.sending import Sending
+from tests.support.plugins import made, nothing, noting
+from tests.support.wsgi import APPS, BAD, GOOD, Closing, Oops, environ_of, serve
+
+
+def wrapping(app):
+    def middle(environ, start_response):
+        return app(environ, start_response)
+
+    return middle
+
+
+ALL = ("rewrite", "access", "header_filter", "body_filter", "log", "init_worker")
+KINDS = {
+    "none": list,
+    "everything": lambda: [nothing(*ALL)],
+    "rewrite": lambda: [nothing("rewrite")],
+    "access": lambda: [nothing("access")],
+    "header_filter": lambda: [nothing("header_filter")],
+    "body_filter": lambda: [nothing("body_filter")],
+    "body_filter that keeps the length": lambda: [nothing("body_filter", keeps_length=True)],
+    "response": lambda: [nothing("response")],
+    "response that does not want it": lambda: [nothing("response", wants_body=lambda x: False)],
+    "log": lambda: [nothing("log")],
+    "wrap": lambda: [made(wrap=wrapping)],
+    "early header asked and taken back": lambda: [
+        made(access=lambda x: x.add_header("X-A", "1"), header_filter=lambda x: x.remove_header("X-A"))
+    ],
+    "chosen by when": lambda: [Entry(nothing(*ALL), when=lambda x: True)],
+    "not chosen": lambda: [Entry(nothing(*ALL), when=lambda x: False)],
+    "open": lambda: [Entry(nothing(*ALL), on_error="open")],
+    "response over body_filter and log": lambda: [
+        nothing("response", name="r", priority=2),
+        nothing("body_filter", "log", name="b", priority=1),
+    ],
+    "cut by a wrapper": lambda: [
+        nothing(*ALL, name="outer", priority=3),
+        made("middle", 2, wrap=wrapping),
+        nothing(*ALL, name="inner", priority=1),
+    ],
+    "body_filter inside, response outside": lambda: [
+        nothing("response", "log", name="outer", priority=3),
+        made("middle", 2, wrap=wrapping),
+        nothing("body_filter", "log", name="inner", priority=1),
+    ],
+}
+LOGS = {kind for kind in KINDS if "log" in kind or "everything" in kind}
+
+
+def filters(kind: str) -> bool:
+    return "body_filter" in kind or kind in ("everything", "chosen by when", "open", "cut by a wrapper")
+
+
+def buffers(kind: str) -> bool:
+    return "response" in kind and kind != "response that does not want it"
+
+
+def seen(headers: list, ignore: bool) -> list:
+    return [item for item in headers if not (ignore and item[0] == "Content-Length")]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("app", APPS)
+def test_an_app_is_seen_as_it_is_under_plugins_that_do_nothing(app, method):
+    for kind in KINDS:
+        if not (buffers(kind) and app == "exc_info after the headers"):  # which has the next test
+            compare(app, kind, method)
+
+
+def compare(app: str, kind: str, method: str) -> None:
+    alone_closed, closed = [], []
+    alone = serve(APPS[app](alone_closed), environ_of(method=method))
+    found = serve(Gateway(APPS[app](closed), plugins=KINDS[kind]()), environ_of(method=method))
+    assert type(found.raised) is type(alone.raised), kind
+    assert str(found.raised) == str(alone.raised), kind
+    assert closed == alone_closed, kind
+    if buffers(kind) and app in BAD and app != "raises in close":
+        assert not found.sent, kind  # read whole first: what would have been cut was not begun
+        return
+    assert found.sent == alone.sent or (method == "HEAD" and buffers(kind)), kind
+    if alone.raised and not alone.sent:
+        return  # the server answers
+    assert found.status == alone.status, kind
+    if method == "HEAD" and buffers(kind):
+        assert found.body == b"", kind  # which these apps ought to have seen to
+        return
+    assert found.body == alone.body, kind
+    # Of a stream that is filtered nobody knows the length before its end.
+    stream = len(alone.chunks) > 1 or alone.raised
+    unknown = bool(filters(kind) and "keeps" not in kind and stream and method == "GET")
+    assert seen(found.headers, unknown) == seen(alone.headers, unknown), kind
+    if not filters(kind):
+        assert found.chunks == alone.chunks, kind
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_exc_info_after_the_headers_replaces_an_answer_that_is_still_held_or_is_raised_again(kind):
+    found = serve(Gateway(APPS["exc_info after the headers"]([]), plugins=KINDS[kind]()))
+    if buffers(kind):
+        assert (found.status, found.body, found.raised) == ("500 Oops", b"onesorry"[3:], None)
+    else:
+        assert (found.status, found.body, type(found.raised)) == ("200 OK", b"one", Oops)
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_log_runs_exactly_once_and_after_the_app_is_closed(app):
+    runs = []
+    for phases in ((), ("body_filter",), ("header_filter",), ("access", "header_filter", "body_filter")):
+        for stop_after in (None, 0, 1):
+            journal, alone = [], []
+            gateway = Gateway(APPS[app](journal), plugins=[noting("a", journal, "log", *phases)])
+            runs.append((journal, alone, serve(gateway, stop_after=stop_after)))
+            serve(APPS[app](alone), stop_after=stop_after)
+    runs = [(journal, alone) for journal, alone, _ in runs]
+    gc.collect()  # a generator that was left half-way must not close the app a second time
+    for journal, alone in runs:
+        assert journal.count("a.log") == 1
+        assert journal[-1] == "a.log"
+        assert [note for note in journal if note == "close"] == alone
+
+
+@pytest.mark.parametrize("stop_after", [0, 1])
+@pytest.mark.parametrize("app", ["iterator with close", "late iterator with close", "file"])
+def test_a_client_that_goes_away_leaves_the_app_closed_once(app, stop_after):
+    journals = {kind: [] for kind in KINDS}
+    for kind, closed in journals.items():
+        serve(Gateway(APPS[app](closed), plugins=KINDS[kind]()), stop_after=stop_after)
+    gc.collect()
+    assert journals == {kind: ["close"] for kind in KINDS}
+
+
+def test_closing_twice_is_closing_once():
+    journal: list[str] = []
+    gateway = Gateway(APPS["iterator with close"](journal), plugins=[noting("a", journal, "log")])
+    iterable = gateway(environ_of(), lambda *args: None)
+    iterable.close()
+    iterable.close()
+    assert journal == ["close", "a.log"]
+
+
+@pytest.mark.parametrize("app", [app for app in GOOD if app != "204"])
+def test_both_sides_satisfy_the_checker_of_the_standard_library(app):
+    # The checker's own iterator hides the file; the way round it is tested below.
+    extra = {"wsgi.file_wrapper": None} if app != "file" else {"wsgi.file_wrapper": in_pieces}
+    for kind in KINDS:
+        checked = validator(Gateway(validator(GOOD[app]([])), plugins=KINDS[kind]()))
+        found = serve(checked, environ_of(**extra))
+        assert found.raised is None, (kind, found.raised)
+
+
+def in_pieces(file, size):
+    return Closing(iter(lambda: file.read(size), b""), [])
+
+
+@pytest.mark.filterwarnings("ignore:A 304 response should not:werkzeug.middleware.lint.HTTPWarning")
+@pytest.mark.parametrize("app", [app for app in GOOD if app not in ("204", "exc_info before the headers")])
+def test_both_sides_satisfy_the_checker_of_werkzeug(app):
+    # Not with 204, of which it wants a Content-Length, nor with a second start_response, which it forbids.
+    for kind in KINDS:
+        found = serve(LintMiddleware(Gateway(LintMiddleware(GOOD[app]([])), plugins=KINDS[kind]())))
+        assert found.raised is None, (kind, found.raised)
+
+
+# -- what is handed to the server -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "phases", [(), ("access",), ("header_filter",), ("access", "header_filter")], ids=str
+)
+@pytest.mark.parametrize("app", ["list", "tuple", "generator", "file", "iterator with close"])
+def test_a_body_nobody_filters_is_handed_over_untouched(app, phases):
+    made_by_app = []
+
+    def remembering(environ, start_response):
+        made_by_app.append(GOOD[app]([])(environ, start_response))
+        return made_by_app[0]
+
+    gateway = Gateway(remembering, plugins=[nothing(*phases)] if phases else [])
+    assert serve(gateway).returned is made_by_app[0]
+
+
+def test_a_file_stays_the_servers_file_under_a_log_plugin_and_is_closed_before_log():
+    journal: list[str] = []
+    environ = environ_of()
+    gateway = Gateway(GOOD["file"](journal), plugins=[noting("a", journal, "log")])
+    result = serve(gateway, environ)
+    assert type(result.returned) is environ["wsgi.file_wrapper"]
+    assert isinstance(result.returned.filelike, ClosingFile)
+    assert result.returned.blksize == 3
+    assert result.body == b"onetwo"
+    assert journal == ["close", "a.log"]
+
+
+def test_one_chunk_is_known_to_be_one_chunk_under_a_log_plugin():
+    # wsgiref sets Content-Length for iterables of length one.
+    gateway = Gateway(GOOD["one chunk"]([]), plugins=[nothing("log")])
+    assert len(gateway(environ_of(), lambda *args: None)) == 1
+
+
+@pytest.mark.parametrize("app", ["late start", "generator"])
+def test_an_iterable_without_a_length_has_none_here(app):
+    made_one = Gateway(GOOD[app]([]), plugins=[nothing("log")])(environ_of(), lambda *args: None)
+    with pytest.raises(TypeError):
+        len(made_one)
+    made_one.close()
+
+
+def test_an_answer_of_a_plugin_has_one_chunk_and_is_true():
+    gateway = Gateway(
+        GOOD["list"]([]), plugins=[made(access=lambda x: x.exit(403, "no"), log=lambda x: None)]
+    )
+    answered = gateway(environ_of(), lambda *args: None)
+    assert len(answered) == 1
+    assert answered
+    answered.close()
+
+
+def test_the_apps_own_list_of_headers_is_never_changed():
+    constant = [("Content-Type", "text/plain")]
+
+    def app(environ, start_response):
+        start_response("200 OK", constant)
+        return [b"x"]
+
+    plugin = made(access=lambda x: x.add_header("X-A", "1"), header_filter=lambda x: x.add_header("X-B", "2"))
+    gateway = Gateway(app, plugins=[plugin])
+    first, second = serve(gateway), serve(gateway)
+    assert constant == [("Content-Type", "text/plain")]
+    assert first.headers == second.headers == [*constant, ("X-A", "1"), ("X-B", "2")]
+
+
+def test_starting_twice_without_exc_info_is_refused_even_while_the_answer_is_held():
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        start_response("201 Created", [])
+        return [b"x"]
+
+    for phase in ("header_filter", "body_filter", "response"):
+        found = serve(Gateway(app, plugins=[nothing(phase)]))
+        assert isinstance(found.raised, AssertionError), phase
+
+
+def test_log_sees_the_status_that_was_sent_when_an_error_comes_too_late():
+    statuses = []
+    plugin = made(header_filter=lambda x: None, log=lambda x: statuses.append((x.status, x.source)))
+    serve(Gateway(APPS["exc_info after the headers"]([]), plugins=[plugin]))
+    assert statuses == [(200, "service")]
+
+
+def test_header_filters_see_the_second_answer_of_an_app_that_starts_again():
+    statuses = []
+    plugin = made(header_filter=lambda x: statuses.append(x.status))
+    found = serve(Gateway(APPS["exc_info before the headers"]([]), plugins=[plugin]))
+    assert statuses == [200, 500]
+    assert found.status == "500 Oops"
+
+
+def test_early_headers_are_on_the_second_answer_too():
+    plugin = made(access=lambda x: x.add_header("X-A", "1"), header_filter=lambda x: None)
+    found = serve(Gateway(APPS["exc_info before the headers"]([]), plugins=[plugin]))
+    assert found.all("X-A") == ["1"]
+
+
+@pytest.mark.parametrize("app", ["raises at call", "raises after start_response"])
+def test_log_is_told_of_an_app_that_raises_at_the_call(app):
+    told = []
+    plugin = made(log=lambda x: told.append((x.status, x.source, type(x.error))))
+    serve(Gateway(APPS[app]([]), plugins=[plugin]))
+    assert told == [(500, "error", Oops)]
+
+
+def test_log_is_told_of_an_app_whose_close_raises():
+    told = []
+    plugin = made(log=lambda x: told.append((x.status, x.source, type(x.error))))
+    found = serve(Gateway(APPS["raises in close"]([]), plugins=[plugin]))
+    assert told == [(200, "error", Oops)]
+    assert found.where == "close"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit])
+@pytest.mark.parametrize("phase", ["access", "header_filter", "response"])
+def test_what_stops_a_process_is_let_through_with_the_app_closed_and_the_exchange_logged(phase, error):
+    journal: list[str] = []
+
+    def stop(x):
+        raise error
+
+    plugin = made("stopping", 2, **{phase: stop})
+    gateway = Gateway(
+        APPS["iterator with close"](journal), plugins=[plugin, noting("a", journal, "log", priority=1)]
+    )
+    found = serve(gateway)
+    assert type(found.raised) is error
+    # In header_filter the app itself was still in its call, and had returned nothing.
+    assert journal == (["close", "a.log"] if phase == "response" else ["a.log"])
+
+
+# -- answer_crashes ---------------------------------------------------------------------------------------
+
+CRASHES = ["raises at call", "raises after start_response", "raises before a late start"]
+
+
+@pytest.mark.parametrize("app", CRASHES)
+def test_crashes_are_answered_when_asked_for(app):
+    for kind in KINDS:
+        closed: list[str] = []
+        found = serve(Gateway(APPS[app](closed), {"answer_crashes": True}, plugins=KINDS[kind]()))
+        assert found.raised is None, kind
+        assert found.status == "500 Internal Server Error", kind
+        assert b"An unexpected error occurred" in found.body, kind
+        assert found.header("Content-Length") == str(len(found.body)), kind
+        assert closed == (["close"] if "late" in app else []), kind
+
+
+@pytest.mark.parametrize("kind", ["none", "header_filter", "body_filter", "log"])
+@pytest.mark.parametrize("app", ["raises midstream", "raises after write"])
+def test_a_crash_after_the_first_byte_cuts_the_answer_even_then(app, kind):
+    found = serve(Gateway(APPS[app]([]), {"answer_crashes": True}, plugins=KINDS[kind]()))
+    assert (type(found.raised), found.body, found.status) == (Oops, b"one", "200 OK")
+
+
+def test_an_answered_crash_passes_the_header_filters_and_is_logged_as_error():
+    told = []
+    plugin = made(
+        header_filter=lambda x: x.add_header("X-A", "1"), log=lambda x: told.append((x.status, x.source))
+    )
+    found = serve(Gateway(APPS["raises at call"]([]), {"answer_crashes": True}, plugins=[plugin]))
+    assert found.all("X-A") == ["1"]
+    assert told == [(500, "error")]
+
+
+def test_a_failing_close_does_not_hide_why_the_exchange_ended():
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return Closing((1 / 0 for _ in "x"), [], fail=True)
+
+    logged = []
+    found = serve(Gateway(app, plugins=[nothing("response", name="r"), made(log=lambda x: logged.append(1))]))
+    assert type(found.raised) is ZeroDivisionError
+    assert logged == [1]
+
+
+def test_a_server_that_refuses_the_headers_gets_the_app_closed_and_the_exchange_logged():
+    journal: list[str] = []
+
+    def refuse(status, headers, exc_info=None):
+        raise ValueError("bad header")
+
+    gateway = Gateway(
+        GOOD["iterator with close"](journal),
+        plugins=[nothing("response", name="r"), noting("a", journal, "log")],
+    )
+    with pytest.raises(ValueError, match="bad header"):
+        gateway(environ_of(), refuse)
+    assert journal == ["close", "a.log"]
+
+
+def test_the_flow_is_one_object():
+    gateway = Gateway(GOOD["list"]([]), plugins=[nothing("log")])
+    returned = gateway(environ_of(), lambda *args: None)
+    assert isinstance(returned, Sending)
+    returned.close()

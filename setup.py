@@ -13,7 +13,7 @@ VERSION = next(
 
 FLASK = ["flask>=2.3"]
 DJANGO = ["django>=4.2"]
-REDIS = ["redis>=5"]
+REDIS = ["redis>=5.2"]
 DEV = [
     *FLASK,
     *DJANGO,
@@ -33,7 +33,7 @@ DOCS = ["furo>=2024.8", "sphinx>=7.4"]
 setup(
     name="plugmw",
     version=VERSION,
-    description="Plug API-gateway plugins into any WSGI app: KrakenD, Kong, Tyk and prestd contracts in one chain",
+    description="API-gateway plugins in front of any WSGI app, in the process of the app",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="MIT",

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import CodeType, TracebackType
 from typing import TYPE_CHECKING, Any
@@ -52,12 +53,14 @@ class Chain:
         self.entries = entries
         self.runtime = runtime
         self.filters = self._having(phases.BODY_FILTER)
-        source, self._lines = _source(self._shape(), runtime.answer_crashes)
+        measures = any(getattr(entry.plugin, "measures", False) for entry in entries)
+        source, self._lines = _source(self._shape(), runtime.answer_crashes, measures)
         members: dict[str, Any] = {
             # `X()` without arguments is the cheapest way to make an object; `run` sets the two attributes.
             "__init__": object.__init__,
             "_chain": self,
             "_logs": bool(self._having(phases.LOG)),
+            "_measures": measures,
             "runtime": runtime,
             **attributes,
             **{f"_p{i}": _UNPICKED for i, slot in enumerate(self.slots) if not slot.direct},
@@ -77,6 +80,8 @@ class Chain:
         x = self.exchange_class()  # type: ignore[call-arg]
         x.environ = environ
         x._server = start_response
+        if x._measures:
+            x._started, x.begun = time.time(), time.monotonic()
         return x
 
     def _having(self, phase: str) -> list[int]:
@@ -96,6 +101,7 @@ class Chain:
     def _namespace(self, app: WSGIApplication) -> dict[str, Any]:
         namespace: dict[str, Any] = {"X": self.exchange_class, "Exit": Exit, "app": app}
         namespace["unpicked"] = _UNPICKED
+        namespace["now"], namespace["wall"] = time.monotonic, time.time
         for i, slot in enumerate(self.slots):
             if slot.direct:
                 for phase in phases.REQUEST_PHASES:
@@ -268,7 +274,7 @@ class _Writer:
 
 
 @functools.lru_cache(maxsize=1024)
-def _source(shape: tuple[Any, ...], answer_crashes: bool) -> tuple[str, dict[int, int]]:
+def _source(shape: tuple[Any, ...], answer_crashes: bool, measures: bool) -> tuple[str, dict[int, int]]:
     """Write the functions of a chain of this shape."""
     write = _Writer()
     access, response, header, body, log = (
@@ -276,8 +282,8 @@ def _source(shape: tuple[Any, ...], answer_crashes: bool) -> tuple[str, dict[int
     )
     picked = [i for i, part in enumerate(shape) if not part[1]]
     # Nobody looks at the body; nobody looks at the answer at all.
-    light = not (response or body or log or answer_crashes)
-    _write_run(write, shape, access, picked, light, plain=light and not header)
+    light = not (response or body or log or answer_crashes or measures)
+    _write_run(write, shape, access, picked, light, measures, plain=light and not header)
     _write_start(write, shape, response, header, bool(body))
     _write_phase(write, shape, "_filter_headers", "header_filter", header)
     _write_phase(write, shape, "_respond", "response", response)
@@ -287,7 +293,13 @@ def _source(shape: tuple[Any, ...], answer_crashes: bool) -> tuple[str, dict[int
 
 
 def _write_run(
-    write: _Writer, shape: tuple[Any, ...], access: list[int], picked: list[int], light: bool, plain: bool
+    write: _Writer,
+    shape: tuple[Any, ...],
+    access: list[int],
+    picked: list[int],
+    light: bool,
+    measures: bool,
+    plain: bool,
 ) -> None:
     for head in ("run(environ, start_response)", "enter(x)"):
         write.add(0, f"def {head}:")
@@ -301,6 +313,9 @@ def _write_run(
             write.add(1, "x.environ = environ")
             if not plain:
                 write.add(1, "x._server = start_response")
+            if measures:
+                write.add(1, "x._started = wall()")
+                write.add(1, "x.begun = now()")
         if access or picked:
             write.add(1, "try:")
             for i in sorted({*access, *picked}):
@@ -316,6 +331,8 @@ def _write_run(
             write.add(1, "if x.header_list is None:")
             write.add(2, "return app(environ, start_response)")
             write.add(1, "x._server = start_response")
+        if measures:
+            write.add(1, "x.app_called = now()")
         write.add(1, "try:")
         write.add(2, "it = app(environ, x._start)")
         write.add(1, "except BaseException as error:")

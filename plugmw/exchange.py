@@ -43,9 +43,12 @@ class Exchange:
 
     # Defaults live on the class: an exchange that needs none of them costs two assignments.
     runtime: ClassVar[Runtime]
-    #: The name of the route that matched, None for unrouted requests and gateways without routes.
+    #: The :class:`~plugmw.routing.Route` that matched, and the name of its service; None for unrouted
+    #: requests and gateways without routes.
     route: ClassVar[Any] = None
+    #: The name of that route's service, and what is known of it, None likewise.
     service: ClassVar[Any] = None
+    service_facts: ClassVar[dict[str, Any] | None] = None
     phase: str = "access"
     #: Status line as WSGI has it, ``""`` until there is a response.
     status_line: str = ""
@@ -146,6 +149,14 @@ class Exchange:
         """Give the app and later plugins another request body; the framing headers follow."""
         body.replace_request(self.environ, data)
         self._request = None
+
+    @property
+    def captures(self) -> dict[str, Any]:
+        """What the route's regular expressions captured: ``{"unnamed": [...], "named": {...}}``."""
+        found = self.environ.get("plugmw.captures")
+        if found is None:
+            found = {"unnamed": [], "named": {}} if self.route is None else self.route.captures(self.path)
+        return dict(found)
 
     # -- who is asking ----------------------------------------------------------------------------
 

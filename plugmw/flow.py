@@ -12,6 +12,7 @@ methods: ``_start`` (the start_response given to the app), ``_filter_headers``, 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, ClassVar
 
@@ -27,10 +28,13 @@ class Flow(Sending):
     """An exchange that is its own start_response wrapper and response iterable."""
 
     _logs: ClassVar[bool] = False
+    #: Whether a plugin wants times and sizes (:attr:`Plugin.measures`).
+    _measures: ClassVar[bool] = False
     #: The app's iterable, closed at the end; and what goes out instead of it, once that is known.
     _it: Iterable[bytes] = _NONE
     _out: list[bytes] | None = None
     _closed = False
+    _file = False
 
     # Made by plugmw.chain.
     _start: Any
@@ -128,7 +132,9 @@ class Flow(Sending):
             if self._instead is None and not self._filters:
                 if not self._logs:
                     return iterable
-                return rewrap_file(self.environ, iterable, self.close) or self
+                file = rewrap_file(self.environ, iterable, self.close)
+                self._file = file is not None
+                return file or self
         return self
 
     def _read_whole(self) -> Iterable[bytes]:
@@ -141,10 +147,20 @@ class Flow(Sending):
 
     def __iter__(self) -> Iterator[bytes]:
         if self._out is not None:
-            return iter(self._out)
-        if self.status_line and self._instead is None and not self._filters:
-            return iter(self._it)
-        return self._drain()
+            chunks = iter(self._out)
+        elif self.status_line and self._instead is None and not self._filters:
+            chunks = iter(self._it)
+        else:
+            chunks = self._drain()
+        return self._counted(chunks) if self._measures else chunks
+
+    def _counted(self, chunks: Iterator[bytes]) -> Generator[bytes, None, None]:
+        """Hand chunks on and note when the first came and how many bytes there were."""
+        for chunk in chunks:
+            if not self.first_byte:
+                self.first_byte = time.monotonic()
+            self.sent += len(chunk)
+            yield chunk
 
     def __len__(self) -> int:
         # Servers ask for the length to see whether there is one chunk (wsgiref then sets Content-Length).
@@ -167,7 +183,9 @@ class Flow(Sending):
             iterator = iter(self._it)
             first = b""
             # The first chunk makes a lazy app call start_response.
-            while not first and not (self._filters or self._instead is not None or self._collected is not None):
+            while not first and not (
+                self._filters or self._instead is not None or self._collected is not None
+            ):
                 chunk = next(iterator, None)
                 if chunk is None:
                     break
@@ -236,8 +254,16 @@ class Flow(Sending):
             self._note(error)
             raise
         finally:
+            if self._measures:
+                self._measure_end()
             self.phase = "log"
             self._log()
+
+    def _measure_end(self) -> None:
+        self.ended = time.monotonic()
+        if not self.sent and self._file:
+            # The server sent the file by itself; what it was told to send is the closest there is.
+            self.sent = self._declared() or 0
 
 
 class _TooLarge(Exception):

@@ -7,7 +7,7 @@ app = Gateway(app, plugins=[KeyAuth(key_names=["apikey"]), Entry(Cors(), route="
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
@@ -19,7 +19,9 @@ from plugmw.order import Entry, slots
 from plugmw.paths import TOO_MANY, full_path, is_plain, normalise, readings
 from plugmw.plan import Extras, Plan, read_plan
 from plugmw.plugin import inject, without_identity
+from plugmw.record import raw_target
 from plugmw.routing import Route, Router
+from plugmw.services import destination
 from plugmw.worker import Worker
 
 if TYPE_CHECKING:
@@ -86,9 +88,39 @@ class _Dispatcher:
             self.run = self._route
 
     def _compile(self, entries: Sequence[Entry], app: WSGIApplication, route: Route | None) -> Compiled:
-        names = (route.name, route.service) if route else (None, None)
-        attributes = {"route": route, "service": route.service if route else None}
-        return Compiled(slots(entries, *names), app, self.plan.runtime, attributes)
+        if route is None:
+            return Compiled(slots(entries), app, self.plan.runtime)
+        service = self.plan.services.get(route.service or "")
+        attributes = {
+            "route": route,
+            "service": route.service,
+            "service_facts": service.described() if service else None,
+        }
+        arranged = slots(entries, route.name, route.service)
+        made = Compiled(arranged, destination(app, route, service), self.plan.runtime, attributes)
+        if "http" not in route.protocols:
+            made.run, made.enter = self._https_only(made, route)
+        return made
+
+    def _https_only(self, made: Compiled, route: Route) -> tuple[WSGIApplication, Any]:
+        """Let https through and tell http where to go; only global entries see that answer, as in Kong."""
+        run, enter = made.run, made.enter
+
+        def secure_run(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+            x = self.unrouted.first.exchange(environ, start_response)
+            return run(environ, start_response) if x.scheme == "https" else self._insecure(x, route)
+
+        def secure_enter(x: Flow) -> Iterable[bytes]:
+            return enter(x) if x.scheme == "https" else self._insecure(x, route)
+
+        return secure_run, secure_enter
+
+    def _insecure(self, x: Flow, route: Route) -> Iterable[bytes]:
+        status = route.https_redirect_status_code
+        if status == 426:
+            return self._refuse(x, 426)
+        place = f"https://{x.host.partition(':')[0]}{raw_target(x)}"
+        return x._halt(answer.Exit(status, b"", [("Location", place)]))
 
     def _route(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
@@ -139,7 +171,7 @@ class _Dispatcher:
         return route
 
     def _refuse(self, x: Flow, status: int) -> Iterable[bytes]:
-        message = "no Route matched with those values" if status == 404 else None
+        message = _REFUSALS.get(status)
         accept = x.environ.get("HTTP_ACCEPT", "")
         return x._halt(answer.error_exit(status, message, None, accept, x.request_id))
 
@@ -164,6 +196,8 @@ class _Once:
             answers[self] = self._ask(x)
         return answers[self]
 
+
+_REFUSALS: Final = {404: "no Route matched with those values", 426: "Please use HTTPS protocol"}
 
 #: Stands for "no single route": different readings of the path match different routes.
 AMBIGUOUS = Route("ambiguous")

@@ -17,8 +17,8 @@ from urllib.parse import quote
 import attrs
 
 from plugmw import phases, schema
-from plugmw.documents import Document
 from plugmw.consumers import ConsumerConfig
+from plugmw.documents import Document
 from plugmw.errors import LoadError
 from plugmw.order import Entry, Slot, slots
 from plugmw.plan import Plan

@@ -12,9 +12,11 @@ from typing import Any, Final
 
 import attrs
 
+from plugmw.conditions import compiled
+from plugmw.consumers import parse
+from plugmw.dialects.kong import declarative
 from plugmw.documents import Document, load
 from plugmw.documents.document import render_place
-from plugmw.consumers import parse
 from plugmw.errors import ConfigError, ConfigErrors, LoadError, OrderError
 from plugmw.identity import Directory
 from plugmw.order import Entry, slots
@@ -22,6 +24,7 @@ from plugmw.plugin import Plugin, check_class
 from plugmw.routing import Route
 from plugmw.runtime import Runtime
 from plugmw.schema import Path, Problem, as_dict, read, steps, suggest
+from plugmw.services import Service
 from plugmw.settings import EntryConfig, RouteConfig, Settings
 from plugmw.sources import Catalogue, Folder
 from plugmw.stores import open_store
@@ -41,6 +44,7 @@ class Plan:
     runtime: Runtime
     entries: list[Entry]
     routes: list[Route]
+    services: dict[str, Service]
     catalogue: Catalogue
     #: Things that are allowed but are probably not meant, as errors that were not raised.
     warnings: list[ConfigError] = attrs.field(factory=list)
@@ -60,6 +64,8 @@ class Extras:
 def read_plan(source: Any, extras: Extras | None = None) -> Plan:
     """Read a path, a mapping, a Document or None; raises :class:`ConfigErrors` with everything wrong."""
     document = source if isinstance(source, Document) else load(source)
+    if declarative.is_kong(document.data):
+        document = declarative.translate(document)
     return _Reading(document, extras or Extras()).plan()
 
 
@@ -69,8 +75,8 @@ class _Reading:
     def __init__(self, document: Document, extras: Extras) -> None:
         self.document = document
         self.extras = extras
-        self.errors: list[ConfigError] = []
-        self.warnings: list[ConfigError] = []
+        self.errors: list[ConfigError] = list(getattr(document, "errors", ()))
+        self.warnings: list[ConfigError] = list(getattr(document, "warnings", ()))
 
     def error(self, path: Path, problem: str, expected: str | None = None) -> None:
         self.errors.append(self._error(path, problem, expected))
@@ -94,16 +100,17 @@ class _Reading:
         settings = settings or Settings()
         runtime = self._runtime(settings)
         catalogue = self._catalogue(settings)
-        routes = self._routes(self._list("routes"))
+        services = self._services(settings)
+        routes = self._routes(self._list("routes"), services)
         placed = self._entries(self._list("plugins"), catalogue, runtime)
         placed += self._coded(catalogue, runtime)
         entries = [entry for _, entry in placed]
-        self._references(placed, routes, runtime)
+        self._references(placed, routes, services, runtime)
         self._duplicates(placed)
         self._orders(entries, routes)
         if self.errors:
             raise ConfigErrors(self.errors)
-        return Plan(self.document, settings, runtime, entries, routes, catalogue, self.warnings)
+        return Plan(self.document, settings, runtime, entries, routes, services, catalogue, self.warnings)
 
     def _list(self, name: str) -> list[Any]:
         value = self.document.data.get(name, [])
@@ -165,7 +172,15 @@ class _Reading:
                 (self.errors if settings.strict else self.warnings).append(error)
         return Catalogue(folders)
 
-    def _routes(self, items: list[Any]) -> list[Route]:
+    def _services(self, settings: Settings) -> dict[str, Service]:
+        services: dict[str, Service] = {}
+        for index, made in enumerate(settings.services):
+            if made.name in services:
+                self.error(("services", index, "name"), f"got {made.name!r} a second time", "a unique name")
+            services[made.name] = Service(**as_dict(made))
+        return services
+
+    def _routes(self, items: list[Any], services: Mapping[str, Service]) -> list[Route]:
         routes: dict[str, Route] = {}
         for index, item in enumerate(items):
             made, problems = read(RouteConfig, item, ("routes", index), self.document.text)
@@ -174,6 +189,9 @@ class _Reading:
                 continue
             if made.name in routes:
                 self.error(("routes", index, "name"), f"got {made.name!r} a second time", "a unique name")
+            if made.service is not None and services and made.service not in services:
+                problem = f'no service "{made.service}"{suggest(made.service, services)}'
+                self.error(("routes", index, "service"), problem)
             routes[made.name] = Route(**as_dict(made))
         return list(routes.values())
 
@@ -213,8 +231,16 @@ class _Reading:
         for name in ("route", "service", "consumer", "priority", "instance", "enabled", "on_error"):
             setattr(entry, name, getattr(form, name))
         entry.before, entry.after = tuple(form.before), tuple(form.after)
+        entry.when = self._condition(form, path)
         self._configure(entry, (*path, "config"), runtime)
         return entry
+
+    def _condition(self, form: EntryConfig, path: Path) -> Callable[[Any], bool] | None:
+        try:
+            return compiled(form.when) if form.when is not None else None
+        except LoadError as error:
+            self.error((*path, "when", "call"), str(error))
+            return None
 
     def _where(self, path: Path) -> str:
         error = self._error(path, "")
@@ -265,10 +291,16 @@ class _Reading:
 
     # -- checks across entries --------------------------------------------------------------------
 
-    def _references(self, placed: list[Placed], routes: list[Route], runtime: Runtime) -> None:
+    def _references(
+        self,
+        placed: list[Placed],
+        routes: list[Route],
+        known_services: Iterable[str],
+        runtime: Runtime,
+    ) -> None:
         entries = [entry for _, entry in placed]
         names = [route.name for route in routes]
-        services = sorted({route.service for route in routes if route.service})
+        services = sorted({s for s in (*known_services, *(route.service for route in routes)) if s})
         for path, entry in placed:
             if entry.route is not None and entry.route not in names:
                 self.error((*path, "route"), f'no route "{entry.route}"{suggest(entry.route, names)}')

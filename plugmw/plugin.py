@@ -48,6 +48,8 @@ class Plugin:
     decides: ClassVar[bool] = False
     #: True if ``body_filter`` never changes how many bytes there are, so Content-Length may stay.
     keeps_length: ClassVar[bool] = False
+    #: True if the log phase wants the exchange's times and sizes (``x.begun`` to ``x.sent``).
+    measures: ClassVar[bool] = False
 
     #: The parsed configuration, immutable.
     config: Any

@@ -94,7 +94,7 @@ def latencies(x: Exchange) -> dict[str, int]:
     proxy is -1 when the app did not answer.
     """
     begun, called, first, ended = x.begun, x.app_called, x.first_byte, x.ended
-    whole = _ms(ended - begun)
+    whole = _ms(ended - begun) if begun else 0
     if not called or x.source != "service":
         return {"request": whole, "kong": whole, "proxy": -1, "receive": 0}
     first = first or ended
@@ -166,9 +166,8 @@ def _upstream_status(x: Exchange) -> Any:
 def _add_scope(x: Exchange, made: dict[str, Any]) -> None:
     if x.route is not None:
         made["route"] = x.route.described()
-    service = x.environ.get("plugmw.service")
-    if service:
-        made["service"] = service
+    if x.service_facts:
+        made["service"] = dict(x.service_facts)
     if x.consumer is not None:
         made["consumer"] = {k: v for k, v in attrs.asdict(x.consumer).items() if v and k != "groups"}
     if x.credential is not None:

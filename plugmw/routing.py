@@ -7,6 +7,7 @@ by ``regex_priority``, then the longest path prefix, then the order in the file.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -29,8 +30,44 @@ class Route:
     methods: Sequence[str] = ()
     headers: dict[str, list[str]] = attrs.field(factory=dict)
     regex_priority: int = 0
-    #: Anything a dialect wants to keep with the route (``strip_path`` and so on).
-    extra: dict[str, Any] = attrs.field(factory=dict)
+    #: Whether what matched is cut from the path before the service is asked.
+    strip_path: bool = False
+    #: Whether an upstream gets the client's Host.
+    preserve_host: bool = False
+    protocols: Sequence[str] = ("http", "https")
+    #: What a plain HTTP request to an https-only route is answered: 426, or a redirect.
+    https_redirect_status_code: int = 426
+    tags: Sequence[str] = ()
+
+    def described(self) -> dict[str, Any]:
+        """Return the route as log entries and ``kong.router.get_route`` show it."""
+        made = {name: value for name, value in attrs.asdict(self).items() if value not in ((), [], {}, "")}
+        made["id"] = self.id or self.name
+        if self.service:
+            made["service"] = {"name": self.service}
+        return made
+
+    def matched(self, path: str) -> str:
+        """Return the part of ``path`` that the route's paths match, the longest; ``""`` if none does."""
+        found = [m.group() for p in self.paths if (m := _prefix_pattern(p).match(path))]
+        return max(found, key=len, default="")
+
+    def captures(self, path: str) -> dict[str, Any]:
+        """Return what the route's regular expressions capture: ``{"unnamed": [...], "named": {...}}``."""
+        for pattern in self.paths:
+            found = _prefix_pattern(pattern).match(path) if pattern.startswith("~") else None
+            if found:
+                named = {name: value for name, value in found.groupdict().items() if value is not None}
+                return {"unnamed": [value or "" for value in found.groups()], "named": named}
+        return {"unnamed": [], "named": {}}
+
+
+@functools.lru_cache(maxsize=4096)
+def _prefix_pattern(path: str) -> re.Pattern[str]:
+    """Return the pattern of a route's path: a regular expression behind ``~``, else the text itself."""
+    if path.startswith("~"):
+        return re.compile(path[1:])
+    return re.compile(re.escape(path.encode().decode("latin-1")))
 
 
 @attrs.define(eq=False)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from plugmw.fields import HeaderName
+from plugmw.conditions import Condition
+from plugmw.fields import URL, HeaderName
 from plugmw.runtime import DEFAULT_BODY_LIMIT
-from plugmw.schema import above, at_least, config, each, field, matches
+from plugmw.schema import above, at_least, between, config, each, field, matches, not_empty
 
 _METHOD = matches("[A-Z]+", "HTTP methods in capitals")
 
@@ -22,6 +23,18 @@ class RouteConfig:
     headers: dict[str, list[str]] = field({}, help="Request headers and the values that match, any case.")
     regex_priority: int = field(0, help="Order among routes with regular expressions, the highest first.")
     service: str | None = field(None, help="Name of the service the route belongs to.")
+    strip_path: bool = field(
+        False, help="Cut what `paths` matched before the service is asked (an app finds it in SCRIPT_NAME)."
+    )
+    preserve_host: bool = field(False, help="Send an upstream the client's Host instead of its own.")
+    protocols: list[Literal["http", "https"]] = field(
+        ["http", "https"], not_empty(), help="Protocols served; another one is told to use https."
+    )
+    https_redirect_status_code: Literal[426, 301, 302, 307, 308] = field(
+        426, help="Answer to plain http on an https-only route."
+    )
+    id: str = field("", empty=True, help="Identifier, for logs.")
+    tags: list[str] = field([], help="Free labels.")
 
     def check(self) -> Any:
         import re
@@ -39,6 +52,23 @@ class RouteConfig:
                 )
         if not (self.paths or self.hosts or self.methods or self.headers):
             yield "at least one of paths, hosts, methods, headers must be given"
+
+
+@config
+class ServiceConfig:
+    """What answers the requests of routes: an HTTP service, or the wrapped app under a name."""
+
+    name: str = field(help="Name by which routes and entries refer to the service.")
+    url: URL | None = field(None, help="Where requests are sent; the wrapped app answers if not given.")
+    connect_timeout: float = field(60.0, above(0), help="Seconds to open a connection.")
+    read_timeout: float = field(60.0, above(0), help="Seconds between two reads.")
+    write_timeout: float = field(60.0, above(0), help="Seconds between two writes.")
+    retries: int = field(5, between(0, 32767), help="New tries when a connection cannot be opened.")
+    verify: bool = field(True, help="Whether the service's certificate is verified.")
+    ca_file: str | None = field(None, help="CA certificates to verify with, instead of the system's.")
+    enabled: bool = field(True, help="Whether the service is asked at all; else 503.")
+    id: str = field("", empty=True, help="Identifier, for logs.")
+    tags: list[str] = field([], help="Free labels.")
 
 
 @config
@@ -66,6 +96,7 @@ class EntryConfig:
     on_error: Literal["closed", "open"] = field(
         "closed", help="What a failure of the plugin means: `closed` answers 500, `open` goes on without it."
     )
+    when: Condition | None = field(None, help="Conditions on the request under which the entry applies.")
     tags: list[str] = field([], help="Free labels.")
 
 
@@ -75,6 +106,7 @@ class Settings:
 
     plugins: list[EntryConfig] = field([], help="The entries of the chain, in any order.")
     routes: list[RouteConfig] = field([], help="Routes that entries can be limited to.")
+    services: list[ServiceConfig] = field([], help="What answers the requests of routes.")
     consumers: list[dict[str, Any]] = field([], help="Who uses the API, with their credentials.")
     folders: list[FolderConfig] = field([], help="Folders of plugin files.")
     store: str = field("auto", help="Where counters are: `auto`, `memory://`, `file:///path`, `redis://...`.")

@@ -23,7 +23,7 @@ from plugmw import answer
 from plugmw.errors import ConfigError
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
     from urllib3 import BaseHTTPResponse, PoolManager
 
 #: Fields that concern one connection only (RFC 9110 section 7.6.1), and what goes with them.
@@ -350,17 +350,3 @@ def _fail(environ: WSGIEnvironment, start_response: StartResponse, status: int) 
     made = answer.error_exit(status, None, None, str(environ.get("HTTP_ACCEPT", "")), request_id)
     start_response(answer.status_line(status), [*made.headers, ("Content-Length", str(len(made.body)))])
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [made.body]
-
-
-def stripping(app: WSGIApplication, prefix: str) -> WSGIApplication:
-    """Return ``app`` with ``prefix`` cut from the path before it is asked (Kong's ``strip_path``)."""
-
-    def strip(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        path = str(environ.get("PATH_INFO", ""))
-        if path.startswith(prefix) and prefix != "/":
-            rest = path[len(prefix) :]
-            environ["PATH_INFO"] = rest if rest.startswith("/") else "/" + rest
-            environ["plugmw.stripped_prefix"] = prefix.rstrip("/")
-        return app(environ, start_response)
-
-    return strip

@@ -29,7 +29,7 @@ def gunicorn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...,
     """Start real gunicorn servers: ``gunicorn(app, workers=1, worker_class="sync", args=(), env=None)``.
 
     ``app`` is ``module:attr`` or the source of a module that defines ``app``; see
-    :func:`tests.support.servers.start_gunicorn`. Each runs in a folder of its own and is stopped after the test.
+    :func:`tests.support.servers.start_gunicorn`. Each has a folder of its own and is stopped after the test.
     """
     yield from _starter(lambda: tmp_path_factory.mktemp("gunicorn"))
 

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 #: First parameter names that tell a Go-style function from a WSGI app.
 _WRITER_NAMES = ("w", "rw")
+#: Statuses without a body (RFC 9110 section 6.4.1); what is written under them is dropped.
+_EMPTY = (204, 304)
 
 
 class Request(webob.Request):  # type: ignore[misc]
@@ -81,9 +83,10 @@ class ResponseWriter:
         elif not isinstance(data, bytes):
             raise TypeError(f"write: got {type(data).__name__}, expected bytes or str")
         self.write_header(200)
-        # Go guesses the type from the bytes; guessing lets plain text become a script.
-        self.header().setdefault("Content-Type", "text/plain; charset=utf-8")
-        self._parts.append(data)
+        if self.status not in _EMPTY:
+            # Go guesses the type from the bytes; guessing lets plain text become a script.
+            self.header().setdefault("Content-Type", "text/plain; charset=utf-8")
+            self._parts.append(data)
         return len(data)
 
     # -- what callers of handlers ask -------------------------------------------------------------
@@ -100,7 +103,7 @@ class ResponseWriter:
             data = b"".join(chunk for part in self._parts for chunk in ([part] if _plain(part) else part))
         finally:
             self.close()
-        self._parts[:] = [data]
+        self._parts.append(data)
         return data
 
     def run(self, app: WSGIApplication, environ: WSGIEnvironment) -> None:
@@ -118,8 +121,7 @@ class ResponseWriter:
         # The handler wrote: its response is complete, and so is its length.
         data = self.body
         self.write_header(200)
-        if self._line[:3] in ("204", "304"):
-            data = b""
+        if self.status in _EMPTY:
             self.header().pop("Content-Length", None)
         elif data or environ["REQUEST_METHOD"] != "HEAD":
             self.header()["Content-Length"] = str(len(data))
@@ -127,8 +129,10 @@ class ResponseWriter:
         return [data] if data and environ["REQUEST_METHOD"] != "HEAD" else []
 
     def close(self) -> None:
-        """Close what apps answered."""
-        for part in self._parts:
+        """Close what apps answered, and forget it."""
+        parts = self._parts.copy()
+        self._parts.clear()
+        for part in parts:
             close = getattr(part, "close", None)
             if close is not None:
                 close()

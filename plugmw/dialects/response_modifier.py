@@ -45,14 +45,18 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 
-def _function(value: Any) -> Any:
+def _found(function: Any) -> Any:
+    return resolve(function) if isinstance(function, str) else function
+
+
+def _checked(function: Any) -> Any:
     try:
-        found = resolve(value) if isinstance(value, str) else value
+        found = _found(function)
     except LoadError as error:
         raise ValueError(f"module:callable ({error.what})") from error
     if not callable(found) or _parameters(found) not in (1, 2, 3):
         raise ValueError("a function of (res), (res, req) or (rw, res, req)")
-    return found
+    return function
 
 
 def _parameters(function: Callable[..., Any]) -> int:
@@ -66,7 +70,7 @@ def _parameters(function: Callable[..., Any]) -> int:
 class Config:
     """The function; in code it may be given as such."""
 
-    function: Annotated[Any, Kind(_function, "module:callable", {"type": "string"})] = field(
+    function: Annotated[Any, Kind(_checked, "module:callable", {"type": "string"})] = field(
         help="The function, as `module:callable`."
     )
 
@@ -77,12 +81,13 @@ class ResponseModifierPlugin(Plugin):
     name, priority, Config = "response-modifier", 790, Config
 
     def configure(self) -> None:
-        self._count = _parameters(self.config.function)
+        self._function = _found(self.config.function)
+        self._count = _parameters(self._function)
 
     def response(self, x: Flow) -> None:
         writer, res = ResponseWriter(), take(x)
         arguments = (writer, res, Request(x.environ))
-        made = self.config.function(*(arguments if self._count == 3 else arguments[1 : self._count + 1]))
+        made = self._function(*(arguments if self._count == 3 else arguments[1 : self._count + 1]))
         res = _response(res if made is None else made)
         own = writer.header().items()
         if writer.status:

@@ -16,7 +16,8 @@ class Translated(Document):
         super().__init__(data, original.source, original.fingerprints)
         self.original = original
         self._places = dict(places)
-        #: Things that were not carried over, as errors that were not raised.
+        #: What was wrong, and what was not carried over, for the reader of the document to report.
+        self.errors: list[ConfigError] = []
         self.warnings: list[ConfigError] = []
 
     def foreign(self, place: Place | str) -> Place:

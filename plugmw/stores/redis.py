@@ -3,9 +3,10 @@
     redis://[user:password@]host[:6379][/db]      rediss:// the same over TLS, verified by default
     unix://[user:password@]/path.sock[?db=0]
 
-Needs redis-py 5.2 or newer (``pip install 'plugmw[redis]'``). Each operation is one command or one script, so one round
-trip, and is never sent twice, as a lost answer does not tell whether the hit was counted. Times are the
-server's. ``take`` reads several keys in one script, which Redis Cluster refuses: use one server, replicated.
+Needs redis-py 5.2 or newer (``pip install 'plugmw[redis]'``). Each operation is one command or one script,
+so one round trip, and is never sent twice, as a lost answer does not tell whether the hit was counted. Times
+are the server's. ``take`` reads several keys in one script, which Redis Cluster refuses: use one server,
+replicated if you like.
 
 When the server is down, slow (``timeout``), loading or read-only, the call that notices raises StoreError
 and from then on calls fail at once, without a try, while a thread in the background looks every 0.25 s

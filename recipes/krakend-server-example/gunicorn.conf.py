@@ -2,5 +2,5 @@
 
 from plugmw.mounts.gunicorn import *  # noqa: F403
 
-bind = "127.0.0.1:8080"
+bind = "127.0.0.1:8000"
 workers = 1

@@ -1,7 +1,6 @@
 """A plugin: greet in a response header."""
 
-from plugmw import Exchange, Plugin
-from plugmw.schema import config, field
+from plugmw import Exchange, Plugin, config, field
 
 
 @config

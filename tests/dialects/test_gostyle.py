@@ -78,6 +78,20 @@ class TestWriter:
         body, _, headers = run_wsgi_app(HandlerFunc(handler), create_environ(), buffered=True)
         assert (b"".join(body), headers.get("Content-Length")) == (b"", None)
 
+    def test_a_length_that_the_handler_gave_goes_where_there_is_no_body(self):
+        def handler(w, req):
+            w.header()["Content-Length"] = "5"
+            w.write_header(204)
+
+        assert "Content-Length" not in call(HandlerFunc(handler)).headers
+
+    def test_a_head_answer_without_a_body_keeps_its_length(self):
+        def handler(w, req):
+            w.header()["Content-Length"] = "5"
+            w.header()["Content-Type"] = "text/plain"
+
+        assert call(HandlerFunc(handler), method="HEAD").headers["Content-Length"] == "5"
+
     def test_a_head_answer_has_the_length_and_no_body(self):
         answer = call(HandlerFunc(lambda w, req: w.write("hello")), method="HEAD")
         assert (answer.data, answer.headers["Content-Length"]) == (b"", "5")
@@ -131,6 +145,8 @@ class TestServeHTTP:
         with pytest.raises(RuntimeError, match="without calling start_response"):
             HandlerFunc(lambda w, req: h.serve_http(w, req))(create_environ(), None)
         assert body.closed == 1
+        with pytest.raises(RuntimeError, match="without calling start_response"):
+            ResponseWriter().run(lambda environ, start_response: [b""], create_environ())
 
     def test_headers_set_before_and_after_join_those_of_the_app(self):
         h = AppHandler(app)
@@ -232,6 +248,20 @@ class TestServeHTTP:
         answer = call(HandlerFunc(handler))
         assert (answer.status_code, answer.text, answer.headers["X-App"]) == (201, "APP", "1")
         assert body == [b"app"]
+
+    def test_an_app_that_fails_in_its_body_is_closed_once(self):
+        class Failing(Closing):
+            def __iter__(self):
+                raise KeyError
+
+        def inner(environ, start_response):
+            start_response("200 OK", [])
+            return body
+
+        h, body = AppHandler(inner), Failing()
+        with pytest.raises(KeyError):
+            HandlerFunc(lambda w, req: (h.serve_http(w, req), w.write("y")))(create_environ(), None)
+        assert body.closed == 1
 
     def test_the_app_is_closed_once_whatever_happens(self):
         def closing(body):

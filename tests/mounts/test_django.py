@@ -93,11 +93,11 @@ def test_a_relative_path_is_taken_from_base_dir(application, plugmw_setting, tmp
 
 
 def test_plugins_made_in_code_need_no_setting(application, plugmw_setting):
-    from plugmw.contrib.correlation_id import CorrelationId
+    from plugmw.contrib.correlation_id import CorrelationID
     from plugmw.mounts.django import wrap_django
 
     plugmw_setting(PLUGMW=None)
-    client = Client(wrap_django(application, plugins=[CorrelationId(echo_downstream=True)]))
+    client = Client(wrap_django(application, plugins=[CorrelationID(echo_downstream=True)]))
     assert "X-Correlation-ID" in client.get("/").headers
 
 

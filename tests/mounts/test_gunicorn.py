@@ -15,6 +15,7 @@ import pytest
 
 from plugmw import Gateway, Plugin
 from plugmw.mounts import gunicorn as hooks
+from plugmw.plugin import Middleware
 from plugmw.testing import hello_app
 from plugmw.worker import Worker
 from tests.support import raw
@@ -103,12 +104,12 @@ def test_hooks_take_the_arguments_gunicorn_gives():
 
 def test_starts_and_stops_every_instance(instances):
     plugins = [Told(), Told()]
-    kept = [Gateway(hello_app, plugins=[plugins[0]]), Told.middleware.__func__]
-    kept.append(Gateway(hello_app, plugins=[plugins[1]]))
+    kept = [Gateway(hello_app, plugins=[plugins[0]]), Middleware(hello_app, plugins[1])]
     hooks.post_worker_init(worker())
     assert [plugin.calls for plugin in plugins] == [["started"], ["started"]]
     hooks.worker_exit(None, worker())
     assert [plugin.calls for plugin in plugins] == [["started", "closed"], ["started", "closed"]]
+    assert kept
 
 
 @pytest.mark.parametrize(("workers", "told"), [(1, False), (4, True)])
@@ -160,7 +161,8 @@ def test_does_nothing_in_the_master_for_a_worker_that_is_gone(instances):
 
 
 def test_reading_the_hooks_loads_neither_the_gateway_nor_gunicorn():
-    code = "import sys, plugmw.mounts.gunicorn; print({'plugmw.gateway', 'gunicorn', 'requests'} & set(sys.modules))"
+    loaded = "{'plugmw.gateway', 'gunicorn', 'requests'} & set(sys.modules)"
+    code = f"import sys, plugmw.mounts.gunicorn; print({loaded})"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout == "set()\n"
 

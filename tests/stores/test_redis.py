@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 import socket
 import socketserver
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -403,5 +403,5 @@ def test_a_hundred_and_fifty_calls_at_once_are_no_outage(
 
 
 def test_the_module_is_not_mistaken_for_redis_py() -> None:
-    assert sys.modules["redis"].__name__ == "redis"
-    assert sys.modules["plugmw.stores.redis"].__dict__["redis"] is sys.modules["redis"]
+    module = importlib.import_module("plugmw.stores.redis")
+    assert module.redis is importlib.import_module("redis")

@@ -3,7 +3,7 @@
 Use the ``gunicorn`` fixture of ``tests/conftest.py``; everything it starts is stopped after the test:
 
     def test_serves(gunicorn):
-        server = gunicorn("mysite.wsgi:application", workers=2, worker_class="gthread", args=["--threads", "8"])
+        server = gunicorn("mysite.wsgi:app", workers=2, worker_class="gthread", args=["--threads", "8"])
         assert requests.get(server.url).status_code == 200
         assert "Booting worker" in server.log()
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from plugmw.documents import Document
 from plugmw.documents.document import Place
 from plugmw.documents.translated import Translated
-from plugmw.errors import ConfigError, ConfigErrors
+from plugmw.errors import ConfigError
 
 VERSIONS: Final = ("1.1", "2.1", "3.0")
 #: Lists that consumers hold, or that stand at the top level with a ``consumer``.
@@ -52,7 +52,7 @@ def is_kong(data: Any) -> bool:
 
 
 def translate(document: Document) -> Translated:
-    """Return the gateway document for a Kong file; raises :class:`ConfigErrors`."""
+    """Return the gateway document for a Kong file, with what was wrong in ``errors`` and ``warnings``."""
     return _Translation(document).result()
 
 
@@ -96,10 +96,8 @@ class _Translation:
         for name in ("services", "routes", "consumers", "plugins"):
             if not isinstance(data.get(name, []), list):
                 self.error((name,), f"got {type(data[name]).__name__}", "a list")
-        if self.errors:
-            raise ConfigErrors(self.errors)
         translated = Translated(self.document, {**self.made, "unrouted": "404"}, self.places)
-        translated.warnings = self.warnings
+        translated.errors, translated.warnings = self.errors, self.warnings
         return translated
 
     def _add(self, kind: str, item: dict[str, Any], place: Place) -> Place:

@@ -47,7 +47,8 @@ class Registerer(str):
         logger.debug(f"[PLUGIN: {self}] Logger loaded")
 
 
-# HandlerRegisterer is the symbol the plugin loader will try to load. It must implement the Registerer interface
+# HandlerRegisterer is the symbol the plugin loader will try to load. It must implement the Registerer
+# interface
 HandlerRegisterer = Registerer(plugin_name)
 
 

@@ -164,6 +164,10 @@ class TestHandlerRegisterer:
     def test_takes_a_whole_extra_config(self, log, key):
         assert trace(HandlerRegisterer(app, Module, {key: {"name": "A"}, "other": {}}, logger=log)) == "A"
 
+    def test_a_namespace_of_another_type_leaves_the_app_alone(self, log):
+        assert trace(HandlerRegisterer(app, Module, "text", logger=log)) == ""
+        assert "DEBUG: [PLUGIN: Server] Wrong extra_config type" in log.lines
+
     def test_takes_a_file(self, folder, log):
         folder("hello.py", sources.HANDLER.format(name="hello"))
         assert trace(HandlerRegisterer(app, "plugins/hello.py", logger=log)) == "hello"

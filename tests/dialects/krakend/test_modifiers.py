@@ -63,6 +63,13 @@ def test_a_returned_wrapper_takes_the_place(build):
     assert new.body == b"a"
 
 
+def test_a_returned_response_takes_the_place(build):
+    new = ResponseWrapper()
+    found = build([("n", lambda extra: lambda response: new, False, True), C], ["n", "c"])
+    assert found.on_response(ResponseWrapper()) is new
+    assert new.body == b"c"
+
+
 @pytest.mark.parametrize("foreign", [5, "text", {}], ids=repr)
 def test_k16_a_foreign_type_is_no_change_and_the_next_one_runs(build, foreign):
     plugin = ("f", noting("f", foreign), True, True)

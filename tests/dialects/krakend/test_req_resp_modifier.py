@@ -157,7 +157,7 @@ def test_a_request_modifier_may_answer(plugin):
 def test_a_response_modifier_changes_what_the_client_gets(plugin, changes, status, body):
     answer = get(plugin(response=changing(**changes)), app=app)
     assert answer.status_code == status
-    assert answer.text == (body or "GET|/|||localhost|-|".replace("||", "|-|", 1))
+    assert answer.text == (body or "GET|/||-|localhost|-|")
     assert answer.headers.get("Content-Length") == (str(len(answer.data)) if body else None)
     assert ("ETag" in answer.headers) == ("status_code" in changes)
 

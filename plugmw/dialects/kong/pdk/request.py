@@ -135,8 +135,7 @@ class Request:
     @phases(*REQUEST)
     def get_uri_captures(self, x: Exchange) -> dict[str, Any]:
         """Return what the route's regular expression captured: ``{"unnamed": [...], "named": {...}}``."""
-        found = x.environ.get("plugmw.captures") or {}
-        return {"unnamed": list(found.get("unnamed", ())), "named": dict(found.get("named", {}))}
+        return x.captures
 
     @phases(*BEFORE_APP, "response")
     def get_raw_body(self, x: Exchange, max_allowed_file_size: int | None = None) -> tuple[Any, str | None]:

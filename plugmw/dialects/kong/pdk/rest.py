@@ -51,8 +51,7 @@ class Router:
     @phases("access", "response", "header_filter", "body_filter", "log")
     def get_service(self, x: Exchange) -> dict[str, Any] | None:
         """Return the matched route's service as a table, or None."""
-        found: dict[str, Any] | None = x.environ.get("plugmw.service")
-        return found
+        return dict(x.service_facts) if x.service_facts else None
 
 
 class Cache:

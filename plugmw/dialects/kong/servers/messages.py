@@ -1,0 +1,211 @@
+"""The messages of Kong's plugin protocol, and which PDK method takes and gives which (pluginsocket.proto)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from plugmw.dialects.kong.servers.protobuf import Field, Message, decode, encode, read_list, read_struct
+from plugmw.dialects.kong.servers.protobuf import write_struct, write_value
+
+INSTANCE_STATUS: Final[Message] = {1: Field("name", "string"), 2: Field("id", "int"), 4: Field("started", "int")}
+RPC_RETURN: Final[Message] = {1: Field("sequence", "int"), 33: Field("status", INSTANCE_STATUS)}
+
+_STRING: Final[Message] = {1: Field("v", "string")}
+_BYTES: Final[Message] = {1: Field("v", "bytes")}
+_INT: Final[Message] = {1: Field("v", "int")}
+_NUMBER: Final[Message] = {1: Field("v", "double")}
+_BOOL: Final[Message] = {1: Field("v", "bool")}
+_KV: Final[Message] = {1: Field("k", "string"), 2: Field("v", "Value")}
+_EXIT: Final[Message] = {1: Field("status", "int"), 2: Field("body", "bytes"), 3: Field("headers", "Struct")}
+_RAW_BODY: Final[Message] = {1: Field("content", "bytes"), 3: Field("error", "string")}
+_CAPTURES: Final[Message] = {
+    1: Field("unnamed", "bytes", repeated=True),
+    2: Field("named", None, map_of="bytes"),
+}
+_KEY: Final[Message] = {1: Field("id", "string")}
+_TARGET: Final[Message] = {1: Field("host", "string"), 2: Field("port", "int")}
+_CONSUMER_SPEC: Final[Message] = {1: Field("id", "string"), 2: Field("by_username", "bool")}
+_CONSUMER: Final[Message] = {
+    1: Field("id", "string"),
+    2: Field("created_at", "int"),
+    3: Field("username", "string"),
+    4: Field("custom_id", "string"),
+    5: Field("tags", "string", repeated=True),
+}
+_CREDENTIAL: Final[Message] = {1: Field("id", "string"), 2: Field("consumer_id", "string")}
+_AUTHENTICATE: Final[Message] = {1: Field("consumer", _CONSUMER), 2: Field("credential", _CREDENTIAL)}
+_ROUTE: Final[Message] = {
+    1: Field("id", "string"),
+    2: Field("created_at", "int"),
+    3: Field("updated_at", "int"),
+    4: Field("name", "string"),
+    5: Field("protocols", "string", repeated=True),
+    6: Field("methods", "string", repeated=True),
+    7: Field("hosts", "string", repeated=True),
+    8: Field("paths", "string", repeated=True),
+    10: Field("https_redirect_status_code", "int"),
+    11: Field("regex_priority", "int"),
+    12: Field("strip_path", "bool"),
+    13: Field("preserve_host", "bool"),
+    17: Field("tags", "string", repeated=True),
+    18: Field("service", _KEY),
+}
+_SERVICE: Final[Message] = {
+    1: Field("id", "string"),
+    2: Field("created_at", "int"),
+    3: Field("updated_at", "int"),
+    4: Field("name", "string"),
+    5: Field("retries", "int"),
+    6: Field("protocol", "string"),
+    7: Field("host", "string"),
+    8: Field("port", "int"),
+    9: Field("path", "string"),
+    10: Field("connect_timeout", "int"),
+    11: Field("write_timeout", "int"),
+    12: Field("read_timeout", "int"),
+    13: Field("tags", "string", repeated=True),
+}
+_LUA_VM: Final[Message] = {1: Field("http_allocated_gc", "int"), 2: Field("pid", "int")}
+_MEMORY: Final[Message] = {2: Field("workers_lua_vms", _LUA_VM, repeated=True)}
+
+Reads = Callable[[bytes], "list[Any]"]
+Writes = Callable[[Any], bytes]
+
+
+def _nothing(data: bytes) -> list[Any]:
+    return []
+
+
+def _names(message: Message, *names: str) -> Reads:
+    """Read a message's fields as the arguments of a PDK function."""
+    return lambda data: [decode(message, data)[name] for name in names]
+
+
+def _exit(data: bytes) -> list[Any]:
+    found = decode(_EXIT, data)
+    return [found["status"], found["body"] or None, found["headers"]]
+
+
+def _consumer_and_credential(data: bytes) -> list[Any]:
+    """Read Authenticate's two; one that is empty is none."""
+    found = decode(_AUTHENTICATE, data)
+    return [found[name] if found[name] and found[name]["id"] else None for name in ("consumer", "credential")]
+
+
+_text: Final = _names(_STRING, "v")
+_kv: Final = _names(_KV, "k", "v")
+_int: Final = _names(_INT, "v")
+
+
+def _no_result(value: Any) -> bytes:
+    return b""
+
+
+def _boxed(message: Message) -> Writes:
+    return lambda value: encode(message, {"v": value}) if value is not None else b""
+
+
+def _string(value: Any) -> bytes:
+    """Write a String; None arrives as ``""``, a flag (``?name``) as ``true``."""
+    if value is None:
+        return b""
+    return encode(_STRING, {"v": "true" if value is True else value})
+
+
+def _whole(message: Message) -> Writes:
+    return lambda value: encode(message, value) if isinstance(value, Mapping) else b""
+
+
+def _struct(value: Any) -> bytes:
+    return write_struct(value or {})
+
+
+def _raw_body(value: Any) -> bytes:
+    return encode(_RAW_BODY, {"content": value})
+
+
+def write_error(text: str) -> bytes:
+    """Write a RawBodyResult that carries an error: the only message that can."""
+    return encode(_RAW_BODY, {"error": text})
+
+
+_integer, _number, _truth, _data = _boxed(_INT), _boxed(_NUMBER), _boxed(_BOOL), _boxed(_BYTES)
+
+#: PDK method -> (read its arguments, write its result); the 74 of ``service Kong`` that plugmw offers.
+METHODS: Final[dict[str, tuple[Reads, Writes]]] = {
+    "kong.client.get_ip": (_nothing, _string),
+    "kong.client.get_forwarded_ip": (_nothing, _string),
+    "kong.client.get_port": (_nothing, _integer),
+    "kong.client.get_forwarded_port": (_nothing, _integer),
+    "kong.client.get_credential": (_nothing, _whole(_CREDENTIAL)),
+    "kong.client.load_consumer": (_names(_CONSUMER_SPEC, "id", "by_username"), _whole(_CONSUMER)),
+    "kong.client.get_consumer": (_nothing, _whole(_CONSUMER)),
+    "kong.client.authenticate": (_consumer_and_credential, _no_result),
+    "kong.client.get_protocol": (_names(_BOOL, "v"), _string),
+    "kong.ctx.shared.set": (_kv, _no_result),
+    "kong.ctx.shared.get": (_text, write_value),
+    "kong.ip.is_trusted": (_text, _truth),
+    "kong.log.set_serialize_value": (_kv, _no_result),
+    "kong.log.serialize": (_nothing, _string),
+    "kong.nginx.get_var": (_text, _string),
+    "kong.nginx.get_tls1_version_str": (_nothing, _string),
+    "kong.nginx.set_ctx": (_kv, _no_result),
+    "kong.nginx.get_ctx": (_text, write_value),
+    "kong.nginx.req_start_time": (_nothing, _number),
+    "kong.nginx.get_subsystem": (_nothing, _string),
+    "kong.node.get_id": (_nothing, _string),
+    "kong.node.get_memory_stats": (_nothing, _whole(_MEMORY)),
+    "kong.request.get_scheme": (_nothing, _string),
+    "kong.request.get_host": (_nothing, _string),
+    "kong.request.get_port": (_nothing, _integer),
+    "kong.request.get_forwarded_scheme": (_nothing, _string),
+    "kong.request.get_forwarded_host": (_nothing, _string),
+    "kong.request.get_forwarded_port": (_nothing, _integer),
+    "kong.request.get_http_version": (_nothing, _number),
+    "kong.request.get_method": (_nothing, _string),
+    "kong.request.get_path": (_nothing, _string),
+    "kong.request.get_path_with_query": (_nothing, _string),
+    "kong.request.get_raw_query": (_nothing, _string),
+    "kong.request.get_query_arg": (_text, _string),
+    "kong.request.get_query": (_int, _struct),
+    "kong.request.get_header": (_text, _string),
+    "kong.request.get_headers": (_int, _struct),
+    "kong.request.get_raw_body": (_nothing, _raw_body),
+    "kong.request.get_uri_captures": (_nothing, _whole(_CAPTURES)),
+    "kong.response.get_status": (_nothing, _integer),
+    "kong.response.get_header": (_text, _string),
+    "kong.response.get_headers": (_int, _struct),
+    "kong.response.get_source": (_nothing, _string),
+    "kong.response.set_status": (_int, _no_result),
+    "kong.response.set_header": (_kv, _no_result),
+    "kong.response.add_header": (_kv, _no_result),
+    "kong.response.clear_header": (_text, _no_result),
+    "kong.response.set_headers": (lambda data: [read_struct(data)], _no_result),
+    "kong.response.exit": (_exit, _no_result),
+    "kong.router.get_route": (_nothing, _whole(_ROUTE)),
+    "kong.router.get_service": (_nothing, _whole(_SERVICE)),
+    "kong.service.set_upstream": (_text, _truth),
+    "kong.service.set_target": (_names(_TARGET, "host", "port"), _no_result),
+    "kong.service.request.set_scheme": (_text, _no_result),
+    "kong.service.request.set_path": (_text, _no_result),
+    "kong.service.request.set_raw_query": (_text, _no_result),
+    "kong.service.request.set_method": (_text, _no_result),
+    "kong.service.request.set_query": (lambda data: [read_struct(data)], _no_result),
+    "kong.service.request.set_header": (_kv, _no_result),
+    "kong.service.request.add_header": (_kv, _no_result),
+    "kong.service.request.clear_header": (_text, _no_result),
+    "kong.service.request.set_headers": (lambda data: [read_struct(data)], _no_result),
+    "kong.service.request.set_raw_body": (_names(_BYTES, "v"), _no_result),
+    "kong.service.response.get_status": (_nothing, _integer),
+    "kong.service.response.get_header": (_text, _string),
+    "kong.service.response.get_headers": (_int, _struct),
+    # go-pdk reads a RawBodyResult here although the .proto says ByteString; both hold the bytes in field 1.
+    "kong.service.response.get_raw_body": (_nothing, _data),
+    **{
+        f"kong.log.{level}": (read_list, _no_result)
+        for level in ("alert", "crit", "err", "warn", "notice", "info", "debug")
+    },
+}
+#: Methods whose result can carry an error.
+CARRIES_ERROR: Final = frozenset(("kong.request.get_raw_body", "kong.service.response.get_raw_body"))

@@ -1,0 +1,139 @@
+"""Kong's MessagePack-RPC, spoken by kong-pdk for Python and JavaScript (``kong/runloop/plugin_servers``).
+
+A stream of MessagePack objects without length prefix: ``[0, id, "plugin.Method", [argument]]`` out,
+``[1, id, error, result]`` in. An event is HandleEvent, then one Step per PDK call until its Data is "ret".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
+
+try:
+    import msgpack
+except ModuleNotFoundError as _error:  # pragma: no cover
+    raise ModuleNotFoundError(
+        "plugin servers that speak MessagePack need msgpack: pip install 'plugmw[rpc]'", name="msgpack"
+    ) from _error
+
+from plugmw.dialects.kong.servers.wire import MAX_MESSAGE, MAX_STEPS, Ask, Failed, Garbled, Told, Wire
+
+#: Items of one list or map: what a header of five bytes can make an unpacker take memory for.
+_MAX_ITEMS: Final = 100_000
+#: Lists within lists; deeper ones are no message of this protocol.
+_MAX_DEPTH: Final = 100
+#: Notifications that may come before an answer; Kong ignores them.
+_MAX_NOTICES: Final = 100
+
+#: Answers whose type go-pdk's MessagePack servers (up to 0.6) want to know; Kong's table (``mp_rpc.lua``).
+_STEPS: Final = {
+    "kong.client.get_credential": "plugin.StepCredential",
+    "kong.client.load_consumer": "plugin.StepConsumer",
+    "kong.client.get_consumer": "plugin.StepConsumer",
+    "kong.client.authenticate": "plugin.StepCredential",
+    "kong.node.get_memory_stats": "plugin.StepMemoryStats",
+    "kong.router.get_route": "plugin.StepRoute",
+    "kong.router.get_service": "plugin.StepService",
+    "kong.request.get_query": "plugin.StepMultiMap",
+    "kong.request.get_headers": "plugin.StepMultiMap",
+    "kong.response.get_headers": "plugin.StepMultiMap",
+    "kong.service.response.get_headers": "plugin.StepMultiMap",
+}
+
+
+class MsgPackRPC:
+    """One connection; see :class:`plugmw.dialects.kong.servers.wire.Connection`."""
+
+    survives_exit: ClassVar[bool] = True
+    closes_instances: ClassVar[bool] = True
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+        self._id = 0
+        self._pack = msgpack.Packer(use_bin_type=True).pack
+        self._unpacker = msgpack.Unpacker(
+            raw=False,
+            strict_map_key=False,
+            max_buffer_size=MAX_MESSAGE,
+            max_array_len=_MAX_ITEMS,
+            max_map_len=_MAX_ITEMS,
+        )
+
+    def start(self, name: str, config: str, end: float) -> int:
+        """Start an instance; return its id."""
+        found = self._call("plugin.StartInstance", {"Name": name, "Config": config}, end)
+        made = found.get("Id") if isinstance(found, Mapping) else None
+        if isinstance(made, bool) or not isinstance(made, int):
+            raise Garbled(f"StartInstance gave {made!r} as Id, expected an integer")
+        return made
+
+    def stop(self, instance: int, end: float) -> None:
+        """Close an instance."""
+        self._call("plugin.CloseInstance", instance, end)
+
+    def event(self, instance: int, phase: str, ask: Ask, end: float) -> None:
+        """Run one phase, answering the calls it makes."""
+        reply = self._call("plugin.HandleEvent", {"InstanceId": instance, "EventName": phase}, end)
+        for _ in range(MAX_STEPS):
+            try:
+                data, event = reply["Data"], reply["EventId"]
+                if data == "ret":
+                    return
+                method, arguments = data["Method"], data.get("Args") or []
+            except (TypeError, KeyError, IndexError, AttributeError):
+                raise Garbled("an event answer is no {Data, EventId}") from None
+            if not isinstance(method, str) or not isinstance(arguments, (list, tuple)):
+                raise Garbled("a step is no {Method, Args}")
+            try:
+                value = ask(method, list(arguments))
+            except Failed as error:
+                reply = self._call("plugin.StepError", {"EventId": event, "Data": str(error)}, end)
+            else:
+                step = _STEPS.get(method, "plugin.Step") if value is not None else "plugin.Step"
+                reply = self._call(step, {"EventId": event, "Data": value}, end)
+        raise Garbled(f"more than {MAX_STEPS} steps in one event")
+
+    def _call(self, method: str, argument: Any, end: float) -> Any:
+        """Make one call and return its result; the answer's id must be the call's."""
+        self._id = number = self._id + 1
+        self.wire.send(self._pack([0, number, method, [argument]]), end)
+        for _ in range(_MAX_NOTICES):
+            answer = self._read()
+            if not isinstance(answer, list) or not answer:
+                raise Garbled("an answer is no list")
+            if answer[0] == 2:
+                continue
+            if len(answer) != 4 or answer[0] != 1 or answer[1] != number:
+                raise Garbled(f"got an answer to call {answer[1:2]!r}, expected one to {number}")
+            if answer[2] is not None:
+                raise Told(str(answer[2])[:2000])
+            return answer[3]
+        raise Garbled("only notifications, no answer")
+
+    def _read(self) -> Any:
+        """Return the next whole object of the stream."""
+        unpacker, wire = self._unpacker, self.wire
+        data = wire.receive()
+        while True:
+            try:
+                unpacker.feed(data)
+                found = unpacker.unpack()
+            except msgpack.OutOfData:
+                data = wire.receive_more()
+                continue
+            except Exception as error:
+                # msgpack raises its own errors, ValueError and UnicodeDecodeError; all mean the same.
+                raise Garbled(f"no MessagePack ({type(error).__name__})") from None
+            if len(data) > _MAX_DEPTH:
+                check_depth(found)
+            return found
+
+
+def check_depth(value: Any, left: int = _MAX_DEPTH) -> None:
+    """Refuse lists and maps nested too deep."""
+    if isinstance(value, (list, dict)):
+        if left <= 0:
+            raise Garbled(f"nested deeper than {_MAX_DEPTH} levels")
+        for item in value.values() if isinstance(value, dict) else value:
+            if isinstance(item, (list, dict)):
+                check_depth(item, left - 1)

@@ -1,0 +1,120 @@
+"""Kong's ProtoBuf protocol, spoken by go-pdk from 0.7 on (``kong/include/kong/pluginsocket.proto``).
+
+Every frame is a 4-byte little-endian length and its payload. A call is an RpcCall, its answer an RpcReturn;
+between the two an event's PDK calls run on the same connection: a frame with the method's name, one with
+its arguments, and our frame with the result, until an empty frame.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Final
+
+from plugmw.dialects.kong.servers.messages import CARRIES_ERROR, METHODS, RPC_RETURN, write_error
+from plugmw.dialects.kong.servers.protobuf import Malformed, decode, sized, varint
+from plugmw.dialects.kong.servers.wire import MAX_MESSAGE, MAX_STEPS, Ask, Failed, Garbled, Wire
+
+_START: Final = 33
+_CLOSE: Final = 35
+_EVENT: Final = 36
+
+
+class ProtoBufRPC:
+    """One connection; see :class:`plugmw.dialects.kong.servers.wire.Connection`.
+
+    Errors have no message in this protocol: the server closes the connection and says why on its stderr.
+    """
+
+    survives_exit: ClassVar[bool] = False
+    closes_instances: ClassVar[bool] = False
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+        self._sequence = 0
+        self._kept = b""
+        self._events: dict[tuple[int, str], bytes] = {}
+
+    def start(self, name: str, config: str, end: float) -> int:
+        """Start an instance; return its id."""
+        found = self._call(sized(_START, sized(1, name.encode()) + sized(2, config.encode())), end)
+        if found["status"] is None:
+            raise Garbled("the answer to start_instance has no status")
+        return int(found["status"]["id"])
+
+    def stop(self, instance: int, end: float) -> None:
+        """Close an instance; go-pdk drops all that are older than a minute with it."""
+        self._call(sized(_CLOSE, b"\x08" + varint(instance)), end)
+
+    def event(self, instance: int, phase: str, ask: Ask, end: float) -> None:
+        """Run one phase, answering the calls it makes."""
+        command = self._events.get((instance, phase))
+        if command is None:
+            command = sized(_EVENT, b"\x08" + varint(instance) + sized(2, phase.encode()))
+            self._events[instance, phase] = command
+        self._send_call(command, end)
+        for _ in range(MAX_STEPS):
+            method = self._frame().decode("ascii", "replace")
+            if not method:
+                self._returned()
+                return
+            self._send(self._answer(method, self._frame(), ask), end)
+        raise Garbled(f"more than {MAX_STEPS} steps in one event")
+
+    def _answer(self, method: str, data: bytes, ask: Ask) -> bytes:
+        """Answer one PDK call. What cannot be told to the plugin ends the event."""
+        known = METHODS.get(method)
+        if known is None:
+            raise Garbled(f"called {method[:80]!r}, which is no PDK method of this protocol")
+        read, write = known
+        try:
+            arguments = read(data)
+        except Malformed as error:
+            raise Garbled(f"arguments of {method}: {error}") from None
+        try:
+            return write(ask(method, arguments))
+        except Failed as error:
+            if method in CARRIES_ERROR:
+                return write_error(str(error))
+            if error.expected:
+                return b""
+            raise Garbled(f"{method}: {error}") from None
+
+    # -- frames ---------------------------------------------------------------------------------------
+
+    def _call(self, command: bytes, end: float) -> dict[str, Any]:
+        self._send_call(command, end)
+        return self._returned()
+
+    def _send_call(self, command: bytes, end: float) -> None:
+        self._sequence += 1
+        self._send(b"\x08" + varint(self._sequence) + command, end)
+
+    def _returned(self) -> dict[str, Any]:
+        try:
+            found = decode(RPC_RETURN, self._frame())
+        except Malformed as error:
+            raise Garbled(f"an answer is no RpcReturn: {error}") from None
+        if found["sequence"] != self._sequence:
+            raise Garbled(f"got an answer to call {found['sequence']}, expected one to {self._sequence}")
+        return found
+
+    def _send(self, payload: bytes, end: float) -> None:
+        self.wire.send(len(payload).to_bytes(4, "little") + payload, end)
+
+    def _frame(self) -> bytes:
+        """Return the next frame's payload; its length is checked before memory is taken."""
+        kept, wire = self._kept, self.wire
+        if len(kept) < 4:
+            kept += wire.receive()
+            while len(kept) < 4:
+                kept += wire.receive_more()
+        size = int.from_bytes(kept[:4], "little")
+        if size > MAX_MESSAGE:
+            raise Garbled(f"a frame of {size} bytes, expected at most {MAX_MESSAGE}")
+        if len(kept) < 4 + size:
+            parts, have = [kept], len(kept)
+            while have < 4 + size:
+                parts.append(wire.receive_more())
+                have += len(parts[-1])
+            kept = b"".join(parts)
+        self._kept = kept[4 + size :]
+        return kept[4 : 4 + size]

@@ -1,0 +1,123 @@
+"""One connection to a plugin server: bytes out, bytes in, with deadlines and a bound on every message."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar, Final, Protocol
+
+#: Bytes; a longer message is refused before memory is taken for it.
+MAX_MESSAGE: Final = 16 * 1024 * 1024
+#: PDK calls of one event; a server that steps for ever is broken.
+MAX_STEPS: Final = 100_000
+_PIECE: Final = 65536
+
+#: Answers a PDK call of the server: (method, arguments) in, the value out. Raises :class:`Failed` for what
+#: the plugin shall be told, :class:`plugmw.answer.Exit` for an exit.
+Ask = Callable[[str, "list[Any]"], Any]
+
+
+class Closed(Exception):
+    """The server is not there: it refused, closed the connection, or died."""
+
+
+class Late(Exception):
+    """The server missed a deadline."""
+
+
+class Garbled(Exception):
+    """The server sent something that is no message of its protocol."""
+
+
+class Told(Exception):
+    """The server answered with an error of its own; the text is its."""
+
+
+class Failed(Exception):
+    """A PDK call failed; the text goes to the plugin.
+
+    ``expected`` failures are ``nil, err`` in Kong; the others are mistakes of the plugin, which raise there.
+    """
+
+    def __init__(self, text: str, expected: bool = False) -> None:
+        super().__init__(text)
+        self.expected = expected
+
+
+class Connection(Protocol):
+    """What both protocols offer over one socket. Not thread-safe: one request in flight at a time."""
+
+    #: Whether the connection can be used again after an exit.
+    survives_exit: ClassVar[bool]
+    #: Whether instances may be closed (go-pdk drops busy ones of others with it).
+    closes_instances: ClassVar[bool]
+    wire: Wire
+
+    def start(self, name: str, config: str, end: float) -> int:
+        """Start an instance of plugin ``name`` with ``config`` (JSON); return its id."""
+
+    def event(self, instance: int, phase: str, ask: Ask, end: float) -> None:
+        """Run one phase, answering the calls it makes."""
+
+    def stop(self, instance: int, end: float) -> None:
+        """Close an instance."""
+
+
+class Wire:
+    """A connected unix socket. ``step`` is the patience for one message, ``end`` arguments are absolute.
+
+    Times are seconds of ``time.monotonic``.
+    """
+
+    def __init__(self, sock: socket.socket, step: float, peer: object = None, epoch: int = 0) -> None:
+        self.sock = sock
+        self.step = step
+        #: Identifies the server process, None where the system does not tell.
+        self.peer = peer
+        self.epoch = epoch
+        self._timeout = step
+        self._end = 0.0
+        sock.settimeout(step)
+
+    def send(self, data: bytes, end: float) -> None:
+        """Send one message, by one ``sendall``: what is split may kill a server (kong-pdk for JavaScript)."""
+        left = end - time.monotonic()
+        self._patience(left)
+        self._end = end
+        try:
+            self.sock.sendall(data)
+        except TimeoutError:
+            raise Late("did not take a message") from None
+        except OSError as error:
+            raise Closed(error.strerror or str(error)) from None
+
+    def receive(self) -> bytes:
+        """Return some bytes of the answer to what was sent last."""
+        try:
+            data = self.sock.recv(_PIECE)
+        except TimeoutError:
+            raise Late("did not answer") from None
+        except OSError as error:
+            raise Closed(error.strerror or str(error)) from None
+        if not data:
+            raise Closed("closed the connection")
+        return data
+
+    def receive_more(self) -> bytes:
+        """Return further bytes of a message that has begun; the deadline does not begin anew."""
+        self._patience(self._end - time.monotonic())
+        return self.receive()
+
+    def _patience(self, left: float) -> None:
+        if left <= 0:
+            raise Late("did not finish")
+        wanted = self.step if left > self.step else left
+        # A call of its own to the system, so only when it changes.
+        if wanted != self._timeout:
+            self.sock.settimeout(wanted)
+            self._timeout = wanted
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.sock.close()

@@ -1,0 +1,105 @@
+"""Services and the way of a routed request to one: the wrapped app, or an HTTP upstream.
+
+A service without a URL is the wrapped app under a name. ``strip_path`` cuts what the route matched from
+the path; for the wrapped app it moves to SCRIPT_NAME, so that the app's own links stay right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import attrs
+
+from plugmw.routing import Route
+from plugmw.upstream import Target, Upstream
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+@attrs.define(eq=False)
+class Service:
+    """Something that answers routed requests. Durations are seconds."""
+
+    name: str
+    id: str = ""
+    url: str | None = None
+    connect_timeout: float = 60.0
+    read_timeout: float = 60.0
+    write_timeout: float = 60.0
+    retries: int = 5
+    verify: bool = True
+    ca_file: str | None = None
+    enabled: bool = True
+    tags: list[str] = attrs.field(factory=list)
+
+    def described(self) -> dict[str, Any]:
+        """Return the service as log entries and ``kong.router.get_service`` show it (times in ms)."""
+        made: dict[str, Any] = {"id": self.id or self.name, "name": self.name, "enabled": self.enabled}
+        if self.url:
+            parts = urlsplit(self.url)
+            made |= {
+                "protocol": parts.scheme,
+                "host": parts.hostname,
+                "port": parts.port or (443 if parts.scheme == "https" else 80),
+                "path": parts.path or None,
+                "retries": self.retries,
+                "connect_timeout": int(self.connect_timeout * 1000),
+                "read_timeout": int(self.read_timeout * 1000),
+                "write_timeout": int(self.write_timeout * 1000),
+            }
+        return made
+
+
+def destination(app: WSGIApplication, route: Route, service: Service | None) -> WSGIApplication:
+    """Return the WSGI app at the end of a route's chain."""
+    if service is not None:
+        app = _of_service(app, route, service)
+    return _Stripping(app, route) if route.strip_path and route.paths else app
+
+
+def _of_service(app: WSGIApplication, route: Route, service: Service) -> WSGIApplication:
+    inner: WSGIApplication = app
+    if service.url:
+        inner = Upstream(
+            Target(
+                url=service.url,
+                connect_timeout=service.connect_timeout,
+                read_timeout=min(service.read_timeout, service.write_timeout),
+                retries=service.retries,
+                preserve_host=route.preserve_host,
+                verify=service.verify,
+                ca_file=service.ca_file,
+            )
+        )
+    return inner if service.enabled else _unavailable
+
+
+def _unavailable(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """Answer for a service that is switched off, as Kong does for a route without one."""
+    body = b'{"message": "no Service found with those values"}'
+    start_response(
+        "503 Service Unavailable",
+        [("Content-Type", "application/json; charset=utf-8"), ("Content-Length", str(len(body)))],
+    )
+    return [body]
+
+
+class _Stripping:
+    """``app`` with what the route matched moved from PATH_INFO to SCRIPT_NAME."""
+
+    def __init__(self, app: WSGIApplication, route: Route) -> None:
+        self.app = app
+        self.route = route
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        path = str(environ.get("PATH_INFO", ""))
+        prefix = self.route.matched(path).rstrip("/")
+        if prefix:
+            rest = path[len(prefix) :]
+            environ["SCRIPT_NAME"] = str(environ.get("SCRIPT_NAME", "")) + prefix
+            environ["PATH_INFO"] = rest if rest.startswith("/") else "/" + rest
+            environ["plugmw.stripped_prefix"] = prefix
+        return self.app(environ, start_response)

@@ -1,0 +1,144 @@
+"""Which route a request takes: Kong's traditional router."""
+
+from __future__ import annotations
+
+import pytest
+
+from plugmw.exchange import Exchange
+from plugmw.routing import Route, Router
+from plugmw.runtime import Runtime
+from tests.support.wsgi import environ_of
+
+
+def exchange(path="/", method="GET", host="example.org", **environ):
+    bound = type("Bound", (Exchange,), {"runtime": Runtime()})
+    return bound(environ_of(path, method, HTTP_HOST=host, **environ), lambda *args: None)
+
+
+def took(routes, path="/", **request):
+    found = Router(routes).match(exchange(path, **request), path)
+    return found.name if found else None
+
+
+PREFIXES = [Route("root", paths=["/"]), Route("a", paths=["/a"]), Route("ab", paths=["/a/b", "/other"])]
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/", "root"),
+        ("/x", "root"),
+        ("/a", "a"),
+        ("/a/", "a"),
+        ("/a/b/c", "ab"),
+        ("/ab", "a"),
+        ("/other", "ab"),
+    ],
+)
+def test_the_longest_prefix_wins(path, name):
+    assert took(PREFIXES, path) == name
+    assert Router(PREFIXES).simple
+
+
+def test_nothing_matches_nothing():
+    assert took([], "/") is None
+    assert took([Route("a", paths=["/a"])], "/b") is None
+    assert took([Route("a", paths=["/a"])], "") is None
+
+
+def test_a_path_beyond_ascii_is_matched_as_wsgi_has_it():
+    latin = "/café".encode().decode("latin-1")
+    assert took([Route("r", paths=["/café"])], latin) == "r"
+    assert took([Route("r", paths=["~/café$"])], latin) == "r"
+
+
+def test_of_equals_the_first_in_the_file_wins():
+    assert took([Route("one", paths=["/a"]), Route("two", paths=["/a"])], "/a") == "one"
+
+
+def test_methods_are_compared_exactly():
+    routes = [Route("r", methods=["POST"])]
+    assert took(routes, method="POST") == "r"
+    assert took(routes, method="post") is None
+    assert took(routes, method="GET") is None
+
+
+HOSTS = {
+    "plain": (["example.org"], "example.org", True),
+    "any case": (["Example.ORG"], "eXample.org", True),
+    "another": (["example.org"], "example.com", False),
+    "a suffix is no match": (["example.org"], "evil-example.org", False),
+    "any port": (["example.org"], "example.org:8080", True),
+    "its own port": (["example.org:8080"], "example.org:8080", True),
+    "another port": (["example.org:8080"], "example.org:9090", False),
+    "no port where one is wanted": (["example.org:8080"], "example.org", False),
+    "leading wildcard": (["*.example.org"], "a.b.example.org", True),
+    "leading wildcard, any port": (["*.example.org"], "a.example.org:80", True),
+    "leading wildcard wants something": (["*.example.org"], "example.org", False),
+    "trailing wildcard": (["example.*"], "example.co.uk", True),
+    "dots are dots": (["*.example.org"], "a.examplexorg", False),
+    "wildcard with a port": (["*.example.org:81"], "a.example.org:80", False),
+    "one of several": (["a.example", "*.b.example"], "x.b.example", True),
+    "an IPv6 address": (["[::1]"], "[::1]:80", True),
+}
+
+
+@pytest.mark.parametrize(("hosts", "host", "matches"), HOSTS.values(), ids=HOSTS)
+def test_hosts_match(hosts, host, matches):
+    assert took([Route("r", hosts=hosts)], host=host) == ("r" if matches else None)
+
+
+def test_headers_match_any_of_their_values_in_any_case():
+    routes = [Route("r", headers={"X-Kind": ["A", "b"], "X-Other": ["1"]})]
+    assert took(routes, HTTP_X_KIND="B", HTTP_X_OTHER="1") == "r"
+    assert took(routes, HTTP_X_KIND="c", HTTP_X_OTHER="1") is None
+    assert took(routes, HTTP_X_KIND="a") is None
+
+
+def test_more_kinds_of_conditions_win_over_a_longer_path():
+    routes = [Route("path", paths=["/a/b/c"]), Route("both", paths=["/a"], methods=["GET"])]
+    assert took(routes, "/a/b/c") == "both"
+    assert took(routes, "/a/b/c", method="POST") == "path"
+
+
+def test_plain_hosts_win_over_wildcards_and_more_headers_over_fewer():
+    wild, plain = Route("wild", hosts=["*.org"]), Route("plain", hosts=["example.org"])
+    assert took([wild, plain]) == "plain"
+    few, many = Route("few", headers={"A": ["1"]}), Route("many", headers={"A": ["1"], "B": ["1"]})
+    assert took([few, many], HTTP_A="1", HTTP_B="1") == "many"
+
+
+def test_regular_expressions_win_over_prefixes_and_go_by_their_priority():
+    prefix, low = Route("prefix", paths=["/a/long/prefix"]), Route("low", paths=["~/a/.*"])
+    high = Route("high", paths=[r"~/a/\w+"], regex_priority=5)
+    assert took([prefix, low, high], "/a/long/prefix") == "high"
+    assert took([prefix, low], "/a/long/prefix") == "low"
+    assert took([prefix, low], "/b") is None
+
+
+def test_a_regular_expression_is_anchored_at_the_start_only():
+    assert took([Route("r", paths=["~/a"])], "/abc") == "r"
+    assert took([Route("r", paths=["~/a$"])], "/abc") is None
+    assert took([Route("r", paths=["~/b"])], "/a/b") is None
+
+
+def test_a_pattern_that_stands_behind_the_best_prefix_is_not_tried():
+    routes = [Route("both", paths=["/a"], methods=["GET"]), Route("pattern", paths=["~/a"])]
+    assert took(routes, "/a") == "both"
+
+
+def test_a_pattern_whose_route_does_not_admit_the_request_leaves_the_next():
+    routes = [Route("post", paths=["~/a"], methods=["POST"]), Route("any", paths=["~/a"])]
+    assert took(routes, "/a") == "any"
+
+
+def test_candidates_are_listed_the_winner_first():
+    routes = [
+        Route("root", paths=["/"]),
+        Route("a", paths=["/a"]),
+        Route("p", paths=["~/a/."]),
+        Route("no", paths=["/no"]),
+    ]
+    found = Router(routes).candidates(exchange("/a/b"), "/a/b")
+    assert [(route.name, path) for _, route, path in found] == [("p", "~/a/."), ("a", "/a"), ("root", "/")]
+    assert [rank for rank, _, _ in found] == sorted(rank for rank, _, _ in found)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from plugmw.exchange import Exchange as Exchange
     from plugmw.gateway import Gateway as Gateway
     from plugmw.inject_logger import InjectLogger as InjectLogger
+    from plugmw.mounts.flask import PlugMW as PlugMW
     from plugmw.mounts.wrap import wrap as wrap
     from plugmw.order import Entry as Entry
     from plugmw.plugin import Plugin as Plugin
@@ -28,6 +29,7 @@ _EXPORTS = {
     "Gateway": "plugmw.gateway",
     "HandlerRegisterer": "plugmw.dialects.krakend.handlers",
     "InjectLogger": "plugmw.inject_logger",
+    "PlugMW": "plugmw.mounts.flask",
     "Plugin": "plugmw.plugin",
     "ResponseModifier": "plugmw.dialects.response_modifier",
     "config": "plugmw.schema",

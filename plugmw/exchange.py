@@ -192,7 +192,7 @@ class Exchange:
         if anonymous:
             environ["HTTP_X_ANONYMOUS_CONSUMER"] = "true"
         elif credential is not None:
-            environ["HTTP_X_CREDENTIAL_IDENTIFIER"] = _latin(credential.id)
+            environ["HTTP_X_CREDENTIAL_IDENTIFIER"] = _latin(credential.identifier or credential.id)
 
     # -- the response -----------------------------------------------------------------------------
 

@@ -11,6 +11,8 @@ from plugmw.schema import Kind
 from plugmw.trust import parse_network
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
+#: Text that is one item, the same one, when it is read out of a header that lists items with commas.
+_LISTABLE = re.compile(r"(?! )[^,\x00-\x1f\x7f]+(?<! )").fullmatch
 
 
 def _text(value: Any) -> str:
@@ -30,6 +32,12 @@ def _network(value: Any) -> IPv4Network | IPv6Network:
 
 def _header_name(value: Any) -> str:
     if not _TOKEN(_text(value)):
+        raise ValueError
+    return str(value)
+
+
+def _group(value: Any) -> str:
+    if not _LISTABLE(_text(value)):
         raise ValueError
     return str(value)
 
@@ -70,6 +78,9 @@ Network = Annotated[
     IPv4Network | IPv6Network, Kind(_network, "an IP address or CIDR range", {"type": "string"})
 ]
 HeaderName = Annotated[str, Kind(_header_name, "a header name", {"type": "string"})]
+GroupName = Annotated[
+    str, Kind(_group, "a name without commas, control characters and outer blanks", {"type": "string"})
+]
 Pattern = Annotated[re.Pattern[str], Kind(_pattern, "a regular expression", {"type": "string"})]
 URL = Annotated[str, Kind(_url, "an http or https URL", {"type": "string", "format": "uri"})]
 URLPath = Annotated[str, Kind(_path, "a path that starts with /", {"type": "string", "pattern": "^/"})]

@@ -18,6 +18,8 @@ from urllib.parse import quote, unquote_to_bytes
 import attrs
 from werkzeug.http import parse_options_header
 
+from plugmw import target
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
@@ -72,6 +74,7 @@ def without_pair(raw: str, name: str) -> str:
 
 def replace_query(environ: WSGIEnvironment, query: str) -> None:
     """Give the app another query string, also in the raw target that servers pass beside it."""
+    target.keep(environ)
     environ["QUERY_STRING"] = query
     for key in ("RAW_URI", "REQUEST_URI"):
         if key in environ:
@@ -100,13 +103,15 @@ def _quote(text: str) -> str:
 # -- JSON --------------------------------------------------------------------------------------------------
 
 
-def read_object(data: bytes) -> dict[str, Any]:
+def read_object(data: bytes, unique: bool = False) -> dict[str, Any]:
     """Read a JSON object; of a repeated name the last value counts. Raises ``ValueError`` for all else.
 
     NaN, infinities and nesting beyond Python's own limit are refused too: they could not be written again.
+    ``unique`` refuses repeated names, of which another reader may take the first.
     """
+    pairs = _once if unique else None
     try:
-        made = json.loads(data, parse_constant=_no_number, parse_float=_finite)
+        made = json.loads(data, parse_constant=_no_number, parse_float=_finite, object_pairs_hook=pairs)
     except RecursionError:
         raise ValueError("JSON nested too deeply") from None
     if not isinstance(made, dict):
@@ -117,6 +122,13 @@ def read_object(data: bytes) -> dict[str, Any]:
 def write_object(made: dict[str, Any]) -> bytes:
     """Write compact JSON in ASCII, so that lone surrogates survive."""
     return json.dumps(made, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise ValueError("got a repeated name, expected each once")
+    return made
 
 
 def _no_number(text: str) -> NoReturn:

@@ -78,7 +78,9 @@ class _Dispatcher:
         self.router = Router(plan.routes)
         entries = [_asked_once(entry) for entry in entries]
         globals_ = [entry for entry in entries if entry.scope == (None, None, None)]
-        self.unrouted = self._compile(globals_ if plan.routes else entries, app, None)
+        # Kong answers unrouted requests 404 under the global entries; passed on, all unscoped ones run.
+        passed = plan.settings.unrouted == "pass"
+        self.unrouted = self._compile(entries if passed else globals_, app, None)
         self.routed = {id(route): self._compile(entries, app, route) for route in plan.routes}
         self.rewrites = [picker(slot.entries) for slot in slots(globals_) if slot.has(phases.REWRITE)]
         self.run: WSGIApplication = self.unrouted.run

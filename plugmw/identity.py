@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import attrs
@@ -36,10 +36,14 @@ class Consumer:
 
 @attrs.frozen(kw_only=True)
 class Credential:
-    """One way in for a consumer; ``data`` holds what the plugin of its kind needs (secrets included)."""
+    """One way in for a consumer; ``data`` holds what the plugin of its kind needs (secrets included).
+
+    ``identifier`` is what the app sees in X-Credential-Identifier, the id if None: a user name, never a key.
+    """
 
     id: str
     consumer_id: str
+    identifier: str | None = None
     data: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
     expires: float | None = None
 
@@ -70,6 +74,7 @@ class MemoryDirectory:
     def __init__(self, consumers: Iterable[Consumer] = ()) -> None:
         self._consumers: dict[str, Consumer] = {}
         self._credentials: dict[bytes, Credential] = {}
+        self._kinds: dict[str, list[Credential]] = {}
         listed = list(consumers)
         for names in ("custom_id", "username", "id"):
             for consumer in listed:
@@ -79,8 +84,14 @@ class MemoryDirectory:
 
     def add(self, kind: str, key: str, credential: Credential) -> bool:
         """Add a credential under ``key``; False if another one has the key already."""
-        place = digest(kind, key)
-        return self._credentials.setdefault(place, credential) is credential
+        added = self._credentials.setdefault(digest(kind, key), credential) is credential
+        if added:
+            self._kinds.setdefault(kind, []).append(credential)
+        return added
+
+    def credentials(self, kind: str) -> Sequence[Credential]:
+        """Return every credential of a kind, expired ones included. Directories need not have this."""
+        return self._kinds.get(kind, ())
 
     def consumer(self, name: str) -> Consumer | None:
         return self._consumers.get(name)

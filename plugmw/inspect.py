@@ -64,7 +64,8 @@ def chains(plan: Plan) -> list[tuple[Route | None, list[Slot]]]:
     made: list[tuple[Route | None, list[Slot]]] = [
         (route, slots(plan.entries, route.name, route.service)) for route in plan.routes
     ]
-    unrouted = [entry for entry in plan.entries if not plan.routes or entry.scope == _ANY_SCOPE]
+    passed = plan.settings.unrouted == "pass"
+    unrouted = [entry for entry in plan.entries if passed or entry.scope == _ANY_SCOPE]
     return [*made, (None, slots(unrouted))]
 
 

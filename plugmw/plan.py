@@ -93,11 +93,14 @@ class _Reading:
     def plan(self) -> Plan:
         data = self.document.data
         lists = ("plugins", "routes", "consumers")
-        settings, problems = read(
-            Settings, {k: v for k, v in data.items() if k not in lists}, text=self.document.text
-        )
+        given = {key: value for key, value in data.items() if key not in lists}
+        settings, problems = read(Settings, given, text=self.document.text)
         self.take(problems)
-        settings = settings or Settings()
+        if settings is None:
+            # What is good in itself is looked at all the same: everything wrong is told at once.
+            bad = {path[0] for path, *_ in problems}
+            given = {key: value for key, value in given.items() if key not in bad}
+            settings = read(Settings, given, text=self.document.text)[0] or Settings()
         runtime = self._runtime(settings)
         catalogue = self._catalogue(settings)
         services = self._services(settings)

@@ -23,6 +23,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar, Union
 
 import attrs
 
+from plugmw import references
 from plugmw.errors import ConfigError, ConfigErrors
 
 T = TypeVar("T")
@@ -106,8 +107,8 @@ def field(
 ) -> Any:
     """Declare a field: default (required if left out), checks, and one sentence of help with the unit.
 
-    ``secret`` values never appear in messages; ``empty`` allows ``""``; ``aliases`` are older spellings
-    that are read too (both at once is an error).
+    ``secret`` values never appear in messages and may be references (:mod:`plugmw.references`); ``empty``
+    allows ``""``; ``aliases`` are older spellings that are read too (both at once is an error).
     """
     metadata = {"checks": checks, "help": help, "secret": secret, "empty": empty, "aliases": aliases}
     if isinstance(default, (list, dict, set)):
@@ -247,12 +248,18 @@ class Reader:
     def _scalar(self, kind: Kind, value: Any, path: Path, attribute: Any) -> Any:
         if kind.json.get("type") == "string" and isinstance(value, (int, float)):
             value = self.text(path) or value
+        given = value
+        if attribute.metadata["secret"] and isinstance(value, str):
+            try:
+                value = references.resolve(value)
+            except references.Unresolved as error:
+                return self.problem(path, error.problem, error.expected)
         if value == "" and not attribute.metadata["empty"] and kind.json.get("type") == "string":
             return self.problem(path, "got ''", f"{kind.expected} of at least one character")
         try:
             return kind.parse(value)
         except ValueError as error:
-            return self.problem(path, f"got {_safe(value, attribute)}", str(error) or kind.expected)
+            return self.problem(path, f"got {_safe(given, attribute)}", str(error) or kind.expected)
 
     def _union(self, arguments: Iterable[Any], value: Any, path: Path, attribute: Any) -> Any:
         options = [a for a in arguments if a is not type(None)]
@@ -332,7 +339,9 @@ def shown(value: Any) -> str:
 
 
 def _safe(value: Any, attribute: Any) -> str:
-    return "a secret value" if attribute.metadata["secret"] else shown(value)
+    if not attribute.metadata["secret"]:
+        return shown(value)
+    return f"a value from {value}" if references.is_reference(value) else "a secret value"
 
 
 def suggest(word: Any, words: Iterable[str]) -> str:

@@ -73,6 +73,7 @@ class Worker:
 
     def _init_plugins(self, entries: Iterable[Entry]) -> None:
         for plugin in plugins_of(entries):
+            plugin.broken = None
             start = getattr(plugin, phases.INIT_WORKER, None)
             if start is None:
                 continue
@@ -103,8 +104,6 @@ class Worker:
     def _after_fork(self) -> None:
         self.__dict__.pop("_lock", None)
         self.runtime.after_fork()
-        for plugin in plugins_of(self.entries):
-            plugin.broken = None
         self._run = self._first
 
 

@@ -15,8 +15,9 @@ gunicorn reads every name of this module that is one of its settings, so there a
 
 from __future__ import annotations
 
-import threading as _threading
-import time as _time
+import os
+import threading
+import time
 from typing import Any, Final
 
 __all__ = ["post_worker_init", "worker_exit"]
@@ -42,20 +43,18 @@ def post_worker_init(worker: Any) -> None:
 
 def worker_exit(server: Any, worker: Any) -> None:
     """Close the plugins and stores of this worker, all at once, within :data:`STOP_DEADLINE` seconds."""
-    import os
-
     if worker.pid != os.getpid():
         return  # gunicorn calls this in the master too, for a worker that was already gone
     threads = [
         # Daemons, so that a close() that hangs cannot keep the process alive.
-        _threading.Thread(target=_stop, args=(instance, worker.log), name="plugmw-stop", daemon=True)
+        threading.Thread(target=_stop, args=(instance, worker.log), name="plugmw-stop", daemon=True)
         for instance in _instances()
     ]
     for thread in threads:
         thread.start()
-    end = _time.monotonic() + STOP_DEADLINE
+    end = time.monotonic() + STOP_DEADLINE
     for thread in threads:
-        thread.join(max(0.0, end - _time.monotonic()))
+        thread.join(max(0.0, end - time.monotonic()))
     left = sum(thread.is_alive() for thread in threads)
     if left:
         worker.log.warning("plugmw: %s not closed within %g s, left as they are", left, STOP_DEADLINE)

@@ -1,6 +1,8 @@
 """A gateway round an app that is named, for servers that take a string: no code changes.
 
-gunicorn -c python:plugmw.mounts.gunicorn "plugmw:wrap('mysite.wsgi:application', 'gateway.yaml')"
+    gunicorn -c python:plugmw.mounts.gunicorn "plugmw:wrap('mysite.wsgi:application', 'gateway.yaml')"
+
+The same in Python is ``plugmw.wrap(app, "gateway.yaml")``.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from plugmw.gateway import Gateway
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-#: Seconds in which all workers of a server come to the point of failing; gunicorn forks ten in one second.
+#: Seconds for all workers of a server to come to the point of failing; gunicorn forks ten or more in one.
 LINGER: Final = 1.0
 
 

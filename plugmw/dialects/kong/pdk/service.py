@@ -14,6 +14,7 @@ from plugmw.dialects.kong.pdk.request import parse_body
 from plugmw.dialects.kong.pdk.values import Headers, checked_max, collect, fold, query_pairs
 from plugmw.exchange import Exchange, cgi_key
 from plugmw.flow import Flow
+from plugmw.target import keep
 
 METHODS = (
     *("GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "MKCOL", "COPY", "MOVE"),
@@ -49,6 +50,7 @@ class ServiceRequest:
         of_type(path, str, "path", "a string")
         if not path.startswith("/"):
             raise ValueError("path must start with /")
+        keep(x.environ)
         x.environ["SCRIPT_NAME"] = ""
         x.environ["PATH_INFO"] = unquote_to_bytes(path.encode()).decode("latin-1")
         _set_uri(x, quote(path.encode(), safe="/%!$&'()*+,;=:@~-._"), x.environ.get("QUERY_STRING", ""))
@@ -288,6 +290,7 @@ def _target(x: Exchange) -> dict[str, Any]:
 
 
 def _set_query(x: Exchange, query: str) -> None:
+    keep(x.environ)
     x.environ["QUERY_STRING"] = query
     raw = str(x.environ.get("plugmw.raw_uri") or x.environ.get("RAW_URI") or "")
     if raw:

@@ -77,14 +77,17 @@ class Wire:
         self.peer = peer
         self.epoch = epoch
         self._timeout = step
-        self._end = 0.0
+        self._until = 0.0
         sock.settimeout(step)
 
     def send(self, data: bytes, end: float) -> None:
         """Send one message, by one ``sendall``: what is split may kill a server (kong-pdk for JavaScript)."""
-        left = end - time.monotonic()
+        now = time.monotonic()
+        left = end - now
+        if left > self.step:
+            left = self.step
+        self._until = now + left
         self._patience(left)
-        self._end = end
         try:
             self.sock.sendall(data)
         except TimeoutError:
@@ -106,17 +109,16 @@ class Wire:
 
     def receive_more(self) -> bytes:
         """Return further bytes of a message that has begun; the deadline does not begin anew."""
-        self._patience(self._end - time.monotonic())
+        self._patience(self._until - time.monotonic())
         return self.receive()
 
     def _patience(self, left: float) -> None:
         if left <= 0:
             raise Late("did not finish")
-        wanted = self.step if left > self.step else left
-        # A call of its own to the system, so only when it changes.
-        if wanted != self._timeout:
-            self.sock.settimeout(wanted)
-            self._timeout = wanted
+        # Each change is a call to the system: a whole step's patience is never set twice.
+        if left != self._timeout:
+            self.sock.settimeout(left)
+            self._timeout = left
 
     def close(self) -> None:
         """Close the socket."""

@@ -1,0 +1,196 @@
+"""A worker's side of the supervisor: start it if nobody has, stay connected, pass on what servers write.
+
+All workers of one gunicorn share a supervisor: it is found by the arbiter's process id and what it runs.
+Whoever comes first starts it; a lock, which the supervisor keeps for as long as it lives, tells the others.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from plugmw.dialects.kong.servers import supervisor
+from plugmw.dialects.kong.servers.folders import key_of, make_shared, private_folder
+
+#: Seconds between two tries to start a supervisor.
+_SPACING: Final = 1.0
+#: Seconds that starting one may take.
+_STARTING: Final = 10.0
+
+
+class Overseer:
+    """The connection of one process to its supervisor. Thread-safe; of one process, after the fork.
+
+    ``servers`` are dicts with name, command, environment, cwd and, where one was chosen, prefix; ``mark`` is
+    anything that shall make another supervisor (file times). ``said(name, pid, text)`` is given their lines.
+    """
+
+    def __init__(
+        self, servers: Sequence[Mapping[str, Any]], mark: Any, said: Callable[[str, int, str], None]
+    ) -> None:
+        self._said = said
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._socket: socket.socket | None = None
+        self._thread: threading.Thread | None = None
+        owner = owner_of_this()
+        self._owner = [owner, supervisor.started_at(owner)]
+        self.folder = private_folder(key_of([self._owner, [dict(item) for item in servers], mark]))
+        self._servers = [self._placed(index, item) for index, item in enumerate(servers)]
+        #: Server name -> the folder its socket is in.
+        self.prefixes: dict[str, str] = {item["name"]: item["prefix"] for item in self._servers}
+
+    def _placed(self, index: int, item: Mapping[str, Any]) -> dict[str, Any]:
+        chosen = item.get("prefix")
+        prefix = chosen or os.path.join(self.folder, str(index))
+        return {
+            **item,
+            "prefix": prefix,
+            "private": chosen is None,
+            "command": [word.replace("{prefix}", prefix) for word in item["command"]],
+            "environment": {**item["environment"], "KONG_PREFIX": prefix},
+        }
+
+    def start(self) -> None:
+        """Make sure that a supervisor runs and connect to it; raises OSError."""
+        with self._lock:
+            if self._thread is not None:
+                return
+            self._socket = self._connect()
+            self._thread = threading.Thread(target=self._listen, name="plugmw-overseer", daemon=True)
+            self._thread.start()
+
+    def restart(self, name: str, pid: int | None) -> None:
+        """Have a hung server killed and started again; one that is another process already is left alone."""
+        self._tell({"op": "restart", "name": name, "pid": pid})
+
+    def stop(self) -> None:
+        """Disconnect; the supervisor ends when the last of its clients has."""
+        self._stopped.set()
+        with self._lock:
+            found, self._socket = self._socket, None
+        if found is not None:
+            try:
+                found.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            found.close()
+
+    def _tell(self, asked: dict[str, Any]) -> None:
+        with self._lock:
+            if self._socket is not None:
+                try:
+                    self._socket.sendall(json.dumps(asked).encode() + b"\n")
+                except OSError:
+                    pass  # the listening thread sees to it
+
+    # -- in the thread --------------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        """Pass lines on until told to stop; a supervisor that was killed is replaced."""
+        while not self._stopped.is_set():
+            found = self._socket
+            if found is not None:
+                self._lines(found)
+            if self._stopped.wait(_SPACING):
+                return
+            try:
+                again = self._connect()
+            except OSError as error:
+                self._said("supervisor", 0, f"cannot be started: {error}")
+                continue
+            with self._lock:
+                if found is not None:
+                    found.close()
+                self._socket = again
+            if self._stopped.is_set():
+                again.close()
+
+    def _lines(self, found: socket.socket) -> None:
+        rest = b""
+        while True:
+            try:
+                data = found.recv(65536)
+            except OSError:
+                return
+            if not data:
+                return
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                try:
+                    told = json.loads(line)
+                    self._said(str(told["name"]), int(told["pid"]), str(told["text"]))
+                except (ValueError, KeyError, TypeError):
+                    continue
+
+    # -- starting -------------------------------------------------------------------------------------
+
+    def _connect(self) -> socket.socket:
+        """Connect to the supervisor, starting one if none runs."""
+        end = time.monotonic() + _STARTING
+        while True:
+            try:
+                self._start_if_none()
+                return self._open()
+            except OSError:
+                # One that was ending, or that another process is just starting.
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.02)
+
+    def _open(self) -> socket.socket:
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            made.connect(os.path.join(self.folder, "control"))
+        except BaseException:
+            made.close()
+            raise
+        return made
+
+    def _start_if_none(self) -> None:
+        private_folder(os.path.basename(self.folder))
+        for item in self._servers:
+            make_shared(item["prefix"])
+        path = os.path.join(self.folder, "lock")
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+            if not os.path.samestat(os.fstat(lock), os.stat(path)):
+                raise FileNotFoundError(2, "the folder of the supervisor was just removed")
+            self._spawn(lock)
+        finally:
+            os.close(lock)
+
+    def _spawn(self, lock: int) -> None:
+        """Start a supervisor that keeps the lock."""
+        spec = {"owner": self._owner, "folder": self.folder, "servers": self._servers}
+        # By its path and isolated: it needs the standard library only, whatever this process has on sys.path.
+        command = [sys.executable, "-I", "-S", supervisor.__file__]
+        started = subprocess.run(
+            command,
+            input=json.dumps(spec).encode(),
+            stdout=subprocess.DEVNULL,
+            pass_fds=(lock,),
+            cwd="/",
+            timeout=_STARTING,
+        )
+        if started.returncode:
+            raise OSError(f"the supervisor ended with status {started.returncode}")
+
+
+def owner_of_this() -> int:
+    """Return the process whose end means the end: gunicorn's arbiter in a worker, else this one."""
+    if "gunicorn.arbiter" in sys.modules and os.environ.get("SERVER_SOFTWARE", "").startswith("gunicorn"):
+        return os.getppid()
+    return os.getpid()

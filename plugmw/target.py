@@ -1,0 +1,59 @@
+"""The request target as the client sent it, whatever plugins have made of path and query since.
+
+Signatures cover what was sent. Whoever changes path, query or the server's raw target in the environ calls
+:func:`keep` before; nobody else pays for it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+import attrs
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+_KEY: Final = "plugmw.target"
+#: What may stand in a path unescaped (RFC 3986 section 3.3).
+_SAFE: Final = "/!$&'()*+,;=:@~-._"
+
+
+@attrs.frozen
+class _Kept:
+    """Holds the target out of sight: it may have the key in it that a plugin has just hidden."""
+
+    target: str = attrs.field(repr=False)
+
+
+def keep(environ: WSGIEnvironment) -> None:
+    """Remember the target before it is changed; the first call of a request counts."""
+    if _KEY not in environ:
+        environ[_KEY] = _Kept(sent(environ))
+
+
+def sent(environ: WSGIEnvironment) -> str:
+    """Return the target with its query in WSGI's latin-1 form, without scheme and host.
+
+    Exactly as sent where the server tells it (RAW_URI, REQUEST_URI). Elsewhere it is put together from the
+    decoded path, so that needless escapes, and ``%2F``, do not survive.
+    """
+    kept: _Kept | None = environ.get(_KEY)
+    if kept is not None:
+        return kept.target
+    raw = environ.get("RAW_URI") or environ.get("REQUEST_URI")
+    if raw:
+        return _origin_form(str(raw))
+    path = quote((environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).encode("latin-1"), safe=_SAFE)
+    query = environ.get("QUERY_STRING", "")
+    return f"{path}?{query}" if query else path
+
+
+def _origin_form(raw: str) -> str:
+    """Cut scheme and host off an absolute-form target (RFC 9112 section 3.2.2)."""
+    scheme, colon, rest = raw.partition("://")
+    if not colon or not scheme.isalnum():
+        return raw
+    ends = [rest.index(mark) for mark in "/?" if mark in rest]
+    path = rest[min(ends) :] if ends else ""
+    return path if path.startswith("/") else "/" + path

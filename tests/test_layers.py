@@ -1,0 +1,141 @@
+"""Imports point one way. Imports inside functions count; those for type checkers alone do not."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import plugmw
+
+ROOT = Path(plugmw.__file__).parent
+
+#: A module may import what stands on a line above its own, or beside it. Packages stand for their modules.
+LAYERS = """
+errors phases
+answer body forms identity imports paths routing trust
+exchange schema
+current fields record stores
+collecting conditions consumers delivery limits runtime order sending templates
+flow
+chain worker
+plugin
+authentication counting inject_logger responses rewriting transform
+contrib
+documents
+dialects
+upstream
+services settings sources
+plan
+gateway
+mounts
+offline trace
+debug inspect explain testing
+cli
+__main__
+"""
+PLACES = {name: place for place, line in enumerate(LAYERS.split("\n")) for name in line.split()}
+
+
+def modules() -> dict[str, Path]:
+    found = {}
+    for path in ROOT.rglob("*.py"):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+MODULES = modules()
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Yield the modules of ours that a file imports, without ``plugmw.``; ``""`` is plugmw itself."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for_types = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+        for statement in node.body
+        for inner in ast.walk(statement)
+    }
+    for node in ast.walk(tree):
+        if node in for_types:
+            continue
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: relative import"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            if name.split(".")[0] == "plugmw":
+                inside = name.partition(".")[2]
+                yield inside if inside in MODULES else inside.rpartition(".")[0]
+
+
+GRAPH = {name: sorted(set(imported(path))) for name, path in MODULES.items()}
+
+
+def place_of(module: str) -> int:
+    return PLACES[module.partition(".")[0]]
+
+
+def test_every_module_has_its_line():
+    unknown = {name.partition(".")[0] for name in MODULES if name} - set(PLACES)
+    assert not unknown, f"add {sorted(unknown)} to LAYERS, on the highest line that fits"
+
+
+@pytest.mark.parametrize(
+    "module", [name for name in sorted(MODULES) if name and name.partition(".")[0] in PLACES]
+)
+def test_imports_point_up(module):
+    down = [name for name in GRAPH[module] if name and place_of(name) > place_of(module)]
+    assert not down, f"plugmw.{module} imports what stands below it"
+
+
+def test_no_two_modules_import_each_other_through_others():
+    done: set[str] = set()
+
+    def visit(module: str, trail: tuple[str, ...]) -> None:
+        assert module not in trail, f"a circle of imports: {' -> '.join((*trail, module))}"
+        if module not in done:
+            for name in GRAPH.get(module, ()):
+                if name and not name.startswith(f"{module}."):
+                    visit(name, (*trail, module))
+            done.add(module)
+
+    for module in MODULES:
+        if module:
+            visit(module, ())
+
+
+@pytest.mark.parametrize("module", [name for name in sorted(MODULES) if name.startswith("contrib.")])
+def test_bundled_plugins_do_not_know_each_other(module):
+    assert not [name for name in GRAPH[module] if name.startswith(("contrib", "gateway", "dialects"))]
+
+
+@pytest.mark.parametrize("module", [name for name in sorted(MODULES) if name.startswith("dialects.")])
+def test_dialects_do_not_know_the_gateway_the_bundled_plugins_nor_each_other(module):
+    own = ".".join(module.split(".")[:2])
+    shared = ("dialects.gostyle",)
+    packages = {
+        name.split(".")[1] for name in MODULES if name.startswith("dialects.") and name.count(".") > 1
+    }
+    others = [
+        name
+        for name in GRAPH[module]
+        if name.startswith(("contrib", "gateway", "mounts"))
+        or (
+            name.startswith("dialects.")
+            and not name.startswith((own, *shared))
+            and name.split(".")[1] in packages
+        )
+    ]
+    assert not others
+
+
+def test_the_package_itself_imports_nothing_of_ours():
+    assert GRAPH[""] == [""] or GRAPH[""] == []

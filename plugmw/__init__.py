@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from plugmw.dialects.response_modifier import ResponseModifier as ResponseModifier
     from plugmw.errors import ConfigError as ConfigError
     from plugmw.exchange import Exchange as Exchange
+    from plugmw.functions import function_factory as function_factory
     from plugmw.gateway import Gateway as Gateway
     from plugmw.inject_logger import InjectLogger as InjectLogger
     from plugmw.mounts.flask import PlugMW as PlugMW
@@ -34,6 +35,7 @@ _EXPORTS = {
     "ResponseModifier": "plugmw.dialects.response_modifier",
     "config": "plugmw.schema",
     "field": "plugmw.schema",
+    "function_factory": "plugmw.functions",
     "wrap": "plugmw.mounts.wrap",
 }
 

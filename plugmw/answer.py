@@ -22,21 +22,45 @@ UNEXPECTED: Final = "An unexpected error occurred"
 MESSAGES: Final = {
     400: "Bad request",
     401: "Unauthorized",
+    402: "Payment required",
     403: "Forbidden",
     404: "Not found",
     405: "Method not allowed",
+    406: "Not acceptable",
+    407: "Proxy authentication required",
     408: "Request timeout",
+    409: "Conflict",
+    410: "Gone",
     411: "Length required",
     412: "Precondition failed",
     413: "Payload too large",
     414: "URI too long",
+    415: "Unsupported media type",
+    416: "Range not satisfiable",
     417: "Expectation failed",
+    418: "I'm a teapot",
+    421: "Misdirected request",
+    422: "Unprocessable entity",
+    423: "Locked",
+    424: "Failed dependency",
+    425: "Too early",
+    426: "Upgrade required",
+    428: "Precondition required",
     429: "Too many requests",
+    431: "Request header fields too large",
+    451: "Unavailable for legal reasons",
     494: "Request header or cookie too large",
     500: UNEXPECTED,
+    501: "Not implemented",
     502: "An invalid response was received from the upstream server",
     503: "The upstream server is currently unavailable",
     504: "The upstream server is timing out",
+    505: "HTTP version not supported",
+    506: "Variant also negotiates",
+    507: "Insufficient storage",
+    508: "Loop detected",
+    510: "Not extended",
+    511: "Network authentication required",
 }
 
 _REASONS: Final = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
@@ -89,8 +113,12 @@ def header_items(headers: HeaderItems) -> list[tuple[str, str]]:
 
 def has(headers: Iterable[tuple[str, str]], name: str) -> bool:
     """Say whether ``name`` (any case) is among ``headers``."""
-    name = name.lower()
-    return any(key.lower() == name for key, _ in headers)
+    name, size = name.lower(), len(name)
+    for key, _ in headers:
+        # Most names differ in length already, which costs less to see.
+        if len(key) == size and key.lower() == name:
+            return True
+    return False
 
 
 def leave(status: int, body: object = None, headers: HeaderItems = None) -> NoReturn:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 #: Where (stream, bytes) of a body that was read are kept; valid while the stream is still wsgi.input.
 BODY_KEY: Final = "plugmw.body"
 _STEP: Final = 64 * 1024
+#: No body has a length of more; beyond some thousands ``int`` raises an error of its own.
+_DIGITS: Final = 18
 
 
 class BodyTooLarge(Exception):
@@ -34,7 +36,7 @@ def content_length(environ: WSGIEnvironment) -> int | None:
     text = environ.get("CONTENT_LENGTH") or ""
     if not text:
         return None
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS):
         raise BadLength(text)
     return int(text)
 

@@ -54,13 +54,17 @@ class Chain:
         self.runtime = runtime
         self.filters = self._having(phases.BODY_FILTER)
         measures = any(getattr(entry.plugin, "measures", False) for entry in entries)
-        source, self._lines = _source(self._shape(), runtime.answer_crashes, measures)
+        watches = any(
+            getattr(entry.plugin, "watches_service", False) for slot in self.slots for entry in slot.entries
+        )
+        source, self._lines = _source(self._shape(), runtime.answer_crashes, measures, watches)
         members: dict[str, Any] = {
             # `X()` without arguments is the cheapest way to make an object; `run` sets the two attributes.
             "__init__": object.__init__,
             "_chain": self,
             "_logs": bool(self._having(phases.LOG)),
             "_measures": measures,
+            "_watches": watches,
             "runtime": runtime,
             **attributes,
             **{f"_p{i}": _UNPICKED for i, slot in enumerate(self.slots) if not slot.direct},
@@ -183,7 +187,9 @@ class Chain:
         return [plugin for plugin in self._in_force(x, phases.BODY_FILTER) if wants_body(plugin, x)]
 
     def wants_response(self, x: Sending) -> bool:
-        """Say whether this answer must be read whole for a ``response`` handler."""
+        """Say whether this answer must be read whole: for a ``response`` handler, or because one asked."""
+        if x._watches and x.environ.get("plugmw.buffer"):
+            return True
         return any(wants_body(plugin, x) for plugin in self._in_force(x, phases.RESPONSE))
 
     def _in_force(self, x: Sending, phase: str) -> Iterator[Any]:
@@ -274,7 +280,9 @@ class _Writer:
 
 
 @functools.lru_cache(maxsize=1024)
-def _source(shape: tuple[Any, ...], answer_crashes: bool, measures: bool) -> tuple[str, dict[int, int]]:
+def _source(
+    shape: tuple[Any, ...], answer_crashes: bool, measures: bool, watches: bool
+) -> tuple[str, dict[int, int]]:
     """Write the functions of a chain of this shape."""
     write = _Writer()
     access, response, header, body, log = (
@@ -282,9 +290,9 @@ def _source(shape: tuple[Any, ...], answer_crashes: bool, measures: bool) -> tup
     )
     picked = [i for i, part in enumerate(shape) if not part[1]]
     # Nobody looks at the body; nobody looks at the answer at all.
-    light = not (response or body or log or answer_crashes or measures)
+    light = not (response or body or log or answer_crashes or measures or watches)
     _write_run(write, shape, access, picked, light, measures, plain=light and not header)
-    _write_start(write, shape, response, header, bool(body))
+    _write_start(write, shape, header, bool(body), bool(response), watches)
     _write_phase(write, shape, "_filter_headers", "header_filter", header)
     _write_phase(write, shape, "_respond", "response", response)
     _write_log(write, shape, log)
@@ -346,13 +354,15 @@ def _write_run(
 
 
 def _write_start(
-    write: _Writer, shape: tuple[Any, ...], response: list[int], header: list[int], body: bool
+    write: _Writer, shape: tuple[Any, ...], header: list[int], body: bool, response: bool, watches: bool
 ) -> None:
     write.add(0, "def _start(self, status, headers, exc_info=None):")
     write.add(1, "if self.status_line: return self._restart(status, headers, exc_info)")
+    if watches:
+        write.add(1, "self.environ['plugmw.service'] = int(status[:3]), list(headers)")
     write.add(1, "self.header_list = list(headers) if self.header_list is None else self._merge(headers)")
     write.add(1, "self.status_line = status")
-    if response:
+    if response or watches:
         # 101: what follows is no response any more, and it has no end.
         write.add(1, "if status[:1] != '1' and self._chain.wants_response(self):")
         write.add(2, "self.phase = 'response'")

@@ -6,7 +6,8 @@ A configuration class of such a plugin has ``policy``, ``redis``, the older flat
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from hashlib import blake2b
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -79,6 +80,14 @@ def redis_problems(config: Any) -> Iterator[tuple[str, str]]:
     elif made.ssl and made.server_name not in (None, made.host):
         # The client verifies the name it connects to and knows no other.
         yield "redis.server_name", f"got {made.server_name!r}, expected the host, {made.host!r}"
+
+
+def key_prefix(kind: str, scope: Sequence[str | None]) -> str:
+    """Return the beginning of an entry's keys: entries of one scope count together, others apart."""
+    if not any(scope):
+        return f"{kind}:"
+    # 40 bits tell the entries of a configuration apart and keep usual keys below stores.base.LONGEST_KEY.
+    return f"{kind}:{blake2b(repr(scope).encode(), digest_size=5).hexdigest()}:"
 
 
 class Counting(Plugin):

@@ -15,25 +15,40 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: (exchange, plugin) in force; None outside of phase methods that are called through :func:`running`.
-_current: ContextVar[tuple[Exchange, Any] | None] = ContextVar("plugmw.current", default=None)
+#: (exchange, plugin, phase) in force. Threads and greenlets have a context each, so nothing leaks.
+_current: ContextVar[tuple[Exchange | None, Any, str]] = ContextVar(
+    "plugmw.current", default=(None, None, "")
+)
 
 
 def exchange() -> Exchange | None:
     """Return the exchange in force, None outside a request."""
-    found = _current.get()
-    return found[0] if found else None
+    return _current.get()[0]
 
 
 def plugin() -> Any:
-    """Return the plugin in force, None outside a request."""
-    found = _current.get()
-    return found[1] if found else None
+    """Return the plugin in force, None outside of :func:`running` and :func:`outside`."""
+    return _current.get()[1]
+
+
+def phase() -> str:
+    """Return the phase in force, ``""`` if nothing is."""
+    x, _, name = _current.get()
+    return name if x is None else x.phase
 
 
 def running(x: Exchange, owner: Any, call: Callable[..., T], *arguments: Any) -> T:
     """Call with ``x`` and ``owner`` in force."""
-    token = _current.set((x, owner))
+    token = _current.set((x, owner, ""))
+    try:
+        return call(*arguments)
+    finally:
+        _current.reset(token)
+
+
+def outside(name: str, owner: Any, call: Callable[..., T], *arguments: Any) -> T:
+    """Call in a phase without a request (init_worker, configure, certificate), ``owner`` in force."""
+    token = _current.set((None, owner, name))
     try:
         return call(*arguments)
     finally:

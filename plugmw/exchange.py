@@ -179,8 +179,10 @@ class Exchange:
         configured stand-in for requests without a valid credential.
         """
         environ = self.environ
-        for key in IDENTITY_KEYS:
-            environ.pop(key, None)
+        if "plugmw.credential" in environ or not self.runtime.identity:
+            # Otherwise the gateway has removed what the client sent, and nobody has set any since.
+            for key in IDENTITY_KEYS:
+                environ.pop(key, None)
         environ["plugmw.consumer"] = consumer
         environ["plugmw.credential"] = credential
         if consumer is not None:
@@ -200,7 +202,8 @@ class Exchange:
     def status(self) -> int:
         """The response's status; 0 while there is none.
 
-        Setting it keeps headers and body. Phases: response, header_filter; elsewhere :class:`PhaseError`.
+        Setting it keeps headers and body, but for statuses without one (1xx, 204, 304). Phases: response,
+        header_filter; elsewhere :class:`PhaseError`.
         """
         return int(self.status_line[:3]) if self.status_line else 0
 
@@ -211,6 +214,11 @@ class Exchange:
         if self.phase not in STATUS_PHASES:
             raise PhaseError("status", self.phase, STATUS_PHASES)
         self.status_line = answer.status_line(value)
+        if value in (204, 304) or value < 200:
+            self._drop_body()
+
+    def _drop_body(self) -> None:
+        """Send no body; for the class that sends one."""
 
     @property
     def headers(self) -> ResponseHeaders:
@@ -237,20 +245,27 @@ class Exchange:
     def set_header(self, name: str, value: str) -> None:
         """Set a response header, replacing every one of the same name."""
         answer.check_header(name, value)
-        self.remove_header(name)
-        self.add_header(name, value)
+        items = self.header_list
+        if items is None:
+            items = self.header_list = []
+        elif answer.has(items, name):
+            self.remove_header(name)
+        items.append((name, value))
 
     def remove_header(self, name: str) -> None:
         """Remove every response header of this name (any case)."""
         items = self.header_list
-        if items:
+        if items and answer.has(items, name):
             name = name.lower()
             items[:] = [item for item in items if item[0].lower() != name]
 
     def response_header(self, name: str) -> str | None:
         """Return the first response header of this name (any case), None if absent."""
-        name = name.lower()
-        return next((value for key, value in self.header_list or () if key.lower() == name), None)
+        name, size = name.lower(), len(name)
+        for key, value in self.header_list or ():
+            if len(key) == size and key.lower() == name:
+                return value
+        return None
 
     # -- answering instead of the app -------------------------------------------------------------
 
@@ -302,7 +317,7 @@ class Exchange:
 
 def _latin(text: str) -> str:
     """Carry UTF-8 text the way WSGI carries header bytes."""
-    return text.encode().decode("latin-1")
+    return text if text.isascii() else text.encode().decode("latin-1")
 
 
 def own_headers(
@@ -313,7 +328,9 @@ def own_headers(
     Fields that lists are made of (Set-Cookie, Vary, Link, WWW-Authenticate) are added, others replaced.
     """
     wanted = list(wanted)
-    replaced = {name.lower() for name, _ in wanted} - _ADDED
+    replaced = {name.lower() for name, _ in wanted}
+    if not _ADDED.isdisjoint(replaced):
+        replaced -= _ADDED
     return [item for item in headers if item[0].lower() not in replaced] + wanted
 
 

@@ -11,7 +11,6 @@ from plugmw.schema import Kind
 from plugmw.trust import parse_network
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
-#: Text that is one item, the same one, when it is read out of a header that lists items with commas.
 _LISTABLE = re.compile(r"(?! )[^,\x00-\x1f\x7f]+(?<! )").fullmatch
 
 
@@ -36,8 +35,13 @@ def _header_name(value: Any) -> str:
     return str(value)
 
 
+def listable(text: str) -> bool:
+    """Say whether ``text`` is one item, the same one, when it is read out of a header that lists items."""
+    return _LISTABLE(text) is not None
+
+
 def _group(value: Any) -> str:
-    if not _LISTABLE(_text(value)):
+    if not listable(_text(value)):
         raise ValueError
     return str(value)
 

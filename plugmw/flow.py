@@ -30,6 +30,8 @@ class Flow(Sending):
     _logs: ClassVar[bool] = False
     #: Whether a plugin wants times and sizes (:attr:`Plugin.measures`).
     _measures: ClassVar[bool] = False
+    #: Whether a plugin may ask for the service's own answer (:attr:`Plugin.watches_service`).
+    _watches: ClassVar[bool] = False
     #: The app's iterable, closed at the end; and what goes out instead of it, once that is known.
     _it: Iterable[bytes] = _NONE
     _out: list[bytes] | None = None
@@ -222,6 +224,9 @@ class Flow(Sending):
         if self._size > limit:
             self._become(_TooLarge(f"the response is larger than max_response_body, {limit} bytes"))
         else:
+            if self._watches:
+                self._collected = [b"".join(self._collected or ())]
+                self.environ["plugmw.service_body"] = self._collected[0]
             self.phase = "response"
             try:
                 self._respond()

@@ -20,7 +20,7 @@ from plugmw.paths import TOO_MANY, full_path, is_plain, normalise, readings
 from plugmw.plan import Extras, Plan, read_plan
 from plugmw.plugin import inject, without_identity
 from plugmw.record import raw_target
-from plugmw.routing import Route, Router
+from plugmw.routing import Route, Router, without_port
 from plugmw.services import destination
 from plugmw.worker import Worker
 
@@ -99,7 +99,12 @@ class _Dispatcher:
             "service_facts": service.described() if service else None,
         }
         arranged = slots(entries, route.name, route.service)
-        made = Compiled(arranged, destination(app, route, service), self.plan.runtime, attributes)
+        made = Compiled(
+            arranged,
+            destination(app, route, service, self.plan.runtime.trusted),
+            self.plan.runtime,
+            attributes,
+        )
         if "http" not in route.protocols:
             made.run, made.enter = self._https_only(made, route)
         return made
@@ -121,7 +126,9 @@ class _Dispatcher:
         status = route.https_redirect_status_code
         if status == 426:
             return self._refuse(x, 426)
-        place = f"https://{x.host.partition(':')[0]}{raw_target(x)}"
+        target = raw_target(x)
+        # A target may be a whole URL, of another host (RFC 9112 section 3.2.2).
+        place = f"https://{without_port(x.host)}{target if target.startswith('/') else x.path}"
         return x._halt(answer.Exit(status, b"", [("Location", place)]))
 
     def _route(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -73,8 +73,8 @@ class MemoryDirectory:
 
     def __init__(self, consumers: Iterable[Consumer] = ()) -> None:
         self._consumers: dict[str, Consumer] = {}
-        self._credentials: dict[bytes, Credential] = {}
-        self._kinds: dict[str, list[Credential]] = {}
+        #: By kind, then by digest of the key.
+        self._credentials: dict[str, dict[bytes, Credential]] = {}
         listed = list(consumers)
         for names in ("custom_id", "username", "id"):
             for consumer in listed:
@@ -84,17 +84,15 @@ class MemoryDirectory:
 
     def add(self, kind: str, key: str, credential: Credential) -> bool:
         """Add a credential under ``key``; False if another one has the key already."""
-        added = self._credentials.setdefault(digest(kind, key), credential) is credential
-        if added:
-            self._kinds.setdefault(kind, []).append(credential)
-        return added
+        of_kind = self._credentials.setdefault(kind, {})
+        return of_kind.setdefault(digest(kind, key), credential) is credential
 
     def credentials(self, kind: str) -> Sequence[Credential]:
         """Return every credential of a kind, expired ones included. Directories need not have this."""
-        return self._kinds.get(kind, ())
+        return tuple(self._credentials.get(kind, {}).values())
 
     def consumer(self, name: str) -> Consumer | None:
         return self._consumers.get(name)
 
     def credential(self, kind: str, key: str) -> Credential | None:
-        return self._credentials.get(digest(kind, key))
+        return self._credentials.get(kind, {}).get(digest(kind, key))

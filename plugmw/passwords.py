@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 from werkzeug.security import check_password_hash, generate_password_hash
@@ -21,67 +23,68 @@ KONG: Final = "kong-sha1"
 #: For passwords that the configuration holds as they are: there is nothing left to protect by slow work.
 PLAIN: Final = "pbkdf2:sha256:1"
 #: Stands for what cannot be known: werkzeug's default.
-USUAL: Final = "scrypt:32768:8:1"
+USUAL: Final = "scrypt:32768:8:1$"
 EXPECTED: Final = f"a password, a hash of werkzeug.security or {KONG}$ and 40 hexadecimal digits"
 
 #: What begins like this is meant to be a hash, and no password if it cannot be read as one.
 _MEANT: Final = re.compile(rf"(?:scrypt|pbkdf2|{KONG})[:$]").match
-_HASH: Final = re.compile(r"((?:scrypt|pbkdf2)(?::[\w:-]+)?)\$[^$]+\$[0-9a-f]{32,}").fullmatch
-_KONG: Final = re.compile(rf"{KONG}\$([0-9a-fA-F]{{40}})").fullmatch
+_KONG: Final = re.compile(rf"{KONG}\$[0-9a-fA-F]{{40}}").fullmatch
+_ROUNDS: Final = re.compile(r"scrypt:(\d+):(\d+):(\d+)|pbkdf2:[\w-]+:(\d+)").fullmatch
+_HASH: Final = re.compile(r"[^$]+\$[^$]+\$[0-9a-f]{32,}").fullmatch
 
 
 def is_kong(written: str) -> bool:
-    """Say whether a password is written in Kong's form, which needs the consumer's own id."""
+    """Say whether a password is written in Kong's form, which is salted with the consumer's own id."""
     return written.startswith(f"{KONG}$")
 
 
-def stored(written: str, consumer_id: str) -> str:
-    """Return what to keep of a password in a configuration; raises ``ValueError`` for a hash that is none."""
+def readable(written: str) -> bool:
+    """Say whether a password can be read: what is meant to be a hash must be one."""
     if not _MEANT(written):
-        return generate_password_hash(written, PLAIN)
-    kong = _KONG(written)
-    if kong:
-        return f"{KONG}${consumer_id}${kong[1].lower()}"
-    found = _HASH(written)
-    if found is None:
-        raise ValueError(EXPECTED)
-    cost(found[1])
-    return written
+        return True
+    return bool(_KONG(written) or (_HASH(written) and cost(written) and _works(method(written))))
+
+
+def stored(written: str, consumer_id: str) -> str:
+    """Return what to keep of a password that is :func:`readable`."""
+    if is_kong(written):
+        return f"{KONG}${consumer_id}${written[len(KONG) + 1 :].lower()}"
+    return written if _MEANT(written) else generate_password_hash(written, PLAIN)
 
 
 def matches(kept: str, password: str) -> bool:
-    """Check a password against what :func:`stored` returned, in constant time."""
-    if is_kong(kept):
-        _, salt, digest = kept.split("$", 1)[0], *kept.split("$", 1)[1].rsplit("$", 1)
-        # Kong's own, and no better for being salted: see the pages on basic-auth.
-        found = hashlib.sha1((password + salt).encode(), usedforsecurity=False).hexdigest()
-        return hmac.compare_digest(found, digest)
-    return check_password_hash(kept, password)
+    """Check a password against what :func:`stored` returned."""
+    if not is_kong(kept):
+        return check_password_hash(kept, password)
+    salt, _, digest = kept[len(KONG) + 1 :].rpartition("$")
+    found = hashlib.sha1((password + salt).encode(), usedforsecurity=False).hexdigest()
+    return hmac.compare_digest(found, digest)
 
 
-def method(kept: str) -> str:
-    """Return the method of what :func:`stored` returned: ``scrypt:32768:8:1``."""
-    return kept.partition("$")[0]
-
-
-def cost(name: str) -> int:
-    """Return about how many rounds of work a method is; raises ``ValueError`` if there is no such method."""
-    kind, *arguments = name.split(":")
-    if kind == KONG:
-        return 0
-    if kind == "scrypt":
-        n, r, p = map(int, arguments or USUAL.split(":")[1:])
-        if n < 2 or n & (n - 1) or r < 1 or p < 1:
-            raise ValueError(EXPECTED)
-        return n * r * p
-    digest, rounds = [*arguments, "sha256", "1000000"][:2] if not arguments else [*arguments, "1000000"][:2]
-    hashlib.new(digest, usedforsecurity=False)
-    if int(rounds) < 1:
-        raise ValueError(EXPECTED)
-    return int(rounds)
+def cost(kept: str) -> int:
+    """Return about how many rounds of work a check is, 0 where nothing slows it down."""
+    found = _ROUNDS(method(kept))
+    return math.prod(int(number) for number in found.groups() if number) if found else 0
 
 
 def decoy(kept: Iterable[str]) -> str:
     """Return what no password matches, and what is as much work to find out as the dearest of ``kept``."""
-    dearest = max((method(one) for one in kept), key=cost, default=PLAIN)
-    return f"{PLAIN if dearest == KONG else dearest}$0123456789abcdef${'0' * 64}"
+    return _decoy(method(max((f"{PLAIN}$", *kept), key=cost)))
+
+
+def method(kept: str) -> str:
+    """Return the method of a hash: ``scrypt:32768:8:1``."""
+    return kept.partition("$")[0]
+
+
+def _decoy(method: str) -> str:
+    return f"{method}$0123456789abcdef${'0' * 64}"
+
+
+@lru_cache
+def _works(method: str) -> bool:
+    """Say whether hashes of a method can be checked here, by checking one."""
+    try:
+        return not check_password_hash(_decoy(method), "")
+    except (ValueError, OverflowError):
+        return False

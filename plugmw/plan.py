@@ -6,12 +6,14 @@ gateway, and a bad document changes nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any, Final
 
 import attrs
 
+from plugmw.certificates import Certificates
 from plugmw.conditions import compiled
 from plugmw.consumers import parse
 from plugmw.dialects.kong import declarative
@@ -107,6 +109,7 @@ class _Reading:
         routes = self._routes(self._list("routes"), services)
         placed = self._entries(self._list("plugins"), catalogue, runtime)
         placed += self._coded(catalogue, runtime)
+        placed += self._certificates(settings, runtime)
         entries = [entry for _, entry in placed]
         self._references(placed, routes, services, runtime)
         self._duplicates(placed)
@@ -130,6 +133,7 @@ class _Reading:
             max_response_body=settings.max_response_body,
             answer_crashes=settings.answer_crashes,
         )
+        runtime.queues.shutdown_timeout = settings.shutdown_timeout
         if self.extras.logger is not None:
             runtime.logger = self.extras.logger
         if self.extras.clock is not None:
@@ -197,6 +201,15 @@ class _Reading:
                 self.error(("routes", index, "service"), problem)
             routes[made.name] = Route(**as_dict(made))
         return list(routes.values())
+
+    def _certificates(self, settings: Settings, runtime: Runtime) -> list[Placed]:
+        """Return the entry that chooses among ``certificates``, if there are any."""
+        if not settings.certificates:
+            return []
+        path: Path = ("certificates",)
+        entry = Entry(Certificates(settings.certificates), where=self._where(path))
+        self._configure(entry, (), runtime)
+        return [(path, entry)]
 
     # -- entries ----------------------------------------------------------------------------------
 
@@ -286,6 +299,9 @@ class _Reading:
                 check_class(type(entry.plugin), type(entry.plugin).__name__)
             except LoadError as error:
                 self.error(path, str(error))
+                continue
+            if entry.priority is not None and not math.isfinite(entry.priority):
+                self.error((*path, "priority"), f"got {entry.priority!r}", "a number")
                 continue
             entry.where = entry.where or self._where(path)
             self._configure(entry, path, runtime)

@@ -16,13 +16,14 @@ import logging
 import math
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from plugmw import phases, schema
 from plugmw.chain import Compiled
 from plugmw.errors import LoadError
 from plugmw.identity import IDENTITY_KEYS
 from plugmw.order import Entry, slots
+from plugmw.redaction import credential_names
 from plugmw.runtime import NoLogger, Runtime
 from plugmw.worker import Worker
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 P = TypeVar("P", bound="Plugin")
+#: The module of the one plugin that is before all others, and so has a priority above all numbers.
+_FIRST: Final = "plugmw.contrib.pre_function"
 
 
 class Plugin:
@@ -50,6 +53,9 @@ class Plugin:
     keeps_length: ClassVar[bool] = False
     #: True if the log phase wants the exchange's times and sizes (``x.begun`` to ``x.sent``).
     measures: ClassVar[bool] = False
+    #: True if the plugin looks at the service's own answer: ``environ["plugmw.service"]`` (status, headers)
+    #: and, when ``environ["plugmw.buffer"]`` was set before, ``environ["plugmw.service_body"]``.
+    watches_service: ClassVar[bool] = False
 
     #: The parsed configuration, immutable.
     config: Any
@@ -81,6 +87,8 @@ class Plugin:
     def bind(self, runtime: Runtime) -> None:
         """Take what the gateway lends; called once before ``configure``."""
         self.runtime = runtime
+        if self.authenticates:
+            runtime.credential_names |= credential_names(self.config)
         logger = runtime.logger
         self.logger = logger.getChild(self.name) if isinstance(logger, logging.Logger) else logger
 
@@ -161,7 +169,9 @@ def check_class(found: Any, reference: str) -> Any:
     if not found.name:
         raise LoadError(reference, "the class has no name", "a class attribute `name`")
     priority, version = found.priority, found.version
-    if isinstance(priority, bool) or not isinstance(priority, (int, float)) or not math.isfinite(priority):
+    if isinstance(priority, bool) or not isinstance(priority, (int, float)):
+        raise LoadError(reference, f"priority: got {priority!r}", "a number")
+    if not (math.isfinite(priority) or (priority > 0 and found.__module__ == _FIRST)):
         raise LoadError(reference, f"priority: got {priority!r}", "a number")
     if not isinstance(version, str) or not re.fullmatch(r"\d+(\.\d+){1,2}", version):
         raise LoadError(reference, f"version: got {version!r}", "a text like 1.2.3")

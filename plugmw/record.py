@@ -1,57 +1,74 @@
 """The log entry of an exchange: one shape for every plugin that reports, built once, secrets left out.
 
-The fields, units and rules are Kong's (``kong/pdk/log.lua``). Cookies, keys in queries and the like are
-redacted by the plugins that send the entry, by their own settings.
+The fields, units and rules are Kong's (``kong/pdk/log.lua``). In addition what the auth plugins take for a
+credential is left out by name, and text that is no UTF-8 is mended, so that an entry is always one line of
+good JSON.
 """
 
 from __future__ import annotations
 
+import copy
+import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote_plus
 
 import attrs
 
-from plugmw.answer import status_line
+from plugmw.answer import Exit, status_line
+from plugmw.redaction import REDACTED as REDACTED
+from plugmw.redaction import REDACTED_HEADERS as REDACTED_HEADERS
+from plugmw.redaction import Redaction, text
+from plugmw.upstream import request_path
 
 if TYPE_CHECKING:
     from plugmw.exchange import Exchange
 
-REDACTED: Final = "REDACTED"
-#: Request headers whose value never goes out.
-REDACTED_HEADERS: Final = frozenset(("authorization", "proxy-authorization"))
+#: Characters of a longer entry: more than the headers that servers let through make, less than a flood.
+MAX_LENGTH: Final = 1024 * 1024
+#: Characters that are left of a target in an entry that was too long.
+CUT: Final = 256
+#: (dotted key, what returns its value); None deletes.
+Custom = tuple[str, Callable[["Exchange"], Any]]
 _CHANGES: Final = "plugmw.record.changes"
 _PIECES: Final = re.compile(r"(?:\\.|[^.\\])+")
 
 
-def entry(x: Exchange) -> dict[str, Any]:
-    """Return the log entry; fields that do not apply are absent. Phase: log."""
+def entry(x: Exchange, custom: Iterable[Custom] = (), redaction: Redaction | None = None) -> dict[str, Any]:
+    """Return the log entry; fields that do not apply are absent. Phase: log.
+
+    ``custom`` fields are applied last, in order; one that fails is reported and left out. Nothing in the
+    entry is shared with the configuration or another entry.
+    """
     environ = x.environ
-    uri = raw_target(x)
+    hide = (redaction or Redaction()).within(x)
+    uri = text(hide.target(raw_target(x)))
+    proxied = x.source == "service"
     made: dict[str, Any] = {
         "request": {
             "id": x.request_id,
             "method": environ["REQUEST_METHOD"],
             "uri": uri,
-            "url": f"{x.scheme}://{_host_and_port(x)}{uri}",
-            "querystring": grouped(_query(environ.get("QUERY_STRING", ""))),
-            "headers": request_headers(x),
-            "size": _request_size(x, uri),
+            "url": f"{x.scheme}://{text(_host_and_port(x))}{uri}",
+            "querystring": grouped(hide.pairs(environ.get("QUERY_STRING", ""))),
+            "headers": {name: hide.header(name, value) for name, value in header_pairs(environ)},
+            "size": _request_size(x, raw_target(x)),
         },
         "response": {
             "status": x.status or 500,
-            "headers": grouped((name.lower(), value) for name, value in x.header_list or ()),
+            "headers": grouped(
+                (name.lower(), hide.header(name, value)) for name, value in x.header_list or ()
+            ),
             "size": _response_size(x),
         },
-        "upstream_uri": uri if x.source == "service" else "",
+        "upstream_uri": text(hide.target(_upstream_uri(x))) if proxied else "",
         "upstream_status": _upstream_status(x),
         "latencies": latencies(x),
-        "tries": environ.get("plugmw.upstream.tries") or [],
+        "tries": list(environ.get("plugmw.upstream.tries") or ()),
         "client_ip": str(x.client_ip or ""),
         "started_at": int(x.started * 1000),
-        "source": "upstream" if x.source == "service" else "kong",
+        "source": "upstream" if proxied else "kong",
     }
     _add_scope(x, made)
     _add_tls(x, made["request"])
@@ -60,8 +77,20 @@ def entry(x: Exchange) -> dict[str, Any]:
         if value:
             made[key] = value
     for key, value, mode in environ.get(_CHANGES) or ():
-        change(made, key, value, mode)
+        try:
+            change(made, key, value, mode)
+        except ValueError as error:
+            _leave_out(x, key, error)
+    for key, call in custom:
+        try:
+            change(made, key, call(x))
+        except (Exception, Exit) as error:
+            _leave_out(x, key, error)
     return made
+
+
+def _leave_out(x: Exchange, key: str, error: BaseException) -> None:
+    x.runtime.logger.warning("log field %r is left out: %s: %s", key, type(error).__name__, error)
 
 
 def raw_target(x: Exchange) -> str:
@@ -74,18 +103,25 @@ def raw_target(x: Exchange) -> str:
     return f"{path}?{query}" if query else str(path)
 
 
-def request_headers(x: Exchange) -> dict[str, Any]:
-    """Return the request's headers, names in lower case, credentials redacted."""
-    made: dict[str, Any] = {}
-    for key, value in x.environ.items():
+def _upstream_uri(x: Exchange) -> str:
+    """Return the target that was sent on."""
+    path = str((x.service_facts or {}).get("path") or "").rstrip("/") + request_path(x.environ)
+    query = x.environ.get("QUERY_STRING", "")
+    return f"{path}?{query}" if query else path
+
+
+def request_headers(x: Exchange) -> dict[str, str]:
+    """Return the request's headers as WSGI has them, names in lower case; what authorizes is redacted."""
+    return {name: REDACTED if name in REDACTED_HEADERS else value for name, value in header_pairs(x.environ)}
+
+
+def header_pairs(environ: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """Yield the request's headers as WSGI has them, names in lower case, values not redacted."""
+    for key, value in environ.items():
         if key.startswith("HTTP_"):
-            name = key[5:].lower().replace("_", "-")
+            yield key[5:].lower().replace("_", "-"), str(value)
         elif key in ("CONTENT_TYPE", "CONTENT_LENGTH") and value:
-            name = key.lower().replace("_", "-")
-        else:
-            continue
-        made[name] = REDACTED if name in REDACTED_HEADERS else str(value)
-    return made
+            yield key.lower().replace("_", "-"), str(value)
 
 
 def latencies(x: Exchange) -> dict[str, int]:
@@ -123,13 +159,6 @@ def grouped(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-def _query(query: str) -> Iterable[tuple[str, Any]]:
-    for part in query.split("&"):
-        if part:
-            name, equals, value = part.partition("=")
-            yield unquote_plus(name), unquote_plus(value) if equals else True
-
-
 def _host_and_port(x: Exchange) -> str:
     host = x.host
     if host.rpartition(":")[2].isdigit() and not host.endswith("]"):
@@ -141,12 +170,7 @@ def _request_size(x: Exchange, uri: str) -> int:
     """Return the bytes of request line, headers and declared body, as close as WSGI shows them."""
     environ = x.environ
     head = len(f"{environ['REQUEST_METHOD']} {uri} {environ.get('SERVER_PROTOCOL', 'HTTP/1.1')}\r\n\r\n")
-    for key, value in environ.items():
-        if key.startswith("HTTP_"):
-            head += len(key) - 5 + len(str(value)) + 4
-    for key in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-        if environ.get(key):
-            head += len(key) + len(str(environ[key])) + 4
+    head += sum(len(name) + len(value) + 4 for name, value in header_pairs(environ))
     length = str(environ.get("CONTENT_LENGTH") or "")
     return head + (int(length) if length.isascii() and length.isdigit() else 0)
 
@@ -175,12 +199,105 @@ def _add_scope(x: Exchange, made: dict[str, Any]) -> None:
 
 
 def _add_tls(x: Exchange, request: dict[str, Any]) -> None:
-    if x.environ.get("wsgi.url_scheme") == "https":
-        request["tls"] = {
-            "version": str(x.environ.get("SSL_PROTOCOL") or ""),
-            "cipher": str(x.environ.get("SSL_CIPHER") or ""),
-            "client_verify": str(x.environ.get("SSL_CLIENT_VERIFY") or "NONE"),
-        }
+    environ = x.environ
+    if environ.get("wsgi.url_scheme") != "https":
+        return
+    # gunicorn tells nothing of TLS, but lends its socket.
+    connection = environ.get("gunicorn.socket")
+    version, cipher, verified = (_told(connection, name) for name in ("version", "cipher", "getpeercert"))
+    request["tls"] = {
+        "version": str(environ.get("SSL_PROTOCOL") or version or ""),
+        "cipher": str(environ.get("SSL_CIPHER") or (cipher[0] if cipher else "")),
+        "client_verify": str(environ.get("SSL_CLIENT_VERIFY") or ("SUCCESS" if verified else "NONE")),
+    }
+
+
+def _told(connection: Any, name: str) -> Any:
+    """Ask a TLS connection, which may have gone since."""
+    try:
+        return getattr(connection, name)()
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+# -- the line --------------------------------------------------------------------------------------------
+
+
+def encode(made: Mapping[str, Any], limit: int = MAX_LENGTH) -> str:
+    """Return the entry as one line of JSON in ASCII, without a newline.
+
+    Control characters and what separates lines are escaped, lone surrogates replaced. An entry above
+    ``limit`` characters comes without headers and with its targets cut, or with little more than its
+    status, and says ``"truncated": true``; not even that may fit into a very small limit.
+    """
+    line = _line(made)
+    for less in (_reduced, _bare):
+        if len(line) <= limit:
+            break
+        line = _line(less(made))
+    return line
+
+
+def _line(made: Mapping[str, Any]) -> str:
+    try:
+        line = _dumped(made)
+    except (TypeError, ValueError, RecursionError):
+        line = _dumped({key: value for key, value in made.items() if _is_good(value)})
+    return _SURROGATES.sub(_mended, line) if "\\ud" in line else line
+
+
+def _dumped(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+
+
+def _is_good(value: Any) -> bool:
+    try:
+        _dumped(value)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
+
+
+#: Escapes, one after the other; a pair of surrogates is one character and stays.
+_SURROGATES: Final = re.compile(r"\\ud[89ab]..\\ud[c-f]..|\\(ud[89a-f]..|.)")
+
+
+def _mended(found: re.Match[str]) -> str:
+    return "\\ufffd" if found[1] and found[1].startswith("ud") else found[0]
+
+
+def _reduced(made: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in made.items() if key not in ("request", "response")}
+    for part in ("request", "response"):
+        inside = made.get(part)
+        if isinstance(inside, dict):
+            kept[part] = {k: v for k, v in inside.items() if k not in ("headers", "querystring")}
+            _cut(kept[part], "uri", "url")
+    _cut(kept, "upstream_uri")
+    return {**kept, "truncated": True}
+
+
+def _cut(made: dict[str, Any], *keys: str) -> None:
+    for key in keys:
+        if isinstance(made.get(key), str):
+            made[key] = made[key][:CUT]
+
+
+#: What is left of an entry that is still too long.
+_BARE: Final = {
+    "request": ("id", "method", "size"),
+    "response": ("status", "size"),
+    "latencies": ("request", "kong", "proxy", "receive"),
+}
+
+
+def _bare(made: Mapping[str, Any]) -> dict[str, Any]:
+    kept: dict[str, Any] = {key: made.get(key) for key in ("client_ip", "started_at", "source")}
+    for part, keys in _BARE.items():
+        inside = made.get(part)
+        kept[part] = {key: inside.get(key) for key in keys} if isinstance(inside, dict) else None
+    _cut(kept["request"] or {}, "method")
+    return {**kept, "truncated": True}
 
 
 # -- changes by plugins ----------------------------------------------------------------------------------
@@ -190,6 +307,14 @@ def changes_of(x: Exchange) -> list[tuple[str, Any, str]]:
     """Return the list of (dotted key, value, mode) to apply to this exchange's entry, in order."""
     found: list[tuple[str, Any, str]] = x.environ.setdefault(_CHANGES, [])
     return found
+
+
+def check_key(key: str) -> list[str]:
+    """Return the names in a dotted key; raises ``ValueError`` if there are none."""
+    pieces = [piece.replace("\\.", ".") for piece in _PIECES.findall(key)]
+    if not pieces:
+        raise ValueError(f"got the key {key!r}, expected names with dots between them")
+    return pieces
 
 
 def check_value(value: Any, depth: int = 0) -> None:
@@ -215,7 +340,8 @@ def change(made: dict[str, Any], key: str, value: Any, mode: str = "set") -> Non
 
     Raises ``ValueError`` for a key that leads through something that is no object.
     """
-    pieces = [piece.replace("\\.", ".") for piece in _PIECES.findall(key)]
+    pieces = check_key(key)
+    check_value(value)
     target = made
     for piece in pieces[:-1]:
         inside = target.get(piece)
@@ -232,4 +358,4 @@ def change(made: dict[str, Any], key: str, value: Any, mode: str = "set") -> Non
     if value is None:
         target.pop(last, None)
     else:
-        target[last] = value
+        target[last] = copy.deepcopy(value)

@@ -1,4 +1,4 @@
-"""References in secret fields: ``{env://NAME}`` and ``{file:///path}`` stand for a value that is kept elsewhere.
+"""References in secret fields: ``{env://NAME}`` and ``{file:///path}`` stand for a value kept elsewhere.
 
 The whole value is the reference; what it stands for is taken as text and never looked at for references
 again. One line end at the end of a file does not count, as editors and ``docker secret`` leave one there.
@@ -19,7 +19,7 @@ _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*").fullmatch
 
 
 class Unresolved(ValueError):
-    """A reference stands for nothing: ``problem`` names the variable or file, ``expected`` what would be right."""
+    """A reference stands for nothing: ``problem`` names it, ``expected`` says what would be right."""
 
     def __init__(self, problem: str, expected: str) -> None:
         self.problem = problem

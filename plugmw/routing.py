@@ -65,9 +65,8 @@ class Route:
 @functools.lru_cache(maxsize=4096)
 def _prefix_pattern(path: str) -> re.Pattern[str]:
     """Return the pattern of a route's path: a regular expression behind ``~``, else the text itself."""
-    if path.startswith("~"):
-        return re.compile(path[1:])
-    return re.compile(re.escape(path.encode().decode("latin-1")))
+    text = path.encode().decode("latin-1")
+    return re.compile(text[1:] if text.startswith("~") else re.escape(text))
 
 
 @attrs.define(eq=False)
@@ -90,7 +89,7 @@ class _Rule:
             return False
         if (self.hosts or self.host_pattern) and not (
             host in self.hosts
-            or _without_port(host) in self.hosts
+            or without_port(host) in self.hosts
             or (self.host_pattern is not None and self.host_pattern.fullmatch(host))
         ):
             return False
@@ -183,7 +182,7 @@ def _rules(route: Route, place: int) -> Iterable[_Rule]:
         )
 
 
-def _without_port(host: str) -> str:
+def without_port(host: str) -> str:
     """Cut the port: a host in a route stands for every port, as in Kong; one with a port for that one."""
     name, colon, port = host.rpartition(":")
     return name if colon and port.isdigit() else host

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from plugmw.delivery import Queues
 from plugmw.identity import Directory, MemoryDirectory
+from plugmw.sinks.files import Files
 from plugmw.trust import Trusted
 
 if TYPE_CHECKING:
@@ -51,6 +53,12 @@ class Runtime:
     multiprocess: bool | None = None
     #: Whether identity headers of clients are removed: true once an entry authenticates.
     identity: bool = False
+    #: What waits to be sent to log servers and the like.
+    queues: Queues = attrs.field(factory=Queues, init=False)
+    #: Files that plugins append to.
+    files: Files = attrs.field(factory=Files, init=False)
+    #: Names under which credentials come, in headers and queries; log entries leave their values out.
+    credential_names: set[str] = attrs.field(factory=set, init=False)
     _store: Store | None = attrs.field(default=None, init=False)
 
     @property
@@ -61,7 +69,7 @@ class Runtime:
             # Made when it is needed: after the fork, and after gevent has replaced the locks.
             with self.__dict__.setdefault("_lock", threading.Lock()):
                 store = self._store
-                if store is None:
+                if store is None:  # pragma: no branch (else another thread was first)
                     store = self._store = self._open()
         return store
 
@@ -75,11 +83,15 @@ class Runtime:
 
     def after_fork(self) -> None:
         """Forget what the parent process opened."""
+        self.queues.after_fork()
+        self.files.after_fork()
         self._store = None
         self.__dict__.pop("_lock", None)
 
     def close(self) -> None:
-        """Close the store if this process opened it."""
+        """Send what waits, then close what this process opened."""
+        self.queues.close()
+        self.files.close()
         store, self._store = self._store, None
         if store is not None and store is not self.store_url:
             store.close()

@@ -181,6 +181,10 @@ class Reader:
         if not isinstance(data, Mapping):
             self.problem(path, "got a secret value" if secret else f"got {shown(data)}", "a mapping")
             return None
+        # Classes made at run time from a foreign schema are read by its rules.
+        foreign = getattr(cls, "__plugmw_read__", None)
+        if foreign is not None:
+            return foreign(self, data, path)  # type: ignore[no-any-return]
         before = len(self.problems)
         values: dict[str, Any] = {}
         left = dict(data)
@@ -192,6 +196,9 @@ class Reader:
             elif not given:
                 if attribute.default is attrs.NOTHING:
                     self.problem((*path, name), "missing", _expected(hint, attribute))
+                elif isinstance(attribute.default, attrs.Factory):  # type: ignore[arg-type]
+                    # A list or mapping stands for what it would be if it had been given.
+                    values[name] = self._typed(hint, attribute.default.factory(), (*path, name), attribute)
             else:
                 ok, value = self.value(hint, left[given[0]], (*path, given[0]), attribute)
                 if ok:
@@ -199,7 +206,7 @@ class Reader:
             for key in given:
                 del left[key]
         for key in left:
-            self.problem((*path, key), *_unknown(key, [a.name for a, _ in fields(cls)]))
+            self.problem((*path, key), *unknown(key, [a.name for a, _ in fields(cls)]))
         if len(self.problems) > before:
             return None
         made = cls(**values)
@@ -350,7 +357,8 @@ def suggest(word: Any, words: Iterable[str]) -> str:
     return f'; did you mean "{close[0]}"?' if close else ""
 
 
-def _unknown(key: Any, known: list[str]) -> tuple[str, str | None]:
+def unknown(key: Any, known: list[str]) -> tuple[str, str | None]:
+    """Return what was found and what would be right for a field that does not exist."""
     hint = suggest(key, known)
     if hint:
         return f'unknown field "{key}"{hint}', None

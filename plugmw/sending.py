@@ -24,6 +24,7 @@ class Sending(Exchange):
     """The response side of an exchange, for :class:`plugmw.flow.Flow`."""
 
     _chain: ClassVar[Chain]
+    _watches: ClassVar[bool]
     #: What goes out instead of the app's body, once a plugin or a failure replaced it.
     _instead: bytes | None = None
     #: The chunks of an answer that is read whole, and how many bytes they are (also of those not kept).
@@ -109,6 +110,13 @@ class Sending(Exchange):
         self.header_list = own_headers(error.headers, self._early or ())
         self.status_line = answer.status_line(error.status)
 
+    def _drop_body(self) -> None:
+        if self.phase == "header_filter":
+            self._instead, self._joined = b"", None
+        # With 304 the app's own length is that of what the client has (RFC 9110 section 8.6).
+        if self.status != 304:
+            self.remove_header("Content-Length")
+
     def _note(self, error: BaseException) -> None:
         """Remember what broke the exchange, for the log phase."""
         self.source = "error"
@@ -123,12 +131,15 @@ class Sending(Exchange):
 
     def _has_body(self) -> bool:
         """Whether this response may have a body (RFC 9110 section 6.4.1)."""
-        status = self.status_line[:3]
-        return not (status in ("204", "304") or status[:1] == "1" or self.environ["REQUEST_METHOD"] == "HEAD")
+        return self.environ["REQUEST_METHOD"] != "HEAD" and self._has_content()
+
+    def _has_content(self) -> bool:
+        """Whether a response of this status may have a body."""
+        return self.status_line[:3] not in ("204", "304") and self.status_line[:1] != "1"
 
     def _set_length(self, length: int) -> None:
         """Make Content-Length say ``length``, in its place if there is one."""
-        if self.status_line[:3] in ("204", "304") or self.status_line[:1] == "1":
+        if not self._has_content():
             return self.remove_header("Content-Length")
         items = self.header_list = self.header_list or []
         places = [place for place, item in enumerate(items) if item[0].lower() == "content-length"]
@@ -165,7 +176,9 @@ class Sending(Exchange):
             # To HEAD, an app's own Content-Length describes the body that it left out.
             self._set_length(len(chunks[0]))
         self._tell(self._exc_info)
-        return [chunk for chunk in chunks if chunk] if self._has_body() else []
+        # What an app sends to HEAD, and nobody changed, is the server's to drop.
+        keep = self._has_body() or (not replaced and self._has_content())
+        return [chunk for chunk in chunks if chunk] if keep else []
 
     def _filtered_whole(self, chunks: Iterable[bytes]) -> list[bytes]:
         filtered = []

@@ -12,7 +12,10 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from plugmw import target
+from plugmw.paths import full_path, normalise
 from plugmw.routing import Route
+from plugmw.trust import Trusted
 from plugmw.upstream import Target, Upstream
 
 if TYPE_CHECKING:
@@ -53,26 +56,32 @@ class Service:
         return made
 
 
-def destination(app: WSGIApplication, route: Route, service: Service | None) -> WSGIApplication:
+def destination(
+    app: WSGIApplication, route: Route, service: Service | None, trusted: Trusted | None = None
+) -> WSGIApplication:
     """Return the WSGI app at the end of a route's chain."""
     if service is not None:
-        app = _of_service(app, route, service)
+        app = _of_service(app, route, service, trusted)
     return _Stripping(app, route) if route.strip_path and route.paths else app
 
 
-def _of_service(app: WSGIApplication, route: Route, service: Service) -> WSGIApplication:
+def _of_service(
+    app: WSGIApplication, route: Route, service: Service, trusted: Trusted | None
+) -> WSGIApplication:
     inner: WSGIApplication = app
     if service.url:
         inner = Upstream(
             Target(
                 url=service.url,
                 connect_timeout=service.connect_timeout,
-                read_timeout=min(service.read_timeout, service.write_timeout),
+                write_timeout=service.write_timeout,
+                read_timeout=service.read_timeout,
                 retries=service.retries,
                 preserve_host=route.preserve_host,
                 verify=service.verify,
                 ca_file=service.ca_file,
-            )
+            ),
+            trusted=trusted,
         )
     return inner if service.enabled else _unavailable
 
@@ -95,11 +104,22 @@ class _Stripping:
         self.route = route
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        path = str(environ.get("PATH_INFO", ""))
-        prefix = self.route.matched(path).rstrip("/")
-        if prefix:
+        # A path that a plugin has set for the service is complete.
+        if "plugmw.upstream.path" not in environ:
+            self._strip(environ)
+        return self.app(environ, start_response)
+
+    def _strip(self, environ: WSGIEnvironment) -> None:
+        target.keep(environ)
+        path = full_path(environ)
+        prefix = self.route.matched(path)
+        if not prefix:
+            # Routes are found by the normalised path.
+            path = normalise(path)
+            prefix = self.route.matched(path)
+        prefix = prefix.rstrip("/")
+        if len(prefix) > len(str(environ.get("SCRIPT_NAME", ""))):
             rest = path[len(prefix) :]
-            environ["SCRIPT_NAME"] = str(environ.get("SCRIPT_NAME", "")) + prefix
+            environ["SCRIPT_NAME"] = prefix
             environ["PATH_INFO"] = rest if rest.startswith("/") else "/" + rest
             environ["plugmw.stripped_prefix"] = prefix
-        return self.app(environ, start_response)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from plugmw.certificates import CertificateConfig
 from plugmw.conditions import Condition
+from plugmw.delivery import SHUTDOWN_TIMEOUT
 from plugmw.fields import URL, HeaderName
 from plugmw.runtime import DEFAULT_BODY_LIMIT
 from plugmw.schema import above, at_least, between, config, each, field, matches, not_empty
@@ -108,6 +110,9 @@ class Settings:
     routes: list[RouteConfig] = field([], help="Routes that entries can be limited to.")
     services: list[ServiceConfig] = field([], help="What answers the requests of routes.")
     consumers: list[dict[str, Any]] = field([], help="Who uses the API, with their credentials.")
+    certificates: list[CertificateConfig] = field(
+        [], help="Certificates for TLS handshakes by name, where gunicorn does TLS itself."
+    )
     folders: list[FolderConfig] = field([], help="Folders of plugin files.")
     store: str = field("auto", help="Where counters are: `auto`, `memory://`, `file:///path`, `redis://...`.")
     trusted: list[str] | int = field(
@@ -128,5 +133,8 @@ class Settings:
     )
     answer_crashes: bool = field(
         False, help="Answer 500 when the app itself raises, instead of leaving it to the server."
+    )
+    shutdown_timeout: float = field(
+        SHUTDOWN_TIMEOUT, at_least(0), help="Seconds to send waiting log entries when a worker ends."
     )
     strict: bool = field(False, help="Refuse to start when a plugin file cannot be loaded.")

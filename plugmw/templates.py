@@ -134,7 +134,7 @@ def _capture(x: Exchange, key: str | int) -> str | None:
     elif key:
         value = unnamed[key - 1] if key <= len(unnamed) else None
     else:
-        value = x.route.matched(x.path) if x.route is not None else None
+        value = captures.get("all") or (x.route.matched(x.path) if x.route is not None else None)
     return None if value is None else from_wsgi(str(value))
 
 
@@ -147,7 +147,7 @@ def _shared(x: Exchange, key: Any) -> str | None:
     raise Unrenderable(f"shared.{key} is a {type(value).__name__}, expected text or a number")
 
 
-_SOURCES: Final[dict[str, Callable[[Exchange, Any], "str | None"]]] = {
+_SOURCES: Final[dict[str, Callable[[Exchange, Any], str | None]]] = {
     "headers": _header,
     "query_params": _query_param,
     "uri_captures": _capture,

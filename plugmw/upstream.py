@@ -1,30 +1,32 @@
 """A WSGI app that forwards to an HTTP service, streaming both ways with constant memory.
 
-    app = Upstream(Target("http://127.0.0.1:9000/api"))
+    app = Upstream(Target(url="http://127.0.0.1:9000/api"))
 
 Connections are pooled per process and opened after the fork; cookies, redirects, proxies from the
-environment and decoding are left alone: bytes go through as they are. Hop-by-hop fields (RFC 9110 section
-7.6.1) are dropped in both directions. Every call has deadlines; a service that is down or slow is answered
-502 or 504.
+environment and encodings are left alone: bytes and paths go through as they are. Hop-by-hop fields (RFC
+9110 section 7.6.1) are dropped in both directions. Every step has a timeout; a service that is down is
+answered 502, one that is slow 504, a WebSocket handshake 501.
 """
 
 from __future__ import annotations
 
-import os
-import threading
+import http.client
+import ssl
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 import attrs
 
-from plugmw import answer
+from plugmw import answer, target
+from plugmw.connections import Answer, Connections, NotConnected, Times, ask
 from plugmw.errors import ConfigError
+from plugmw.trust import Trusted
+from plugmw.typedefs import split_port
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
-    from urllib3 import BaseHTTPResponse, PoolManager
 
 #: Fields that concern one connection only (RFC 9110 section 7.6.1), and what goes with them.
 HOP_BY_HOP: Final = frozenset(
@@ -33,7 +35,13 @@ HOP_BY_HOP: Final = frozenset(
         *("te", "trailer", "transfer-encoding", "upgrade", "http2-settings"),
     )
 )
+#: What a client cannot have taken away by naming it in Connection (CVE-2024-45410), beside identity headers.
+_KEPT: Final = frozenset(("host", "content-length", "content-type", "authorization", "cookie"))
+_OURS: Final = ("x-consumer", "x-credential", "x-authenticated", "x-anonymous", "x-forwarded", "x-real-ip")
 _STEP: Final = 64 * 1024
+#: What stays as it is in a target: escapes included, only what cannot be sent is escaped.
+_SENDABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
+_SAFE: Final = "/!$&'()*+,;=:@~-._"
 
 
 @attrs.frozen(kw_only=True)
@@ -42,9 +50,10 @@ class Target:
 
     url: str
     connect_timeout: float = 5.0
-    #: Between two reads, and between two writes.
+    #: Between two writes, and between two reads.
+    write_timeout: float = 60.0
     read_timeout: float = 60.0
-    #: For the whole exchange; None leaves it to the other two.
+    #: For the whole exchange; None leaves it to the other three.
     deadline: float | None = None
     #: New tries after a connection could not be opened; a request that went out is never sent again.
     retries: int = 5
@@ -53,148 +62,144 @@ class Target:
     ca_file: str | None = None
     pool_size: int = 64
 
-    @property
-    def base(self) -> str:
-        """The path requests are put under, without a trailing slash."""
-        return urlsplit(self.url).path.rstrip("/")
-
     def check(self) -> None:
         """Raise :class:`ConfigError` unless the URL is one to send to."""
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            parts = urlsplit(self.url)
+            good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            good = False
+        if not good:
             raise ConfigError("url", f"got {self.url!r}", "an http or https URL")
 
 
 class Upstream:
-    """Forward requests to a target. Thread-safe; plugins may override host, port and timeouts per request."""
+    """Forward requests to a target. Thread-safe; plugins may override scheme, host, port and timeouts.
 
-    def __init__(self, target: Target, *, clock: Callable[[], float] = time.monotonic) -> None:
-        target.check()
-        self.target = target
+    ``trusted`` decides which forwarding fields of clients are believed and passed on.
+    """
+
+    def __init__(
+        self,
+        to: Target,
+        *,
+        trusted: Trusted | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        to.check()
+        self.target = to
+        parts = urlsplit(to.url)
+        self._to = parts.scheme, parts.hostname or "", parts.port or _PORTS[parts.scheme]
+        self._base = parts.path.rstrip("/")
+        self._trusted = trusted or Trusted()
         self._clock = clock
-        self._lock = threading.Lock()
-        self._pid = 0
-        self._pool: PoolManager | None = None
+        self._connections = Connections(self._context, to.pool_size)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        import urllib3.exceptions as trouble
-
-        begun = self._clock()
+        if _is_websocket(environ):
+            return _fail(environ, start_response, 501)
         try:
-            response = self._send(environ, begun)
+            body = self._send(environ)
         except _BadRequest:
             return _fail(environ, start_response, 400)
-        except trouble.NewConnectionError:
-            # A subclass of the time-out errors in urllib3, though it means "refused".
-            return _fail(environ, start_response, 502)
-        except (trouble.ConnectTimeoutError, trouble.ReadTimeoutError, TimeoutError):
+        except TimeoutError:
             return _fail(environ, start_response, 504)
-        except (trouble.HTTPError, OSError, ValueError):
+        except NotConnected as error:
+            return _fail(environ, start_response, 504 if isinstance(error.__cause__, TimeoutError) else 502)
+        except (http.client.HTTPException, OSError, ValueError):
             return _fail(environ, start_response, 502)
-        environ["plugmw.upstream.status"] = str(response.status)
-        headers = response_headers(response.headers.items())
-        reason = response.reason or ""
-        line = f"{response.status} {reason}" if reason else answer.status_line(response.status)
-        start_response(line, headers)
-        if environ["REQUEST_METHOD"] == "HEAD" or response.status in (204, 304):
-            response.release_conn()
-            return []
-        until = None if self.target.deadline is None else begun + self.target.deadline
-        return _Body(response, until, self._clock)
-
-    # -- out ----------------------------------------------------------------------------------------
-
-    def _send(self, environ: WSGIEnvironment, begun: float) -> BaseHTTPResponse:
-        from urllib3 import Timeout
-        from urllib3.exceptions import NewConnectionError
-
-        wish: Mapping[str, Any] = environ.get("plugmw.upstream.target") or {}
-        url = self._url(environ, wish)
-        timeout = Timeout(
-            connect=wish["connect_timeout"] / 1000
-            if "connect_timeout" in wish
-            else self.target.connect_timeout,
-            read=wish["read_timeout"] / 1000 if "read_timeout" in wish else self._read_timeout(begun),
-        )
-        body, chunked = request_body(environ)
-        headers = self._headers(environ, url)
-        for left in range(int(wish.get("retries", self.target.retries)), -1, -1):
-            try:
-                return self._pools().urlopen(
-                    environ["REQUEST_METHOD"],
-                    url,
-                    body=body,
-                    headers=headers,
-                    chunked=chunked,
-                    timeout=timeout,
-                    preload_content=False,
-                    decode_content=False,
-                    redirect=False,
-                    retries=False,
-                )
-            except NewConnectionError:
-                # Nothing was sent, so another try cannot do anything twice.
-                if not left or self._late(begun):
-                    raise
-        raise AssertionError("unreachable")
-
-    def _late(self, begun: float) -> bool:
-        deadline = self.target.deadline
-        return deadline is not None and self._clock() - begun >= deadline
-
-    def _read_timeout(self, begun: float) -> float:
-        if self.target.deadline is None:
-            return self.target.read_timeout
-        return max(0.001, min(self.target.read_timeout, begun + self.target.deadline - self._clock()))
-
-    def _url(self, environ: WSGIEnvironment, wish: Mapping[str, Any]) -> str:
-        parts = urlsplit(self.target.url)
-        scheme = wish.get("scheme", parts.scheme)
-        host, port = wish.get("host", parts.hostname), wish.get("port", parts.port)
-        netloc = f"[{host}]" if ":" in host else host
-        if port:
-            netloc = f"{netloc}:{port}"
-        path = self.target.base + request_path(environ)
-        query = environ.get("QUERY_STRING", "")
-        return f"{scheme}://{netloc}{path or '/'}{'?' + query if query else ''}"
-
-    def _headers(self, environ: WSGIEnvironment, url: str) -> Any:
-        from urllib3 import HTTPHeaderDict
-
-        made = HTTPHeaderDict(request_headers(environ))
-        for name, value in forwarded(environ):
-            made[name] = value
-        if not self.target.preserve_host or "host" not in made:
-            made["Host"] = urlsplit(url).netloc
-        # urllib3 adds its own of these unless told otherwise.
-        made.setdefault("User-Agent", "plugmw")
-        made.setdefault("Accept-Encoding", "identity")
-        return made
-
-    def _pools(self) -> PoolManager:
-        if self._pool is None or self._pid != os.getpid():
-            with self._lock:
-                if self._pool is None or self._pid != os.getpid():
-                    self._pool, self._pid = self._open(), os.getpid()
-        return self._pool
-
-    def _open(self) -> PoolManager:
-        from urllib3 import PoolManager
-
-        tls: dict[str, Any] = {"cert_reqs": "CERT_REQUIRED" if self.target.verify else "CERT_NONE"}
-        if self.target.ca_file:
-            tls["ca_certs"] = self.target.ca_file
-        elif self.target.verify:
-            import certifi
-
-            tls["ca_certs"] = os.environ.get("SSL_CERT_FILE") or certifi.where()
-        return PoolManager(num_pools=16, maxsize=self.target.pool_size, block=False, **tls)
+        found = body.answer
+        environ["plugmw.upstream.status"] = str(found.status)
+        line = f"{found.status} {found.reason}" if found.reason else answer.status_line(found.status)
+        start_response(line, response_headers(found.headers))
+        return body
 
     def close(self) -> None:
-        """Close the pooled connections of this process."""
-        pool, self._pool = self._pool, None
-        if pool is not None and self._pid == os.getpid():
-            pool.clear()
+        """Close the idle connections of this process."""
+        self._connections.close()
+
+    def _send(self, environ: WSGIEnvironment) -> _Body:
+        wish: Mapping[str, Any] = environ.get("plugmw.upstream.target") or {}
+        scheme, host, port = self._to
+        key = wish.get("scheme", scheme), wish.get("host", host), wish.get("port", port)
+        times = self._times(wish)
+        body, chunked = request_body(environ)
+        headers = self._headers(environ, wish, _netloc(*key))
+        connection = self._connect(environ, key, times, int(wish.get("retries", self.target.retries)))
+        try:
+            found = ask(
+                connection, environ["REQUEST_METHOD"], self._path(environ), headers, body, chunked, times
+            )
+            if found.status < 200:
+                found.close()
+                raise http.client.HTTPException(f"a final answer {found.status}")
+        except BaseException:
+            connection.close()
+            raise
+        return _Body(found, connection, lambda: self._connections.give(key, connection))
+
+    def _connect(
+        self, environ: WSGIEnvironment, key: tuple[str, str, int], times: Times, retries: int
+    ) -> http.client.HTTPConnection:
+        """Return a connection; nothing was sent on one that cannot be opened, so it may be tried again."""
+        tries: list[dict[str, Any]] = environ.setdefault("plugmw.upstream.tries", [])
+        while True:
+            tries.append({"ip": key[1], "port": key[2]})
+            try:
+                return self._connections.take(*key, times)
+            except NotConnected as error:
+                if len(tries) > retries or isinstance(error.__cause__, TimeoutError):
+                    raise
+
+    def _times(self, wish: Mapping[str, Any]) -> Times:
+        to = self.target
+        wanted = {
+            name: wish[f"{name}_timeout"] / 1000 if f"{name}_timeout" in wish else float(own)
+            for name, own in (
+                ("connect", to.connect_timeout),
+                ("write", to.write_timeout),
+                ("read", to.read_timeout),
+            )
+        }
+        until = None if to.deadline is None else self._clock() + to.deadline
+        return Times(**wanted, until=until, clock=self._clock)
+
+    def _path(self, environ: WSGIEnvironment) -> str:
+        """Return the request target: a path that a plugin set is complete, any other is put below ours."""
+        whole = environ.get("plugmw.upstream.path")
+        if whole is not None and _unquoted(whole) == environ.get("PATH_INFO"):
+            path = str(whole)
+        else:
+            path = self._base + request_path(environ)
+        query = quote(str(environ.get("QUERY_STRING", "")).encode("latin-1", "replace"), safe=_SENDABLE)
+        return f"{path or '/'}?{query}" if query else path or "/"
+
+    def _headers(
+        self, environ: WSGIEnvironment, wish: Mapping[str, Any], netloc: str
+    ) -> list[tuple[str, str]]:
+        told = forwarded(environ, self._trusted)
+        replaced = {name.lower() for name in told}
+        host = wish.get("host_header")
+        if host is None:
+            host = environ.get("HTTP_HOST") if self.target.preserve_host else None
+        kept = [item for item in request_headers(environ) if item[0].lower() not in replaced | {"host"}]
+        added = [(name, value) for name, value in told.items() if value]
+        return [("Host", str(host or netloc)), *kept, *added]
+
+    def _context(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=self.target.ca_file)
+        if not self.target.verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
+
+
+_PORTS: Final = {"http": 80, "https": 443}
+
+
+def _netloc(scheme: str, host: str, port: int) -> str:
+    name = f"[{host}]" if ":" in host else host
+    return name if port == _PORTS[scheme] else f"{name}:{port}"
 
 
 class _BadRequest(Exception):
@@ -202,72 +207,75 @@ class _BadRequest(Exception):
 
 
 class _Body:
-    """The service's body as it comes; returns the connection to the pool when it was read whole."""
+    """The service's body as it comes; gives the connection back when it was read whole."""
 
-    def __init__(self, response: BaseHTTPResponse, until: float | None, clock: Callable[[], float]) -> None:
-        self._response = response
-        self._until = until
-        self._clock = clock
-        self._done = False
+    def __init__(
+        self, found: Answer, connection: http.client.HTTPConnection, give_back: Callable[[], None]
+    ) -> None:
+        self.answer = found
+        self._connection = connection
+        self._give_back = give_back
 
     def __iter__(self) -> Generator[bytes, None, None]:
-        # read1 hands on what has arrived, so that events reach the client at once.
-        while True:
-            chunk = self._response.read1(_STEP, decode_content=False)
-            if not chunk:
-                break
-            if self._until is not None and self._clock() > self._until:
-                raise TimeoutError("the upstream's answer took longer than its deadline")
+        # What has arrived is handed on, so that events reach the client at once.
+        while chunk := self.answer.read(_STEP):
             yield chunk
-        self._done = True
 
     def close(self) -> None:
-        if self._done:
-            self._response.release_conn()
+        whole = self.answer.is_complete
+        self.answer.close()
+        if whole:
+            self._give_back()
         else:
-            self._response.close()
+            self._connection.close()
 
 
 # -- headers, path and body as pure functions ------------------------------------------------------------
 
 
-def request_headers(environ: WSGIEnvironment) -> Iterable[tuple[str, str]]:
-    """Yield the request's headers without hop-by-hop fields and without what ``Connection`` names."""
+def request_headers(environ: WSGIEnvironment) -> list[tuple[str, str]]:
+    """Return the request's headers without hop-by-hop fields and without what ``Connection`` names."""
     named = {name.strip().lower() for name in str(environ.get("HTTP_CONNECTION", "")).split(",")}
+    made = []
     for key, value in environ.items():
         if key.startswith("HTTP_"):
-            name = key[5:].replace("_", "-").title()
+            name = key[5:]
         elif key in ("CONTENT_TYPE", "CONTENT_LENGTH") and value:
-            name = key.replace("_", "-").title()
+            name = key
         else:
             continue
+        name = name.replace("_", "-").title()
         lower = name.lower()
-        # What plugmw itself set must not go because a client names it in Connection (CVE-2024-45410).
-        ours = lower.startswith(("x-consumer", "x-credential", "x-authenticated", "x-anonymous"))
-        if lower in HOP_BY_HOP or lower == "expect" or (lower in named and not ours and lower not in _KEPT):
+        # What plugmw itself set must not go because a client names it.
+        if lower in named and not (lower in _KEPT or lower.startswith(_OURS)):
             continue
-        yield name, str(value)
+        # Of Expect the server in front has disposed.
+        if lower not in HOP_BY_HOP and lower != "expect":
+            made.append((name, str(value)))
+    return made
 
 
-_KEPT: Final = frozenset(("host", "content-length", "content-type", "authorization"))
+def forwarded(environ: WSGIEnvironment, trusted: Trusted) -> dict[str, str]:
+    """Return the X-Forwarded-* and X-Real-IP fields that tell the service about the client.
 
-
-def forwarded(environ: WSGIEnvironment) -> list[tuple[str, str]]:
-    """Return the X-Forwarded-* and X-Real-IP fields that tell the service about the client."""
+    Those that a peer sent who is not trusted are replaced (``""``: dropped), save X-Forwarded-For, to
+    which the peer is added: how far back it can be believed is for the service to decide.
+    """
     peer = str(environ.get("REMOTE_ADDR", ""))
     before = str(environ.get("HTTP_X_FORWARDED_FOR", "")).strip()
-    told = [("X-Forwarded-For", f"{before}, {peer}" if before and peer else before or peer)]
-    host = str(environ.get("HTTP_HOST") or environ.get("SERVER_NAME", ""))
-    told += [
-        ("X-Forwarded-Proto", str(environ.get("plugmw.scheme") or environ["wsgi.url_scheme"])),
-        ("X-Forwarded-Host", str(environ.get("plugmw.host") or host)),
-        ("X-Forwarded-Port", str(environ.get("SERVER_PORT", ""))),
-        ("X-Real-IP", str(environ.get("plugmw.client_ip") or peer)),
-    ]
-    prefix = environ.get("plugmw.stripped_prefix")
-    if prefix:
-        told.append(("X-Forwarded-Prefix", str(prefix)))
-    return [(name, value) for name, value in told if value]
+    believed = trusted.trusts(environ)
+    port = str(environ.get("HTTP_X_FORWARDED_PORT", "")) if believed else ""
+    path = str(environ.get("HTTP_X_FORWARDED_PATH", "")) if believed else ""
+    prefix = str(environ.get("HTTP_X_FORWARDED_PREFIX", "")) if believed else ""
+    return {
+        "X-Forwarded-For": f"{before}, {peer}" if before and peer else before or peer,
+        "X-Forwarded-Proto": trusted.scheme(environ),
+        "X-Forwarded-Host": split_port(trusted.host(environ))[0],
+        "X-Forwarded-Port": port or str(environ.get("SERVER_PORT", "")),
+        "X-Forwarded-Path": path or target.sent(environ).partition("?")[0],
+        "X-Forwarded-Prefix": prefix or str(environ.get("plugmw.stripped_prefix", "")),
+        "X-Real-IP": str(trusted.client(environ) or peer),
+    }
 
 
 def response_headers(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -286,62 +294,53 @@ def response_headers(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 def request_path(environ: WSGIEnvironment) -> str:
     """Return the path to send, in the client's own spelling where that is known and nobody changed it."""
     path = str(environ.get("PATH_INFO", ""))
-    stripped = str(environ.get("plugmw.stripped_prefix", ""))
-    raw = str(environ.get("RAW_URI") or "").partition("?")[0]
-    prefix = quote(stripped.encode("latin-1", "replace"), safe=_SAFE)
-    if (
-        raw.startswith(prefix)
-        and _unquoted(raw[len(prefix) :]) == path
-        and raw[len(prefix) :].startswith("/")
-    ):
-        return raw[len(prefix) :]
+    script = str(environ.get("SCRIPT_NAME", ""))
+    raw = quote(target.sent(environ).partition("?")[0].encode("latin-1", "replace"), safe=_SENDABLE)
+    taken = _length_of(script, raw)
+    if taken is not None and _unquoted(raw[taken:]) == path:
+        return raw[taken:]
     return quote(path.encode("latin-1", "replace"), safe=_SAFE)
 
 
-_SAFE: Final = "/!$&'()*+,;=:@~-._"
+def _length_of(script: str, raw: str) -> int | None:
+    """Return how much of an escaped path is ``script``, which ends with a segment; None if it is not."""
+    taken, read = 0, ""
+    while len(read) < len(script) and taken < len(raw):
+        end = raw.find("/", taken + 1)
+        end = len(raw) if end < 0 else end
+        read += _unquoted(raw[taken:end])
+        taken = end
+    return taken if read == script else None
 
 
 def _unquoted(path: str) -> str:
-    from urllib.parse import unquote_to_bytes
-
     return unquote_to_bytes(path.encode("latin-1", "replace")).decode("latin-1")
 
 
-def request_body(environ: WSGIEnvironment) -> tuple[Any, bool]:
-    """Return (what to send, whether in chunks): a stream that ends, or None."""
+def request_body(environ: WSGIEnvironment) -> tuple[Iterable[bytes] | None, bool]:
+    """Return (the pieces to send, or None; whether in chunks)."""
     text = str(environ.get("CONTENT_LENGTH") or "")
     if text:
         if not (text.isascii() and text.isdigit()):
             raise _BadRequest
-        length = int(text)
-        return (_Limited(environ["wsgi.input"], length), False) if length else (None, False)
+        return _exactly(environ["wsgi.input"], int(text)), False
     if environ.get("wsgi.input_terminated") and environ.get("HTTP_TRANSFER_ENCODING"):
-        return _pieces(environ["wsgi.input"]), True
+        return iter(lambda: environ["wsgi.input"].read(_STEP), b""), True
     return None, False
 
 
-def _pieces(stream: Any) -> Generator[bytes, None, None]:
-    while True:
-        piece = stream.read(_STEP)
+def _exactly(stream: Any, left: int) -> Generator[bytes, None, None]:
+    while left:
+        piece = stream.read(min(_STEP, left))
         if not piece:
-            return
+            raise _BadRequest("the client sent less than its Content-Length")
+        left -= len(piece)
         yield piece
 
 
-class _Limited:
-    """At most ``left`` bytes of a stream, as a file to read from."""
-
-    def __init__(self, stream: Any, left: int) -> None:
-        self._stream = stream
-        self._left = left
-
-    def read(self, size: int = -1) -> bytes:
-        size = self._left if size is None or size < 0 else min(size, self._left)
-        data: bytes = self._stream.read(size) if size else b""
-        self._left -= len(data)
-        if size and not data and self._left:
-            raise OSError("the client sent less than its Content-Length")
-        return data
+def _is_websocket(environ: WSGIEnvironment) -> bool:
+    wanted = str(environ.get("HTTP_CONNECTION", "")).lower().replace(" ", "").split(",")
+    return "upgrade" in wanted and str(environ.get("HTTP_UPGRADE", "")).lower() == "websocket"
 
 
 def _fail(environ: WSGIEnvironment, start_response: StartResponse, status: int) -> Iterable[bytes]:

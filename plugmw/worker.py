@@ -33,6 +33,7 @@ class Worker:
         self.entries = list(entries)
         self._run: WSGIApplication = self._first
         self._made: tuple[list[Entry], WSGIApplication] | None = None
+        self._told: set[Any] = set()
         Worker.instances.add(self)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -69,6 +70,7 @@ class Worker:
             if multiprocess is not None:
                 self.runtime.multiprocess = multiprocess
             self._init_plugins(self.entries)
+            self._announce(self.entries)
             self._run = self._ready()
 
     def _init_plugins(self, entries: Iterable[Entry]) -> None:
@@ -87,6 +89,24 @@ class Worker:
                     ", requests that need this plugin are refused" if plugin.decides else " without it",
                     exc_info=error,
                 )
+
+    def _announce(self, entries: Sequence[Entry]) -> None:
+        """Tell plugin classes with ``configure_all`` the configurations of all their entries in force.
+
+        Those that were told before and have none any more are told None.
+        """
+        told: dict[Any, list[Any]] = {cls: [] for cls in self._told}
+        for entry in entries:
+            if hasattr(type(entry.plugin), "configure_all"):
+                configs = told.setdefault(type(entry.plugin), [])
+                if entry.enabled:
+                    configs.append(entry.plugin.config)
+        self._told = {cls for cls, configs in told.items() if configs}
+        for cls, configs in told.items():
+            try:
+                cls.configure_all(configs or None)
+            except Exception as error:
+                self.runtime.logger.error("%s: configure failed", cls.name, exc_info=error)
 
     def stop(self) -> None:
         """Close the plugins and the store of this process; the next request would start them again."""

@@ -144,7 +144,8 @@ def test_an_error_has_the_default_text_of_its_status():
     for status, text in (
         (401, "Unauthorized"),
         (503, "The upstream server is currently unavailable"),
-        (418, "The upstream server responded with 418"),
+        (418, "I'm a teapot"),
+        (419, "The upstream server responded with 419"),
     ):
         assert json.loads(answer.error_exit(status, None, None, "", "id").body)["message"] == text
 

@@ -707,3 +707,75 @@ def test_failures_of_an_app_under_answer_crashes_are_not_blamed_on_a_plugin(capl
         found = journal_of(nothing("access", "log"), app=app, answer_crashes=True)
     assert found.status.startswith("500")
     assert "the app failed" in caplog.text
+
+
+# -- times, sizes and the service's own answer --------------------------------------------------------------
+
+
+def measured(*more, app="list", method="GET", environ=None, **config):
+    found = []
+    plugin = made("m", log=lambda x: found.append(x), measures=True)
+    wrapped = GOOD[app]([]) if isinstance(app, str) else app
+    gateway = Gateway(wrapped, config or None, plugins=[plugin, *more])
+    serve(gateway, environ or environ_of(method=method))
+    return found[0]
+
+
+@pytest.mark.parametrize("more", [(), ("rewrite",), ("body_filter",), ("response",)], ids=str)
+@pytest.mark.parametrize("app", ["list", "late start", "generator", "iterator with close"])
+def test_times_and_sizes_are_taken_for_a_plugin_that_measures(app, more):
+    x = measured(*([nothing(*more)] if more else []), app=app)
+    assert 0 < x.begun <= x.app_called <= x.ended
+    assert x.begun <= x.first_byte <= x.ended
+    assert x.sent == 6
+    assert x.started > 1_600_000_000
+
+
+def test_an_exit_is_measured_without_a_call_of_the_app():
+    x = measured(made("stop", 5, access=lambda x: x.exit(403, "no")))
+    assert (x.app_called, x.sent) == (0.0, 2)
+    assert x.begun <= x.first_byte <= x.ended
+
+
+def test_a_file_that_the_server_sends_by_itself_counts_by_its_length():
+    found = []
+    gateway = Gateway(
+        GOOD["file"]([]), plugins=[made("m", log=lambda x: found.append(x.sent), measures=True)]
+    )
+    gateway(environ_of(), lambda *args: None).close()
+    assert found == [6]
+
+
+def test_an_empty_answer_has_no_first_byte():
+    x = measured(app="empty list")
+    assert (x.first_byte, x.sent) == (0.0, 0)
+
+
+def test_nothing_is_measured_for_nobody():
+    found = []
+    serve(Gateway(GOOD["list"]([]), plugins=[made(log=lambda x: found.append((x.begun, x.ended, x.sent)))]))
+    assert found == [(0.0, 0.0, 0)]
+
+
+def watching(ask):
+    seen = {}
+
+    def access(x):
+        if ask:
+            x.environ["plugmw.buffer"] = True
+
+    def log(x):
+        seen.update({key: x.environ.get(f"plugmw.{key}") for key in ("service", "service_body")})
+
+    change = made("c", header_filter=lambda x: setattr(x, "body", b"changed"))
+    plugin = made("w", 5, access=access, log=log, watches_service=True)
+    found = serve(Gateway(GOOD["list"]([]), plugins=[plugin, change]))
+    assert found.body == b"changed"
+    return seen
+
+
+def test_the_services_own_answer_is_kept_for_a_plugin_that_watches_and_its_body_when_asked_for():
+    status, headers = watching(ask=False)["service"]
+    assert (status, headers[0]) == (200, ("Content-Type", "text/plain"))
+    assert watching(ask=False)["service_body"] is None
+    assert watching(ask=True)["service_body"] == b"onetwo"

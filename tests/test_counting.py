@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from plugmw import ConfigError, counting
-from plugmw.counting import Counting, Redis, older, redis_problems, redis_record
+from plugmw.counting import Counting, Redis, key_prefix, older, redis_problems, redis_record
 from plugmw.errors import StoreError
 from plugmw.schema import config, field
 from plugmw.stores import open_store
@@ -242,3 +242,14 @@ def test_outage_is_logged_once_a_minute(clock, caplog, tolerant, effect):
             get(wrapped)
     line = f"count: no counters, requests {effect}: redis://h:6379/0: is down"
     assert [record.getMessage() for record in caplog.records] == [line] * 3
+
+
+# -- keys ---------------------------------------------------------------------------------------------
+
+
+def test_entries_of_one_scope_have_one_prefix_and_others_another():
+    assert key_prefix("rl", (None, None, None, None)) == "rl:"
+    route = key_prefix("rl", (None, "a", None, None))
+    assert route == key_prefix("rl", (None, "a", None, None)) != key_prefix("rl", (None, None, "a", None))
+    assert route.startswith("rl:")
+    assert len(route) == len("rl:0123456789:")

@@ -291,3 +291,19 @@ def test_route_and_service_are_told():
     get(plugin, config, path="/r")
     get(plugin, config, path="/")
     assert seen == [("r", "s"), (None, None)]
+
+
+def test_captures_are_those_of_the_route_and_empty_without_one():
+    seen = []
+    config = {"routes": [{"name": "r", "paths": [r"~/r/(?P<id>\d+)"]}]}
+    plugin = made(access=lambda x: seen.append((x.captures, x.captures)))  # looked up once
+    get(plugin, config, path="/r/7")
+    get(plugin, config, path="/")
+    found, nothing = {"unnamed": ["7"], "named": {"id": "7"}}, {"unnamed": [], "named": {}}
+    assert seen == [(found, found), (nothing, nothing)]
+
+
+def test_a_credential_without_a_consumer_is_told_alone():
+    x = exchange()
+    x.authenticate(None, Credential(id="k", consumer_id="1"))
+    assert {key for key in IDENTITY_KEYS if key in x.environ} == {"HTTP_X_CREDENTIAL_IDENTIFIER"}

@@ -8,6 +8,7 @@ from werkzeug.test import EnvironBuilder
 
 from plugmw import forms
 from plugmw.forms import FORM, JSON, MAX_PARTS, MULTIPART
+from plugmw.target import sent
 
 BOUNDARY = b"plugmwBoundary7"
 TYPE = f"{MULTIPART}; boundary={BOUNDARY.decode()}"
@@ -90,13 +91,16 @@ def test_plain_escapes_are_exactly_those_of_unreserved_characters():
 def test_replacing_the_query_changes_the_raw_target_too(query, target):
     environ = {"QUERY_STRING": "old", "RAW_URI": "/p?old", "REQUEST_URI": "http://host/p?old"}
     forms.replace_query(environ, query)
-    assert environ == {"QUERY_STRING": query, "RAW_URI": target, "REQUEST_URI": "http://host" + target}
+    assert (environ["QUERY_STRING"], environ["RAW_URI"]) == (query, target)
+    assert environ["REQUEST_URI"] == "http://host" + target
+    assert sent(environ) == "/p?old", "what was sent is kept"
 
 
 def test_replacing_the_query_adds_no_raw_target():
     environ = {}
     forms.replace_query(environ, "a=1")
-    assert environ == {"QUERY_STRING": "a=1"}
+    assert environ["QUERY_STRING"] == "a=1"
+    assert not {"RAW_URI", "REQUEST_URI"} & environ.keys()
 
 
 @pytest.mark.parametrize(
@@ -131,6 +135,15 @@ def test_refuses_what_is_no_json_object(data):
 
 def test_of_a_repeated_json_name_the_last_counts():
     assert forms.read_object(b'{"a": 1, "a": 2.5}') == {"a": 2.5}
+
+
+@pytest.mark.parametrize(
+    "data", [b'{"a": 1, "a": 1}', b'{"b": [{"a": 1, "a": 2}]}'], ids=["outside", "inside"]
+)
+def test_a_repeated_json_name_is_refused_if_wanted(data):
+    assert forms.read_object(b'{"a": 1, "b": {"a": 2}}', unique=True) == {"a": 1, "b": {"a": 2}}
+    with pytest.raises(ValueError, match="got a repeated name"):
+        forms.read_object(data, unique=True)
 
 
 def test_written_json_reads_the_same():

@@ -294,3 +294,45 @@ def test_an_injected_logger_goes_to_the_plugins_and_the_app():
 def test_an_exit_of_a_plugin_never_leaves_the_gateway():
     for phase in ("rewrite", "access", "response", "header_filter"):
         assert not isinstance(noted("/admin", made(**{phase: lambda x: x.exit(403)})).raised, Exit), phase
+
+
+SECURE = [{"name": "secure", "paths": ["/s"], "protocols": ["https"]}]
+
+
+@pytest.mark.parametrize("rewriting", [False, True])
+def test_a_route_for_https_refuses_http_under_the_global_entries(rewriting):
+    notes: list[str] = []
+    plugins = [
+        noting("all", notes, "header_filter", "log", *(["rewrite"] if rewriting else [])),
+        Entry(noting("own", notes, "access", "log"), route="secure"),
+    ]
+    gateway = Gateway(hello_app, {"routes": SECURE}, plugins=plugins)
+    assert serve(gateway, environ_of("/s")).status == "426 Upgrade Required"
+    assert "own.access" not in notes
+    assert notes[-1] == "all.log"
+    assert serve(gateway, environ_of("/s", **{"wsgi.url_scheme": "https"})).body == b"hello"
+
+
+@pytest.mark.parametrize(
+    ("environ", "place"),
+    [
+        ({"QUERY_STRING": "a=1"}, "https://shop.example/s/x?a=1"),
+        ({"RAW_URI": "/s/%78?a"}, "https://shop.example/s/%78?a"),
+        ({"RAW_URI": "http://evil.example/s"}, "https://shop.example/s/x"),
+        ({"HTTP_HOST": "[::1]:80"}, "https://[::1]/s/x"),
+    ],
+    ids=["query", "raw", "absolute", "IPv6"],
+)
+def test_or_sends_it_to_https_at_the_same_host(environ, place):
+    routes = [{**SECURE[0], "https_redirect_status_code": 308}]
+    environ = {"HTTP_HOST": "shop.example:80", **environ}
+    found = serve(Gateway(hello_app, {"routes": routes}), environ_of("/s/x", **environ))
+    assert (found.status, found.header("Location")) == ("308 Permanent Redirect", place)
+
+
+def test_a_gateway_can_be_tried_like_a_plugin():
+    assert get(Gateway(hello_app, {"store": "memory://"})).text == "hello"
+
+
+def test_identity_headers_nobody_sent_cost_nothing():
+    assert saw_by_app(made("auth", access=lambda x: None, authenticates=True), {}) == set()

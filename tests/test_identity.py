@@ -9,7 +9,8 @@ AL = Consumer(id="2", username="al", custom_id="jo")
 
 
 def test_a_consumer_is_found_by_id_then_username_then_custom_id():
-    directory = MemoryDirectory([JO, AL])
+    directory = MemoryDirectory([JO, AL, Consumer(id="3", username="jo-anne")])
+    assert directory.consumer("jo-anne").id == "3"
     assert [directory.consumer(name) for name in ("1", "jo", "x", "al", "nobody")] == [JO, JO, JO, AL, None]
 
 
@@ -29,6 +30,16 @@ def test_a_key_belongs_to_the_first_who_has_it():
     assert not directory.add("key-auth", "k", second)
     assert directory.add("key-auth", "k", first)
     assert directory.credential("key-auth", "k") is first
+    assert directory.credentials("key-auth") == (first,)
+
+
+def test_the_credentials_of_a_kind_are_listed():
+    directory = MemoryDirectory()
+    one, two, other = (Credential(id=name, consumer_id=name) for name in "abc")
+    for kind, credential in (("jwt", one), ("key-auth", other), ("jwt", two)):
+        directory.add(kind, credential.id, credential)
+    assert directory.credentials("jwt") == (one, two)
+    assert directory.credentials("basic-auth") == ()
 
 
 def test_digests_keep_kind_and_key_apart_and_take_any_text():

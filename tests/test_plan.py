@@ -242,6 +242,14 @@ PROBLEMS = {
     ),
     "trusted hops": ({"trusted": -1}, "trusted: got -1, expected a number of proxies, 0 or more"),
     "trusted, one item": ({"trusted": ["::1", 5]}, "trusted[1]: got 5, expected a string"),
+    "twice the same service": (
+        {"services": [{"name": "s"}, {"name": "s"}]},
+        "services[1].name: got 's' a second time, expected a unique name",
+    ),
+    "a route of no service": (
+        {"services": [{"name": "back"}], "routes": [{"name": "r", "paths": ["/"], "service": "bakc"}]},
+        'routes[0].service: no service "bakc"; did you mean "back"?',
+    ),
     "configure": ({"plugins": [plugin("Refusing")]}, "plugins[0].config.a[0].b: got 1, expected 2"),
 }  # fmt: skip
 
@@ -387,13 +395,17 @@ def test_an_entry_given_to_two_gateways_is_not_shared():
             "code: plugins[0]: Nothing: has response beside header_filter or body_filter"
             ", expected one or the other",
         ),
+        (
+            Entry(nothing("access"), priority=float("inf")),
+            "code: plugins[0].priority: got inf, expected a number",
+        ),
         (made("p", float("nan"), access=print), "code: plugins[0]: P: priority: got nan, expected a number"),
         (
             made("p", 0, access=print, version="1"),
             "code: plugins[0]: P: version: got '1', expected a text like 1.2.3",
         ),
     ],
-    ids=["number", "class", "route", "field", "unknown", "both sides", "priority", "version"],
+    ids=["number", "class", "route", "field", "unknown", "both sides", "own priority", "priority", "version"],
 )
 def test_what_is_wrong_in_code_is_told_as_such(given, message):
     assert errors_of({"store": "memory://"}, plugins=[given]) == [message]
@@ -463,3 +475,15 @@ def test_folders_are_relative_to_the_document_and_broken_files_are_warnings_unle
 def test_a_folder_that_is_not_there_is_told():
     plan = plan_of(folders=[{"path": "nowhere"}])
     assert "No such file or directory, expected a folder" in str(plan.warnings[0])
+
+
+def test_a_cycle_that_is_in_every_chain_is_told_once():
+    routes = [{"name": name, "paths": [f"/{name}"]} for name in "ab"]
+    cycle = [plugin(before=["b"]), plugin(instance="b", before=["limiting"])]
+    assert len(errors_of({"routes": routes, "plugins": cycle})) == 1
+
+
+def test_a_condition_that_cannot_be_imported_is_told():
+    (problem,) = errors_of({"plugins": [plugin(when={"call": "nothing_like_that:f"})]})
+    assert problem.startswith("gateway.yaml: plugins[0].when.call: ")
+    assert "nothing_like_that" in problem

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from plugmw.exchange import Exchange
-from plugmw.routing import Route, Router
+from plugmw.routing import Route, Router, without_port
 from plugmw.runtime import Runtime
 from tests.support.wsgi import environ_of
 
@@ -142,3 +142,38 @@ def test_candidates_are_listed_the_winner_first():
     found = Router(routes).candidates(exchange("/a/b"), "/a/b")
     assert [(route.name, path) for _, route, path in found] == [("p", "~/a/."), ("a", "/a"), ("root", "/")]
     assert [rank for rank, _, _ in found] == sorted(rank for rank, _, _ in found)
+
+
+# -- what a route tells about itself ------------------------------------------------------------------------
+
+
+def test_a_route_is_described_without_what_is_not_set():
+    told = Route("r", service="s", paths=["/a"], methods=["GET"]).described()
+    assert (told["id"], told["name"], told["service"], told["paths"]) == ("r", "r", {"name": "s"}, ["/a"])
+    assert "hosts" not in told
+    assert Route("r", id="7").described()["id"] == "7"
+
+
+def test_the_part_that_matched_is_the_longest():
+    route = Route("r", paths=["/a", "/a/b", "~/a/b/."])
+    assert [route.matched(path) for path in ("/a/x", "/a/b", "/a/b/cd", "/z")] == ["/a", "/a/b", "/a/b/c", ""]
+
+
+def test_captures_are_those_of_the_first_expression_that_matches():
+    route = Route("r", paths=["/a", r"~/b/(\w+)", r"~/c/(?P<id>\d+)(?P<more>x)?"])
+    assert route.captures("/a") == {"unnamed": [], "named": {}}
+    assert route.captures("/b/one") == {"unnamed": ["one"], "named": {}}
+    assert route.captures("/c/5") == {"unnamed": ["5", ""], "named": {"id": "5"}}
+
+
+def test_captures_beyond_ascii_are_found_as_wsgi_has_them():
+    latin = "/café/x".encode().decode("latin-1")
+    route = Route("r", paths=["~/café/(.)"])
+    assert (route.captures(latin)["unnamed"], route.matched(latin)) == (["x"], latin)
+
+
+@pytest.mark.parametrize(
+    ("host", "bare"), [("a:80", "a"), ("a", "a"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]"), ("a:b", "a:b")]
+)
+def test_a_port_is_cut(host, bare):
+    assert without_port(host) == bare

@@ -321,6 +321,13 @@ def test_no_secret_is_in_a_message(data):
     assert "5318008" not in str(caught.value)
 
 
+def test_a_secret_that_refers_to_what_is_not_there_is_told(monkeypatch):
+    monkeypatch.delenv("PLUGMW_NOT_SET", raising=False)
+    (problem,) = read(Secrets, {"keys": ["{env://PLUGMW_NOT_SET}"]})[1]
+    assert problem[0] == ("keys", 0)
+    assert "PLUGMW_NOT_SET" in problem[1]
+
+
 def test_no_secret_is_in_a_repr():
     made = build(Secrets, {"key": "small", "keys": ["hidden"], "table": {"a": 5318008}}, "T")
     for secret in ("small", "hidden", "5318008"):

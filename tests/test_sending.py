@@ -332,7 +332,7 @@ def test_a_response_that_nobody_changed_keeps_its_chunks_and_stays_without_a_len
     found = through(nothing("response"), app="generator")
     assert found.chunks == [b"one", b"two"]
     assert found.header("Content-Length") is None
-    read = through(made(response=lambda x: x.body), app="generator")
+    read = through(made(response=lambda x: x.body + x.body), app="generator")
     assert read.chunks == [b"one", b"two"]
 
 
@@ -554,3 +554,21 @@ def test_two_content_lengths_become_one_true_one():
 
 def test_the_store_of_testing_is_memory_and_the_app_says_hello():
     assert serve(Gateway(hello_app, {"store": "memory://"})).body == b"hello"
+
+
+@pytest.mark.parametrize("app", ["list", "generator", "late start", "write", "file"])
+@pytest.mark.parametrize("phase", ["response", "header_filter"])
+@pytest.mark.parametrize("status", [204, 304])
+def test_a_status_without_a_body_that_a_plugin_gives_an_answer_sends_none(status, phase, app):
+    def empty(x):
+        x.status = status
+
+    for more in ([], [nothing("log", name="l")], [nothing("body_filter", name="b")]):
+        found = through(made(**{phase: empty}), *more, app=app)
+        assert (found.status[:3], found.body) == (str(status), b"")
+        assert status == 304 or found.header("Content-Length") is None
+
+
+def test_what_an_app_sends_to_head_is_left_to_the_server_unless_it_was_changed():
+    assert through(nothing("response"), method="HEAD").body == b"onetwo"
+    assert through(made(response=change), method="HEAD").body == b""

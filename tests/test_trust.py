@@ -130,3 +130,17 @@ def test_the_host_is_told(trusted, told, host):
 
 def test_a_request_without_a_host_has_the_servers():
     assert Trusted().host(BASE) == "server:80"
+
+
+@pytest.mark.parametrize(
+    ("trusted", "peer", "trusts"),
+    [
+        (Trusted(), LB, False),
+        (Trusted(hops=1), "9.9.9.9", True),
+        (Trusted(NET), LB, True),
+        (Trusted(NET), "9.9.9.9", False),
+    ],
+    ids=str,
+)
+def test_a_peer_may_speak_for_others(trusted, peer, trusts):
+    assert trusted.trusts({"REMOTE_ADDR": peer}) is trusts

@@ -7,9 +7,10 @@ import os
 import threading
 import weakref
 
+import attrs
 import pytest
 
-from plugmw import Entry, Gateway
+from plugmw import Entry, Gateway, Plugin
 from plugmw.plugin import Middleware
 from plugmw.testing import hello_app
 from plugmw.worker import Refusing, Worker, in_force, plugins_of
@@ -270,3 +271,53 @@ def test_a_forked_process_starts_its_own_plugins_once(started, kind):
     if started:
         assert notes == [f"init {os.getpid()}"]
     wrapped.stop()
+
+
+# -- classes that want all their configurations at once -----------------------------------------------------
+
+
+class Together(Plugin):
+    name = "together"
+    told: list
+
+    def access(self, x):
+        pass
+
+    @classmethod
+    def configure_all(cls, configs):
+        cls.told.append(configs)
+
+
+def test_a_class_is_told_all_its_configurations_in_force_at_the_start(monkeypatch):
+    monkeypatch.setattr(Together, "told", [], raising=False)
+    one, two, off = Together(), Together(), Together()
+    entries = [Entry(one), Entry(two, instance="two"), Entry(off, instance="off", enabled=False)]
+    gateway = Gateway(hello_app, MEMORY, plugins=entries)
+    serve(gateway)
+    assert Together.told == [[one.config, two.config]]
+    gateway.stop()
+    gateway.entries = [attrs.evolve(entry, enabled=False) for entry in entries]
+    serve(gateway)
+    gateway.stop()
+    serve(gateway)
+    # None to say that there are none any more.
+    assert Together.told[1:] == [None, None]
+
+
+def test_what_it_raises_is_logged_and_the_worker_serves(monkeypatch, caplog):
+    monkeypatch.setattr(Together, "told", None, raising=False)
+    assert serve(Gateway(hello_app, MEMORY, plugins=[Together()])).body == b"hello"
+    assert "together: configure failed" in caplog.text
+
+
+def test_a_failing_close_of_one_plugin_leaves_the_others_their_turn(caplog):
+    closed = []
+    plugins = [
+        made("a", 1, access=lambda x: None, close=lambda: closed.append("a")),
+        made("b", access=lambda x: None, close=lambda: 1 / 0),
+    ]
+    gateway = Gateway(hello_app, MEMORY, plugins=plugins)
+    serve(gateway)
+    gateway.stop()
+    assert closed == ["a"]
+    assert "b: close failed" in caplog.text

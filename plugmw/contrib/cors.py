@@ -94,8 +94,11 @@ class Cors(Plugin):
         return made
 
     def access(self, x: Exchange) -> None:
-        origin = self._asked(x, "Origin")
-        if x.method != "OPTIONS" or not origin or x.get_header("Access-Control-Request-Method") is None:
+        environ = x.environ
+        if environ["REQUEST_METHOD"] != "OPTIONS" or "HTTP_ACCESS_CONTROL_REQUEST_METHOD" not in environ:
+            return
+        origin = _echoed(environ.get("HTTP_ORIGIN"))
+        if not origin:
             return
         x.ctx[self] = "preflight"
         if self.config.preflight_continue:
@@ -113,7 +116,7 @@ class Cors(Plugin):
     def _granted(self, x: Exchange) -> list[tuple[str, str]]:
         """Return what a preflight gets because it asked for it."""
         made = []
-        wanted = self._asked(x, "Access-Control-Request-Headers")
+        wanted = _echoed(x.get_header("Access-Control-Request-Headers"))
         if wanted and not self.config.headers:
             made.append(("Access-Control-Allow-Headers", wanted))
         private = x.get_header("Access-Control-Request-Private-Network")
@@ -122,9 +125,11 @@ class Cors(Plugin):
         return made
 
     def header_filter(self, x: Exchange) -> None:
-        if self in x.ctx:
+        environ = x.environ
+        # Looked at without making the dict: only a preflight has put something there.
+        if "plugmw.ctx" in environ and self in x.ctx:
             return
-        origin = self._asked(x, "Origin")
+        origin = _echoed(environ.get("HTTP_ORIGIN"))
         if not origin and not self.config.allow_origin_absent:
             return
         allowed, varies, credentials = self._decide(origin)
@@ -138,11 +143,6 @@ class Cors(Plugin):
             x.set_header(ALLOW_CREDENTIALS, "true")
         if self.config.exposed_headers:
             x.set_header("Access-Control-Expose-Headers", ",".join(self.config.exposed_headers))
-
-    def _asked(self, x: Exchange, name: str) -> str | None:
-        """Return a request header that may be echoed; one with control characters counts as absent."""
-        value = x.get_header(name)
-        return value if value and value.isascii() and value.isprintable() else None
 
     def _decide(self, origin: str | None) -> tuple[str | None, bool, bool]:
         """Return Allow-Origin, whether it varies with the Origin, and whether to allow credentials.
@@ -201,9 +201,16 @@ def normalise(origin: str) -> tuple[str, str]:
     return (f"{scheme}://" if scheme else "") + host + (f":{port}" if port else ""), host
 
 
+def _echoed(value: str | None) -> str | None:
+    """Return a request header that may be echoed; one with control characters counts as absent."""
+    return value if value and value.isascii() and value.isprintable() else None
+
+
 def vary_on_origin(x: Exchange) -> None:
     """Add ``Origin`` to the response's Vary unless it is there already."""
-    listed = [value for name, value in x.header_list or () if name.lower() == "vary"]
-    names = {part.strip().lower() for value in listed for part in value.split(",")}
-    if not names & {"origin", "*"}:
-        x.add_header("Vary", "Origin")
+    if x.response_header("Vary") is not None:
+        listed = [value for name, value in x.header_list or () if name.lower() == "vary"]
+        names = {part.strip().lower() for value in listed for part in value.split(",")}
+        if names & {"origin", "*"}:
+            return
+    x.add_header("Vary", "Origin")

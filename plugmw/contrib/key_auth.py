@@ -33,7 +33,7 @@ from plugmw.authentication import (
     Denied,
     challenge,
 )
-from plugmw.exchange import Exchange
+from plugmw.exchange import Exchange, cgi_key
 from plugmw.identity import Consumer, Credential
 from plugmw.schema import config, each, field, matches
 
@@ -66,6 +66,7 @@ class KeyAuth(Authentication):
 
     def configure(self) -> None:
         self._challenge = challenge("Key", self.config.realm)
+        self._keys = {name: cgi_key(name) for name in self.config.key_names}
 
     def identify(self, x: Exchange) -> tuple[Consumer, Credential]:
         name, values, in_header = self._find(x)
@@ -101,11 +102,12 @@ class KeyAuth(Authentication):
 
         A key in the query that differs from the header's is listed behind it.
         """
-        header = x.get_header(name) if self.config.key_in_header else None
-        query = forms.pair_values(_query(x), name) if self.config.key_in_query else []
+        header = x.environ.get(self._keys[name]) if self.config.key_in_header else None
+        text = _query(x) if self.config.key_in_query else ""
+        query = forms.pair_values(text, name) if text else []
         if header is not None:
-            key = forms.from_wsgi(header)
-            return [key, *(other for other in query if other and other != key)], True
+            key = header if header.isascii() else forms.from_wsgi(header)
+            return [key, *(other for other in query if other and other != key)] if query else [key], True
         if query or not self.config.key_in_body:
             return list(query), False
         return forms.body_values(_content_type(x), _body(x), name), False

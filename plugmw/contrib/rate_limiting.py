@@ -20,11 +20,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from hashlib import blake2b
 from typing import Any, Literal
 
 from plugmw.collecting import Collecting
-from plugmw.counting import Counting, Redis, older, redis_problems
+from plugmw.counting import Counting, Redis, key_prefix, older, redis_problems
 from plugmw.errors import StoreError
 from plugmw.exchange import Exchange
 from plugmw.fields import HeaderName, Port, URLPath
@@ -106,7 +105,7 @@ class RateLimiting(Counting):
         self._limits = [math.ceil(getattr(config, period)) for period in periods]
         self._shown = [_names(*each) for each in zip(periods, self._limits)]
         self._identify = identity(config.limit_by, config.header_name, config.path)
-        self._prefix = _prefix(self.scope)
+        self._prefix = key_prefix("rl", self.scope)
 
     def init_worker(self) -> None:
         super().init_worker()
@@ -175,11 +174,3 @@ def _names(period: str, limit: int) -> tuple[tuple[str, str], str, tuple[str, st
     """Return what is the same on every answer: a period's limit, the name of what remains, the limit."""
     name, text = period.title(), str(limit)
     return (f"X-RateLimit-Limit-{name}", text), f"X-RateLimit-Remaining-{name}", ("RateLimit-Limit", text)
-
-
-def _prefix(scope: Sequence[str | None]) -> str:
-    """Return the beginning of an entry's keys: entries of one scope count together, others apart."""
-    if not any(scope):
-        return "rl:"
-    # 40 bits tell the entries of a configuration apart and keep usual keys below stores.base.LONGEST_KEY.
-    return f"rl:{blake2b(repr(scope).encode(), digest_size=5).hexdigest()}:"

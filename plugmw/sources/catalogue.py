@@ -7,7 +7,7 @@ from typing import Any
 
 from plugmw.errors import LoadError
 from plugmw.imports import resolve
-from plugmw.plugin import check_class
+from plugmw.plugin import Plugin, check_class
 from plugmw.schema import suggest
 from plugmw.sources import bundled, entrypoints
 from plugmw.sources.folder import Folder
@@ -18,6 +18,8 @@ class Catalogue:
 
     def __init__(self, folders: Sequence[Folder] = ()) -> None:
         self.folders = list(folders)
+        #: Classes made for Kong handlers, so that all entries of one share it.
+        self._adapted: dict[str, Any] = {}
 
     def names(self) -> dict[str, str]:
         """Return every known name and where it comes from."""
@@ -31,10 +33,22 @@ class Catalogue:
     def find(self, name: str) -> Any:
         """Return the plugin class for ``name``; raises :class:`LoadError`."""
         if ":" in name:
-            return check_class(resolve(name), name)
+            return self._checked(resolve(name), name)
         finders = [bundled.find, entrypoints.find, *(folder.find for folder in self.folders)]
         for find in finders:
             found = find(name)
             if found is not None:
-                return check_class(found, name)
+                return self._checked(found, name)
         raise LoadError(name, f'no plugin "{name}"{suggest(name, self.names())}')
+
+    def _checked(self, found: Any, name: str) -> Any:
+        """Return a plugin class as it is, a Kong handler adapted; raises :class:`LoadError`."""
+        if isinstance(found, type) and issubclass(found, Plugin):
+            return check_class(found, name)
+        if not (hasattr(found, "PRIORITY") or hasattr(found, "VERSION")):
+            return check_class(found, name)
+        if name not in self._adapted:
+            from plugmw.dialects.kong.handler import adapt, plugin_name
+
+            self._adapted[name] = adapt(found, plugin_name(name, found))
+        return self._adapted[name]

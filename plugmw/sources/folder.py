@@ -15,8 +15,9 @@ from plugmw.plugin import Plugin
 class Folder:
     """The plugin classes in the files of one folder, read when it is made.
 
-    Files are taken in name order; folders inside are left alone. ``errors`` holds a LoadError for each
-    file that could not be loaded; the others count all the same.
+    Files are taken in name order; folders inside are left alone, and so are classes whose names begin
+    with an underscore: bases of others. ``errors`` holds a LoadError for each file that could not be
+    loaded and each class that could not be taken; the others count all the same.
     """
 
     def __init__(self, path: Path, pattern: str = "*.py") -> None:
@@ -35,20 +36,18 @@ class Folder:
         for file in files:
             if fnmatch.fnmatchcase(file.name, self.pattern):
                 try:
-                    self._take(load_file(file), file)
+                    module = load_file(file)
                 except LoadError as error:
                     self.errors.append(error)
+                else:
+                    for cls in _plugins_of(module):
+                        self._take(cls, f"{file}: {cls.__name__}")
 
-    def _take(self, module: ModuleType, file: Path) -> None:
-        for value in vars(module).values():
-            if isinstance(value, type) and issubclass(value, Plugin) and value.__module__ == module.__name__:
-                if not value.name:
-                    raise LoadError(f"{file}: {value.__name__}", "has no name", "a class attribute `name`")
-                if value.name in self._classes:
-                    raise LoadError(
-                        f"{file}: {value.__name__}", f"name {value.name!r} is taken", "another name"
-                    )
-                self._classes[value.name] = value
+    def _take(self, cls: type[Plugin], where: str) -> None:
+        if not cls.name:
+            self.errors.append(LoadError(where, "has no name", "a class attribute `name`"))
+        elif self._classes.setdefault(cls.name, cls) is not cls:
+            self.errors.append(LoadError(where, f"name {cls.name!r} is taken", "another name"))
 
     def names(self) -> list[str]:
         """Return the names of the plugins in this folder."""
@@ -57,3 +56,15 @@ class Folder:
     def find(self, name: str) -> Any:
         """Return the class under ``name``, or None."""
         return self._classes.get(name)
+
+
+def _plugins_of(module: ModuleType) -> list[type[Plugin]]:
+    """Return the plugin classes that a module itself defines, without its private ones."""
+    return [
+        value
+        for name, value in vars(module).items()
+        if isinstance(value, type)
+        and issubclass(value, Plugin)
+        and value.__module__ == module.__name__
+        and not name.startswith("_")
+    ]

@@ -75,7 +75,7 @@ class Answer:
 
     def without_date(self) -> bytes:
         """Return ``raw`` with the value of Date blanked, to compare two answers byte for byte."""
-        return re.sub(rb"\r\n[Dd]ate: [^\r]*", b"\r\ndate: -", self.raw, count=1)
+        return re.sub(rb"\r\n[Dd]ate: [^\r]*", b"\r\ndate: -", self.raw)
 
 
 @contextmanager

@@ -140,7 +140,7 @@ def start_gunicorn(
     command = [*prefix, sys.executable, "-m", "gunicorn", app]
     command += ["--bind", "127.0.0.1:0", "--workers", str(workers), "--worker-class", worker_class]
     command += ["--no-control-socket"] if _has_control_socket() else []
-    command += ["--graceful-timeout", "5", *args]
+    command += ["--graceful-timeout", "3", *args]
     environ = {
         **os.environ,
         "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}",

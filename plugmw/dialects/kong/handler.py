@@ -13,26 +13,33 @@
             kong.response.set_header("X-Custom", config.value)
 
 Methods take the configuration (``init_worker`` none, ``configure`` the list of all configurations or
-None), as Kong calls them; what they do they do through ``kong``.
+None), as Kong calls them; what they do they do through ``kong``. In a gateway file the name of a handler
+is ``module:CustomHandler``; SCHEMA (a Kong-style table) or Config (a plugmw configuration class) on the
+class says which configuration it takes.
+
+Requests that reach a handler whose ``init_worker`` failed are refused (Kong would go on calling it), and
+identity headers of clients are removed before a handler with rewrite or access sees the request.
 """
 
 from __future__ import annotations
 
+import functools
 import inspect
 import logging
+import os
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
-from plugmw import current, schema
+from plugmw import current, phases, schema
 from plugmw.dialects.kong.pdk.response import BodyState
 from plugmw.errors import LoadError
 from plugmw.exchange import Exchange
 from plugmw.flow import Flow
-from plugmw.plugin import Plugin
+from plugmw.plugin import Plugin, check_class
 
 _VERSION = re.compile(r"\d+\.\d+(?:\.\d+)?").fullmatch
-_CALLED = ("certificate", "rewrite", "access", "response", "header_filter", "log")
+_CALLED = (phases.REWRITE, phases.ACCESS, phases.RESPONSE, phases.HEADER_FILTER, phases.LOG)
 
 
 class BasePlugin:
@@ -47,7 +54,7 @@ class BasePlugin:
     def init_worker(self) -> None:
         self._entering("init_worker")
 
-    def certificate(self, config: Any = None) -> None:
+    def certificate(self, config: Any = None) -> Any:
         self._entering("certificate")
 
     def rewrite(self, config: Any = None) -> None:
@@ -69,54 +76,101 @@ class BasePlugin:
 class HandlerPlugin(Plugin):
     """A Kong handler as a plugin; :func:`adapt` derives a class per handler with the phases it has."""
 
-    #: Makes a handler; one per plugin class and process, as Kong has one per plugin name.
-    handler_factory: Callable[[], Any]
-    _handler: Any = None
+    watches_service = True
+    #: Makes the handler; one per plugin class and process, as Kong has one per plugin name.
+    handler_factory: ClassVar[Callable[[], Any]]
+    _handler: ClassVar[Any] = None
+    #: (process, what init_worker ended with) once it ran.
+    _started: ClassVar[tuple[int, BaseException | None]] = (0, None)
 
-    @property
-    def handler(self) -> Any:
-        """The handler object, shared by all entries of this plugin name."""
-        cls = type(self)
+    @classmethod
+    def handler(cls) -> Any:
+        """Return the handler object, shared by all entries of this plugin name."""
         if cls._handler is None:
             cls._handler = cls.handler_factory()
         return cls._handler
 
-    def _call(self, x: Exchange, phase: str) -> None:
-        method = getattr(self.handler, phase)
-        current.running(x, self, method, *_arguments(method, self.config))
+    def bound(self, phase: str, *more: Any) -> Callable[[], Any]:
+        """Return the handler's method with as many of (configuration, ``more``...) as it takes."""
+        method = getattr(type(self).handler(), phase)
+        return functools.partial(method, *(self.config, *more)[: _takes(method)])
+
+    @classmethod
+    def configure_all(cls, configs: list[Any] | None) -> None:
+        """Call the handler's ``configure`` with the configurations of all its entries, None without any."""
+        method = getattr(cls.handler(), phases.CONFIGURE, None)
+        if callable(method):
+            current.outside(phases.CONFIGURE, cls, method, configs)
+
+    def close(self) -> None:
+        type(self)._started = (0, None)
 
 
-def adapt(handler: Any, name: str, config: type = schema.Nothing) -> type[HandlerPlugin]:
+def adapt(handler: Any, name: str, config: type | None = None) -> type[HandlerPlugin]:
     """Return the plugin class of a Kong handler: a class, an object or a module with the methods.
 
     Raises :class:`LoadError` for a PRIORITY that is no integer, a VERSION that is not x.y.z, and for
     ``response`` beside header_filter or body_filter (rules of ``kong/db/dao/plugins.lua``).
     """
-    priority = getattr(handler, "PRIORITY", 0)
-    version = str(getattr(handler, "VERSION", "0.1.0"))
-    if isinstance(priority, bool) or not isinstance(priority, int):
-        raise LoadError(name, f"PRIORITY: got {priority!r}", "an integer")
-    if not _VERSION(version):
-        raise LoadError(name, f"VERSION: got {version!r}", "a version like 1.0.0")
     members: dict[str, Any] = {
         "name": name,
-        "priority": priority,
-        "version": version,
-        "Config": config,
+        "priority": _priority(handler, name),
+        "version": _version(handler, name),
+        "Config": config or _config(handler, name),
         "handler_factory": staticmethod(handler if inspect.isclass(handler) else lambda: handler),
         "__doc__": inspect.getdoc(handler) or f"Kong handler {name}.",
-        "_handler": None,
     }
-    for phase in _CALLED:
-        if _defines(handler, phase):
-            members[phase] = _caller(phase)
-    if _defines(handler, "body_filter"):
+    members |= {phase: _caller(phase) for phase in _CALLED if _defines(handler, phase)}
+    if _defines(handler, phases.BODY_FILTER):
         members["body_filter"] = _filter_body
-    if _defines(handler, "init_worker"):
-        members["init_worker"] = lambda self: _start(self)
-    if "response" in members and ("header_filter" in members or "body_filter" in members):
-        raise LoadError(name, "has response beside header_filter or body_filter", "one or the other")
-    return type(name, (HandlerPlugin,), members)
+    if _defines(handler, phases.CERTIFICATE):
+        members["certificate"] = _choose_certificate
+    if _defines(handler, phases.INIT_WORKER):
+        members["init_worker"] = _start
+    early = phases.REWRITE in members or phases.ACCESS in members
+    members |= {"decides": early, "authenticates": early, "measures": phases.LOG in members}
+    made: type[HandlerPlugin] = check_class(type(name, (HandlerPlugin,), members), name)
+    return made
+
+
+def plugin_name(reference: str, handler: Any) -> str:
+    """Return the plugin name of ``module:Handler``: its NAME, or X of a module ``x.handler``, as in Kong."""
+    own = getattr(handler, "NAME", None)
+    if isinstance(own, str) and own:
+        return own
+    package, _, last = reference.partition(":")[0].rpartition(".")
+    return package.rpartition(".")[2].replace("_", "-") if last == "handler" and package else reference
+
+
+def _priority(handler: Any, name: str) -> int:
+    found = getattr(handler, "PRIORITY", 0)
+    if isinstance(found, float) and found.is_integer():
+        return int(found)
+    if isinstance(found, bool) or not isinstance(found, int):
+        raise LoadError(name, f"PRIORITY: got {found!r}", "an integer")
+    return found
+
+
+def _version(handler: Any, name: str) -> str:
+    found = str(getattr(handler, "VERSION", "0.1.0"))
+    if not _VERSION(found):
+        raise LoadError(name, f"VERSION: got {found!r}", "a version like 1.0.0")
+    return found
+
+
+def _config(handler: Any, name: str) -> type:
+    """Return the configuration class that a handler names, by Config or by SCHEMA."""
+    found = getattr(handler, "Config", None)
+    if isinstance(found, type):
+        return found
+    table = getattr(handler, "SCHEMA", None)
+    if table is None:
+        return schema.Nothing
+    if not isinstance(table, Mapping):
+        raise LoadError(name, f"SCHEMA: got {table!r}", "a table with fields")
+    from plugmw.dialects.kong.schema import config_class
+
+    return config_class(name, table)
 
 
 def _defines(handler: Any, phase: str) -> bool:
@@ -125,38 +179,60 @@ def _defines(handler: Any, phase: str) -> bool:
     return callable(method) and getattr(method, "__func__", method) is not getattr(BasePlugin, phase, None)
 
 
+def _takes(method: Any) -> int:
+    """Return how many positional arguments a method takes; one if that cannot be told."""
+    try:
+        parameters = inspect.signature(method).parameters.values()
+    except (TypeError, ValueError):
+        return 1
+    if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
+        return 1
+    return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
+
+
+# -- the phase methods of the classes made here ------------------------------------------------------------
+
+
 def _caller(phase: str) -> Callable[[HandlerPlugin, Exchange], None]:
+    kept = f"_{phase}"
+
     def call(self: HandlerPlugin, x: Exchange) -> None:
-        self._call(x, phase)
+        method = self.__dict__.get(kept)
+        if method is None:
+            # Looked up once for each entry, not for each request.
+            method = self.__dict__[kept] = self.bound(phase)
+        current.running(x, self, method)
 
     call.__name__ = phase
     return call
 
 
+_call_body_filter = _caller(phases.BODY_FILTER)
+
+
 def _filter_body(self: HandlerPlugin, x: Flow, chunk: bytes, eof: bool) -> bytes:
     """Run a handler's body_filter with ``kong.response.get_raw_body`` and ``set_raw_body`` at work."""
-    state = x.environ["plugmw.kong.body"] = BodyState(x, chunk, eof)
+    state = x.environ["plugmw.kong.body"] = BodyState(x, self, chunk, eof)
     try:
-        self._call(x, "body_filter")
+        _call_body_filter(self, x)
     finally:
-        x.environ.pop("plugmw.kong.body", None)
+        del x.environ["plugmw.kong.body"]
     return state.chunk
+
+
+def _choose_certificate(self: HandlerPlugin, hello: Any) -> Any:
+    """Run a handler's certificate; what it returns is the certificate. It may take the hello, too."""
+    return current.outside(phases.CERTIFICATE, self, self.bound(phases.CERTIFICATE, hello))
 
 
 def _start(self: HandlerPlugin) -> None:
     """Run init_worker once per plugin name and process, however many entries there are."""
-    import os
-
-    cls: Any = type(self)
-    if getattr(cls, "_started_in", None) != os.getpid():
-        cls._started_in = os.getpid()
-        self.handler.init_worker()
-
-
-def _arguments(method: Any, config: Any) -> tuple[Any, ...]:
-    """Give the configuration to methods that take one."""
-    try:
-        takes = len(inspect.signature(method).parameters) > 0
-    except (TypeError, ValueError):
-        takes = True
-    return (config,) if takes else ()
+    cls = type(self)
+    if cls._started[0] != os.getpid():
+        try:
+            current.outside(phases.INIT_WORKER, self, cls.handler().init_worker)
+            cls._started = os.getpid(), None
+        except Exception as error:
+            cls._started = os.getpid(), error
+    if cls._started[1] is not None:
+        raise cls._started[1]

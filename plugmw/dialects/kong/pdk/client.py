@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+import ssl
+from collections.abc import Mapping
 from typing import Any
 
-from plugmw.dialects.kong.pdk.phase import REQUEST, of_type, phases, unsupported
+from plugmw.dialects.kong.pdk.phase import KNOWN, REQUEST, of_type, phases, unsupported
+from plugmw.errors import StoreError
 from plugmw.exchange import Exchange
 from plugmw.identity import Consumer, Credential
 
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.I).fullmatch
-_KNOWN = ("access", "response", "header_filter", "body_filter", "log")
 
 
 class ClientTLS:
@@ -27,11 +29,18 @@ class ClientTLS:
         "the server has verified the certificate before the app is called",
     )
 
-    @phases(*REQUEST)
+    @phases("rewrite", "access", "log")
     def get_full_client_certificate_chain(self, x: Exchange) -> str | None:
-        """Return the client's certificate in PEM where the server offers it (SSL_CLIENT_CERT), or None."""
-        found = x.environ.get("SSL_CLIENT_CERT") or x.environ.get("gunicorn.peercert")
-        return str(found) if found else None
+        """Return the client's certificate in PEM where the server tells it, or None.
+
+        Servers tell it by SSL_CLIENT_CERT; of gunicorn's socket only the leaf is known.
+        """
+        told = x.environ.get("SSL_CLIENT_CERT")
+        if told:
+            return str(told)
+        peer = getattr(x.environ.get("gunicorn.socket"), "getpeercert", None)
+        certificate = peer(True) if peer is not None else None
+        return ssl.DER_cert_to_PEM_cert(certificate) if certificate else None
 
 
 class Client:
@@ -62,17 +71,17 @@ class Client:
         port = str(x.environ.get("REMOTE_PORT", ""))
         return int(port) if port.isdigit() else None
 
-    @phases(*_KNOWN)
+    @phases(*KNOWN)
     def get_consumer(self, x: Exchange) -> Consumer | None:
         """Return the authenticated consumer, or None."""
         return x.consumer
 
-    @phases(*_KNOWN)
+    @phases(*KNOWN)
     def get_credential(self, x: Exchange) -> Credential | None:
         """Return the credential that was used, or None."""
         return x.credential
 
-    @phases(*_KNOWN)
+    @phases(*KNOWN)
     def load_consumer(
         self, x: Exchange, consumer_id: str, search_by_username: bool = False
     ) -> tuple[Consumer | None, str | None]:
@@ -81,23 +90,35 @@ class Client:
         Raises for an id that is no UUID, unless ``search_by_username``.
         """
         of_type(consumer_id, str, "consumer_id", "a string")
-        found = x.runtime.consumers.consumer(consumer_id)
         if not search_by_username and not _UUID(consumer_id):
             raise ValueError("cannot load a consumer with an id that is not a uuid")
-        if found is not None and not search_by_username and found.id != consumer_id:
-            found = None
-        return found, None
+        try:
+            found = x.runtime.consumers.consumer(consumer_id)
+        except StoreError as error:
+            return None, str(error)
+        # The directory looks at custom ids, too.
+        names = (found.id, found.username if search_by_username else None) if found is not None else ()
+        return (found if consumer_id in names else None), None
 
     @phases("access")
     def authenticate(self, x: Exchange, consumer: Any, credential: Any) -> None:
         """Say who is asking; either may be None, not both. Phases: access."""
+        for name, value, kind in (("consumer", consumer, Consumer), ("credential", credential, Credential)):
+            of_type(value, (kind, Mapping, type(None)), name, "a table or nil")
         if consumer is None and credential is None:
             raise ValueError("either credential or consumer must be provided")
         x.authenticate(as_consumer(consumer), as_credential(credential, consumer))
 
-    @phases(*_KNOWN)
+    @phases(*KNOWN)
     def get_protocol(self, x: Exchange, allow_terminated: bool = False) -> tuple[str | None, str | None]:
-        """Return ``http`` or ``https``: of the connection, or as a trusted proxy terminated it."""
+        """Return (the only protocol of the route, else ``http`` or ``https`` by the connection, None).
+
+        With ``allow_terminated`` as a trusted proxy terminated it; (None, error) for unrouted requests.
+        """
+        if x.route is None:
+            return None, "No active route found"
+        if len(x.route.protocols) == 1:
+            return str(x.route.protocols[0]), None
         return (x.scheme if allow_terminated else str(x.environ["wsgi.url_scheme"])), None
 
 
@@ -105,9 +126,9 @@ def as_consumer(value: Any) -> Consumer | None:
     """Take a Consumer or a mapping with ``id``."""
     if value is None or isinstance(value, Consumer):
         return value
-    names = ("id", "username", "custom_id")
-    data = {name: value.get(name) for name in names}
-    return Consumer(**data, tags=tuple(value.get("tags") or ()))
+    of_type(value.get("id"), str, "consumer.id", "a string")
+    data = {name: value.get(name) for name in ("id", "username", "custom_id")}
+    return Consumer(**data, tags=tuple(value.get("tags") or ()), groups=tuple(value.get("groups") or ()))
 
 
 def as_credential(value: Any, consumer: Any) -> Credential | None:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from plugmw.dialects.kong.pdk import rest
+from plugmw.dialects.kong.pdk.cache import Cache
 from plugmw.dialects.kong.pdk.client import Client
 from plugmw.dialects.kong.pdk.log import Log
 from plugmw.dialects.kong.pdk.request import Request
@@ -28,7 +29,7 @@ class Kong:
         self.log = Log()
         self.ctx = rest.Ctx()
         self.router = rest.Router()
-        self.cache = rest.Cache()
+        self.cache = Cache()
         self.node = rest.Node()
         self.ip = rest.IP()
         self.table = rest.Table()

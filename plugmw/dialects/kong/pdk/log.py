@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import pprint
+import re
 import sys
 from typing import Any, Final
 
@@ -21,14 +23,20 @@ LEVELS: Final = {
     "alert": logging.CRITICAL,
     "emerg": logging.CRITICAL,
 }
+_PREFIX: Final = "[kong] "
+_FORMAT: Final = "%file_src:%line_src %message"
+_NAMESPACED: Final = "%file_src:%line_src [%namespace] %message"
+_MODIFIERS: Final = re.compile(r"(?<!%)%(file_src|line_src|func_name|namespace|message)")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class Log:
-    """Logging; allowed in every phase, outside of requests too."""
+    """Logging; allowed in every phase, outside of requests too. Control characters are escaped."""
 
     def __init__(self) -> None:
         self.inspect = Inspect()
-        self._format = "[kong] %file_src:%line_src [%namespace] %message"
+        #: Formats that plugins have set, each for itself.
+        self._formats: dict[str, str] = {}
 
     def __call__(self, *values: Any) -> None:
         """Log at notice level."""
@@ -63,9 +71,17 @@ class Log:
         """Log at warning level that something is on its way out."""
         self._write("warn", ("deprecation: ", *values))
 
-    def set_format(self, text: str) -> None:
-        """Set the line's form: %file_src, %line_src, %func_name, %namespace, %message, %%."""
-        self._format = text
+    def set_format(self, text: str | None = None) -> None:
+        """Set the form of this plugin's lines; the default again without one.
+
+        It may have %file_src, %line_src, %func_name, %namespace and %message in it; ``[kong]`` is put
+        before it.
+        """
+        if text is not None and not isinstance(text, str):
+            raise TypeError("format must be a string if specified")
+        self._formats.pop(_namespace(), None)
+        if text is not None:
+            self._formats[_namespace()] = text
 
     def _write(self, level: str, values: tuple[Any, ...]) -> None:
         logger = _logger()
@@ -73,27 +89,28 @@ class Log:
         if not logger.isEnabledFor(number):
             return
         frame = sys._getframe(2)
-        owner = current.plugin()
-        message = "".join(value if isinstance(value, str) else str(value) for value in values)
-        line = self._format
-        for name, text in (
-            ("%file_src", frame.f_code.co_filename.rpartition("/")[2]),
-            ("%line_src", str(frame.f_lineno)),
-            ("%func_name", frame.f_code.co_name),
-            ("%namespace", getattr(owner, "name", "core")),
-            ("%message", message),
-        ):
-            line = line.replace(name, text)
-        logger.log(number, "%s", line)
+        name = _namespace()
+        told = {
+            "file_src": frame.f_code.co_filename.rpartition("/")[2],
+            "line_src": str(frame.f_lineno),
+            "func_name": frame.f_code.co_name,
+            "namespace": name,
+            "message": one_line("".join(map(str, values))),
+        }
+        text = self._formats.get(name) or (_NAMESPACED if name else _FORMAT)
+        logger.log(number, "%s", _PREFIX + _MODIFIERS.sub(lambda found: told[found[1]], text))
 
     @phases("rewrite", "access", "response", "header_filter", "body_filter", "log")
     def set_serialize_value(self, x: Exchange, key: str, value: Any, options: Any = None) -> None:
-        """Put a value into the log entry: dotted ``key`` (``\\.`` is a dot), mode set, add or replace."""
-        mode = (options or {}).get("mode", "set")
-        if mode not in ("set", "add", "replace"):
-            raise ValueError("mode must be 'set', 'add' or 'replace'")
+        """Put a value into the log entry: dotted ``key`` (``\\.`` is a dot), mode set, add or replace.
+
+        Values are checked here (JSON types only), keys when the entry is made.
+        """
+        mode = (options or {}).get("mode") or "set"
         if not isinstance(key, str):
             raise TypeError("key must be a string")
+        if mode not in ("set", "add", "replace"):
+            raise ValueError("mode must be 'set', 'add' or 'replace'")
         record.check_value(value)
         record.changes_of(x).append((key, value, mode))
 
@@ -104,14 +121,17 @@ class Log:
 
 
 class Inspect:
-    """``kong.log.inspect``: values in full, switched on and off."""
+    """``kong.log.inspect``: values in full at notice level, switched on and off for the process."""
 
     def __init__(self) -> None:
         self._on = True
 
     def __call__(self, *values: Any) -> None:
         if self._on:
-            _logger().debug("%s", " ".join(repr(value) for value in values))
+            frame = sys._getframe(1)
+            place = f"{frame.f_code.co_filename.rpartition('/')[2]}:{frame.f_code.co_name}:{frame.f_lineno}"
+            shown = " ".join(one_line(pprint.pformat(value, width=1000)) for value in values)
+            _logger().log(LEVELS["notice"], "%s%s [%s] %s", _PREFIX, place, _namespace(), shown)
 
     def on(self) -> None:
         """Switch inspection on."""
@@ -122,6 +142,17 @@ class Inspect:
         self._on = False
 
 
+def one_line(text: str) -> str:
+    """Escape control characters: one call is one line, whatever a client has sent."""
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+def _namespace() -> str:
+    """Return the name of the plugin in force, ``""`` outside of plugins."""
+    return str(getattr(current.plugin(), "name", ""))
+
+
 def _logger() -> Any:
-    x = current.exchange()
-    return x.runtime.logger if x is not None else logging.getLogger("plugmw.kong")
+    x, owner = current.exchange(), current.plugin()
+    runtime = x.runtime if x is not None else getattr(owner, "runtime", None)
+    return runtime.logger if runtime is not None else logging.getLogger("plugmw.kong")

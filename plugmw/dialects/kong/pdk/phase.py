@@ -15,8 +15,9 @@ R = TypeVar("R")
 
 #: The phases that Kong's documentation sums up as "request".
 REQUEST: Final = ("rewrite", "access", "response", "header_filter", "body_filter", "log")
-ANY: Final = ("init_worker", "configure", "certificate", *REQUEST)
 BEFORE_APP: Final = ("rewrite", "access")
+#: From authentication on.
+KNOWN: Final = ("access", "response", "header_filter", "body_filter", "log")
 ANSWERED: Final = ("response", "header_filter", "body_filter", "log")
 HEADERS: Final = ("rewrite", "access", "response", "header_filter")
 
@@ -42,7 +43,7 @@ def phases(
         def call(self: Any, /, *arguments: P.args, **named: P.kwargs) -> R:
             x = current.exchange()
             if x is None or x.phase not in allowed:
-                raise PhaseError(name, x.phase if x else "init_worker", allowed)
+                raise PhaseError(name, current.phase() or "init_worker", allowed)
             return function(self, x, *arguments, **named)
 
         return call
@@ -63,7 +64,6 @@ def unsupported(name: str, reason: str) -> Callable[..., NoReturn]:
 
 def of_type(value: Any, kinds: type | tuple[type, ...], name: str, expected: str) -> None:
     """Raise ``TypeError`` in Kong's wording unless ``value`` is of ``kinds`` (a bool is no number)."""
-    if isinstance(value, bool) and bool not in (kinds if isinstance(kinds, tuple) else (kinds,)):
-        raise TypeError(f"{name} must be {expected}")
-    if not isinstance(value, kinds):
+    listed = kinds if isinstance(kinds, tuple) else (kinds,)
+    if not isinstance(value, listed) or (isinstance(value, bool) and bool not in listed):
         raise TypeError(f"{name} must be {expected}")

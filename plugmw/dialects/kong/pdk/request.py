@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
-from plugmw.body import BadLength, BodyTooLarge, read_request
+from plugmw import target
+from plugmw.body import BadLength, BodyTooLarge, Incomplete, read_request
 from plugmw.dialects.kong.pdk.phase import BEFORE_APP, REQUEST, of_type, phases
 from plugmw.dialects.kong.pdk.values import Args, Headers, checked_max, collect, first, query_pairs
 from plugmw.exchange import Exchange
+from plugmw.forms import FORM, JSON, MULTIPART, media_type, read_parts
+from plugmw.paths import normalise
 
 #: nginx's ``client_body_buffer_size``: what Kong keeps in memory of a request body.
 BUFFER = 8 * 1024
@@ -60,7 +64,9 @@ class Request:
     def get_forwarded_path(self, x: Exchange) -> str:
         """Return the path the client asked for, by X-Forwarded-Path if the peer is trusted."""
         told = x.environ.get("HTTP_X_FORWARDED_PATH")
-        return str(told) if told and x.runtime.trusted.trusts(x.environ) else _path_of(x)
+        if told and x.runtime.trusted.trusts(x.environ):
+            return str(told)
+        return normalised_path(_raw_path(x))
 
     @phases(*REQUEST)
     def get_forwarded_prefix(self, x: Exchange) -> str | None:
@@ -93,9 +99,8 @@ class Request:
 
     @phases(*REQUEST)
     def get_path_with_query(self, x: Exchange) -> str:
-        """Return the path as sent, with ``?`` and the query if there is one."""
-        query = x.environ.get("QUERY_STRING", "")
-        return f"{_raw_path(x)}?{query}" if query else _raw_path(x)
+        """Return the path and query exactly as sent."""
+        return target.sent(x.environ)
 
     @phases(*REQUEST)
     def get_raw_query(self, x: Exchange) -> str:
@@ -141,7 +146,8 @@ class Request:
     def get_raw_body(self, x: Exchange, max_allowed_file_size: int | None = None) -> tuple[Any, str | None]:
         """Return ``(body, None)``, or ``(None, error)`` for a body over 8 KiB.
 
-        ``max_allowed_file_size`` raises the limit: bytes, 0 for any size the gateway allows.
+        ``max_allowed_file_size`` raises the limit: bytes, 0 for any size the gateway allows
+        (``max_request_body``).
         """
         most = x.runtime.max_request_body
         if max_allowed_file_size is None or max_allowed_file_size < 0:
@@ -152,8 +158,8 @@ class Request:
             return read_request(x.environ, limit), None
         except BodyTooLarge:
             return None, _TOO_LONG
-        except BadLength:
-            return None, "request body has no valid Content-Length"
+        except (BadLength, Incomplete):
+            return None, "request body could not be read"
 
     @phases(*BEFORE_APP, "response")
     def get_body(
@@ -168,53 +174,40 @@ class Request:
         Understands application/x-www-form-urlencoded, application/json and multipart/form-data.
         """
         kind = mimetype or str(x.environ.get("CONTENT_TYPE") or "")
-        most = checked_max(max_args, "max_args")
-        body, error = self.get_raw_body(max_allowed_file_size)
-        if error is not None:
-            return None, error, None
-        return parse_body(kind, body, most, x)
+        return parse_body(kind, lambda: self.get_raw_body(max_allowed_file_size), max_args)
 
 
 def parse_body(
-    kind: str, body: bytes, most: int, x: Exchange | None = None
+    kind: str, read: Callable[[], tuple[Any, str | None]], max_args: int | None
 ) -> tuple[Any, str | None, str | None]:
-    """Parse ``body`` by its content type; the texts and the prefix test are Kong's."""
+    """Parse what ``read`` gives by its content type; the texts and the prefix test are Kong's."""
     mime = kind.lower().split(";")[0].strip()
     if not mime:
         return None, "missing content type", None
-    if mime.startswith("application/x-www-form-urlencoded"):
+    known = next((one for one in (FORM, JSON, MULTIPART) if mime.startswith(one)), None)
+    if known is None:
+        return None, f"unsupported content type '{kind}'", mime
+    most = checked_max(max_args, "max_args") if known == FORM else 0
+    body, error = read()
+    if error is not None:
+        return None, error, known
+    if known == FORM:
         args = collect(Args(), query_pairs(body.decode("latin-1")), most)
-        return args, args.err, "application/x-www-form-urlencoded"
-    if mime.startswith("application/json"):
+        return args, args.err, FORM
+    if known == JSON:
         try:
             value = json.loads(body)
         except (ValueError, RecursionError):
             value = None
         if not isinstance(value, (dict, list)):
-            return None, "invalid json body", "application/json"
-        return value, None, "application/json"
-    if mime.startswith("multipart/form-data"):
-        return _multipart(kind, body), None, "multipart/form-data"
-    return None, f"unsupported content type '{kind}'", mime
-
-
-def _multipart(kind: str, body: bytes) -> dict[str, str]:
-    from io import BytesIO
-
-    from werkzeug.formparser import FormDataParser
-
-    _, form, files = FormDataParser(silent=True).parse(
-        BytesIO(body), kind.partition(";")[0].strip().lower(), len(body), dict(_options(kind))
-    )
-    parts = {name: form[name] for name in form}
-    parts.update({name: files[name].read().decode("utf-8", "replace") for name in files})
-    return parts
-
-
-def _options(kind: str) -> dict[str, str]:
-    from werkzeug.http import parse_options_header
-
-    return parse_options_header(kind)[1]
+            return None, "invalid json body", JSON
+        return value, None, JSON
+    try:
+        parts = read_parts(body, media_type(kind)[1])
+    except ValueError:
+        return None, "unable to decode multipart body", MULTIPART
+    values = ((part.name, part.content.decode("utf-8", "replace")) for part in parts if part.name is not None)
+    return collect(Args(), values, len(parts)), None, MULTIPART
 
 
 def request_headers(x: Exchange) -> list[tuple[str, str]]:
@@ -230,22 +223,8 @@ def request_headers(x: Exchange) -> list[tuple[str, str]]:
     return headers
 
 
-def _path_of(x: Exchange) -> str:
-    return str(x.environ.get("SCRIPT_NAME", "") + x.environ.get("PATH_INFO", ""))
-
-
 def _raw_path(x: Exchange) -> str:
-    """Return the path before decoding, where the server tells it (gunicorn: RAW_URI)."""
-    from urllib.parse import quote, urlsplit
-
-    raw = str(
-        x.environ.get("plugmw.raw_uri") or x.environ.get("RAW_URI") or x.environ.get("REQUEST_URI") or ""
-    )
-    if raw.startswith("/"):
-        return raw.partition("?")[0]
-    if raw:
-        return urlsplit(raw).path or "/"
-    return quote(_path_of(x).encode("latin-1", "replace"), safe="/!$&'()*+,;=:@~-._%")
+    return target.sent(x.environ).partition("?")[0]
 
 
 def normalised_path(path: str) -> str:
@@ -268,8 +247,6 @@ def normalised_path(path: str) -> str:
         else:
             out.append(byte)
             position += 1
-    from plugmw.paths import normalise
-
     return normalise(out.decode("latin-1"))
 
 

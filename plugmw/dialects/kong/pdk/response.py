@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from plugmw import answer
+from plugmw.dialects.kong.pdk.log import Log
 from plugmw.dialects.kong.pdk.phase import ANSWERED, HEADERS, of_type, phases
-from plugmw.dialects.kong.pdk.values import Headers, checked_max, collect, fold
-from plugmw.errors import PhaseError
+from plugmw.dialects.kong.pdk.values import Headers, checked_max, collect, fold, header_texts
 from plugmw.exchange import Exchange
 from plugmw.flow import Flow
+
+_LOG = Log()
 
 
 class Response:
@@ -31,10 +33,8 @@ class Response:
     @phases(*ANSWERED)
     def get_headers(self, x: Exchange, max_headers: int | None = None) -> Headers:
         """Return all headers, in lower case (100, or 1 to 1000; ``.err`` "truncated" beyond)."""
-        made = Headers()
         pairs = ((name.lower(), value) for name, value in x.header_list or ())
-        collect(made, pairs, checked_max(max_headers, "max_headers"))
-        return made
+        return collect(Headers(), pairs, checked_max(max_headers, "max_headers"))
 
     @phases(*ANSWERED)
     def get_source(self, x: Exchange) -> str:
@@ -44,9 +44,7 @@ class Response:
     @phases(*HEADERS)
     def set_status(self, x: Exchange, status: int) -> None:
         """Set the status (100 to 599). Phases: rewrite, access, response, header_filter."""
-        of_type(status, int, "code", "a number")
-        if not 100 <= status <= 599:
-            raise ValueError("code must be a number between 100 and 599")
+        _check_status(status, 100)
         # Before there is a response the app's own status would replace it, as the upstream's does in Kong.
         if x.status_line:
             x.status = status
@@ -54,36 +52,26 @@ class Response:
     @phases(*HEADERS)
     def set_header(self, x: Exchange, name: str, value: Any) -> None:
         """Set a header: text, number, boolean, or a list for repeated fields. Phases: set_status's."""
-        texts = _texts(name, value)
-        if name.lower() == "transfer-encoding":
-            return
-        x.remove_header(name)
-        for text in texts:
-            x.add_header(name, text)
+        _set(x, _checked({name: value}))
 
     @phases(*HEADERS)
     def add_header(self, x: Exchange, name: str, value: Any) -> None:
         """Add a header beside those of the same name. Phases as :meth:`set_status`."""
-        for text in _texts(name, value):
-            if name.lower() != "transfer-encoding":
-                x.add_header(name, text)
+        for key, texts in _checked({name: value}).items():
+            for text in texts:
+                x.add_header(key, text)
 
     @phases(*HEADERS)
     def clear_header(self, x: Exchange, name: str) -> None:
         """Remove every header of this name. Phases as :meth:`set_status`."""
         of_type(name, str, "header name", "a string")
-        x.remove_header(name)
+        x.remove_header(name.replace("_", "-"))
 
     @phases(*HEADERS)
     def set_headers(self, x: Exchange, headers: Mapping[str, Any]) -> None:
         """Set several headers as :meth:`set_header` does, all or none. Phases as :meth:`set_status`."""
         of_type(headers, Mapping, "headers", "a table")
-        prepared = {name: _texts(name, value) for name, value in headers.items()}
-        for name, texts in prepared.items():
-            if name.lower() != "transfer-encoding":
-                x.remove_header(name)
-                for text in texts:
-                    x.add_header(name, text)
+        _set(x, _checked(headers))
 
     @phases(*HEADERS)
     def exit(
@@ -91,80 +79,73 @@ class Response:
     ) -> NoReturn:
         """Answer now. A dict or list is JSON; text goes as it is, without a Content-Type; None is empty.
 
-        Nothing after the call runs, and ``except Exception`` does not catch it.
+        Nothing after the call runs, and ``except Exception`` does not catch it. Phases as
+        :meth:`set_status`.
         """
-        of_type(status, int, "code", "a number")
-        if not 100 <= status <= 599:
-            raise ValueError("code must be a number between 100 and 599")
+        _check_status(status, 100)
         if body is not None and not isinstance(body, (str, bytes, dict, list)):
             raise TypeError("body must be a nil, string or table")
         if headers is not None:
             of_type(headers, Mapping, "headers", "a nil or table")
         data = body.encode() if isinstance(body, str) else body
-        answer.leave(status, data, [(n, t) for n, v in (headers or {}).items() for t in _texts(n, v)])
+        answer.leave(status, data, _checked(headers or {}))
 
     @phases(*HEADERS)
     def error(
         self,
         x: Exchange,
         status: int,
-        message: str | None = None,
+        message: str | dict[str, Any] | list[Any] | None = None,
         headers: Mapping[str, Any] | None = None,
     ) -> NoReturn:
-        """Answer an error (400 to 599) in the format the client accepts, with ``request_id``."""
-        of_type(status, int, "code", "a number")
-        if not 400 <= status <= 599:
-            raise ValueError("code must be a number between 400 and 599")
-        if message is not None:
-            of_type(message, str, "message", "a nil or a string")
-        pairs = [(n, t) for n, v in (headers or {}).items() for t in _texts(n, v)]
-        accept = x.environ.get("HTTP_ACCEPT", "")
-        raise answer.error_exit(status, message, pairs, accept, x.request_id)
+        """Answer an error (400 to 599) in the format the client accepts, with ``request_id``.
 
-    @phases("body_filter", "response")
+        A table as message is written as JSON. Phases as :meth:`set_status`.
+        """
+        _check_status(status, 400)
+        if isinstance(message, (dict, list)):
+            message = answer.to_json(message).decode()
+        if message is not None:
+            of_type(message, str, "message", "a nil, a string or a table")
+        if headers is not None:
+            of_type(headers, Mapping, "headers", "a nil or table")
+        accept = x.environ.get("HTTP_ACCEPT", "")
+        raise answer.error_exit(status, message, _checked(headers or {}), accept, x.request_id)
+
+    @phases("body_filter")
     def get_raw_body(self, x: Exchange) -> bytes | None:
         """Return the whole body at its end, None before it; chunks are held back meanwhile.
 
-        The buffer is shared by all plugins of the request, so several may use it. Phases: body_filter
-        (and response, where the body is whole already).
+        Several plugins of a request may use it. A body over ``max_response_body`` is an error of the
+        request. Phases: body_filter.
         """
-        if x.phase == "response" and isinstance(x, Flow):
-            return x.body
-        state = body_state(x)
-        if state is None:
-            raise PhaseError("get_raw_body", x.phase, ("body_filter",))
-        return state.whole()
+        return body_state(x).whole()
 
-    @phases("body_filter", "response")
+    @phases("body_filter")
     def set_raw_body(self, x: Exchange, body: str | bytes) -> None:
-        """Replace the body (``""`` is sent as a line end, as in Kong). Phases as :meth:`get_raw_body`."""
+        """End the body with this (``""`` is sent as a line end, as in Kong). Phases: body_filter."""
         of_type(body, (str, bytes), "body", "a string")
-        data = body.encode() if isinstance(body, str) else body
-        if x.phase == "response" and isinstance(x, Flow):
-            x.body = data
-            return
-        state = body_state(x)
-        if state is None:
-            raise PhaseError("set_raw_body", x.phase, ("body_filter",))
-        state.replace(data)
+        body_state(x).replace(body.encode() if isinstance(body, str) else body)
 
 
 class BodyState:
     """What ``ngx.arg`` is in body_filter: the chunk and whether it is the last, for one plugin's call."""
 
-    def __init__(self, x: Flow, chunk: bytes, eof: bool) -> None:
+    def __init__(self, x: Flow, owner: Any, chunk: bytes, eof: bool) -> None:
         self.x = x
+        self.owner = owner
         self.chunk = chunk
         self.eof = eof
 
     def whole(self) -> bytes | None:
         """Hold chunks back until the end, then return all that came."""
         held: dict[Any, list[bytes]] = self.x.ctx.setdefault("plugmw.kong.held", {})
-        from plugmw import current
-
-        parts = held.setdefault(current.plugin(), [])
+        parts = held.setdefault(self.owner, [])
         parts.append(self.chunk)
         if not self.eof:
+            if sum(map(len, parts)) > self.x.runtime.max_response_body:
+                parts.clear()
+                raise RuntimeError("the response is larger than max_response_body")
             self.chunk = b""
             return None
         self.chunk = b"".join(parts)
@@ -178,27 +159,35 @@ class BodyState:
         self.x.end_body()
 
 
-def body_state(x: Exchange) -> BodyState | None:
+def body_state(x: Exchange) -> BodyState:
     """Return the state that the handler adapter put in force for a body_filter call."""
     state = x.environ.get("plugmw.kong.body")
-    return state if isinstance(state, BodyState) else None
+    if not isinstance(state, BodyState):
+        raise RuntimeError("get_raw_body and set_raw_body are for handlers made plugins by `adapt`")
+    return state
 
 
-def _texts(name: Any, value: Any) -> list[str]:
-    """Return the checked texts of a header value; an empty one is sent as a blank, as Kong does."""
-    of_type(name, str, "header name", "a string")
-    values = value if isinstance(value, (list, tuple)) else [value]
-    texts = []
-    for one in values:
-        if isinstance(one, bool):
-            text = "true" if one else "false"
-        elif isinstance(one, (str, int, float)):
-            text = str(one)
-        else:
-            raise TypeError(
-                f"header value for {name!r} must be a string, number or boolean, or a list of them"
-            )
-        text = text or " "
-        answer.check_header(name, text)
-        texts.append(text)
-    return texts
+def _check_status(status: Any, low: int) -> None:
+    of_type(status, int, "code", "a number")
+    if not low <= status <= 599:
+        raise ValueError(f"code must be a number between {low} and 599")
+
+
+def _checked(headers: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the texts of each header; names with ``_`` for ``-``, as nginx reads them here."""
+    made: dict[str, list[str]] = {}
+    for name, value in headers.items():
+        texts = header_texts(name, value)
+        made[name.replace("_", "-")] = texts
+        for text in texts:
+            answer.check_header(name, text)
+    if any(name.lower() == "transfer-encoding" for name in made):
+        _LOG.warn("manually setting Transfer-Encoding. Ignored.")
+    return {name: texts for name, texts in made.items() if name.lower() != "transfer-encoding"}
+
+
+def _set(x: Exchange, headers: Mapping[str, list[str]]) -> None:
+    for name, texts in headers.items():
+        x.remove_header(name)
+        for text in texts:
+            x.add_header(name, text)

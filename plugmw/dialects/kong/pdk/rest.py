@@ -1,4 +1,4 @@
-"""The smaller parts of the PDK: ctx, router, cache, node, ip, table, plugin, vault, nginx and tracing."""
+"""The smaller parts of the PDK: ctx, router, node, ip, table, plugin, vault, nginx, tracing, cluster."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ import os
 import re
 import resource
 import socket
-import time
-import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from plugmw import current
-from plugmw.dialects.kong.pdk.phase import phases, unsupported
+from plugmw.dialects.kong.pdk.phase import KNOWN, REQUEST, phases, unsupported
 from plugmw.exchange import Exchange
+from plugmw.identity import stable_id
+from plugmw.plugin import Plugin
 from plugmw.trust import parse_address
 
-_REQUEST = ("rewrite", "access", "response", "header_filter", "body_filter", "log")
 _VAULT = re.compile(r"\{vault://([a-z0-9][a-z0-9-]*)/([^}?]+)(?:\?[^}]*)?\}")
 
 
@@ -42,85 +41,24 @@ class Ctx:
 class Router:
     """``kong.router``. Phases: access, response, header_filter, body_filter, log."""
 
-    @phases("access", "response", "header_filter", "body_filter", "log")
+    @phases(*KNOWN)
     def get_route(self, x: Exchange) -> dict[str, Any] | None:
         """Return the matched route as a table, None for unrouted requests."""
         found: dict[str, Any] | None = x.route.described() if x.route is not None else None
         return found
 
-    @phases("access", "response", "header_filter", "body_filter", "log")
+    @phases(*KNOWN)
     def get_service(self, x: Exchange) -> dict[str, Any] | None:
         """Return the matched route's service as a table, or None."""
         return dict(x.service_facts) if x.service_facts else None
 
 
-class Cache:
-    """``kong.cache``: per process, with negative caching; values are kept by reference.
-
-    Times are seconds: ``ttl`` (0: no expiry) and ``neg_ttl`` for None results; Kong's defaults.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic, most: int = 10_000) -> None:
-        self._clock = clock
-        self._most = most
-        self._kept: dict[str, tuple[float | None, Any]] = {}
-
-    def get(
-        self, key: str, opts: dict[str, Any] | None, callback: Callable[..., Any], *arguments: Any
-    ) -> tuple[Any, str | None]:
-        """Return (value, None), calling ``callback(*arguments)`` on a miss; (None, error) if that raises."""
-        found = self._kept.get(key)
-        if found is not None and (found[0] is None or self._clock() < found[0]):
-            return found[1], None
-        return self.renew(key, opts, callback, *arguments)
-
-    def renew(
-        self, key: str, opts: dict[str, Any] | None, callback: Callable[..., Any], *arguments: Any
-    ) -> tuple[Any, str | None]:
-        """Call ``callback`` whatever is kept, and keep its result."""
-        try:
-            value = callback(*arguments)
-        except Exception as error:
-            return None, f"callback threw an error: {error}"
-        options = opts or {}
-        life = options.get("neg_ttl", 300) if value is None else options.get("ttl", 0)
-        while len(self._kept) >= self._most:
-            self._kept.pop(next(iter(self._kept)), None)
-        self._kept[key] = (self._clock() + life if life else None, value)
-        return value, None
-
-    def get_bulk(self, bulk: Iterable[tuple[Any, ...]], opts: Any = None) -> list[tuple[Any, str | None]]:
-        """Run several (key, opts, callback, argument...) at once."""
-        return [self.get(*one) for one in bulk]
-
-    def probe(self, key: str) -> tuple[float | None, str | None, Any]:
-        """Return (seconds left, None, value) of what is kept, without calling anything."""
-        found = self._kept.get(key)
-        if found is None:
-            return None, None, None
-        return (0.0 if found[0] is None else found[0] - self._clock()), None, found[1]
-
-    def invalidate(self, key: str) -> None:
-        """Forget a key in this process; other processes forget it by its ttl."""
-        self._kept.pop(key, None)
-
-    invalidate_local = invalidate
-
-    def purge(self) -> None:
-        """Forget everything."""
-        self._kept.clear()
-
-
 class Node:
     """``kong.node``."""
 
-    _id: tuple[int, str] | None = None
-
     def get_id(self) -> str:
-        """Return a UUID of this worker process."""
-        if self._id is None or self._id[0] != os.getpid():
-            self._id = os.getpid(), str(uuid.uuid4())
-        return self._id[1]
+        """Return a UUID of this host, the same in every worker."""
+        return stable_id("node", socket.gethostname())
 
     def get_hostname(self) -> str:
         """Return the host's name."""
@@ -130,15 +68,18 @@ class Node:
         """Return the peak memory of this worker in ``unit`` (b, k, m, g)."""
         factors = {"b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
         if unit.lower() not in factors:
-            raise ValueError(f"invalid unit '{unit}' (expected 'k/K', 'm/M', or 'g/G')")
+            raise ValueError(f"invalid unit '{unit}' (expected 'b/B', 'k/K', 'm/M', or 'g/G')")
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / factors[unit.lower()]
-        return {"workers_lua_vms": [{"pid": os.getpid(), "http_allocated_gc": round(peak, scale)}]}
+        return {
+            "lua_shared_dicts": {},
+            "workers_lua_vms": [{"pid": os.getpid(), "http_allocated_gc": round(peak, scale)}],
+        }
 
 
 class IP:
     """``kong.ip``."""
 
-    @phases(*_REQUEST)
+    @phases(*REQUEST)
     def is_trusted(self, x: Exchange, address: str) -> bool:
         """Say whether an address is in the ``trusted`` setting."""
         found = parse_address(address)
@@ -168,10 +109,11 @@ class PluginInfo:
     """``kong.plugin``."""
 
     def get_id(self) -> str | None:
-        """Return the id of the entry in force."""
+        """Return a UUID of the entry in force, the same in every worker; None outside of plugins."""
         owner = current.plugin()
-        found = getattr(owner, "entry_id", None)
-        return str(found) if found else None
+        if not isinstance(owner, Plugin):
+            return None
+        return stable_id("plugin", owner.name, *(part or "" for part in owner.scope))
 
 
 class Vault:

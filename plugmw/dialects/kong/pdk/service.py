@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes, urlencode
 
-from plugmw import answer
-from plugmw.body import replace_request
-from plugmw.dialects.kong.pdk.phase import ANSWERED, BEFORE_APP, of_type, phases, unsupported
+from plugmw import answer, target
+from plugmw.dialects.kong.pdk.phase import ANSWERED, BEFORE_APP, Unsupported, of_type, phases, unsupported
 from plugmw.dialects.kong.pdk.request import parse_body
-from plugmw.dialects.kong.pdk.values import Headers, checked_max, collect, fold, query_pairs
+from plugmw.dialects.kong.pdk.values import Headers, checked_max, collect, fold, header_texts, query_pairs
 from plugmw.exchange import Exchange, cgi_key
-from plugmw.flow import Flow
-from plugmw.target import keep
+from plugmw.forms import FORM, JSON, MULTIPART, field_part, media_type, replace_query, write_parts
+from plugmw.rewriting import replace_path
 
 METHODS = (
     *("GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "MKCOL", "COPY", "MOVE"),
     *("PROPFIND", "PROPPATCH", "LOCK", "UNLOCK", "PATCH", "TRACE"),
 )
+#: environ key of a path that a plugin set for the service, escaped, and complete.
+PATH = "plugmw.upstream.path"
 #: environ key under which the upstream module finds what plugins decided about the target.
 TARGET = "plugmw.upstream.target"
 #: environ key by which a plugin asks for the app's answer to be read whole before it goes on.
 BUFFER = "plugmw.buffer"
-SERVICE_BODY = "plugmw.service_body"
 
 
 class ServiceRequest:
@@ -37,35 +38,39 @@ class ServiceRequest:
 
     @phases(*BEFORE_APP)
     def set_scheme(self, x: Exchange, scheme: str) -> None:
-        """Set ``http`` or ``https``."""
+        """Set the scheme of the upstream: ``http`` or ``https``."""
         of_type(scheme, str, "scheme", "a string")
         if scheme not in ("http", "https"):
             raise ValueError(f"invalid scheme: {scheme}")
-        x.environ["wsgi.url_scheme"] = scheme
         _target(x)["scheme"] = scheme
 
     @phases(*BEFORE_APP)
     def set_path(self, x: Exchange, path: str) -> None:
-        """Set the path; it starts with ``/``, existing percent-escapes are kept."""
+        """Set the whole path; it starts with ``/``, existing percent-escapes are kept.
+
+        Nothing is stripped from it and no path of the service put before it.
+        """
         of_type(path, str, "path", "a string")
         if not path.startswith("/"):
             raise ValueError("path must start with /")
-        keep(x.environ)
+        target.keep(x.environ)
         x.environ["SCRIPT_NAME"] = ""
-        x.environ["PATH_INFO"] = unquote_to_bytes(path.encode()).decode("latin-1")
-        _set_uri(x, quote(path.encode(), safe="/%!$&'()*+,;=:@~-._"), x.environ.get("QUERY_STRING", ""))
+        replace_path(x.environ, unquote_to_bytes(path.encode()).decode("latin-1"))
+        if x.phase == "access":
+            # Before, the router has yet to look at it.
+            x.environ[PATH] = quote(path.encode(), safe="/%!$&'()*+,;=:@~-._")
 
     @phases(*BEFORE_APP)
     def set_raw_query(self, x: Exchange, query: str) -> None:
         """Set the query string, without ``?``."""
         of_type(query, str, "query", "a string")
-        _set_query(x, query)
+        replace_query(x.environ, query)
 
     @phases(*BEFORE_APP)
     def set_query(self, x: Exchange, args: Mapping[str, Any]) -> None:
         """Set the query from a mapping: values are text, numbers, booleans or lists; sorted by name."""
         of_type(args, Mapping, "args", "a table")
-        _set_query(x, encode_args(args))
+        replace_query(x.environ, encode_args(args))
 
     @phases(*BEFORE_APP)
     def clear_query_arg(self, x: Exchange, name: str) -> None:
@@ -73,7 +78,7 @@ class ServiceRequest:
         of_type(name, str, "query argument name", "a string")
         parts = x.environ.get("QUERY_STRING", "").split("&")
         kept = [part for part in parts if part and next(iter(query_pairs(part)))[0] != name]
-        _set_query(x, "&".join(kept))
+        replace_query(x.environ, "&".join(kept))
 
     @phases(*BEFORE_APP)
     def set_method(self, x: Exchange, method: str) -> None:
@@ -85,17 +90,15 @@ class ServiceRequest:
 
     @phases(*BEFORE_APP)
     def set_header(self, x: Exchange, name: str, value: Any) -> None:
-        """Set a request header; ``host`` also sets the upstream's host."""
-        of_type(name, str, "header", "a string")
-        x.set_request_header(name, _joined(name, value))
+        """Set a request header (several values become one field); ``host`` is also the upstream's host."""
+        _set_headers(x, {name: value})
 
     @phases(*BEFORE_APP)
     def add_header(self, x: Exchange, name: str, value: Any) -> None:
-        """Add to a request header (repeated request fields are one comma-joined value under WSGI)."""
-        of_type(name, str, "header", "a string")
+        """Add to a request header: repeated request fields are one under WSGI, joined by commas."""
+        texts = header_texts(name, value)
         present = x.environ.get(cgi_key(name))
-        text = _joined(name, value)
-        x.set_request_header(name, f"{present}, {text}" if present and name.lower() != "host" else text)
+        _set_headers(x, {name: [present, *texts] if present and name.lower() != "host" else texts})
 
     @phases(*BEFORE_APP)
     def clear_header(self, x: Exchange, name: str) -> None:
@@ -107,8 +110,7 @@ class ServiceRequest:
     def set_headers(self, x: Exchange, headers: Mapping[str, Any]) -> None:
         """Set several request headers, all or none."""
         of_type(headers, Mapping, "headers", "a table")
-        for name, text in {n: _joined(n, v) for n, v in headers.items()}.items():
-            x.set_request_header(name, text)
+        _set_headers(x, headers)
 
     @phases(*BEFORE_APP)
     def set_raw_body(self, x: Exchange, body: str | bytes) -> None:
@@ -120,20 +122,25 @@ class ServiceRequest:
     def set_body(
         self, x: Exchange, args: Mapping[str, Any], mimetype: str | None = None
     ) -> tuple[bool | None, str | None]:
-        """Set the body from a mapping as form, JSON or multipart, and the Content-Type; (True, None)."""
+        """Set the body from a mapping as form, JSON or multipart, and the Content-Type: (True, None)."""
         of_type(args, Mapping, "args", "a table")
+        if mimetype is not None:
+            of_type(mimetype, str, "mime", "a string")
         kind = mimetype or str(x.environ.get("CONTENT_TYPE") or "")
-        mime = kind.lower().partition(";")[0].strip()
-        if mime == "application/x-www-form-urlencoded":
+        if not kind:
+            text = "content type was neither explicitly given as an argument or received as a header"
+            return None, text
+        mime = kind.partition(";")[0]
+        if mime == FORM:
             data = encode_args(args).encode()
-        elif mime == "application/json":
+        elif mime == JSON:
             data = answer.to_json(args)
-        elif mime == "multipart/form-data":
-            kind, data = _multipart(args)
+        elif mime == MULTIPART:
+            kind, data = _multipart(args, kind)
         else:
-            raise ValueError(f"unsupported content type '{kind}'")
-        replace_request(x.environ, data)
-        x.environ["CONTENT_TYPE"] = kind
+            raise ValueError(f"unsupported content type {kind}")
+        x.replace_body(data)
+        x.set_request_header("Content-Type", kind)
         return True, None
 
 
@@ -143,31 +150,30 @@ class ServiceResponse:
     @phases(*ANSWERED)
     def get_status(self, x: Exchange) -> int | None:
         """Return the status the app gave, None if it was not asked."""
-        found: int | None = x.environ.get("plugmw.service_status")
-        return found
+        return _answered(x)[0]
 
     @phases(*ANSWERED)
     def get_header(self, x: Exchange, name: str) -> str | None:
         """Return the first header of this name that the app gave."""
-        of_type(name, str, "header name", "a string")
+        of_type(name, str, "name", "a string")
         wanted = fold(name)
-        headers = x.environ.get("plugmw.service_headers") or ()
-        return next((value for key, value in headers if fold(key) == wanted), None)
+        return next((value for key, value in _answered(x)[1] if fold(key) == wanted), None)
 
     @phases(*ANSWERED)
     def get_headers(self, x: Exchange, max_headers: int | None = None) -> Headers:
         """Return the headers the app gave (100, or 1 to 1000; ``.err`` is "truncated" beyond)."""
-        made = Headers()
-        pairs = ((n.lower(), v) for n, v in x.environ.get("plugmw.service_headers") or ())
-        collect(made, pairs, checked_max(max_headers, "max_headers"))
-        return made
+        pairs = ((name.lower(), value) for name, value in _answered(x)[1])
+        return collect(Headers(), pairs, checked_max(max_headers, "max_headers"))
 
     @phases(*ANSWERED)
     def get_raw_body(self, x: Exchange) -> bytes:
-        """Return the body the app gave; raises unless the answer is buffered."""
-        body = x.environ.get(SERVICE_BODY)
-        if body is None and x.phase == "response" and isinstance(x, Flow):
-            return x.body
+        """Return the body the app gave; raises unless the answer is buffered.
+
+        It is by ``kong.service.request.enable_buffering`` or any ``response`` handler of the request.
+        """
+        body = x.environ.get("plugmw.service_body")
+        if body is None and x.environ.get(BUFFER):
+            return b""
         if body is None:
             raise RuntimeError(
                 "service body is only available with buffered proxying "
@@ -181,7 +187,8 @@ class ServiceResponse:
     ) -> tuple[Any, str | None, str | None]:
         """Return the parsed body, an error or None, and its type, as ``kong.request.get_body`` does."""
         kind = mimetype or self.get_header("content-type") or ""
-        return parse_body(kind, self.get_raw_body(), checked_max(max_args, "max_args"))
+        body = self.get_raw_body()
+        return parse_body(kind, lambda: (body, None), max_args)
 
 
 class Service:
@@ -192,27 +199,21 @@ class Service:
         self.response = ServiceResponse()
 
     @phases("access")
-    def set_upstream(self, x: Exchange, name: str) -> tuple[bool | None, str | None]:
-        """Choose a configured upstream by name: (True, None) or (None, error)."""
+    def set_upstream(self, x: Exchange, name: str) -> tuple[None, str]:
+        """Return (None, error): there is no load balancing, so there are no upstreams to choose from."""
         of_type(name, str, "host", "a string")
-        if not name:
-            raise ValueError("host must be a non-empty string")
-        known = x.environ.get("plugmw.upstreams") or ()
-        if name not in known:
-            return None, f"could not find an Upstream named '{name}'"
-        _target(x).update(upstream=name)
-        return True, None
+        return None, f"could not find an Upstream named '{name}'"
 
     @phases(*BEFORE_APP)
     def set_target(self, x: Exchange, host: str, port: int) -> None:
         """Send the request to ``host:port`` (0 to 65535); only for services with a URL."""
         of_type(host, str, "host", "a string")
         of_type(port, int, "port", "an integer")
-        if not host:
-            raise ValueError("host must be a non-empty string")
         if not 0 <= port <= 65535:
             raise ValueError("port must be an integer between 0 and 65535: given " + str(port))
-        _target(x).update(host=host, port=port)
+        if x.phase == "access" and not (x.service_facts or {}).get("host"):
+            raise Unsupported("kong.service.set_target: the service is the wrapped app, which has no address")
+        _target(x).update(host=host, port=port, host_header=host)
 
     @phases("access")
     def set_retries(self, x: Exchange, retries: int) -> None:
@@ -223,13 +224,13 @@ class Service:
         _target(x)["retries"] = retries
 
     @phases("access")
-    def set_timeouts(self, x: Exchange, connect: int, send: int, read: int) -> None:
-        """Set connect, send and read timeouts in milliseconds (1 to 2147483646)."""
-        for name, value in (("connect", connect), ("send", send), ("read", read)):
+    def set_timeouts(self, x: Exchange, connect: int, write: int, read: int) -> None:
+        """Set connect, write and read timeouts in milliseconds (1 to 2147483646)."""
+        for name, value in (("connect", connect), ("write", write), ("read", read)):
             of_type(value, int, f"{name}_timeout", "an integer")
             if not 1 <= value <= 2147483646:
                 raise ValueError(f"{name}_timeout must be an integer between 1 and 2147483646: given {value}")
-        _target(x).update(connect_timeout=connect, send_timeout=send, read_timeout=read)
+        _target(x).update(connect_timeout=connect, write_timeout=write, read_timeout=read)
 
     set_tls_cert_key = unsupported(
         "kong.service.set_tls_cert_key", "client certificates are set on the service in the configuration"
@@ -249,59 +250,52 @@ class Service:
 
 
 def encode_args(args: Mapping[str, Any]) -> str:
-    """Encode arguments sorted by name: True is a bare name, False is left out, lists repeat the name."""
-    pairs = []
-    for name in sorted(args):
+    """Encode arguments, sorted: True is a bare name, False is left out, lists repeat the name."""
+    pieces = []
+    for name, value in args.items():
         of_type(name, str, "arg keys", "strings")
-        for value in args[name] if isinstance(args[name], (list, tuple)) else [args[name]]:
-            if value is True:
-                pairs.append(quote(name, safe=""))
-            elif isinstance(value, (str, int, float)) and not isinstance(value, bool):
-                pairs.append(urlencode({name: value}, quote_via=quote, safe=""))
-            elif value is not False:
-                raise TypeError(
-                    f"arg values must be strings, numbers or booleans, got {value!r} for {name!r}"
-                )
-    return "&".join(pairs)
+        values = value if isinstance(value, (list, tuple)) else [value]
+        pieces.append("&".join(_argument(name, one) for one in values if one is not False))
+    return "&".join(sorted(piece for piece in pieces if piece))
 
 
-def _multipart(args: Mapping[str, Any]) -> tuple[str, bytes]:
-    from urllib3.filepost import encode_multipart_formdata
+def _argument(name: str, value: Any) -> str:
+    if value is True:
+        return quote(name, safe="")
+    if not isinstance(value, (str, int, float)):
+        raise TypeError(f"arg values must be strings, numbers or booleans, got {value!r} for {name!r}")
+    return urlencode({name: value}, quote_via=quote, safe="")
 
-    data, kind = encode_multipart_formdata({name: str(value) for name, value in args.items()})
-    return kind, data
+
+def _multipart(args: Mapping[str, Any], kind: str) -> tuple[str, bytes]:
+    """Return the Content-Type and the body, fields sorted by name; the boundary is in no value."""
+    for name, value in args.items():
+        of_type(name, str, f"invalid key {name!r}", "a string")
+        of_type(value, (str, int, float, bool), f'invalid value "{name}"', "a string, number or boolean")
+    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in args.items()}
+    boundary = media_type(kind)[1]
+    while not boundary or any(boundary.decode("latin-1") in text for text in texts.values()):
+        boundary = uuid.uuid4().hex.encode()
+    body = write_parts((field_part(name, texts[name]) for name in sorted(texts)), boundary)
+    return f"{MULTIPART}; boundary={boundary.decode()}", body
 
 
-def _joined(name: str, value: Any) -> str:
-    values = value if isinstance(value, (list, tuple)) else [value]
-    texts = []
-    for one in values:
-        if not isinstance(one, (str, int, float)):
-            raise TypeError(
-                f"invalid value for {json.dumps(name)}: got {type(one).__name__}, expected a string"
-            )
-        texts.append(("true" if one else "false") if isinstance(one, bool) else str(one))
-    return ", ".join(texts)
+def _set_headers(x: Exchange, headers: Mapping[str, Any]) -> None:
+    made = {name: ", ".join(header_texts(name, value)) for name, value in headers.items()}
+    for name, text in made.items():
+        answer.check_header(name, text)
+    for name, text in made.items():
+        x.set_request_header(name, text)
+        if name.lower() == "host":
+            _target(x)["host_header"] = text
+
+
+def _answered(x: Exchange) -> tuple[int | None, list[tuple[str, str]]]:
+    """Return the status and the headers that the service gave; (None, []) if it was not asked."""
+    found: tuple[int | None, list[tuple[str, str]]] = x.environ.get("plugmw.service") or (None, [])
+    return found
 
 
 def _target(x: Exchange) -> dict[str, Any]:
     found: dict[str, Any] = x.environ.setdefault(TARGET, {})
     return found
-
-
-def _set_query(x: Exchange, query: str) -> None:
-    keep(x.environ)
-    x.environ["QUERY_STRING"] = query
-    raw = str(x.environ.get("plugmw.raw_uri") or x.environ.get("RAW_URI") or "")
-    if raw:
-        _set_uri(x, raw.partition("?")[0], query)
-
-
-def _set_uri(x: Exchange, path: str, query: str) -> None:
-    """Keep the server's raw target in step with what plugins made of it."""
-    uri = f"{path}?{query}" if query else path
-    for key in ("RAW_URI", "REQUEST_URI"):
-        if key in x.environ:
-            x.environ[key] = uri
-    x.environ["plugmw.raw_uri"] = uri
-    x._path = None

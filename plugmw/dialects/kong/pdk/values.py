@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote_plus
 
 
@@ -33,6 +33,9 @@ class Headers(Args):
         return isinstance(name, str) and self.get(name, self) is not self
 
 
+A = TypeVar("A", bound=Args)
+
+
 def fold(name: str) -> str:
     """Return the form in which header names are compared."""
     return name.lower().replace("_", "-")
@@ -51,7 +54,7 @@ def checked_max(value: Any, name: str) -> int:
     return value
 
 
-def collect(made: Args, pairs: Iterable[tuple[str, Any]], most: int) -> Args:
+def collect(made: A, pairs: Iterable[tuple[str, Any]], most: int) -> A:
     """Fill ``made`` with at most ``most`` pairs, repeated names as lists."""
     for count, (name, value) in enumerate(pairs):
         if count >= most:
@@ -83,3 +86,24 @@ def query_pairs(query: str) -> Iterable[tuple[str, Any]]:
 
 def _decoded(text: str) -> str:
     return unquote_plus(text.encode("latin-1", "replace").decode("utf-8", "replace"))
+
+
+def header_texts(name: Any, value: Any) -> list[str]:
+    """Return the texts of a header's value (``kong/pdk/private/checks.lua``); "" becomes a blank."""
+    if not isinstance(name, str):
+        raise TypeError(f"invalid header name {name!r}: got {type(name).__name__}, expected string")
+    if isinstance(value, (list, tuple)):
+        for one in value:
+            if not isinstance(one, str):
+                raise TypeError(
+                    f'invalid header value in array "{name}": got {type(one).__name__}, expected string'
+                )
+        return [one or " " for one in value]
+    if isinstance(value, bool):
+        return ["true" if value else "false"]
+    if not isinstance(value, (str, int, float)):
+        raise TypeError(
+            f'invalid header value for "{name}": got {type(value).__name__}, '
+            "expected string, number, boolean or array of strings"
+        )
+    return [str(value) or " "]

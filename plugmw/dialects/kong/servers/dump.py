@@ -55,7 +55,7 @@ def query(
     where = f"pluginserver {name}"
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         try:
-            process = subprocess.Popen(
+            process = subprocess.Popen(  # noqa: S603 - the configuration's command
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -92,7 +92,10 @@ def read(where: str, printed: str, status: int = 0, told: str = "") -> Dump:
     found = _last_json(printed)
     if found is None:
         ending = f"; it ended with status {status}" if status else ""
-        hint = f": {told.splitlines()[-1][:300]}" if told else ""
+        lines = [line.strip() for line in told.splitlines() if line.strip()]
+        # Python tells the error last, Node.js before its stack.
+        hint = next((line for line in reversed(lines) if "rror" in line), lines[-1] if lines else "")
+        hint = f": {hint[:300]}" if hint else ""
         raise LoadError(where, f"printed no JSON{ending}{hint}", "one line with the dump")
     if isinstance(found, Mapping):
         protocol, plugins = found.get("Protocol", MSGPACK), found.get("Plugins")

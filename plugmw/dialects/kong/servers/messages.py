@@ -5,10 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from plugmw.dialects.kong.servers.protobuf import Field, Message, decode, encode, read_list, read_struct
-from plugmw.dialects.kong.servers.protobuf import write_struct, write_value
+from plugmw.dialects.kong.servers.protobuf import (
+    Field,
+    Message,
+    decode,
+    encode,
+    read_list,
+    read_struct,
+    write_struct,
+    write_value,
+)
 
-INSTANCE_STATUS: Final[Message] = {1: Field("name", "string"), 2: Field("id", "int"), 4: Field("started", "int")}
+INSTANCE_STATUS: Final[Message] = {
+    1: Field("name", "string"),
+    2: Field("id", "int"),
+    4: Field("started", "int"),
+}
 RPC_RETURN: Final[Message] = {1: Field("sequence", "int"), 33: Field("status", INSTANCE_STATUS)}
 
 _STRING: Final[Message] = {1: Field("v", "string")}

@@ -97,8 +97,8 @@ class MsgPackRPC:
         """Make one call and return its result; the answer's id must be the call's."""
         self._id = number = self._id + 1
         self.wire.send(self._pack([0, number, method, [argument]]), end)
-        for _ in range(_MAX_NOTICES):
-            answer = self._read()
+        for notices in range(_MAX_NOTICES):
+            answer = self._read(b"" if notices else self.wire.receive())
             if not isinstance(answer, list) or not answer:
                 raise Garbled("an answer is no list")
             if answer[0] == 2:
@@ -110,10 +110,9 @@ class MsgPackRPC:
             return answer[3]
         raise Garbled("only notifications, no answer")
 
-    def _read(self) -> Any:
-        """Return the next whole object of the stream."""
+    def _read(self, data: bytes) -> Any:
+        """Return the next whole object of the stream, of which ``data`` has just come."""
         unpacker, wire = self._unpacker, self.wire
-        data = wire.receive()
         while True:
             try:
                 unpacker.feed(data)
@@ -124,8 +123,7 @@ class MsgPackRPC:
             except Exception as error:
                 # msgpack raises its own errors, ValueError and UnicodeDecodeError; all mean the same.
                 raise Garbled(f"no MessagePack ({type(error).__name__})") from None
-            if len(data) > _MAX_DEPTH:
-                check_depth(found)
+            check_depth(found)
             return found
 
 

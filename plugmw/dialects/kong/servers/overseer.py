@@ -177,7 +177,7 @@ class Overseer:
         spec = {"owner": self._owner, "folder": self.folder, "servers": self._servers}
         # By its path and isolated: it needs the standard library only, whatever this process has on sys.path.
         command = [sys.executable, "-I", "-S", supervisor.__file__]
-        started = subprocess.run(
+        started = subprocess.run(  # noqa: S603 - this Python
             command,
             input=json.dumps(spec).encode(),
             stdout=subprocess.DEVNULL,

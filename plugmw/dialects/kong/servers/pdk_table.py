@@ -166,7 +166,9 @@ def entity(value: Any) -> Any:
         return None
     if not isinstance(value, Mapping):
         value = attrs.asdict(value, filter=lambda attribute, _: attribute.name not in ("data", "expires"))
-    return {key: list(one) if isinstance(one, tuple) else one for key, one in value.items() if one is not None}
+    return {
+        key: list(one) if isinstance(one, tuple) else one for key, one in value.items() if one is not None
+    }
 
 
 def captures(value: Mapping[str, Any]) -> dict[str, Any]:

@@ -49,6 +49,7 @@ class Pool:
         self._lock = threading.Lock()
         self._peer: object = None
         self._impatient_until = 0.0
+        self._closed = False
         self.epoch = 1
 
     def take(self, end: float) -> Connection:
@@ -64,7 +65,7 @@ class Pool:
 
     def give(self, connection: Connection) -> None:
         """Take a connection back on which nothing is in flight."""
-        if connection.wire.epoch == self.epoch and len(self._idle) < _IDLE:
+        if connection.wire.epoch == self.epoch and len(self._idle) < _IDLE and not self._closed:
             self._idle.append(connection)
         else:
             connection.wire.close()
@@ -83,6 +84,7 @@ class Pool:
 
     def close(self) -> None:
         """Close the idle connections; those in use close when they are given back."""
+        self._closed = True
         self._new_epoch(self.epoch)
 
     def _new_epoch(self, old: int) -> None:

@@ -88,7 +88,9 @@ def decode(message: Message, data: bytes, depth: int = 0) -> dict[str, Any]:
         if field is None:
             continue
         if field.map_of is not None:
-            entry = decode({1: Field("k", "string"), 2: Field("v", field.map_of)}, _bytes(kind, raw), depth + 1)
+            entry = decode(
+                {1: Field("k", "string"), 2: Field("v", field.map_of)}, _bytes(kind, raw), depth + 1
+            )
             made[field.name][entry["k"]] = entry["v"]
         elif field.repeated:
             made[field.name].append(_read(field.type, kind, raw, depth))
@@ -223,7 +225,9 @@ def _written(number: int, type_: Any, value: Any, keep: bool = False) -> bytes:
     if type_ in ("string", "bytes"):
         data = value if isinstance(value, bytes) else _utf8(value)
         return sized(number, data) if data or keep else b""
-    return sized(number, {"Value": write_value, "Struct": write_struct, "ListValue": write_list}[type_](value))
+    return sized(
+        number, {"Value": write_value, "Struct": write_struct, "ListValue": write_list}[type_](value)
+    )
 
 
 def _utf8(text: Any) -> bytes:

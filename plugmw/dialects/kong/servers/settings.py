@@ -1,9 +1,9 @@
 """What a plugin server is: ``pluginservers`` of a gateway document, or Kong's own keys.
 
-    pluginservers:
-      - name: my-plugin
-        start_cmd: ./my-plugin
-        query_cmd: ./my-plugin -dump
+pluginservers:
+  - name: my-plugin
+    start_cmd: ./my-plugin
+    query_cmd: ./my-plugin -dump
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ class ServerConfig:
     start_cmd: str | list[str] | None = field(
         None,
         help="Starts it. `--kong-prefix` and a private folder are added, unless `{prefix}` or the option is "
-        "in it; `{python}` is this Python. Without it the server is somebody else's to run.",
+        "in it; `{python}` is this Python, `{folder}` the document's folder. Without it the server is somebody "
+        "else's to run.",
     )
     query_cmd: str | list[str] | None = field(
         None, help="Prints what the server's plugins are, as JSON. Without both commands, Kong's defaults."
@@ -61,7 +62,12 @@ class ServerConfig:
                 yield name, f"got {getattr(self, name)!r}, expected a command ({error})"
         if self.query_cmd is None and not os.path.exists(f"{KONG_BIN}/{self.name}"):
             yield "query_cmd", f"undefined, and there is no {KONG_BIN}/{self.name}"
-        if self.start_cmd is None and self.query_cmd is not None and self.socket is None and self.prefix is None:
+        if (
+            self.start_cmd is None
+            and self.query_cmd is not None
+            and self.socket is None
+            and self.prefix is None
+        ):
             yield "socket", "missing, expected the socket of a server that is not started here"
 
 
@@ -83,8 +89,8 @@ def from_kong_conf(source: str | Mapping[str, Any]) -> list[ServerConfig]:
 
     ``pluginserver_names`` lists the servers; ``pluginserver_<name>_socket``, ``_start_cmd`` and
     ``_query_cmd`` (a ``-`` in the name is a ``_`` in the key) have the document's defaults:
-    ``<prefix>/<name>.socket``, ``/usr/local/bin/<name>`` and ``/usr/local/bin/<name> -dump``, the last two only
-    if that file exists. Raises :class:`~plugmw.errors.ConfigErrors`.
+    ``<prefix>/<name>.socket``, ``/usr/local/bin/<name>`` and ``/usr/local/bin/<name> -dump``, the last two
+    only if that file exists. Raises :class:`~plugmw.errors.ConfigErrors`.
     """
     keys = dict(_lines(source)) if isinstance(source, str) else {str(k): v for k, v in source.items()}
     where = "kong.conf"
@@ -93,7 +99,9 @@ def from_kong_conf(source: str | Mapping[str, Any]) -> list[ServerConfig]:
     names = [name.strip().lower() for name in names if name.strip() and name.strip().lower() != "off"]
     known = {key_name(name, option): (name, option) for name in names for option in _OPTIONS}
     errors = [
-        ConfigError(key, "belongs to no name in pluginserver_names", f"one of {', '.join(names) or 'none'}", where)
+        ConfigError(
+            key, "belongs to no name in pluginserver_names", f"one of {', '.join(names) or 'none'}", where
+        )
         for key in keys
         if key.startswith("pluginserver_") and key != "pluginserver_names" and key not in known
     ]

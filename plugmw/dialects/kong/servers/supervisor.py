@@ -84,7 +84,7 @@ class Supervisor:
         self.servers = {item["name"]: Child(item, self) for item in spec["servers"]}
         self.control = control
         self.ending = False
-        self.alone_since = time.monotonic()
+        self.alone_since = self.begun = time.monotonic()
 
     def run(self) -> None:
         """Serve until the end."""
@@ -104,17 +104,21 @@ class Supervisor:
         self._end()
 
     def _turn(self, wait: float) -> None:
-        for server in self.servers.values():
-            if not self.ending:
+        # The first client is about to connect: it shall have the first lines.
+        if not self.ending and (self.clients or time.monotonic() - self.begun > 1.0):
+            for server in self.servers.values():
                 server.start_if_due()
         for key, _ in self.selector.select(wait):
             key.data()
+        for server in self.servers.values():
+            if server.lines is not None:
+                server.lines.tell_dropped()
         self._reap()
 
     def _next_start(self) -> float:
         now = time.monotonic()
-        due = [server.due - now for server in self.servers.values() if server.process is None]
-        return max(0.0, min([1.0, *due]))
+        due = [max(0.02, server.due - now) for server in self.servers.values() if server.process is None]
+        return min([1.0, *due])
 
     def _abandoned(self) -> bool:
         """Say whether it is time to end: nobody is connected, and nobody will be."""
@@ -212,7 +216,7 @@ class Child:
         self.last_start = now
         self.starts += 1
         try:
-            self.process = subprocess.Popen(
+            self.process = subprocess.Popen(  # noqa: S603 - the configuration's command, without a shell
                 self.command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -227,20 +231,21 @@ class Child:
             self._failed()
             return
         self.group = self.process.pid
-        assert self.process.stdout is not None
-        self.lines = Lines(self.name, self.process.pid, self.process.stdout.fileno(), self.supervisor)
+        if self.process.stdout is not None:
+            self.lines = Lines(self.name, self.process.pid, self.process.stdout.fileno(), self.supervisor)
         self.supervisor.tell(self.name, self.process.pid, "started")
 
     def ended(self, status: int) -> None:
         """Take in that the server has ended."""
-        assert self.process is not None
-        pid, self.process.returncode = self.process.pid, status
+        process, self.process = self.process, None
+        if process is None:
+            return
+        pid, process.returncode = process.pid, status
         self.signal(signal.SIGKILL)
         if self.lines is not None:
             self.lines.finish()
-        if self.process.stdout is not None:
-            self.process.stdout.close()
-        self.process = None
+        if process.stdout is not None:
+            process.stdout.close()
         if self.supervisor.ending:
             return
         how = f"signal {-status}" if status < 0 else f"status {status}"
@@ -319,7 +324,7 @@ class Lines:
     def _line(self, line: bytes) -> None:
         now = time.monotonic()
         if now - self.second >= 1.0:
-            self._tell_dropped()
+            self.tell_dropped(always=True)
             self.second, self.told = now, 0
         if self.told >= LINES:
             self.dropped += 1
@@ -331,8 +336,9 @@ class Lines:
             shown = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
             self.supervisor.tell(self.name, self.pid, shown)
 
-    def _tell_dropped(self) -> None:
-        if self.dropped:
+    def tell_dropped(self, always: bool = False) -> None:
+        """Say how many lines were dropped, once a second."""
+        if self.dropped and (always or time.monotonic() - self.second >= 1.0):
             self.supervisor.tell(self.name, self.pid, f"{self.dropped} lines were dropped")
             self.dropped = 0
 
@@ -342,7 +348,7 @@ class Lines:
             self.read()
         if self.rest and not self.skipping:
             self._line(self.rest)
-        self._tell_dropped()
+        self.tell_dropped(always=True)
         self._close()
 
     def _close(self) -> None:

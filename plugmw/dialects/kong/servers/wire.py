@@ -93,7 +93,7 @@ class Wire:
         except TimeoutError:
             raise Late("did not take a message") from None
         except OSError as error:
-            raise Closed(error.strerror or str(error)) from None
+            raise Closed(f"is gone: {error.strerror or error}") from None
 
     def receive(self) -> bytes:
         """Return some bytes of the answer to what was sent last."""
@@ -102,7 +102,7 @@ class Wire:
         except TimeoutError:
             raise Late("did not answer") from None
         except OSError as error:
-            raise Closed(error.strerror or str(error)) from None
+            raise Closed(f"is gone: {error.strerror or error}") from None
         if not data:
             raise Closed("closed the connection")
         return data

@@ -1,0 +1,1 @@
+"""What plugmw costs, beside what the same work costs elsewhere; see ``README.md``."""

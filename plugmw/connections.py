@@ -1,0 +1,183 @@
+"""HTTP connections to one service, pooled per process; a request on one, its answer as it comes.
+
+Built on http.client and not on urllib3, because that spells paths anew (``%2f``, ``/a/../b``), has one
+timeout for connecting and writing, and does not tell whether anything was sent.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import select
+import socket
+import ssl
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import attrs
+
+#: Seconds after which an idle connection is not used again: services close theirs at about the same time.
+IDLE: Final = 30.0
+
+
+@attrs.frozen
+class Times:
+    """How long the steps of one request may take, in seconds; ``until`` is the end of all of it."""
+
+    connect: float
+    write: float
+    read: float
+    until: float | None = None
+    clock: Callable[[], float] = time.monotonic
+
+    def left(self, step: float) -> float:
+        """Return the time for a step; raises TimeoutError when there is none."""
+        if self.until is None:
+            return step
+        left = self.until - self.clock()
+        if left <= 0:
+            raise TimeoutError("the deadline of the request has passed")
+        return min(step, left)
+
+
+Key = tuple[str, str, int]
+Idle = deque[tuple[float, http.client.HTTPConnection]]
+
+
+class NotConnected(Exception):
+    """A connection could not be opened, so nothing was sent. Raised from the reason."""
+
+
+class Connections:
+    """Idle connections by (scheme, host, port). Thread-safe; after a fork the child begins with none."""
+
+    def __init__(self, context: Callable[[], ssl.SSLContext], size: int = 64) -> None:
+        self._make_context = context
+        self._context: ssl.SSLContext | None = None
+        self._size = size
+        self._pid = 0
+        self._idle: dict[Key, Idle] = {}
+
+    def take(self, scheme: str, host: str, port: int, times: Times) -> http.client.HTTPConnection:
+        """Return an open connection; raises :class:`NotConnected`."""
+        idle = self._of_process().get((scheme, host, port))
+        while idle:
+            try:
+                since, connection = idle.pop()
+            except IndexError:  # another thread was faster
+                break
+            if time.monotonic() - since < IDLE and not _is_stale(connection.sock):
+                return connection
+            connection.close()
+        return self._open(scheme, host, port, times)
+
+    def give(self, key: Key, connection: http.client.HTTPConnection) -> None:
+        """Keep a connection whose answer was read to its end; one that the service closes is dropped."""
+        idle = self._of_process().setdefault(key, deque())
+        if connection.sock is None or len(idle) >= self._size:
+            connection.close()
+        else:
+            idle.append((time.monotonic(), connection))
+
+    def _of_process(self) -> dict[Key, Idle]:
+        if self._pid != os.getpid():
+            # What the parent has opened is the parent's: dropped here, not closed on the wire.
+            self._idle, self._context, self._pid = {}, None, os.getpid()
+        return self._idle
+
+    def _open(self, scheme: str, host: str, port: int, times: Times) -> http.client.HTTPConnection:
+        connection: http.client.HTTPConnection
+        try:
+            timeout = times.left(times.connect)
+            if scheme == "https":
+                if self._context is None:
+                    self._context = self._make_context()
+                connection = http.client.HTTPSConnection(host, port, timeout=timeout, context=self._context)
+            else:
+                connection = http.client.HTTPConnection(host, port, timeout=timeout)
+            connection.connect()
+        except OSError as error:
+            raise NotConnected(str(error)) from error
+        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection
+
+    def close(self) -> None:
+        """Close the idle connections of this process."""
+        for idle in self._of_process().values():
+            while idle:
+                idle.pop()[1].close()
+
+
+def _is_stale(sock: Any) -> bool:
+    """Say whether an idle connection has something to read: its end, or an answer nobody asked for."""
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def ask(
+    connection: http.client.HTTPConnection,
+    method: str,
+    target: str,
+    headers: Iterable[tuple[str, str]],
+    body: Iterable[bytes] | None,
+    chunked: bool,
+    times: Times,
+) -> Answer:
+    """Send a request and return the beginning of its answer.
+
+    A service that answers before it has read the whole body, and hangs up, is heard all the same.
+    """
+    sock = connection.sock
+    connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
+    for name, value in headers:
+        connection.putheader(name, value)
+    if chunked:
+        connection.putheader("Transfer-Encoding", "chunked")
+    try:
+        sock.settimeout(times.left(times.write))
+        connection.endheaders()
+        for piece in body or ():
+            sock.settimeout(times.left(times.write))
+            connection.send(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+        if chunked:
+            connection.send(b"0\r\n\r\n")
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+    sock.settimeout(times.left(times.read))
+    return Answer(connection.getresponse(), sock, times)
+
+
+class Answer:
+    """A service's answer: status, reason and headers, then its body as it comes."""
+
+    def __init__(self, response: http.client.HTTPResponse, sock: Any, times: Times) -> None:
+        self.status = response.status
+        self.reason = response.reason
+        self.headers: list[tuple[str, str]] = response.getheaders()
+        if response.chunked:
+            # Two lengths: the one of the framing counts (RFC 9112 section 6.3).
+            self.headers = [item for item in self.headers if item[0].lower() != "content-length"]
+        self._response = response
+        self._sock = sock
+        self._times = times
+
+    def read(self, most: int) -> bytes:
+        """Return what has arrived, at most so many bytes; ``b""`` at the end. Raises for a body cut short."""
+        response = self._response
+        self._sock.settimeout(self._times.left(self._times.read))
+        data = response.read1(most)
+        if not data and response.length:
+            raise http.client.IncompleteRead(b"", response.length)
+        return data
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing of the answer is left on the connection."""
+        return self._response.isclosed() or self._response.length == 0
+
+    def close(self) -> None:
+        """Let go of the answer, so that the connection can be used again."""
+        self._response.close()

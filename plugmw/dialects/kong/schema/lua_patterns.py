@@ -1,0 +1,68 @@
+"""Lua patterns (``match``, ``match_any`` ...) as regular expressions."""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import Final
+
+_CLASSES: Final = {
+    "a": "a-zA-Z",
+    "c": r"\x00-\x1f\x7f",
+    "d": "0-9",
+    "g": "!-~",
+    "l": "a-z",
+    "p": r"!-/:-@\[-`{-~",
+    "s": r" \t\n\r\f\v",
+    "u": "A-Z",
+    "w": "a-zA-Z0-9",
+    "x": "0-9a-fA-F",
+}
+
+
+@functools.lru_cache(maxsize=512)
+def lua_pattern(pattern: str) -> re.Pattern[str]:
+    """Translate a Lua pattern; ``%b`` and ``%f`` have no counterpart and raise ValueError."""
+    out, at, inside = "", 0, False
+    while at < len(pattern):
+        char = pattern[at]
+        at += 1
+        if char == "%":
+            if at >= len(pattern):
+                raise ValueError(f"{pattern!r} ends with %")
+            out += _escaped(pattern[at], inside)
+            at += 1
+        elif char == "[" and not inside:
+            inside, out = True, out + "["
+            if pattern[at : at + 1] == "^":
+                out, at = out + "^", at + 1
+            if pattern[at : at + 1] == "]":
+                out, at = out + r"\]", at + 1
+        elif char == "]" and inside:
+            inside, out = False, out + "]"
+        elif inside:
+            out += char if char in "-^" else re.escape(char)
+        elif char == "-":
+            out += "*?"
+        elif char == "$" and at == len(pattern):
+            out += r"\Z"
+        elif char == "^" and at == 1:
+            out += r"\A"
+        elif char in "()*+?.":
+            out += char
+        else:
+            out += re.escape(char)
+    return re.compile(out, re.DOTALL)
+
+
+def _escaped(char: str, inside: bool) -> str:
+    if char.lower() in _CLASSES:
+        members = _CLASSES[char.lower()]
+        if char.islower():
+            return members if inside else f"[{members}]"
+        if inside:
+            raise ValueError(f"%{char} inside of a set has no counterpart")
+        return f"[^{members}]"
+    if char.isalnum():
+        raise ValueError(f"%{char} has no counterpart")
+    return re.escape(char)

@@ -1,0 +1,119 @@
+"""The validators of Kong's schema language (``kong/db/schema/init.lua``), in the order they are asked.
+
+Each is given the rule and the value and returns what is wrong in Kong's words, or None.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from plugmw.dialects.kong.schema.lua_patterns import lua_pattern
+from plugmw.typedefs import uuid_problem
+
+Validator = Callable[[Any, Any], "str | None"]
+
+
+def shown(value: Any) -> str:
+    """Write a value as Lua's ``tostring`` would, for messages."""
+    if value is None:
+        return "null"
+    return ("true" if value else "false") if isinstance(value, bool) else str(value)
+
+
+def _listed(rule: Any) -> str:
+    return ", ".join(map(shown, rule))
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Compare as Lua does: 1 is 1.0, but not true."""
+    return one == other and isinstance(one, bool) == isinstance(other, bool)
+
+
+def _one_of(rule: Any, value: Any) -> str | None:
+    return None if any(_same(value, one) for one in rule) else f"expected one of: {_listed(rule)}"
+
+
+def _not_one_of(rule: Any, value: Any) -> str | None:
+    return f"must not be one of: {_listed(rule)}" if any(_same(value, one) for one in rule) else None
+
+
+def _length(value: Any) -> int:
+    # Lua's # counts bytes.
+    return len(value.encode()) if isinstance(value, str) else len(value)
+
+
+def _match_all(rule: Any, value: Any) -> str | None:
+    return next((_told(one, value) for one in rule if not _found(one["pattern"], value)), None)
+
+
+def _match_none(rule: Any, value: Any) -> str | None:
+    return next((_told(one, value) for one in rule if _found(one["pattern"], value)), None)
+
+
+def _match_any(rule: Any, value: Any) -> str | None:
+    return None if any(_found(pattern, value) for pattern in rule["patterns"]) else _told(rule, value)
+
+
+def _found(pattern: str, value: str) -> bool:
+    return lua_pattern(pattern).search(value) is not None
+
+
+def _told(rule: Mapping[str, Any], value: Any) -> str:
+    return str(rule.get("err") or f"invalid value: {value}")
+
+
+def _is_regex(rule: Any, value: Any) -> str | None:
+    try:
+        re.compile(value)
+    except re.error:
+        return f"not a valid regex: {value}"
+    return None
+
+
+def _subsets(rule: Any, value: Any) -> str | None:
+    having = [[one for one in value if one in subset] for subset in rule]
+    both = [members for members in having if members]
+    if len(both) < 2:
+        return None
+    return f"these sets are mutually exclusive: {', '.join(f'({_listed(members)})' for members in both)}"
+
+
+#: In Kong's ``validators_order``.
+VALIDATORS: Final[dict[str, Validator]] = {
+    "eq": lambda rule, value: None if _same(value, rule) else f"value must be {shown(rule)}",
+    "ne": lambda rule, value: f"value must not be {shown(value)}" if _same(value, rule) else None,
+    "not_one_of": _not_one_of,
+    "one_of": _one_of,
+    "gt": lambda rule, value: None if value > rule else f"value must be greater than {shown(rule)}",
+    "timestamp": lambda rule, value: None if value > 0 else "expected a valid timestamp",
+    "uuid": lambda rule, value: uuid_problem(value),
+    "is_regex": _is_regex,
+    "between": lambda rule, value: (
+        None if rule[0] <= value <= rule[1] else f"value should be between {rule[0]} and {rule[1]}"
+    ),
+    "len_eq": lambda rule, value: None if _length(value) == rule else f"length must be {rule}",
+    "len_min": lambda rule, value: None if _length(value) >= rule else f"length must be at least {rule}",
+    "len_max": lambda rule, value: None if _length(value) <= rule else f"length must be at most {rule}",
+    "starts_with": lambda rule, value: None if value.startswith(rule) else f"should start with: {rule}",
+    "not_match": lambda rule, value: f"invalid value: {value}" if _found(rule, value) else None,
+    "match_none": _match_none,
+    "match": lambda rule, value: None if _found(rule, value) else f"invalid value: {value}",
+    "match_all": _match_all,
+    "match_any": _match_any,
+    "contains": lambda rule, value: None if rule in value else f"expected to contain: {shown(rule)}",
+    "mutually_exclusive_subsets": _subsets,
+    #: A function of the value that returns what is wrong, or None; in process only.
+    "custom_validator": lambda rule, value: rule(value),
+}
+
+
+def first_failure(definition: Mapping[str, Any], value: Any) -> str | None:
+    """Return what the first failing validator of a definition says, None if all hold."""
+    for name, validator in VALIDATORS.items():
+        if name in definition:
+            told = validator(definition[name], value)
+            if told is not None:
+                return str(definition.get("err") or told)
+    return None

@@ -1,0 +1,276 @@
+"""A plugin that lives in a plugin server, as a plugin like any other.
+
+Each phase is one event: HandleEvent, then the PDK calls the server makes, answered from the allow-list
+(:mod:`plugmw.dialects.kong.servers.pdk_table`), until it is done. Failures are
+:class:`~plugmw.errors.RemoteError`, which ``on_error`` of the entry judges; "closed" is the default.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import Any, ClassVar
+
+from plugmw import answer, current
+from plugmw.delivery import Queue, QueueConfig
+from plugmw.dialects.kong.schema import as_plain, config_class
+from plugmw.dialects.kong.servers.afterwards import Past, past
+from plugmw.dialects.kong.servers.dump import PluginInfo
+from plugmw.dialects.kong.servers.pdk_table import Calls
+from plugmw.dialects.kong.servers.pool import Pool
+from plugmw.dialects.kong.servers.server import Server
+from plugmw.dialects.kong.servers.wire import Closed, Connection, Garbled, Late, Told
+from plugmw.errors import RemoteError
+from plugmw.exchange import Exchange
+from plugmw.plugin import Plugin
+
+#: Seconds that what waits in the log queue may take when the worker ends.
+_FLUSH = 1.0
+#: Connections on which starting an instance is tried, and the seconds between.
+_TRIES = 3
+_PAUSE = 0.05
+#: Kong's names for what an entry is limited to, in the configuration that a server is given.
+_SCOPE = ("plugin_instance_name", "route_id", "service_id", "consumer_id")
+
+
+class RemotePlugin(Plugin):
+    """A plugin of a plugin server; :func:`remote_class` derives a class for each."""
+
+    server: ClassVar[Server]
+    #: What a plugin server decides, nobody can decide while it is down.
+    decides: ClassVar[bool] = True
+    #: It may call kong.service.response.
+    watches_service: ClassVar[bool] = True
+    #: (process, epoch, instance id): good for connections of that epoch only.
+    _instance: tuple[int, int, int] | None = None
+    _entered: int = 0
+
+    def _init(self, config: Any) -> None:
+        super()._init(config)
+        self._starting = threading.Lock()
+        self._queue: Queue | None = None
+        self._json = ""
+
+    def configure(self) -> None:
+        """Write the configuration as the server gets it."""
+        scope = {name: value for name, value in zip(_SCOPE, self.scope) if value is not None}
+        self._json = answer.to_json({**as_plain(self.config), **scope}).decode()
+
+    def bind(self, runtime: Any) -> None:
+        super().bind(runtime)
+        self.server.fleet.logger = runtime.logger
+
+    def init_worker(self) -> None:
+        """Start the server, or find it started; a request waits for it if it must."""
+        self._starting = threading.Lock()
+        self._enter()
+        try:
+            self.server.pool()
+        except Closed as error:
+            self.logger.error("%s: %s; requests try again", self.name, error)
+
+    def _enter(self) -> None:
+        if self._entered != os.getpid():
+            self._entered = os.getpid()
+            self.server.fleet.enter()
+
+    def close(self) -> None:
+        """Let go of the instance and, with the last plugin object, of the server."""
+        queue, self._queue = self._queue, None
+        if queue is not None:
+            queue.stop(time.monotonic() + _FLUSH)
+            self.server.counts["log_dropped"] += queue.dropped + queue.lost
+        if self._entered == os.getpid():
+            self._stop_instance()
+            self._entered = 0
+            self.server.fleet.leave()
+
+    # -- events ---------------------------------------------------------------------------------------
+
+    def run(self, phase: str, x: Exchange | None) -> None:
+        """Run one phase; raises Exit or :class:`RemoteError` (unless the server is ``on_error: open``)."""
+        calls = Calls()
+        try:
+            if x is None:
+                self._event(phase, calls)
+            else:
+                current.running(x, self, self._event, phase, calls)
+        except RemoteError as error:
+            self.server.counts["failures"] += 1
+            if self.server.settings.on_error != "open":
+                raise
+            self.logger.error("%s; the request goes on (on_error: open)", error)
+
+    def _event(self, phase: str, calls: Calls) -> None:
+        """Run an event; once more if the server was gone and nothing was done that shows."""
+        end = time.monotonic() + self.server.settings.event_timeout
+        if not self._try(phase, calls, end, last=False):
+            self.server.counts["retries"] += 1
+            self._try(phase, calls, end, last=True)
+
+    def _try(self, phase: str, calls: Calls, end: float, last: bool) -> bool:
+        """Run an event once; False if it shall be tried again."""
+        server = self.server
+        try:
+            pool = server.pool()
+            connection, instance = self._ready(pool, end)
+        except Closed as error:
+            raise RemoteError(self.name, phase, f"no plugin server: {error}") from None
+        except (Told, Garbled, Late) as error:
+            raise RemoteError(self.name, phase, f"no instance could be started: {error}") from None
+        try:
+            connection.event(instance, phase, calls.ask, end)
+        except answer.Exit:
+            (pool.give if connection.survives_exit else pool.discard)(connection)
+            raise
+        except Told as error:
+            pool.discard(connection)
+            if "no plugin instance" in str(error):
+                self._instance = None
+                if not last and not calls.effect:
+                    return False
+            raise RemoteError(self.name, phase, f"the plugin server said: {error}") from None
+        except Closed as error:
+            pool.fail(connection)
+            if not last and not calls.effect:
+                return False
+            raise RemoteError(self.name, phase, f"the plugin server {error}") from None
+        except Late as error:
+            pool.fail(connection)
+            server.hung(connection.wire.peer)
+            raise RemoteError(self.name, phase, f"the plugin server {error} in time") from None
+        except Garbled as error:
+            pool.fail(connection)
+            raise RemoteError(self.name, phase, f"the plugin server broke the protocol: {error}") from None
+        except BaseException:
+            # A worker's timeout or a greenlet's end: what is on its way would be read by the next event.
+            pool.fail(connection)
+            raise
+        pool.give(connection)
+        return True
+
+    # -- the instance ---------------------------------------------------------------------------------
+
+    def _ready(self, pool: Pool, end: float) -> tuple[Connection, int]:
+        """Return a connection and the id of this entry's instance behind it.
+
+        A server that is just dying still takes connections: as nothing has run yet, others are tried.
+        """
+        for left in reversed(range(_TRIES)):
+            connection = pool.take(end)
+            try:
+                return connection, self._instance_for(connection, end)
+            except Told:
+                pool.discard(connection)
+                raise
+            except Closed:
+                pool.fail(connection)
+                if not left:
+                    raise
+            except Late:
+                pool.fail(connection)
+                self.server.hung(connection.wire.peer)
+                raise
+            except BaseException:
+                pool.fail(connection)
+                raise
+            time.sleep(_PAUSE)
+        raise Closed("is gone")
+
+    def _instance_for(self, connection: Connection, end: float) -> int:
+        """Return the id of this entry's instance behind ``connection``, starting one if needed."""
+        pid, epoch = os.getpid(), connection.wire.epoch
+        found = self._instance
+        if found is not None and found[1] == epoch and found[0] == pid:
+            return found[2]
+        if not self._starting.acquire(timeout=max(0.0, end - time.monotonic())):
+            raise Late("did not start an instance")
+        try:
+            found = self._instance
+            if found is None or found[1] != epoch or found[0] != pid:
+                made = connection.start(self.name, self._json, end)
+                found = self._instance = pid, epoch, made
+            return found[2]
+        finally:
+            self._starting.release()
+
+    def _stop_instance(self) -> None:
+        """Close the instance where that does no harm; a server that is gone has none."""
+        found, self._instance = self._instance, None
+        if found is None or found[0] != os.getpid():
+            return
+        end = time.monotonic() + _FLUSH
+        try:
+            pool = self.server.pool()
+            if found[1] != pool.epoch:
+                return
+            connection = pool.take(end)
+            try:
+                if connection.closes_instances and connection.wire.epoch == found[1]:
+                    connection.stop(found[2], end)
+            finally:
+                pool.discard(connection)
+        except (Closed, Late, Garbled, Told):
+            pass
+
+    # -- log ------------------------------------------------------------------------------------------
+
+    def put_log(self, x: Exchange) -> None:
+        """Queue the log event of an exchange, with what it was; the oldest is dropped when too many wait."""
+        queue = self._queue
+        if queue is None:
+            self._enter()
+            most = self.server.settings.log_entries
+            settings = QueueConfig(max_entries=most, max_retry_time=-1)  # type: ignore[call-arg]
+            queue = self._queue = Queue(f"{self.name} log", settings, self._send_logs, self.logger)
+        queue.put(past(x))
+
+    def _send_logs(self, batch: list[Past]) -> None:
+        for x in batch:
+            if self._entered != os.getpid():
+                return  # closed meanwhile: nothing may be opened again
+            try:
+                self.run("log", x)
+            except answer.Exit:
+                self.logger.error(
+                    "%s: called kong.response.exit in log, where there is no response", self.name
+                )
+
+
+def _phase(name: str) -> Any:
+    def call(self: RemotePlugin, x: Exchange) -> None:
+        self.run(name, x)
+
+    call.__name__ = name
+    return call
+
+
+def _certificate(self: RemotePlugin, hello: Any) -> None:
+    """Tell the server of a TLS handshake; there is no request, so only functions without one work."""
+    self.run("certificate", None)
+
+
+def _log(self: RemotePlugin, x: Exchange) -> None:
+    self.put_log(x)
+
+
+def remote_class(server: Server, info: PluginInfo) -> type[RemotePlugin]:
+    """Return the plugin class for a plugin of a server; raises :class:`~plugmw.errors.LoadError`."""
+    members: dict[str, Any] = {
+        "name": info.name,
+        "priority": info.priority,
+        "version": info.version,
+        "Config": config_class(info.name, info.schema),
+        "server": server,
+        "__doc__": f"{info.name} {info.version} of the plugin server {server.name}.",
+    }
+    for phase in ("rewrite", "access", "response"):
+        if phase in info.phases:
+            members[phase] = _phase(phase)
+    if "certificate" in info.phases:
+        members["certificate"] = _certificate
+    if "log" in info.phases:
+        # The log entry has times in it.
+        members["log"], members["measures"] = _log, True
+    return type(info.name, (RemotePlugin,), members)

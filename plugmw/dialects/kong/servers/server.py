@@ -1,0 +1,212 @@
+"""One configured plugin server: its dump, its processes' supervisor, and this process's connections to it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import weakref
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from plugmw.dialects.kong.servers.dump import PROTOBUF, Dump, query
+from plugmw.dialects.kong.servers.folders import fingerprint, only_socket
+from plugmw.dialects.kong.servers.overseer import Overseer
+from plugmw.dialects.kong.servers.pool import Pool
+from plugmw.dialects.kong.servers.settings import KONG_BIN, ServerConfig, words
+from plugmw.dialects.kong.servers.wire import Closed, Connection, Wire
+
+#: What a server's environment has of ours: nothing that could be a secret.
+_PASSED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
+
+
+class Server:
+    """One entry of ``pluginservers``. Made before the fork; opens nothing until it is used."""
+
+    def __init__(self, settings: ServerConfig, folder: str, fleet: Fleet) -> None:
+        self.settings = settings
+        self.name = settings.name
+        self.folder = os.path.abspath(folder)
+        self.fleet = fleet
+        #: What happened, by name: timeouts, failures, retries, dropped log events.
+        self.counts: Counter[str] = Counter()
+        self.start_command = self._command(settings.start_cmd)
+        self.query_command = self._command(settings.query_cmd)
+        program = f"{KONG_BIN}/{self.name}"
+        if not self.query_command:
+            self.query_command = [program, "-dump"]
+            self.start_command = self.start_command or [program]
+        self._dump: Dump | None = None
+        self._pool: tuple[int, Pool] | None = None
+        self._lock = threading.Lock()
+
+    def _command(self, command: str | list[str] | None) -> list[str]:
+        known = {"{python}": sys.executable, "{folder}": self.folder}
+        found = words(command)
+        for name, value in known.items():
+            found = [word.replace(name, value) for word in found]
+        return found
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of the server's commands."""
+        ours = {name: os.environ[name] for name in _PASSED if name in os.environ}
+        return {**ours, **self.settings.environment}
+
+    def dump(self) -> Dump:
+        """Ask the server which plugins it has, once; raises :class:`~plugmw.errors.LoadError`."""
+        if self._dump is None:
+            timeout = self.settings.query_timeout
+            self._dump = query(self.name, self.query_command, self.environment(), self.folder, timeout)
+        return self._dump
+
+    # -- running it -----------------------------------------------------------------------------------
+
+    def specification(self) -> dict[str, Any] | None:
+        """Return what the supervisor needs to know; None for a server that is run by somebody else."""
+        command = list(self.start_command)
+        if not command:
+            return None
+        if not any("{prefix}" in word or word.lstrip("-").startswith("kong-prefix") for word in command):
+            command += ["--kong-prefix", "{prefix}"]
+        settings = self.settings
+        prefix = settings.prefix or (os.path.dirname(settings.socket) if settings.socket else None)
+        return {
+            "name": self.name,
+            "command": command,
+            "environment": self.environment(),
+            "cwd": self.folder,
+            "prefix": os.path.join(self.folder, prefix) if prefix else None,
+        }
+
+    def mark(self) -> Any:
+        """Return what changes when the server's files do."""
+        return fingerprint(self.start_command, self.folder)
+
+    def socket(self) -> str:
+        """Return the path of the server's socket; raises OSError while there is none."""
+        settings = self.settings
+        if settings.socket:
+            return os.path.join(self.folder, settings.socket)
+        if self.start_command:
+            prefix = self.fleet.overseer().prefixes[self.name]
+        else:
+            prefix = os.path.join(self.folder, settings.prefix or "")
+        dump = self._dump
+        names = [dump.socket] if dump is not None and dump.socket else []
+        return only_socket(prefix, [*names, f"{self.name}.socket"])
+
+    # -- talking to it --------------------------------------------------------------------------------
+
+    def pool(self) -> Pool:
+        """Return this process's connections to the server."""
+        found = self._pool
+        if found is not None and found[0] == os.getpid():
+            return found[1]
+        with self._lock:
+            found = self._pool
+            if found is None or found[0] != os.getpid():
+                if self.start_command:
+                    try:
+                        self.fleet.overseer().start()
+                    except OSError as error:
+                        raise Closed(f"the supervisor cannot be started: {error}") from None
+                settings = self.settings
+                pool = Pool(self.socket, self._protocol(), settings.step_timeout, settings.connect_timeout)
+                found = self._pool = os.getpid(), pool
+        return found[1]
+
+    def _protocol(self) -> Callable[[Wire], Connection]:
+        if self.dump().protocol == PROTOBUF:
+            from plugmw.dialects.kong.servers.protobuf_rpc import ProtoBufRPC
+
+            return ProtoBufRPC
+        from plugmw.dialects.kong.servers.msgpack_rpc import MsgPackRPC
+
+        return MsgPackRPC
+
+    def hung(self, peer: object) -> None:
+        """Have the process behind a connection killed and started again: it missed a deadline.
+
+        kong-pdk for Python holds a lock while a handler runs up to its first call, and for ever if that
+        fails: without this no later request would be answered.
+        """
+        self.counts["timeouts"] += 1
+        if self.start_command:
+            self.fleet.overseer().restart(self.name, peer[0] if isinstance(peer, tuple) else None)
+
+    def after_fork(self) -> None:
+        """Forget the parent's locks and connections; they are not ours to close."""
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Close this process's connections."""
+        found, self._pool = self._pool, None
+        if found is not None and found[0] == os.getpid():
+            found[1].close()
+
+
+class Fleet:
+    """All plugin servers of one gateway, under one supervisor."""
+
+    def __init__(self, settings: Sequence[ServerConfig], folder: str) -> None:
+        self.logger: Any = logging.getLogger("plugmw.kong.servers")
+        self.servers = [Server(item, folder, self) for item in settings]
+        self._overseer: tuple[int, Overseer] | None = None
+        self._lock = threading.Lock()
+        self._users = 0
+        _fleets.add(self)
+
+    def overseer(self) -> Overseer:
+        """Return this process's side of the supervisor; raises OSError."""
+        found = self._overseer
+        if found is not None and found[0] == os.getpid():
+            return found[1]
+        with self._lock:
+            found = self._overseer
+            if found is None or found[0] != os.getpid():
+                specs = [server.specification() for server in self.servers]
+                listed: list[Mapping[str, Any]] = [spec for spec in specs if spec is not None]
+                marks = [server.mark() for server in self.servers]
+                found = self._overseer = os.getpid(), Overseer(listed, marks, self._said)
+        return found[1]
+
+    def _said(self, name: str, pid: int, text: str) -> None:
+        self.logger.info("[%s:%d] %s", name, pid, text)
+
+    def enter(self) -> None:
+        """Count a plugin object that uses the servers in this process."""
+        with self._lock:
+            self._users += 1
+
+    def leave(self) -> None:
+        """Close everything when the last plugin object has left."""
+        with self._lock:
+            self._users -= 1
+            if self._users > 0:
+                return
+            found, self._overseer = self._overseer, None
+        for server in self.servers:
+            server.close()
+        if found is not None and found[0] == os.getpid():
+            found[1].stop()
+
+    def after_fork(self) -> None:
+        """Forget what belongs to the parent."""
+        self._lock = threading.Lock()
+        self._users = 0
+        for server in self.servers:
+            server.after_fork()
+
+
+#: Every fleet of this process, for what a fork must not share.
+_fleets: weakref.WeakSet[Fleet] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for fleet in list(_fleets):
+        fleet.after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,97 @@
+"""What never stands in a log entry: values of headers and query parameters, left out by name.
+
+Names are compared in any case and with ``-`` for ``_``: rather one value too many is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote_to_bytes
+
+import attrs
+
+if TYPE_CHECKING:
+    from plugmw.exchange import Exchange
+
+REDACTED: Final = "REDACTED"
+#: Request headers whose value never goes out.
+REDACTED_HEADERS: Final = frozenset(("authorization", "proxy-authorization"))
+
+
+@attrs.frozen
+class Redaction:
+    """Names of headers and of query parameters whose values are left out."""
+
+    headers: frozenset[str] = frozenset()
+    query: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, headers: Iterable[str] = (), query: Iterable[str] = ()) -> Redaction:
+        """Return the redaction of these names."""
+        return cls(frozenset(map(_plain, headers)), frozenset(map(_plain, query)))
+
+    def within(self, x: Exchange) -> Redaction:
+        """Return this one with the headers that are always left out and the gateway's credential names."""
+        known = frozenset(map(_plain, x.runtime.credential_names))
+        return Redaction(self.headers | REDACTED_HEADERS | known, self.query | known)
+
+    def header(self, name: str, value: str) -> str:
+        """Return the value of a header, or what stands for it."""
+        return REDACTED if _plain(name) in self.headers else text(value)
+
+    def target(self, uri: str) -> str:
+        """Return a target without the values in its query that are to be left out."""
+        path, mark, query = uri.partition("?")
+        if not mark or not self.query:
+            return uri
+        pieces = (piece.partition("=") for piece in query.split("&"))
+        kept = (
+            f"{name}={REDACTED}"
+            if equals and _plain(_unquoted(name)) in self.query
+            else name + equals + value
+            for name, equals, value in pieces
+        )
+        return f"{path}?{'&'.join(kept)}"
+
+    def pairs(self, query: str) -> Iterable[tuple[str, Any]]:
+        """Yield the decoded names and values of a query; the value is True for a name without ``=``."""
+        for piece in query.split("&"):
+            if piece:
+                name, equals, value = piece.partition("=")
+                name = _unquoted(name)
+                hidden = equals and _plain(name) in self.query
+                yield name, REDACTED if hidden else _unquoted(value) if equals else True
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
+def credential_names(config: Any) -> set[str]:
+    """Return the names under which an auth plugin with this configuration takes credentials.
+
+    They are told by the names of its fields, which are Kong's.
+    """
+    found: set[str] = set()
+    for field in ("key_names", "header_names", "uri_param_names"):
+        found.update(getattr(config, field, None) or ())
+    if getattr(config, "cookie_names", None):
+        found.add("cookie")
+    if getattr(config, "auth_header_name", None):
+        # Of oauth2, which takes the token under this name in queries too (RFC 6750).
+        found |= {config.auth_header_name, "access_token"}
+    return found
+
+
+def text(value: str) -> str:
+    """Return what WSGI carries as latin-1 as the UTF-8 that was meant; other bytes become U+FFFD."""
+    if value.isascii():
+        return value
+    return value.encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+def _unquoted(text: str) -> str:
+    """Decode a piece of a query, which WSGI carries as latin-1."""
+    data = text.replace("+", " ").encode("latin-1", "replace")
+    return unquote_to_bytes(data).decode("utf-8", "replace")

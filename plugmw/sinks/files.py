@@ -1,0 +1,70 @@
+"""Files that lines are appended to: one descriptor per path and process, one ``write`` per line."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from typing import Final
+
+#: Never waits for a reader of a FIFO; never becomes the terminal of the process.
+_FLAGS: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY
+
+
+class Files:
+    """The open files of one gateway in one process."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, int] = {}
+        #: Paths whose last line broke off.
+        self._torn: set[str] = set()
+
+    def append(self, path: str, line: bytes, mode: int, reopen: bool = False) -> None:
+        """Append a line, which ends with a newline, by one call to the system.
+
+        The file is made with ``mode``; ``reopen`` opens it for this line anew, for every entry with that
+        path. Raises OSError with a message for the log when the line was not written whole.
+        """
+        # Made when it is needed: after the fork, and after gevent has replaced the locks.
+        with self.__dict__.setdefault("_lock", threading.Lock()):
+            if reopen:
+                self._forget(path)
+            try:
+                file = self._open.get(path)
+                if file is None:
+                    file = self._open[path] = _opened(path, mode)
+            except (OSError, ValueError) as error:
+                reason = getattr(error, "strerror", None) or error
+                raise OSError(f"failed to open the file: {reason}") from error
+            try:
+                torn = path in self._torn and os.fstat(file).st_size > 0
+                data = b"\n" + line if torn else line
+                written = os.write(file, data)
+            except OSError as error:
+                raise OSError(f"failed to write to the file: {error.strerror}") from error
+            self._torn.discard(path)
+            if written < len(data):
+                self._torn.add(path)
+                raise OSError(f"failed to write to the file: {written} of {len(data)} bytes were written")
+
+    def _forget(self, path: str) -> None:
+        file = self._open.pop(path, None)
+        if file is not None:
+            os.close(file)
+
+    def after_fork(self) -> None:
+        """Let go of the parent's lock; its files can be shared."""
+        self.__dict__.pop("_lock", None)
+
+    def close(self) -> None:
+        """Close all; the next line opens its file again."""
+        with self.__dict__.setdefault("_lock", threading.Lock()):
+            for path in list(self._open):
+                self._forget(path)
+
+
+def _opened(path: str, mode: int) -> int:
+    folder = os.stat(os.path.dirname(path) or ".")
+    # Where everybody can make links, a link is not followed.
+    shared = folder.st_mode & stat.S_IWOTH
+    return os.open(path, _FLAGS | (os.O_NOFOLLOW if shared else 0), mode)

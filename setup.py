@@ -14,12 +14,16 @@ VERSION = next(
 FLASK = ["flask>=2.3"]
 DJANGO = ["django>=4.2"]
 REDIS = ["redis>=5.2"]
+#: Plugin servers that speak MessagePack (plugmw.dialects.kong.servers).
+RPC = ["msgpack>=1.0.5"]
 DEV = [
     *FLASK,
     *DJANGO,
     *REDIS,
+    *RPC,
     "gevent>=24.2",
     "jsonschema>=4.20",
+    "kong-pdk>=0.36",
     "mypy>=1.13",
     "pytest>=8",
     "pytest-cov>=5",
@@ -53,6 +57,7 @@ setup(
         "django": DJANGO,
         "flask": FLASK,
         "redis": REDIS,
+        "rpc": RPC,
         # PyYAML comes with plugmw; the name stays so that a requirement on plugmw[yaml] keeps working.
         "yaml": [],
         "dev": DEV,

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
-from plugmw import passwords
+from plugmw import client_secrets, passwords
 from plugmw.errors import ConfigError, ConfigErrors
 from plugmw.fields import GroupName
 from plugmw.identity import Consumer, Credential, Directory, MemoryDirectory, stable_id
@@ -121,7 +121,12 @@ class OAuth2Credential:
 
     name: str = field(help="Name of the application.")
     client_id: str = field(help="Public identifier of the client.")
-    client_secret: str | None = field(None, secret=True, help="Secret of a confidential client.")
+    client_secret: str | None = field(
+        None,
+        Check(client_secrets.readable, client_secrets.EXPECTED),
+        secret=True,
+        help="Secret of a confidential client, or the digest of it that Kong stores.",
+    )
     hash_secret: bool = field(False, help="Whether only a digest of the secret is kept.")
     redirect_uris: list[str] | None = field(None, help="Absolute addresses the user may be sent back to.")
     client_type: Literal["confidential", "public"] = field(
@@ -251,6 +256,8 @@ def _data(item: Any, consumer: Consumer) -> dict[str, Any]:
     data = as_dict(item)
     if isinstance(item, BasicCredential):
         data["password"] = passwords.stored(item.password, consumer.id)
+    if isinstance(item, OAuth2Credential) and item.hash_secret and item.client_secret is not None:
+        data["client_secret"] = client_secrets.stored(item.client_secret)
     return data
 
 

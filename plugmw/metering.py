@@ -26,7 +26,8 @@ class Spool(SpooledTemporaryFile[bytes]):
 def spool(environ: WSGIEnvironment, limit: int) -> bool:
     """Read a body of unknown length whole; the app gets it from the start, with its length.
 
-    False if there are more than ``limit`` bytes; the rest is not read.
+    False if there are more than ``limit`` bytes; the rest is not read. A request that neither has nor
+    announces a body stays as it is.
     """
     source, kept = environ["wsgi.input"], Spool(IN_MEMORY)
     total = 0
@@ -34,7 +35,8 @@ def spool(environ: WSGIEnvironment, limit: int) -> bool:
         chunk = source.read(min(_STEP, limit + 1 - total))
         if not chunk:
             kept.seek(0)
-            give(environ, kept, total)
+            if total or environ.get("HTTP_TRANSFER_ENCODING") or environ.get("CONTENT_LENGTH"):
+                give(environ, kept, total)
             return True
         total += len(chunk)
         kept.write(chunk)

@@ -230,15 +230,16 @@ def encode(made: Mapping[str, Any], limit: int = MAX_LENGTH) -> str:
     ``limit`` characters comes without headers and with its targets cut, or with little more than its
     status, and says ``"truncated": true``; not even that may fit into a very small limit.
     """
-    line = _line(made)
+    line = one_line(made)
     for less in (_reduced, _bare):
         if len(line) <= limit:
             break
-        line = _line(less(made))
+        line = one_line(less(made))
     return line
 
 
-def _line(made: Mapping[str, Any]) -> str:
+def one_line(made: Mapping[str, Any]) -> str:
+    """Return any object as such a line, as long as it is; a value that cannot be encoded is left out."""
     try:
         line = _dumped(made)
     except (TypeError, ValueError, RecursionError):

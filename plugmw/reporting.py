@@ -58,8 +58,8 @@ class Reporting(Plugin):
 class Sending(Reporting):
     """A plugin with a queue of its own, whose sink takes what comes, in order, as long as there is room."""
 
-    #: The sink judges what is lost; one that cannot be reached is tried for ever, the oldest entries give way.
-    settings: ClassVar[QueueConfig] = QueueConfig(
+    #: A sink that cannot be reached is tried for ever, while the oldest entries give way.
+    settings: ClassVar[QueueConfig] = QueueConfig(  # type: ignore[call-arg]
         max_batch_size=1000, max_coalescing_delay=0, max_retry_time=math.inf
     )
 

@@ -1,4 +1,4 @@
-"""StatsD's line format and its transports, shared by statsd and datadog.
+"""Lines in StatsD's format, and plugins that send some for each exchange.
 
 A line is ``name:value|type[|@rate]``, with tags in one of four styles. Nothing that comes from a request
 can forge a line: parts of names and tag values lose every character that means something to a parser.
@@ -6,10 +6,19 @@ can forge a line: parts of names and tag values lose every character that means 
 
 from __future__ import annotations
 
+import random
 import re
-import socket
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
+
+import attrs
+
+from plugmw.delivery import Lost, Queue
+from plugmw.exchange import Exchange
+from plugmw.plugin import Plugin
+from plugmw.schema import between, field
+from plugmw.seldom import Seldom
+from plugmw.sinks.datagrams import UDP
 
 #: Spelled-out metric types to what stands on the line.
 TYPES: Final = {
@@ -21,27 +30,34 @@ TYPES: Final = {
     "timer": "ms",
     "distribution": "d",
 }
-TAG_STYLES: Final = ("dogstatsd", "influxdb", "librato", "signalfx")
-#: Seconds a connection to a TCP server may take, and a send on it (Kong's ``statsd_logger.lua``).
-TIMEOUT: Final = 1.0
-_LONGEST: Final = 200
+#: Metrics with a value of their own: the end of their name, and where the value is in the log entry.
+VALUES: Final = {
+    "request_count": ("request.count", None),
+    "latency": ("latency", ("latencies", "request")),
+    "request_size": ("request.size", ("request", "size")),
+    "response_size": ("response.size", ("response", "size")),
+    "upstream_latency": ("upstream_latency", ("latencies", "proxy")),
+    "kong_latency": ("kong_latency", ("latencies", "kong")),
+}
+#: Characters of a part of a name, and of a tag's value.
+LONGEST: Final = 200
 _NOT_NAME: Final = re.compile(r"[^A-Za-z0-9_-]")
 _NOT_TAG: Final = re.compile(r"[,|:#\[\]=\x00-\x20\x7f]")
 
 
 def name_part(text: str) -> str:
     """Return ``text`` as one part of a metric's name: letters, digits, ``_`` and ``-`` only."""
-    return _NOT_NAME.sub("_", text)[:_LONGEST]
+    return _NOT_NAME.sub("_", text[:LONGEST])
 
 
 def tag_value(text: str) -> str:
     """Return ``text`` as a tag's value: without separators, blanks and control characters."""
-    return _NOT_TAG.sub("_", text)[:_LONGEST]
+    return _NOT_TAG.sub("_", text[:LONGEST])
 
 
 def number(value: float) -> str:
     """Write a value as a plain decimal, never ``1e-05``."""
-    return str(value) if isinstance(value, int) else f"{value:.6f}".rstrip("0").rstrip(".")
+    return str(value) if isinstance(value, int) else f"{value:.12f}".rstrip("0").rstrip(".")
 
 
 def line(
@@ -63,44 +79,111 @@ def line(
     return f"{name}{opening}{pairs}{closing}:{value}|{kind}{sampled}"
 
 
-def packets(lines: Iterable[str], size: int) -> Iterator[str]:
+def value_of(metric: str, entry: Mapping[str, Any]) -> int | None:
+    """Return the value of a metric of :data:`VALUES`; None for the upstream latency of an exit."""
+    path = VALUES[metric][1]
+    value = 1 if path is None else int(entry[path[0]][path[1]])
+    return value if value >= 0 else None
+
+
+def drawn(metrics: Iterable[Any]) -> Iterator[Any]:
+    """Yield the metrics that are sent this time, by one draw for all their ``sample_rate``."""
+    draw = random.random()  # noqa: S311 (sampling, no secret)
+    return (metric for metric in metrics if metric.sample_rate is None or draw < metric.sample_rate)
+
+
+def identified(x: Exchange, identifier: str) -> str | None:
+    """Return what names the consumer: ``consumer_id``, ``custom_id`` or ``username``."""
+    name = "id" if identifier == "consumer_id" else identifier
+    return None if x.consumer is None else getattr(x.consumer, name)
+
+
+def packets(lines: Iterable[bytes], size: int) -> Iterator[bytes]:
     """Join lines by line ends into datagrams of at most ``size`` bytes; 0 gives one line each.
 
     A line that is longer by itself goes alone.
     """
-    waiting = ""
+    waiting = b""
     for text in lines:
-        if size <= 0:
-            yield text
-        elif not waiting:
-            waiting = text
-        elif len(waiting) + 1 + len(text) <= size:
-            waiting += "\n" + text
+        if waiting and len(waiting) + 1 + len(text) <= size:
+            waiting += b"\n" + text
         else:
-            yield waiting
+            if waiting:
+                yield waiting
             waiting = text
     if waiting:
         yield waiting
 
 
-def send_udp(host: str, port: int, datagrams: Iterable[str], logger: Any) -> None:
-    """Send datagrams from a new socket; ``OSError`` only for a host that cannot be resolved.
+# -- plugins that send lines -----------------------------------------------------------------------------
 
-    A datagram that cannot be sent is logged and forgotten: to send the batch again would count twice.
+
+def old_field(now: str, *checks: Any) -> Any:
+    """Declare ``retry_count``, ``queue_size`` or ``flush_timeout`` in a configuration class."""
+    return field(None, *checks, help=f"Of older versions; {now}.")
+
+
+NO_RETRY_COUNT: Final = "does nothing"
+QUEUE_SIZE: Final = "now `queue.max_batch_size`", between(1, 1_000_000)
+FLUSH_TIMEOUT: Final = "now `queue.max_coalescing_delay`", between(0, 3600)
+
+
+class Measuring(Plugin):
+    """A plugin that sends lines for each exchange from a queue of its own. It delays and breaks no answer.
+
+    Its configuration has ``host``, ``port``, ``queue`` and the three :func:`old_field`.
     """
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
-    with socket.socket(family, kind, protocol) as udp:
-        for datagram in datagrams:
+
+    measures = True
+
+    def lines(self, x: Exchange) -> Iterable[str]:
+        """Return the lines of an exchange. Phase: log."""
+        raise NotImplementedError
+
+    def sink(self) -> Any:
+        """Return what the queue sends by (:class:`plugmw.reporting.Sink`); opens nothing."""
+        return UDP(self.config.host, self.config.port)
+
+    def send(self, sink: Any, batch: list[list[bytes]]) -> None:
+        """Send the lines of a batch of exchanges; OSError, before any was sent, for an unknown host."""
+        self.give(sink, [line for lines in batch for line in lines])
+
+    def configure(self) -> None:
+        config = self.config
+        self._failing = Seldom()
+        changed: dict[str, Any] = {}
+        # Unless they have their old defaults, as in Kong.
+        if config.queue_size not in (None, 1):
+            changed["max_batch_size"] = config.queue_size
+        if config.flush_timeout not in (None, 2):
+            changed["max_coalescing_delay"] = config.flush_timeout
+        self._settings = attrs.evolve(config.queue, **changed)
+        old = ("retry_count", "queue_size", "flush_timeout")
+        if any(getattr(config, name) is not None for name in old):
+            self.logger.warning("%s: %s are of older versions, use queue", self.name, ", ".join(old))
+
+    def log(self, x: Exchange) -> None:
+        lines = [text.encode("ascii", "replace") for text in self.lines(x)]
+        if lines:
+            self.runtime.queues.get(self, self._queue).put(lines, sum(map(len, lines)))
+
+    def _queue(self) -> Queue:
+        sink = self.sink()
+        return Queue(
+            self.scope[0] or self.name,
+            self._settings,
+            lambda batch: self.send(sink, batch),
+            self.logger,
+            close=sink.close,
+        )
+
+    def give(self, sink: Any, entries: list[bytes]) -> None:
+        """Hand entries to a sink; what it loses is logged and forgotten: to repeat it would count twice."""
+        while entries:
             try:
-                udp.sendto(datagram.encode("ascii", "replace"), address)
-            except OSError as error:
-                logger.error("failed to send data to %s:%d: %s", host, port, error)
-
-
-def send_tcp(host: str, port: int, lines: Iterable[str], logger: Any) -> None:
-    """Send lines over a new connection; ``OSError`` when it cannot be opened within a second."""
-    with socket.create_connection((host, port), TIMEOUT) as tcp:
-        try:
-            tcp.sendall("".join(f"{text}\n" for text in lines).encode("ascii", "replace"))
-        except OSError as error:
-            logger.error("failed to send data to %s:%d: %s", host, port, error)
+                sink.send(entries)
+            except Lost as error:
+                if self._failing():
+                    self.logger.error("%s: %s", self.name, error)
+            else:
+                return

@@ -1,93 +1,167 @@
-"""Signed JSON Web Tokens (RFC 7515, RFC 7519): taking one apart, verifying signature and claims.
+"""Authorization codes, access tokens and refresh tokens, in a store that all workers share.
 
-Needs the libraries PyJWT and cryptography.
+Only digests of codes and tokens are kept: who reads the store cannot use what is in it.
 """
 
 from __future__ import annotations
 
-import base64
-import re
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
-from typing import Any, Final
+import hashlib
+import json
+import secrets
+import string
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 import attrs
-import cryptography  # noqa: F401  (so that a missing extra is found when this is imported)
-from jwt.algorithms import get_default_algorithms
-from jwt.exceptions import InvalidKeyError
 
-from plugmw import forms
-from plugmw.public_keys import HMAC, public_key
+from plugmw.stores import Store
 
-Verifier = Callable[[bytes, bytes], bool]
+#: Seconds for which a code can be exchanged.
+CODE_TTL: Final = 300
+#: Characters of codes and tokens, letters and digits: 190 bits.
+LENGTH: Final = 32
 
-#: Characters; a longer token is taken for none.
-LONGEST: Final = 16 * 1024
-
-_METHODS: Final = get_default_algorithms()
-_TOKEN: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)").fullmatch
+_LETTERS: Final = string.ascii_letters + string.digits
+T = TypeVar("T")
 
 
 @attrs.frozen
-class Token:
-    """A token taken apart; nothing in it is verified yet."""
+class Grant:
+    """What somebody may do: a client, perhaps for a user, within a scope and a service (None: all)."""
 
-    header: Mapping[str, Any]
-    claims: Mapping[str, Any]
-    signed: bytes = attrs.field(repr=False)
-    signature: bytes = attrs.field(repr=False)
+    client_id: str
+    credential: str
+    service: str | None
+    scope: str | None
+    userid: str | None
 
-
-def read(text: str) -> Token:
-    """Take a token apart; raises ``ValueError``. A repeated name in its JSON is an error too."""
-    found = _TOKEN(text) if len(text) <= LONGEST else None
-    if found is None:
-        raise ValueError("expected three parts in Base64")
-    header, claims, signature = (_unpacked(part) for part in found.groups())
-    signed = text.rpartition(".")[0].encode()
-    return Token(forms.read_object(header, True), forms.read_object(claims, True), signed, signature)
+    def is_for(self, service: str, everywhere: bool) -> bool:
+        """Say whether it is for a service; one for all is for those where tokens may be so."""
+        return everywhere if self.service is None else self.service == service
 
 
-def _unpacked(part: str) -> bytes:
-    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+@attrs.frozen
+class Code:
+    """An authorization code: the entry that made it, and the PKCE challenge it was made for."""
+
+    grant: Grant
+    instance: str
+    challenge: str | None
 
 
-def verifier(algorithm: str, secret: str | None, pem: str | None, is_base64: bool) -> Verifier | None:
-    """Return what verifies signatures of an algorithm, None if there is no usable key for it."""
-    try:
-        if algorithm not in HMAC:
-            key = public_key(algorithm, pem or "")
-        else:
-            # Refuses public keys of all forms (CVE-2022-29217).
-            key = _METHODS[algorithm].prepare_key(_secret(secret or "", is_base64))
-    except (ValueError, InvalidKeyError):
-        return None
-    return partial(_is_signature, _METHODS[algorithm].verify, key)
+@attrs.frozen
+class Access:
+    """An access token; ``expires_in`` 0 means never."""
+
+    grant: Grant
+    expires_in: float
+    created: float
 
 
-def _is_signature(verify: Callable[..., bool], key: Any, signed: bytes, signature: bytes) -> bool:
-    return verify(signed, key, signature)
+@attrs.frozen
+class Refresh:
+    """A refresh token: the key of its access token, and when it ends (None: never)."""
+
+    grant: Grant
+    access: str
+    until: float | None
 
 
-def _secret(text: str, is_base64: bool) -> bytes:
-    """Return the bytes of a secret; Base64 may be of either alphabet, with or without padding."""
-    if not is_base64:
-        return text.encode()
-    plain = text.translate(str.maketrans("-_", "+/")).rstrip("=")
-    return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+class Tokens:
+    """Codes and tokens, found by their text. Every call may raise StoreError."""
+
+    def __init__(self, store: Callable[[], Store], clock: Callable[[], float]) -> None:
+        self._store = store
+        self._clock = clock
+
+    def new_code(self, code: Code) -> str:
+        """Keep a code and return its text."""
+        text = new_text()
+        self._set(_key("c", text), code, CODE_TTL)
+        return text
+
+    def code(self, text: str) -> Code | None:
+        """Return a code that can be exchanged."""
+        return self._get(_key("c", text), Code)
+
+    def take_code(self, text: str) -> bool:
+        """Use up a code: of several callers at once only one is told True."""
+        return self._take(_key("c", text))
+
+    def issue(self, grant: Grant, expires_in: float, refresh_ttl: float | None) -> tuple[str, str | None]:
+        """Return a new access token and a refresh token, which is None with a ``refresh_ttl`` of None.
+
+        Both in seconds; 0 means for ever.
+        """
+        access = self._access(grant, expires_in)
+        if refresh_ttl is None:
+            return access, None
+        text = new_text()
+        until = self._clock() + refresh_ttl if refresh_ttl else None
+        self._set(_key("r", text), Refresh(grant, _key("t", access), until), refresh_ttl or None)
+        return access, text
+
+    def access(self, text: str) -> Access | None:
+        """Return an access token that has not expired."""
+        found = self._get(_key("t", text), Access)
+        if found is None or (found.expires_in and self._clock() - found.created > found.expires_in):
+            return None
+        return found
+
+    def refresh(self, text: str) -> Refresh | None:
+        """Return a refresh token that has not expired."""
+        found = self._get(_key("r", text), Refresh)
+        return None if found is None or self._left(found) == 0 else found
+
+    def take_refresh(self, text: str, refresh: Refresh) -> bool:
+        """Use up a refresh token and end its access token, as :meth:`take_code`."""
+        taken = self._take(_key("r", text))
+        if taken:
+            self._store().delete(refresh.access)
+        return taken
+
+    def renew(self, text: str, refresh: Refresh, expires_in: float) -> str:
+        """Give a refresh token another access token and return that; the old one ends."""
+        self._store().delete(refresh.access)
+        access = self._access(refresh.grant, expires_in)
+        self._set(_key("r", text), attrs.evolve(refresh, access=_key("t", access)), self._left(refresh))
+        return access
+
+    def _access(self, grant: Grant, expires_in: float) -> str:
+        text = new_text()
+        # A second more than it lasts: whether it does is found out by its own times.
+        self._set(
+            _key("t", text), Access(grant, expires_in, self._clock()), expires_in + 1 if expires_in else None
+        )
+        return text
+
+    def _left(self, refresh: Refresh) -> float | None:
+        return None if refresh.until is None else max(refresh.until - self._clock(), 0)
+
+    def _take(self, key: str) -> bool:
+        # Between get and delete another one may come. The mark outlives every such request, and a code.
+        taken = self._store().add(f"{key}!", b"", ttl=CODE_TTL)
+        if taken:
+            self._store().delete(key)
+        return taken
+
+    def _set(self, key: str, made: Any, ttl: float | None) -> None:
+        self._store().set(key, json.dumps(attrs.asdict(made)).encode(), ttl=ttl)
+
+    def _get(self, key: str, kind: Callable[..., T]) -> T | None:
+        data = self._store().get(key)
+        if data is None:
+            return None
+        made = json.loads(data)
+        return kind(**{**made, "grant": Grant(**made["grant"])})
 
 
-def wrong_claims(claims: Mapping[str, Any], names: Iterable[str], now: int, maximum: float) -> dict[str, str]:
-    """Return what is wrong with each of the claims ``names``; ``now`` and ``maximum`` are in seconds."""
-    wrong = {}
-    for name in names:
-        value = claims.get(name)
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            wrong[name] = "must be a number"
-        elif name == "exp" and value <= now:
-            wrong[name] = "token expired"
-        elif name == "nbf" and value > now:
-            wrong[name] = "token not valid yet"
-        elif name == "exp" and maximum and value - now > maximum:
-            wrong[name] = "exceeds maximum allowed expiration"
-    return wrong
+def new_text() -> str:
+    """Return a text that cannot be guessed."""
+    return "".join(secrets.choice(_LETTERS) for _ in range(LENGTH))
+
+
+def _key(kind: str, text: str) -> str:
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    return f"oauth2:{kind}:{urlsafe_b64encode(digest).decode()}"

@@ -133,9 +133,17 @@ def test_check_of_a_file_that_cannot_be_read_is_a_usage_error(run, folder, name)
 
 
 def test_check_recognises_foreign_documents(run, folder):
-    status, _, err = run("check", write(folder, "_format_version: '3.0'"))
+    status, _, err = run("check", write(folder, "pluginmiddlewarelist: []"))
     assert status == 1
-    assert err == "bad.yaml: is a kong document, which is not read yet, expected a plugmw gateway file\n"
+    expected = "expected a plugmw gateway file or a kong.yml"
+    assert err == f"bad.yaml: is a prest document, which is not read yet, {expected}\n"
+
+
+def test_check_names_the_places_of_a_kong_file(run, folder):
+    text = "{_format_version: '3.0', services: [{name: a, url: 'http://a', plugins: [{name: cors, config: {x: 1}}]}]}"
+    status, _, err = run("check", write(folder, text))
+    assert status == 1
+    assert err.startswith('bad.yaml: services[0].plugins[0].config.x: unknown field "x"')
 
 
 def test_a_plugin_that_ends_the_program_on_import_does_not(run, folder):

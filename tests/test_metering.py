@@ -37,6 +37,13 @@ def test_a_body_up_to_the_limit_is_handed_on_with_its_length(size):
     assert "HTTP_TRANSFER_ENCODING" not in environ
 
 
+def test_a_request_without_a_body_stays_as_it_is():
+    environ = environ_of(**{"wsgi.input": Reading(b"")})
+    before = dict(environ)
+    assert spool(environ, 5)
+    assert environ == before
+
+
 def test_no_more_than_one_byte_above_the_limit_is_read():
     stream = Reading(b"x" * 200_000)
     environ = environ_of(**{"wsgi.input": stream})

@@ -13,12 +13,12 @@ class Plugin:
         pass
 
     def access(self, kong):
-        value, err = kong.request.get_header("x-echo")
+        value, _ = kong.request.get_header("x-echo")
         if value is not None and value != "bench.example":
             kong.response.set_header("x-echo", value)
 
     def response(self, kong):
-        value, err = kong.request.get_header("host")
+        value, _ = kong.request.get_header("host")
         kong.response.set_header("x-host", value)
 
 

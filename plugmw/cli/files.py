@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from typing import Any
+from typing import Any, Final
 
 from plugmw import inspect
 from plugmw.answer import check_header
@@ -18,6 +18,10 @@ from plugmw.plan import Plan, read_plan
 from plugmw.schema import suggest
 
 
+#: The documents that a gateway can be made from.
+READ: Final = ("plugmw", "kong")
+
+
 def read(path: str) -> Plan:
     """Read a gateway file; raises :class:`ConfigErrors`, or :class:`Failure` if it cannot be read."""
     try:
@@ -26,9 +30,9 @@ def read(path: str) -> Plan:
         raise Failure(str(error)) from None
     try:
         foreign = inspect.dialect(files.read(path).data)
-        if foreign != "plugmw":
+        if foreign not in READ:
             problem = f"is a {foreign} document, which is not read yet"
-            raise ConfigErrors([ConfigError("", problem, "a plugmw gateway file", path)])
+            raise ConfigErrors([ConfigError("", problem, "a plugmw gateway file or a kong.yml", path)])
         return read_plan(path)
     except SystemExit:
         raise Failure(f"{path}: a plugin's module ended the program when it was imported", BAD) from None

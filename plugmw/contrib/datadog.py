@@ -16,18 +16,30 @@ tag values cleaned, values drawn for a sample rate below 1, and no upstream late
 from __future__ import annotations
 
 import os
-import random
 from collections.abc import Iterator
 from typing import Any, Final, Literal
 
 from plugmw import record
-from plugmw.delivery import Queue, QueueConfig
+from plugmw.delivery import QueueConfig
 from plugmw.errors import ConfigError
 from plugmw.exchange import Exchange
 from plugmw.fields import Port
-from plugmw.plugin import Plugin
 from plugmw.schema import between, config, each, field, matches
-from plugmw.statsd_lines import TYPES, number, send_udp, tag_value
+from plugmw.sinks.datagrams import UDP
+from plugmw.statsd_lines import (
+    FLUSH_TIMEOUT,
+    NO_RETRY_COUNT,
+    QUEUE_SIZE,
+    TYPES,
+    VALUES,
+    Measuring,
+    drawn,
+    identified,
+    number,
+    old_field,
+    tag_value,
+    value_of,
+)
 
 _TAG: Final = matches(r"[^,|#\x00-\x1f\x7f]*[^:,|#\x00-\x1f\x7f]", "tags like K:V, not ending in a colon")
 
@@ -83,64 +95,39 @@ class Config:
     status_tag: str = field("status", help="Name of the tag that holds the response's status.")
     consumer_tag: str = field("consumer", help="Name of the tag that holds the consumer.")
     metrics: list[Metric] = field(DEFAULTS, help="What is sent.")
-    queue: QueueConfig = field({}, help="How lines wait and are sent.")
+    queue: QueueConfig = field(QueueConfig(), help="How the lines of an exchange wait and are sent.")
+    retry_count: int | None = old_field(NO_RETRY_COUNT)
+    queue_size: int | None = old_field(*QUEUE_SIZE)
+    flush_timeout: float | None = old_field(*FLUSH_TIMEOUT)
 
 
-#: Metric names on the line, and where their values are in the log entry.
-VALUES: Final = {
-    "request_count": ("request.count", None),
-    "latency": ("latency", ("latencies", "request")),
-    "request_size": ("request.size", ("request", "size")),
-    "response_size": ("response.size", ("response", "size")),
-    "upstream_latency": ("upstream_latency", ("latencies", "proxy")),
-    "kong_latency": ("kong_latency", ("latencies", "kong")),
-}
-
-
-class Datadog(Plugin):
+class Datadog(Measuring):
     """Phases: log."""
 
     name, priority, Config = "datadog", 10, Config
-    measures = True
 
     def configure(self) -> None:
+        super().configure()
         self._host = self.config.host or os.environ.get("KONG_DATADOG_AGENT_HOST", "")
-        port = self.config.port
-        told = os.environ.get("KONG_DATADOG_AGENT_PORT", "8125")
         if not self._host:
             raise ConfigError("host", "is null and KONG_DATADOG_AGENT_HOST is not set", "a host")
-        if port is None and not (told.isascii() and told.isdigit() and int(told) <= 65535):
-            raise ConfigError("port", f"got {told!r} from KONG_DATADOG_AGENT_PORT", "a port from 0 to 65535")
-        self._port = int(told) if port is None else port
+        port = self.config.port
+        self._port: int = _told_port() if port is None else port
 
-    def log(self, x: Exchange) -> None:
-        lines = list(self._lines(x, record.entry(x)))
-        if lines:
-            self._queue().put(lines, sum(map(len, lines)))
+    def sink(self) -> UDP:
+        return UDP(self._host, self._port)
 
-    def _queue(self) -> Queue:
-        key = (self.name, id(self))
-        return self.runtime.queues.get(
-            key, lambda: Queue(self.name, self.config.queue, self._send, self.logger)
-        )
-
-    def _send(self, batch: list[Any]) -> None:
-        """Send the lines of a batch of exchanges, a datagram each; OSError for an unknown host."""
-        send_udp(self._host, self._port, (text for lines in batch for text in lines), self.logger)
-
-    def _lines(self, x: Exchange, entry: dict[str, Any]) -> Iterator[str]:
-        draw = random.random()  # noqa: S311 (sampling, no secret)
-        for metric in self.config.metrics:
-            rate = metric.sample_rate
-            if rate is not None and rate < 1 and draw >= rate:
+    def lines(self, x: Exchange) -> Iterator[str]:
+        entry = record.entry(x)
+        for metric in drawn(self.config.metrics):
+            value = value_of(metric.name, entry)
+            if value is None:
                 continue
-            name, path = VALUES[metric.name]
-            value = 1 if path is None else int(entry[path[0]][path[1]])
-            if value < 0:
-                continue  # the upstream latency of what was not proxied
+            rate = metric.sample_rate
             sampled = "" if rate is None or rate == 1 else f"|@{number(rate)}"
+            name = f"{self.config.prefix}.{VALUES[metric.name][0]}"
             tags = ",".join(self._tags(x, metric, entry))
-            yield f"{self.config.prefix}.{name}:{value}|{TYPES[metric.stat_type]}{sampled}|#{tags}"
+            yield f"{name}:{value}|{TYPES[metric.stat_type]}{sampled}|#{tags}"
 
     def _tags(self, x: Exchange, metric: Any, entry: dict[str, Any]) -> Iterator[str]:
         """Yield the tags in Kong's order: service, status, consumer, then the metric's own."""
@@ -148,16 +135,17 @@ class Datadog(Plugin):
         facts = x.service_facts or {"name": x.service}
         service = str(facts.get("name") or facts.get("host") or "").replace(".", "_")
         yield f"{config.service_name_tag}:{tag_value(service)}"
-        yield f"{config.status_tag}:{entry['response']['status'] or '-'}"
-        consumer = self._consumer(x, metric)
+        yield f"{config.status_tag}:{entry['response']['status']}"
+        wanted = metric.consumer_identifier
+        consumer = identified(x, wanted) if wanted else None
         if consumer:
-            yield f"{config.consumer_tag}:{tag_value(consumer)}"
+            shown = consumer.replace("-", "_") if wanted == "consumer_id" else consumer
+            yield f"{config.consumer_tag}:{tag_value(shown)}"
         yield from metric.tags
 
-    def _consumer(self, x: Exchange, metric: Any) -> str | None:
-        if x.consumer is None or metric.consumer_identifier is None:
-            return None
-        if metric.consumer_identifier == "consumer_id":
-            return x.consumer.id.replace("-", "_")
-        found: str | None = getattr(x.consumer, metric.consumer_identifier)
-        return found
+
+def _told_port() -> int:
+    told = os.environ.get("KONG_DATADOG_AGENT_PORT", "8125")
+    if not (told.isascii() and told.isdigit() and int(told) <= 65535):
+        raise ConfigError("port", f"got {told!r} from KONG_DATADOG_AGENT_PORT", "a port from 0 to 65535")
+    return int(told)

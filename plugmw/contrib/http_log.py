@@ -10,8 +10,8 @@
             max_batch_size: 100
 
 The client sees nothing of it: entries wait in a queue and are sent by a thread, one JSON object per request,
-or an array with ``max_batch_size`` above 1. An answer of 300 or more is a failure and is repeated with growing
-pauses; when the queue is full the oldest entries give way.
+or an array with ``max_batch_size`` above 1. An answer of 300 or more is a failure; the request is repeated
+with growing pauses. When the queue is full the oldest entries give way.
 
 Refuses nobody. Contract: Kong's http-log (``kong/plugins/http-log``), with the server's certificate verified
 and with a queue for each set of ``headers``.
@@ -24,17 +24,16 @@ from collections.abc import Iterator
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit, urlunsplit
 
-import attrs
-
 from plugmw.answer import check_header
 from plugmw.custom_fields import Fields, custom_fields
 from plugmw.delivery import Queue, QueueConfig
 from plugmw.exchange import Exchange
 from plugmw.fields import URL
 from plugmw.reporting import HeaderNames, Reporting, redact_headers, redact_query
-from plugmw.schema import above, at_least, between, config, field
+from plugmw.schema import above, as_dict, at_least, between, config, field
 from plugmw.sinks.http import HTTP
 
+_OLD: Final = ("retry_count", "queue_size", "flush_timeout")
 _OURS: Final = {"host": "Host", "content-length": "Content-Length", "content-type": "Content-Type"}
 
 
@@ -64,7 +63,7 @@ class Config:
         None, between(0, 3600), help="Older spelling of `queue.max_coalescing_delay`."
     )
 
-    def check(self) -> Iterator[tuple[str, str]]:
+    def check(self) -> Iterator[Any]:
         for name, value in self.headers.items():
             if name.lower() in _OURS:
                 yield "headers", f"cannot contain '{_OURS[name.lower()]}' header"
@@ -95,9 +94,7 @@ class HTTPLog(Reporting):
             *("http-log", self._url, c.method, c.timeout, c.keepalive, self._verify),
             *(tuple(sorted(self._headers.items())), self._settings),
         )
-        old = [
-            name for name in ("retry_count", "queue_size", "flush_timeout") if getattr(c, name) is not None
-        ]
+        old = [name for name in _OLD if getattr(c, name) is not None]
         if old:
             self.logger.warning("http-log: %s are of older versions, use queue", ", ".join(old))
 
@@ -125,7 +122,7 @@ def settings(config: Config) -> QueueConfig:
         changed["max_batch_size"] = config.queue_size
     if config.flush_timeout not in (None, 2):
         changed["max_coalescing_delay"] = config.flush_timeout
-    return attrs.evolve(config.queue, **changed)
+    return QueueConfig(**{**as_dict(config.queue), **changed})
 
 
 def split(endpoint: str) -> tuple[str, dict[str, str]]:

@@ -43,7 +43,7 @@ from plugmw.fields import HeaderName
 from plugmw.identity import Consumer, Credential
 from plugmw.public_keys import ALGORITHMS
 from plugmw.schema import between, config, field
-from plugmw.tokens import Token, read, verifier, wrong_claims
+from plugmw.signed_tokens import Token, read, verifier, wrong_claims
 
 #: Key of the request's context under which the token of an authenticated request is left.
 TOKEN: Final = "authenticated_jwt_token"  # noqa: S105

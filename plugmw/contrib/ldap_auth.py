@@ -32,7 +32,7 @@ import threading
 import unicodedata
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Protocol
 
 from plugmw.authentication import ANONYMOUS_HELP, REALM, REALM_HELP, Authentication, Denied, challenge
 from plugmw.errors import ConfigError
@@ -49,9 +49,13 @@ MOST: Final = 10_000
 #: What says who is asking, in the order in which it is looked at.
 HEADERS: Final = ("Proxy-Authorization", "Authorization")
 
-#: Checks a password: ``binder(dn, password, config)`` returns None, or why it is refused; an exception if it
-#: cannot tell. Values in ``dn`` are escaped, ``password`` is not empty.
-Binder = Callable[[str, str, Any], "str | None"]
+
+class Binder(Protocol):
+    """Checks a password. The user name in ``dn`` is escaped, ``password`` is not empty."""
+
+    def __call__(self, dn: str, password: str, config: Any) -> str | None:
+        """Return None if the password is right, else why not; an exception if that cannot be told."""
+
 
 _HOST: Final = matches(
     r"[A-Za-z0-9_.-]+|[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*", "a host without a port"
@@ -135,25 +139,30 @@ class LDAPAuth(Authentication):
         self._lock = threading.Lock()
         binder = type(self).binder
         if binder is not None:
-            self._check: Callable[[str, str], str | None] = partial(_called, binder, self.config)
+            self._bind: Callable[[str, str], str | None] = partial(binder, config=self.config)
         else:
             self._pool = Pool(self._server, self.config.keepalive / 1000, self.config.max_binds)
-            self._check = self._pool.bind
+            self._bind = self._pool.bind
 
     def close(self) -> None:
         if self._pool is not None:
             self._pool.close()
 
     def identify(self, x: Exchange) -> tuple[None, Credential]:
-        pairs = (self._pair(x.get_header(name) or "") for name in HEADERS)
-        user = next(
-            (user for user, password in filter(None, pairs) if self._is_right(x, user, password)), None
-        )
+        user = self._user(x)
         if self.config.hide_credentials:
             self._hide(x, user is not None)
         if user is None:
             raise Denied(headers=self._challenge)
         return None, Credential(id=self._id(user), consumer_id="", identifier=user)
+
+    def _user(self, x: Exchange) -> str | None:
+        """Return who has given the right password; the second header counts if the first one has not."""
+        for name in HEADERS:
+            pair = self._pair(x.get_header(name) or "")
+            if pair is not None and self._is_right(x, *pair):
+                return pair[0]
+        return None
 
     def _pair(self, value: str) -> tuple[str, str] | None:
         """Return user name and password of a header, None if there are none that could be right."""
@@ -187,7 +196,7 @@ class LDAPAuth(Authentication):
 
     def _ask(self, x: Exchange, user: str, password: str) -> bool:
         dn = f"{self.config.attribute}={escape(user)},{self.config.base_dn}"
-        refusal = self._check(dn, password)
+        refusal = self._bind(dn, password)
         if refusal is not None:
             self.logger.info("refused by the directory: %s (request %s)", refusal, x.request_id)
         return refusal is None
@@ -211,7 +220,3 @@ class LDAPAuth(Authentication):
         config = self.config
         place = (config.ldap_host.lower(), str(config.ldap_port), config.base_dn, config.attribute)
         return stable_id("ldap-auth", *place, name)
-
-
-def _called(binder: Binder, config: Any, dn: str, password: str) -> str | None:
-    return binder(dn, password, config)

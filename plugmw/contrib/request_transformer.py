@@ -50,6 +50,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9_-]+").fullmatch
 _FRAMING: Final = ("content-length", "transfer-encoding")
 #: Methods whose form fields move into the query.
 _WITHOUT_BODY: Final = ("GET", "HEAD", "TRACE")
+Problems = Iterator[tuple[str, str]]
 
 
 def _bad_names(names: Iterable[str]) -> Iterator[tuple[int, str]]:
@@ -58,16 +59,6 @@ def _bad_names(names: Iterable[str]) -> Iterator[tuple[int, str]]:
             yield index, f"'{name}' is not a valid header"
         elif name.replace("_", "-").lower() in _FRAMING:
             yield index, f"'{name}' is not for plugins to change: framing is the server's"
-
-
-def _valueless(entries: Iterable[str]) -> Iterator[tuple[int, str]]:
-    for index, entry in enumerate(entries):
-        name, value = cut(entry)
-        if not name or not value:
-            yield index, f"key '{name}' has no value"
-
-
-Problems = Iterator[tuple[str, str]]
 
 
 @config
@@ -117,9 +108,11 @@ class Values:
 
 
 def _without_value(lists: Renames | Values) -> Problems:
-    for name in ("querystring", "body"):
-        for index, text in _valueless(getattr(lists, name)):
-            yield f"{name}[{index}]", text
+    for place in ("querystring", "body"):
+        for index, entry in enumerate(getattr(lists, place)):
+            name, value = cut(entry)
+            if not name or not value:
+                yield f"{place}[{index}]", f"key '{name}' has no value"
 
 
 @config

@@ -16,19 +16,33 @@ names and tag values cleaned, and with values really drawn for a sample rate bel
 
 from __future__ import annotations
 
-import random
-import re
 import socket
 from collections.abc import Iterator
 from typing import Any, Final, Literal
 
 from plugmw import record
-from plugmw.delivery import Queue, QueueConfig
+from plugmw.delivery import QueueConfig
 from plugmw.exchange import Exchange
 from plugmw.fields import Port
-from plugmw.plugin import Plugin
 from plugmw.schema import above, between, config, each, field, matches
-from plugmw.statsd_lines import TYPES, line, name_part, number, packets, send_tcp, send_udp, tag_value
+from plugmw.sinks.lines import Lines
+from plugmw.statsd_lines import (
+    FLUSH_TIMEOUT,
+    NO_RETRY_COUNT,
+    QUEUE_SIZE,
+    TYPES,
+    VALUES,
+    Measuring,
+    drawn,
+    identified,
+    line,
+    name_part,
+    number,
+    old_field,
+    packets,
+    tag_value,
+    value_of,
+)
 
 Name = Literal[
     "request_count",
@@ -96,7 +110,7 @@ class Config:
     host: str = field("localhost", help="Host of the StatsD server.")
     port: Port = field(8125, help="Its port.")
     prefix: str = field("kong", help="First part of every name.")
-    metrics: list[Metric] | None = field(None, help="What is sent; the thirteen defaults if not given.")
+    metrics: list[Metric] = field(DEFAULTS, help="What is sent.")
     allow_status_codes: list[str] | None = field(
         None, each(_CODES), help="Ranges of response statuses that are reported; all if not given."
     )
@@ -111,132 +125,123 @@ class Config:
     tag_style: Literal["dogstatsd", "influxdb", "librato", "signalfx"] | None = field(
         None, help="Send scope, status and consumer as tags in this style instead of in the name."
     )
-    queue: QueueConfig = field({}, help="How lines wait and are sent.")
+    queue: QueueConfig = field(QueueConfig(), help="How the lines of an exchange wait and are sent.")
+    retry_count: int | None = old_field(NO_RETRY_COUNT)
+    queue_size: int | None = old_field(*QUEUE_SIZE)
+    flush_timeout: float | None = old_field(*FLUSH_TIMEOUT)
 
 
-#: Metrics that carry tags; with a tag_style only these are sent.
-TAGGED: Final = {
-    *("request_count", "latency", "request_size", "response_size", "upstream_latency", "kong_latency"),
-}
-#: Metrics with a value of their own: the end of their name, and where the value is in the log entry.
-VALUES: Final = {
-    "request_count": ("request.count", None),
-    "latency": ("latency", ("latencies", "request")),
-    "request_size": ("request.size", ("request", "size")),
-    "response_size": ("response.size", ("response", "size")),
-    "upstream_latency": ("upstream_latency", ("latencies", "proxy")),
-    "kong_latency": ("kong_latency", ("latencies", "kong")),
-}
-_HOST_DOTS: Final = re.compile(r"\.")
+#: Seconds a TCP connection may take to open and to send (Kong's ``statsd_logger.lua``), and to be idle.
+TIMEOUT: Final = 1.0
+KEEPALIVE: Final = 60.0
 
 
-class StatsD(Plugin):
+class StatsD(Measuring):
     """Phases: log."""
 
     name, priority, Config = "statsd", 11, Config
-    measures = True
 
     def configure(self) -> None:
+        super().configure()
         config = self.config
-        given = config.metrics if config.metrics is not None else [Metric(**one) for one in DEFAULTS]
-        self._metrics = given
-        node = _HOST_DOTS.sub("_", socket.gethostname())
+        self._node = name_part(socket.gethostname())
         in_prefix = config.hostname_in_prefix and config.tag_style is None
-        self._prefix = f"{config.prefix}.node.{node}" if in_prefix else config.prefix
-        self._node = tag_value(node)
+        self._prefix = f"{config.prefix}.node.{self._node}" if in_prefix else config.prefix
         codes = config.allow_status_codes
         self._codes = None if codes is None else [tuple(map(int, code.split("-"))) for code in codes]
 
-    def log(self, x: Exchange) -> None:
-        status = x.status
-        if self._codes is not None and not any(low <= status <= high for low, high in self._codes):
-            return
-        lines = list(self._lines(x, record.entry(x)))
-        if lines:
-            self._queue().put(lines, sum(map(len, lines)))
+    # -- sending ------------------------------------------------------------------------------------
 
-    def _queue(self) -> Queue:
-        key = (self.name, id(self))
-        return self.runtime.queues.get(
-            key, lambda: Queue(self.name, self.config.queue, self._send, self.logger)
-        )
-
-    def _send(self, batch: list[Any]) -> None:
-        """Send the lines of a batch of exchanges; OSError when the server cannot be found or reached."""
+    def sink(self) -> Any:
         config = self.config
-        lines = [text for lines in batch for text in lines]
-        if config.use_tcp:
-            send_tcp(config.host, config.port, lines, self.logger)
+        return Lines(config.host, config.port, TIMEOUT, KEEPALIVE) if config.use_tcp else super().sink()
+
+    def send(self, sink: Any, batch: list[list[bytes]]) -> None:
+        """Send a batch; with TCP what was sent is taken off, so that a failure repeats only the rest."""
+        if self.config.use_tcp:
+            while batch:
+                self.give(sink, batch[0])
+                del batch[0]
         else:
-            send_udp(config.host, config.port, packets(lines, config.udp_packet_size), self.logger)
+            size = self.config.udp_packet_size
+            datagrams = list(packets((text for lines in batch for text in lines), size))
+            longest = max(map(len, datagrams))
+            if longest > size > 0:
+                self.logger.warning("statsd: a line of %d bytes exceeds udp_packet_size (%d)", longest, size)
+            self.give(sink, datagrams)
 
     # -- lines --------------------------------------------------------------------------------------
 
-    def _lines(self, x: Exchange, entry: dict[str, Any]) -> Iterator[str]:
-        draw = random.random()  # noqa: S311 (sampling, no secret)
-        for metric in self._metrics:
-            rate = metric.sample_rate
-            if rate is not None and rate < 1 and draw >= rate:
-                continue
-            if self.config.tag_style is not None:
-                yield from self._tagged(x, metric, entry)
-            else:
-                yield from self._plain(x, metric, entry)
-
-    def _tagged(self, x: Exchange, metric: Any, entry: dict[str, Any]) -> Iterator[str]:
-        if metric.name not in TAGGED:
+    def lines(self, x: Exchange) -> Iterator[str]:
+        status = x.status or 500
+        if self._codes is not None and not any(low <= status <= high for low, high in self._codes):
             return
-        value = _value(metric.name, entry)
-        if value is not None:
-            tags = self._tags(x, metric, entry)
-            name = f"{self._prefix}.{VALUES[metric.name][0]}"
-            kind = TYPES[metric.stat_type]
-            yield line(name, number(value), kind, metric.sample_rate, tags, self.config.tag_style)
+        entry = record.entry(x)
+        make = self._plain if self.config.tag_style is None else self._tagged
+        end = "\n" if self.config.use_tcp else ""
+        for metric in drawn(self.config.metrics):
+            made = make(x, metric, entry)
+            if made is not None:
+                yield made + end
+
+    def _tagged(self, x: Exchange, metric: Any, entry: dict[str, Any]) -> str | None:
+        value = value_of(metric.name, entry) if metric.name in VALUES else None
+        if value is None:
+            return None
+        name = f"{self._prefix}.{VALUES[metric.name][0]}"
+        tags = self._tags(x, metric, entry)
+        kind = TYPES[metric.stat_type]
+        return line(name, number(value), kind, metric.sample_rate, tags, self.config.tag_style)
 
     def _tags(self, x: Exchange, metric: Any, entry: dict[str, Any]) -> dict[str, str]:
         """Return the tags of a line, none without a service."""
         if not x.service:
             return {}
-        route = entry.get("route") or {}
         tags = {
             "service": self._service(x, metric),
-            "route": route.get("name") or route.get("id"),
+            "route": entry["route"].get("name") or entry["route"]["id"],
+            "workspace": self._workspace(metric, entry),
             "consumer": self._consumer(x, metric),
             "node": self._node,
             "status": str(entry["response"]["status"]),
         }
         return {name: tag_value(str(value)) for name, value in tags.items() if value}
 
-    def _plain(self, x: Exchange, metric: Any, entry: dict[str, Any]) -> Iterator[str]:
+    def _plain(self, x: Exchange, metric: Any, entry: dict[str, Any]) -> str | None:
         found = self._named(x, metric, entry)
-        if found is not None:
-            name, value, kind = found
-            yield line(f"{self._prefix}.{name}", value, kind, metric.sample_rate)
+        if found is None:
+            return None
+        name, value = found
+        # A set stays one, whatever was configured, as in Kong.
+        kind = "s" if metric.name == "unique_users" else TYPES[metric.stat_type]
+        return line(f"{self._prefix}.{name}", value, kind, metric.sample_rate)
 
-    def _named(self, x: Exchange, metric: Any, entry: dict[str, Any]) -> tuple[str, str, str] | None:
-        """Return a metric's name behind the prefix, its value and type; None if it is not sent now."""
-        scope, kind = self._scope(x, metric), TYPES[metric.stat_type]
-        status = entry["response"]["status"]
+    def _named(self, x: Exchange, metric: Any, entry: dict[str, Any]) -> tuple[str, str] | None:
+        """Return a metric's name behind the prefix, and its value; None if it is not sent now."""
+        scope, status = self._scope(x, metric), entry["response"]["status"]
         if metric.name in VALUES:
-            value = _value(metric.name, entry)
-            return None if value is None else (f"{scope}.{VALUES[metric.name][0]}", number(value), kind)
+            value = value_of(metric.name, entry)
+            return None if value is None else (f"{scope}.{VALUES[metric.name][0]}", number(value))
         if metric.name == "status_count":
-            return f"{scope}.status.{status}", "1", kind
-        if metric.name in ("status_count_per_workspace", "shdict_usage"):
-            return None  # there are no workspaces and no shared dictionaries here
+            return f"{scope}.status.{status}", "1"
+        if metric.name == "shdict_usage":
+            return None  # there are no shared dictionaries here
+        if metric.name == "status_count_per_workspace":
+            workspace = self._workspace(metric, entry)
+            return (
+                (f"{scope}.workspace.{name_part(str(workspace))}.status.{status}", "1") if workspace else None
+            )
         user = name_part(self._consumer(x, metric) or "")
         if not user:
             return None
         if metric.name == "unique_users":
-            return f"{scope}.user.uniques", user, "s"
+            return f"{scope}.user.uniques", user
         if metric.name == "request_per_user":
-            return f"{scope}.user.{user}.request.count", "1", kind
+            return f"{scope}.user.{user}.request.count", "1"
         if metric.name == "status_count_per_user":
-            return f"{scope}.user.{user}.status.{status}", "1", kind
+            return f"{scope}.user.{user}.status.{status}", "1"
         route = entry.get("route")
-        return (
-            (f"route.{name_part(str(route['id']))}.user.{user}.status.{status}", "1", kind) if route else None
-        )
+        return (f"route.{name_part(str(route['id']))}.user.{user}.status.{status}", "1") if route else None
 
     def _scope(self, x: Exchange, metric: Any) -> str:
         if not x.service:
@@ -252,17 +257,9 @@ class StatsD(Plugin):
         return found
 
     def _consumer(self, x: Exchange, metric: Any) -> str | None:
-        if x.consumer is None:
-            return None
-        wanted = metric.consumer_identifier or self.config.consumer_identifier_default
-        found: str | None = getattr(x.consumer, "id" if wanted == "consumer_id" else wanted)
-        return found
+        return identified(x, metric.consumer_identifier or self.config.consumer_identifier_default)
 
-
-def _value(name: str, entry: dict[str, Any]) -> int | None:
-    """Return a metric's value; None for the upstream latency of what was not proxied."""
-    path = VALUES[name][1]
-    if path is None:
-        return 1
-    value = int(entry[path[0]][path[1]])
-    return None if name == "upstream_latency" and value < 0 else value
+    def _workspace(self, metric: Any, entry: dict[str, Any]) -> Any:
+        """Return what names the workspace; there is none unless a plugin puts it into the log entry."""
+        wanted = metric.workspace_identifier or self.config.workspace_identifier_default
+        return entry.get("workspace" if wanted == "workspace_id" else "workspace_name")

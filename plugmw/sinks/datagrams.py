@@ -22,10 +22,6 @@ class _Datagrams:
     name: str
     _socket: socket.socket | None = None
 
-    def send(self, batch: list[bytes]) -> None:
-        """Send each entry as one datagram; raises :class:`Lost` for one that the system does not take."""
-        raise NotImplementedError
-
     def close(self) -> None:
         """Close the socket; the next datagram opens another."""
         sock, self._socket = self._socket, None
@@ -59,7 +55,10 @@ class UDP(_Datagrams):
         self._good_until = 0.0
 
     def send(self, batch: list[bytes]) -> None:
-        """As of all; raises OSError while the name has no address, with the batch as it was."""
+        """Send each entry as one datagram; raises :class:`Lost` for one that the system does not take.
+
+        Raises OSError while the name has no address, with the batch as it was.
+        """
         while batch:
             sock = self._connected()
             data = batch.pop(0)
@@ -103,12 +102,14 @@ class Unix(_Datagrams):
         self.name = path
 
     def send(self, batch: list[bytes]) -> None:
+        """Send each entry as one datagram; raises :class:`Lost` for one that the system does not take."""
         while batch:
             data = batch.pop(0)
             try:
                 try:
                     (self._socket or self._connect()).send(data)
                 except ConnectionError:
+                    self.close()
                     self._connect().send(data)
             except OSError as error:
                 raise self._lost(error) from error

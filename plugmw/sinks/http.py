@@ -52,7 +52,8 @@ class HTTP:
 
         Raises OSError when there is no answer. The message has no header and no path in it.
         """
-        import requests
+        from requests import RequestException
+        from urllib3.exceptions import HTTPError
 
         session = self._fresh()
         try:
@@ -66,7 +67,7 @@ class HTTP:
                 stream=True,
             )
             told = self._read(response)
-        except (requests.RequestException, OSError, ValueError) as error:
+        except (RequestException, HTTPError, OSError, ValueError) as error:
             raise OSError(f"failed request to {self.name}: {_reason(error)}") from error
         self._used = self._clock()
         return response.status_code, repr(told[:TOLD])[2:-1]

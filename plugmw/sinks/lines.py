@@ -54,7 +54,7 @@ class Lines:
         connections. The line that breaks off with a connection is sent again whole.
         """
         failed = False
-        while batch:
+        while True:
             sock = self._connected()
             data = b"".join(batch)
             done = 0

@@ -30,7 +30,7 @@ class Plugin:
             if self.reopen and self.path in files:
                 files.pop(self.path).close()
             if self.path not in files:
-                files[self.path] = open(self.path, "a", encoding="utf-8")
+                files[self.path] = open(self.path, "a", encoding="utf-8")  # noqa: SIM115 - kept open
             files[self.path].write(entry + "\n")
             files[self.path].flush()
 

@@ -16,7 +16,7 @@ from plugmw.gateway import Gateway
 from plugmw.identity import Credential, MemoryDirectory
 from plugmw.sources import bundled
 from plugmw.testing import hello_app
-from plugmw.tokens import LONGEST
+from plugmw.signed_tokens import LONGEST
 from tests.support.plugins import made
 from tests.support.tokens import (
     EC,
@@ -127,7 +127,7 @@ def test_refuses_a_bad_configuration(config, message):
 
 @pytest.mark.parametrize("library", ["jwt.algorithms", "cryptography"])
 def test_a_missing_library_is_told_with_the_extra(library, monkeypatch):
-    for module in ("plugmw.contrib.jwt", "plugmw.tokens"):
+    for module in ("plugmw.contrib.jwt", "plugmw.signed_tokens"):
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(LoadError, match=r"pip install 'plugmw\[jwt\]'"):

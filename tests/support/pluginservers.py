@@ -1,7 +1,7 @@
-"""Real Kong plugin servers: kong-pdk for Python and JavaScript, go-pdk; skipped where the toolchain is missing.
+"""Real Kong plugin servers: kong-pdk for Python and JavaScript, go-pdk; skipped where there is no toolchain.
 
-with serving(python_server("traps.py", "-g"), "py-traps", message="x") as served:
-    answer = served.get("/", headers={"x-do": "echo"})
+with serving(python_server("traps.py", "-g"), {"message": "x"}) as served:
+    answer = served.do("nothing")
 """
 
 from __future__ import annotations
@@ -204,7 +204,7 @@ def serving(
 
 
 def check_recipe(gunicorn: Any, folder: Path) -> None:
-    """Run a recipe with four workers: its README, one server for all of them, back after a kill, then gone."""
+    """Run a recipe with four workers: its README, one server for all, back after a kill, then gone."""
     import json
     import signal
 
@@ -238,7 +238,7 @@ def plugin_servers_of(folder: Path) -> list[int]:
     for entry in Path("/proc").iterdir():
         with contextlib.suppress(OSError, ValueError):
             pid = int(entry.name)
-            if os.getsid(pid) == pid and os.path.samefile(entry / "cwd", folder):
-                if b"kong-prefix" in (entry / "cmdline").read_bytes():
-                    found.append(pid)
+            ours = os.getsid(pid) == pid and os.path.samefile(entry / "cwd", folder)
+            if ours and b"kong-prefix" in (entry / "cmdline").read_bytes():
+                found.append(pid)
     return sorted(found)

@@ -112,18 +112,21 @@ class MsgPackRPC:
 
     def _read(self, data: bytes) -> Any:
         """Return the next whole object of the stream, of which ``data`` has just come."""
-        unpacker, wire = self._unpacker, self.wire
+        unpacker, wire, parts = self._unpacker, self.wire, 0
         while True:
             try:
                 unpacker.feed(data)
                 found = unpacker.unpack()
             except msgpack.OutOfData:
                 data = wire.receive_more()
+                parts += 1
                 continue
             except Exception as error:
                 # msgpack raises its own errors, ValueError and UnicodeDecodeError; all mean the same.
                 raise Garbled(f"no MessagePack ({type(error).__name__})") from None
-            check_depth(found)
+            if len(data) > _MAX_DEPTH or parts:
+                # What is shorter cannot be nested deeper.
+                check_depth(found)
             return found
 
 

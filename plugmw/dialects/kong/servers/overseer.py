@@ -84,6 +84,12 @@ class Overseer:
                 pass
             found.close()
 
+    def forget(self) -> None:
+        """In a forked child: give back the descriptor; a shutdown would be the parent's, too."""
+        self._stopped.set()
+        if self._socket is not None:
+            self._socket.close()
+
     def _tell(self, asked: dict[str, Any]) -> None:
         with self._lock:
             if self._socket is not None:

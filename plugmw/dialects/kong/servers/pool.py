@@ -87,6 +87,13 @@ class Pool:
         self._closed = True
         self._new_epoch(self.epoch)
 
+    def forget(self) -> None:
+        """In a forked child: give back the descriptors that are copies of the parent's."""
+        self._closed = True
+        for connection in self._idle:
+            connection.wire.close()
+        self._idle = deque()
+
     def _new_epoch(self, old: int) -> None:
         with self._lock:
             # Of many that break at once the first one counts.

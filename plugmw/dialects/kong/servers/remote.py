@@ -42,8 +42,8 @@ class RemotePlugin(Plugin):
     decides: ClassVar[bool] = True
     #: It may call kong.service.response.
     watches_service: ClassVar[bool] = True
-    #: (process, epoch, instance id): good for connections of that epoch only.
-    _instance: tuple[int, int, int] | None = None
+    #: (pool, epoch, instance id): good for that process's connections of that epoch only.
+    _instance: tuple[Pool, int, int] | None = None
     _entered: int = 0
 
     def _init(self, config: Any) -> None:
@@ -160,7 +160,7 @@ class RemotePlugin(Plugin):
         for left in reversed(range(_TRIES)):
             connection = pool.take(end)
             try:
-                return connection, self._instance_for(connection, end)
+                return connection, self._instance_for(pool, connection, end)
             except Told:
                 pool.discard(connection)
                 raise
@@ -178,19 +178,19 @@ class RemotePlugin(Plugin):
             time.sleep(_PAUSE)
         raise Closed("is gone")
 
-    def _instance_for(self, connection: Connection, end: float) -> int:
+    def _instance_for(self, pool: Pool, connection: Connection, end: float) -> int:
         """Return the id of this entry's instance behind ``connection``, starting one if needed."""
-        pid, epoch = os.getpid(), connection.wire.epoch
+        epoch = connection.wire.epoch
         found = self._instance
-        if found is not None and found[1] == epoch and found[0] == pid:
+        if found is not None and found[1] == epoch and found[0] is pool:
             return found[2]
         if not self._starting.acquire(timeout=max(0.0, end - time.monotonic())):
             raise Late("did not start an instance")
         try:
             found = self._instance
-            if found is None or found[1] != epoch or found[0] != pid:
+            if found is None or found[1] != epoch or found[0] is not pool:
                 made = connection.start(self.name, self._json, end)
-                found = self._instance = pid, epoch, made
+                found = self._instance = pool, epoch, made
             return found[2]
         finally:
             self._starting.release()
@@ -198,13 +198,10 @@ class RemotePlugin(Plugin):
     def _stop_instance(self) -> None:
         """Close the instance where that does no harm; a server that is gone has none."""
         found, self._instance = self._instance, None
-        if found is None or found[0] != os.getpid():
+        if found is None or found[0] is not self.server._pool or found[1] != found[0].epoch:
             return
-        end = time.monotonic() + _FLUSH
+        end, pool = time.monotonic() + _FLUSH, found[0]
         try:
-            pool = self.server.pool()
-            if found[1] != pool.epoch:
-                return
             connection = pool.take(end)
             try:
                 if connection.closes_instances and connection.wire.epoch == found[1]:

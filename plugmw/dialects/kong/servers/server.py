@@ -39,7 +39,7 @@ class Server:
             self.query_command = [program, "-dump"]
             self.start_command = self.start_command or [program]
         self._dump: Dump | None = None
-        self._pool: tuple[int, Pool] | None = None
+        self._pool: Pool | None = None
         self._lock = threading.Lock()
 
     def _command(self, command: str | list[str] | None) -> list[str]:
@@ -102,20 +102,20 @@ class Server:
     def pool(self) -> Pool:
         """Return this process's connections to the server."""
         found = self._pool
-        if found is not None and found[0] == os.getpid():
-            return found[1]
+        if found is not None:
+            return found
         with self._lock:
-            found = self._pool
-            if found is None or found[0] != os.getpid():
+            if self._pool is None:
                 if self.start_command:
                     try:
                         self.fleet.overseer().start()
                     except OSError as error:
                         raise Closed(f"the supervisor cannot be started: {error}") from None
                 settings = self.settings
-                pool = Pool(self.socket, self._protocol(), settings.step_timeout, settings.connect_timeout)
-                found = self._pool = os.getpid(), pool
-        return found[1]
+                self._pool = Pool(
+                    self.socket, self._protocol(), settings.step_timeout, settings.connect_timeout
+                )
+            return self._pool
 
     def _protocol(self) -> Callable[[Wire], Connection]:
         if self.dump().protocol == PROTOBUF:
@@ -137,14 +137,17 @@ class Server:
             self.fleet.overseer().restart(self.name, peer[0] if isinstance(peer, tuple) else None)
 
     def after_fork(self) -> None:
-        """Forget the parent's locks and connections; they are not ours to close."""
+        """Forget the parent's locks and connections."""
         self._lock = threading.Lock()
+        found, self._pool = self._pool, None
+        if found is not None:
+            found.forget()
 
     def close(self) -> None:
         """Close this process's connections."""
         found, self._pool = self._pool, None
-        if found is not None and found[0] == os.getpid():
-            found[1].close()
+        if found is not None:
+            found.close()
 
 
 class Fleet:
@@ -153,24 +156,20 @@ class Fleet:
     def __init__(self, settings: Sequence[ServerConfig], folder: str) -> None:
         self.logger: Any = logging.getLogger("plugmw.kong.servers")
         self.servers = [Server(item, folder, self) for item in settings]
-        self._overseer: tuple[int, Overseer] | None = None
+        self._overseer: Overseer | None = None
         self._lock = threading.Lock()
         self._users = 0
         _fleets.add(self)
 
     def overseer(self) -> Overseer:
         """Return this process's side of the supervisor; raises OSError."""
-        found = self._overseer
-        if found is not None and found[0] == os.getpid():
-            return found[1]
         with self._lock:
-            found = self._overseer
-            if found is None or found[0] != os.getpid():
+            if self._overseer is None:
                 specs = [server.specification() for server in self.servers]
                 listed: list[Mapping[str, Any]] = [spec for spec in specs if spec is not None]
                 marks = [server.mark() for server in self.servers]
-                found = self._overseer = os.getpid(), Overseer(listed, marks, self._said)
-        return found[1]
+                self._overseer = Overseer(listed, marks, self._said)
+            return self._overseer
 
     def _said(self, name: str, pid: int, text: str) -> None:
         self.logger.info("[%s:%d] %s", name, pid, text)
@@ -189,13 +188,16 @@ class Fleet:
             found, self._overseer = self._overseer, None
         for server in self.servers:
             server.close()
-        if found is not None and found[0] == os.getpid():
-            found[1].stop()
+        if found is not None:
+            found.stop()
 
     def after_fork(self) -> None:
         """Forget what belongs to the parent."""
         self._lock = threading.Lock()
         self._users = 0
+        found, self._overseer = self._overseer, None
+        if found is not None:
+            found.forget()
         for server in self.servers:
             server.after_fork()
 

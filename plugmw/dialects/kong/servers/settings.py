@@ -31,8 +31,8 @@ class ServerConfig:
     start_cmd: str | list[str] | None = field(
         None,
         help="Starts it. `--kong-prefix` and a private folder are added, unless `{prefix}` or the option is "
-        "in it; `{python}` is this Python, `{folder}` the document's folder. Without it the server is somebody "
-        "else's to run.",
+        "in it; `{python}` is this Python, `{folder}` the document's folder. Without it somebody else runs "
+        "the server.",
     )
     query_cmd: str | list[str] | None = field(
         None, help="Prints what the server's plugins are, as JSON. Without both commands, Kong's defaults."

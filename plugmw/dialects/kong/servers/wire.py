@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import time
 from collections.abc import Callable
 from typing import Any, ClassVar, Final, Protocol
@@ -12,6 +13,8 @@ MAX_MESSAGE: Final = 16 * 1024 * 1024
 #: PDK calls of one event; a server that steps for ever is broken.
 MAX_STEPS: Final = 100_000
 _PIECE: Final = 65536
+#: struct timeval.
+_TIMEVAL: Final = struct.Struct("ll")
 
 #: Answers a PDK call of the server: (method, arguments) in, the value out. Raises :class:`Failed` for what
 #: the plugin shall be told, :class:`plugmw.answer.Exit` for an exit.
@@ -76,21 +79,23 @@ class Wire:
         #: Identifies the server process, None where the system does not tell.
         self.peer = peer
         self.epoch = epoch
-        self._timeout = step
+        self._timeout = -1.0
         self._until = 0.0
-        sock.settimeout(step)
+        # The system's own timeouts save a poll() per call; gevent's sockets must not block and have theirs.
+        self._native = socket.socket.__module__ == "socket"
+        if self._native:
+            sock.settimeout(None)
+        self._patience(step)
 
     def send(self, data: bytes, end: float) -> None:
         """Send one message, by one ``sendall``: what is split may kill a server (kong-pdk for JavaScript)."""
         now = time.monotonic()
-        left = end - now
-        if left > self.step:
-            left = self.step
+        left = min(end - now, self.step)
         self._until = now + left
         self._patience(left)
         try:
             self.sock.sendall(data)
-        except TimeoutError:
+        except (TimeoutError, BlockingIOError):
             raise Late("did not take a message") from None
         except OSError as error:
             raise Closed(f"is gone: {error.strerror or error}") from None
@@ -99,7 +104,7 @@ class Wire:
         """Return some bytes of the answer to what was sent last."""
         try:
             data = self.sock.recv(_PIECE)
-        except TimeoutError:
+        except (TimeoutError, BlockingIOError):
             raise Late("did not answer") from None
         except OSError as error:
             raise Closed(f"is gone: {error.strerror or error}") from None
@@ -117,8 +122,14 @@ class Wire:
             raise Late("did not finish")
         # Each change is a call to the system: a whole step's patience is never set twice.
         if left != self._timeout:
-            self.sock.settimeout(left)
             self._timeout = left
+            if not self._native:
+                self.sock.settimeout(left)
+                return
+            # Rounded up: 0 would mean for ever.
+            value = _TIMEVAL.pack(int(left), int(left % 1 * 1e6) + 1)
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, value)
 
     def close(self) -> None:
         """Close the socket."""

@@ -65,7 +65,7 @@ def read_call(connection):
 
 
 def answering(*replies):
-    """Return a server that starts instances rightly and then sends ``replies``, bytes or functions of the id."""
+    """Return a server that starts instances rightly, then sends ``replies``: bytes or functions of the id."""
 
     def do(connection):
         started = read_call(connection)

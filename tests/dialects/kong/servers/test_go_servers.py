@@ -36,7 +36,7 @@ def own():
 def test_takes_name_priority_version_and_schema_from_the_dump(served):
     cls = type(served.plugin)
     assert (cls.name, cls.priority, cls.version) == ("go-traps", 9, "2.0")
-    with pytest.raises(ValueError, match="limit: got -1, expected a value between 0 and 2147483648"):
+    with pytest.raises(ValueError, match="limit: got -1: value should be between 0 and 2147483648"):
         cls(limit=-1)
 
 

@@ -30,6 +30,14 @@ def test_reads_the_arguments_of_real_calls():
     assert METHODS["kong.response.exit"][0](b"\x08\x93\x03\x12\x02no") == [403, b"no", None]
 
 
+@pytest.mark.parametrize("value", ["b", "", "é", "x" * 200, 5, None, ["a"], True], ids=repr)
+@pytest.mark.parametrize("key", ["x-a", "é", "k" * 130])
+def test_every_key_and_value_is_read(key, value):
+    data = sized(1, key.encode()) + sized(2, write_value(value))
+    assert METHODS["kong.response.set_header"][0](data) == [key, value]
+    assert METHODS["kong.request.get_header"][0](sized(1, key.encode())) == [key]
+
+
 VALUES = [None, True, False, 0, 1.5, -3, "", "é", [], {}, {"a": [1, "b", None, {"c": True}]}]
 
 

@@ -38,7 +38,7 @@ class Quiet:
 
     def do_share(self, kong):
         kong.ctx.shared.set("seen", {"a": [1, 2]})
-        found, err = kong.ctx.shared.get("seen")
+        found, _ = kong.ctx.shared.get("seen")
         kong.response.set_header("x-shared", repr(found))
 
     def do_exit(self, kong):
@@ -55,35 +55,35 @@ class Quiet:
         kong.response.error(429, "too many")
 
     def do_latin(self, kong):
-        value, err = kong.request.get_header("x-latin")
+        value, _ = kong.request.get_header("x-latin")
         kong.response.set_header("x-latin", value)
 
     def do_unlisted(self, kong):
-        value, err = kong.cache.get("key")
+        _, err = kong.cache.get("key")
         kong.response.set_header("x-err", str(err))
 
     def do_private(self, kong):
-        value, err = kong.response._texts("x", "y")
+        _, err = kong.response._texts("x", "y")
         kong.response.set_header("x-err", str(err))
 
     def do_phase(self, kong):
-        value, err = kong.response.get_status()
+        _, err = kong.response.get_status()
         kong.response.set_header("x-err", str(err))
 
     def do_type(self, kong):
-        value, err = kong.response.set_header("x", {"a": 1})
+        _, err = kong.response.set_header("x", {"a": 1})
         kong.response.set_header("x-err", str(err))
 
     def do_nil_err(self, kong):
         value, err = kong.request.get_raw_body()
-        kong.response.set_header("x-err", "%r %s" % (value, err))
+        kong.response.set_header("x-err", f"{value!r} {err}")
 
     def do_body(self, kong):
-        value, err = kong.request.get_raw_body()
-        kong.response.set_header("x-body", "%s %r" % (type(value).__name__, value))
+        value, _ = kong.request.get_raw_body()
+        kong.response.set_header("x-body", f"{type(value).__name__} {value!r}")
 
     def do_query(self, kong):
-        value, err = kong.request.get_query()
+        value, _ = kong.request.get_query()
         kong.response.set_header("x-query", repr(sorted(value.items())))
 
     def do_service(self, kong):
@@ -117,11 +117,11 @@ class Plugin(Quiet):
         if self.config.get("message") == "slow log":
             time.sleep(1.0)  # before the first call: the server's lock is held
         what, _ = kong.request.get_header("x-do")
-        record, err = kong.log.serialize()
+        record, _ = kong.log.serialize()
         status, _ = kong.response.get_status()
-        header, set_err = kong.response.get_header("x-app")
+        header, _ = kong.response.get_header("x-app")
         shared, _ = kong.ctx.shared.get("seen")
-        kong.log.warn("LOG %s %s %s %s %s" % (status, header, len(record or "") > 100, shared, what))
+        kong.log.warn(f"LOG {status} {header} {len(record or '') > 100} {shared} {what}")
 
 
 if os.environ.get("NO_LOG"):

@@ -1,11 +1,11 @@
-"""tokens: taking one apart, verifying its signature and its claims."""
+"""signed_tokens: taking one apart, verifying its signature and its claims."""
 
 from __future__ import annotations
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from plugmw.tokens import LONGEST, read, verifier, wrong_claims
+from plugmw.signed_tokens import LONGEST, read, verifier, wrong_claims
 from tests.support.tokens import EC, KEYS, RSA, SECRET, b64, pem, raw_token, signature, token
 
 NOW = 1_700_000_000

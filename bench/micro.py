@@ -24,6 +24,7 @@ VARIANTS = {
         variants.CLOSURES,
         variants.COPYING,
         variants.PLUGMW,
+        variants.CHECKED,
         variants.WEBOB,
         variants.WERKZEUG,
         frameworks.FLASK,
@@ -159,7 +160,7 @@ def importable(name: str) -> bool:
     """Say on stderr which variant is left out because its package is not installed."""
     if name not in VARIANTS:
         raise SystemExit(f"no variant {name!r}, expected some of {', '.join(VARIANTS)}")
-    if name.startswith("closures") or find_spec(name):
+    if name.startswith(("closures", "plugmw")) or find_spec(name):
         return True
     print(f"{name}: not installed, left out", file=sys.stderr)
     return False

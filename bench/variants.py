@@ -152,6 +152,16 @@ def plugmw(scenario: str, n: int) -> WSGIApplication:
     return app
 
 
+def plugmw_checked(scenario: str, n: int) -> WSGIApplication:
+    """Put ``n`` plugins into one gateway that set their header by ``x.add_header``, which checks it."""
+    from plugmw import Gateway
+
+    if scenario != REALISTIC:
+        return plugmw(scenario, n)
+    app: WSGIApplication = Gateway(bare, plugins=[plugin_checked_headers(i) for i in range(1, n + 1)])
+    return app
+
+
 def plugin_nothing(i: int) -> Any:
     from plugmw import Plugin
 
@@ -176,9 +186,27 @@ def plugin_headers(i: int) -> Any:
             x.environ.get(READ)
 
         def header_filter(self, x: Any) -> None:
-            x.add_header(out, "1")
+            # Unchecked, on the list itself: what the closures do.
+            x.header_list.append((out, "1"))
 
     return Headers()
+
+
+def plugin_checked_headers(i: int) -> Any:
+    from plugmw import Plugin
+
+    out = f"X-Out-{i}"
+
+    class CheckedHeaders(Plugin):
+        name, priority = f"checked-headers-{i}", 1000 - i
+
+        def access(self, x: Any) -> None:
+            x.environ.get(READ)
+
+        def header_filter(self, x: Any) -> None:
+            x.add_header(out, "1")
+
+    return CheckedHeaders()
 
 
 def plugin_phases(i: int) -> Any:
@@ -275,5 +303,6 @@ LAYERS = {NOTHING: ("layer",), REALISTIC: ("layer",), PHASES: ("layer", "log")}
 CLOSURES = Variant("closures", closures, {**LAYERS, PHASES: ("layer", "header_filter", "log")})
 COPYING = CLOSURES._replace(name="closures-copy", build=copying)
 PLUGMW = Variant("plugmw", plugmw, HOOKS)
+CHECKED = Variant("plugmw-checked", plugmw_checked, HOOKS)
 WEBOB = Variant("webob", webob, {**LAYERS, NOTHING: ("access",)})
 WERKZEUG = Variant("werkzeug", werkzeug, LAYERS)

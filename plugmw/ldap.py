@@ -85,10 +85,11 @@ def connect(server: Server, end: float) -> Link:
     link = _Link(server)
     try:
         link.open(end)
-    except BaseException as error:
+    except Exception as error:
         link.close()
-        if isinstance(error, Exception):
-            raise _unreachable(server, error) from None
+        raise _unreachable(server, error) from None
+    except BaseException:
+        link.close()
         raise
     return link
 
@@ -109,7 +110,7 @@ class _Link:
         self._socket = _Socket()
         place = ldap3.Server(server.host, server.port, get_info=ldap3.NONE)
         # No referrals: they would carry the password to wherever the answer says.
-        self._ldap = ldap3.Connection(place, auto_referrals=False, check_names=False)
+        self._ldap = ldap3.Connection(place, auto_referrals=False, check_names=False, fast_decoder=False)
         self._ldap.strategy._open_socket = self._open_socket
 
     def open(self, end: float) -> None:

@@ -79,6 +79,8 @@ class _Reading:
         self.extras = extras
         self.errors: list[ConfigError] = list(getattr(document, "errors", ()))
         self.warnings: list[ConfigError] = list(getattr(document, "warnings", ()))
+        #: Plugin files that could not be loaded, which is no error by itself unless `strict`.
+        self.broken_files: list[ConfigError] = []
 
     def error(self, path: Path, problem: str, expected: str | None = None) -> None:
         self.errors.append(self._error(path, problem, expected))
@@ -115,7 +117,9 @@ class _Reading:
         self._duplicates(placed)
         self._orders(entries, routes)
         if self.errors:
-            raise ConfigErrors(self.errors)
+            # A plugin that is not known may be in a file that could not be loaded.
+            raise ConfigErrors([*self.errors, *self.broken_files])
+        self.warnings += self.broken_files
         return Plan(self.document, settings, runtime, entries, routes, services, catalogue, self.warnings)
 
     def _list(self, name: str) -> list[Any]:
@@ -170,14 +174,26 @@ class _Reading:
 
     def _catalogue(self, settings: Settings) -> Catalogue:
         base = FilePath(self.document.source).parent if self.document.source else FilePath()
-        folders = []
+        sources: list[Any] = []
         for index, item in enumerate(settings.folders):
             folder = Folder(base / item.path, item.pattern)
-            folders.append(folder)
+            sources.append(folder)
             for problem in folder.errors:
                 error = self.document.error(("folders", index), str(problem))
-                (self.errors if settings.strict else self.warnings).append(error)
-        return Catalogue(folders)
+                (self.errors if settings.strict else self.broken_files).append(error)
+        if settings.pluginservers:
+            sources.append(self._servers(settings.pluginservers, base))
+        return Catalogue(sources)
+
+    def _servers(self, items: list[dict[str, Any]], base: FilePath) -> Any:
+        """Ask the plugin servers which plugins they have; one that cannot say is an error."""
+        from plugmw.dialects.kong.servers import read_servers
+
+        servers, problems = read_servers(items, base, self.document.text)
+        self.take(problems)
+        for index, problem in servers.errors:
+            self.error(("pluginservers", index), str(problem))
+        return servers
 
     def _services(self, settings: Settings) -> dict[str, Service]:
         services: dict[str, Service] = {}

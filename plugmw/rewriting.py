@@ -15,6 +15,7 @@ from plugmw.answer import check_header
 from plugmw.exchange import cgi_key
 from plugmw.forms import write_pairs
 from plugmw.paths import TOO_MANY, readings
+from plugmw.target import keep
 from plugmw.templates import Find, Template, Unrenderable
 
 if TYPE_CHECKING:
@@ -186,6 +187,7 @@ def checked_path(path: str) -> str:
 
 def replace_path(environ: WSGIEnvironment, path: str) -> None:
     """Give the app another PATH_INFO, also in the raw target that servers pass beside it."""
+    keep(environ)
     environ["PATH_INFO"] = path
     raw = quote((environ.get("SCRIPT_NAME", "") + path).encode("latin-1"), safe="/:@!$&'()*+,;=~")
     query = environ.get("QUERY_STRING", "")

@@ -114,6 +114,7 @@ class Settings:
         [], help="Certificates for TLS handshakes by name, where gunicorn does TLS itself."
     )
     folders: list[FolderConfig] = field([], help="Folders of plugin files.")
+    pluginservers: list[dict[str, Any]] = field([], help="Kong plugin servers whose plugins can be used.")
     store: str = field("auto", help="Where counters are: `auto`, `memory://`, `file:///path`, `redis://...`.")
     trusted: list[str] | int = field(
         [], help="Proxies whose forwarding headers count: networks and `unix:`, or how many there are."

@@ -165,7 +165,7 @@ def certificate_problem(text: str) -> str | None:
     """Parse PEM certificates really, by OpenSSL."""
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
-    except (ssl.SSLError, ValueError) as error:
+    except (ssl.SSLError, TypeError) as error:
         return f"invalid certificate: {error}"
     return None
 

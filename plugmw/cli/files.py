@@ -17,7 +17,6 @@ from plugmw.offline import CallsOut
 from plugmw.plan import Plan, read_plan
 from plugmw.schema import suggest
 
-
 #: The documents that a gateway can be made from.
 READ: Final = ("plugmw", "kong")
 

@@ -10,13 +10,12 @@ from plugmw.imports import resolve
 from plugmw.plugin import Plugin, check_class
 from plugmw.schema import suggest
 from plugmw.sources import bundled, entrypoints
-from plugmw.sources.folder import Folder
 
 
 class Catalogue:
     """Bundled plugins, entry points and the given folders, in that order of strength."""
 
-    def __init__(self, folders: Sequence[Folder] = ()) -> None:
+    def __init__(self, folders: Sequence[Any] = ()) -> None:
         self.folders = list(folders)
         #: Classes made for Kong handlers, so that all entries of one share it.
         self._adapted: dict[str, Any] = {}

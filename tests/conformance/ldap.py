@@ -6,16 +6,18 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from plugmw.contrib.ldap_auth import LDAPAuth
-from plugmw.ldap import Unreachable
-
 
 @contextlib.contextmanager
 def directory(given: dict[str, Any] | None) -> Iterator[None]:
     """Answer binds from ``given["binds"]`` while it lasts; nothing is reachable if it says so."""
+    if given is None:
+        yield
+        return
+    from plugmw.contrib.ldap_auth import LDAPAuth
+    from plugmw.ldap import Unreachable
 
     def binder(dn: str, password: str, config: Any) -> str | None:
-        if given is None or not given["reachable"]:
+        if not given["reachable"]:
             raise Unreachable("nothing is reachable")
         return None if given["binds"].get(dn) == password else "invalidCredentials"
 

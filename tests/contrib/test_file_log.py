@@ -42,7 +42,7 @@ PATHS = ["/ovo*", "/ovo`", "/a%b", "/a&b", "/a\\b", " /ovo", "/ovo ", "a", "/a\0
 
 @pytest.mark.parametrize("path", PATHS)
 def test_refuses_what_is_no_valid_filename(path):
-    with pytest.raises(ConfigError, match="path: got .*not a valid filename"):
+    with pytest.raises(ConfigError, match=r"path: got .*not a valid filename"):
         FileLog(path=path)
 
 
@@ -253,10 +253,9 @@ SERVED = """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("reopen", [False, True])
-def test_lines_of_four_workers_do_not_mix(gunicorn, path, reopen):
+def test_lines_of_four_workers_do_not_mix(gunicorn, path):
     server = gunicorn(
-        SERVED.format(path=path, reopen=reopen), workers=4, args=["--limit-request-field_size", "8190"]
+        SERVED.format(path=path, reopen=False), workers=4, args=["--limit-request-field_size", "8190"]
     )
     big = "x" * 3000
 

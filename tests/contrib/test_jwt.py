@@ -14,9 +14,9 @@ from plugmw.contrib.key_auth import KeyAuth
 from plugmw.errors import LoadError, StoreError
 from plugmw.gateway import Gateway
 from plugmw.identity import Credential, MemoryDirectory
+from plugmw.signed_tokens import LONGEST
 from plugmw.sources import bundled
 from plugmw.testing import hello_app
-from plugmw.signed_tokens import LONGEST
 from tests.support.plugins import made
 from tests.support.tokens import (
     EC,

@@ -142,11 +142,10 @@ NONSENSE = {
 
 @pytest.mark.parametrize("answer", NONSENSE.values(), ids=NONSENSE)
 def test_a_server_that_closes_or_talks_nonsense_is_told(client, answer):
-    with (
-        http_sink(answer) as sink,
-        pytest.raises(OSError, match=f"failed request to 127.0.0.1:{sink.port}: "),
-    ):
-        client(sink, timeout=0.2).send(b"1")
+    with http_sink(answer) as sink:
+        server = client(sink, timeout=0.2)
+        with pytest.raises(OSError, match=f"failed request to 127.0.0.1:{sink.port}: "):
+            server.send(b"1")
 
 
 def test_a_client_that_was_never_used_has_nothing_to_close(client):

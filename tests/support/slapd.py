@@ -70,6 +70,9 @@ sn:{uid}
 userPassword:{password}
 """
 
+#: An address at which the server is too, and that is not in its certificate.
+UNNAMED = "127.0.0.2"
+
 #: User name as it is in a DN, where the entry is, user name, password.
 USERS = [
     ("einstein", PEOPLE, "einstein", "password"),
@@ -110,9 +113,10 @@ def slapd(folder: Path) -> Iterator[Directory]:
     data.write_text(_ORGANISATION + "".join(people), encoding="utf-8")
     subprocess.run([load, "-f", conf, "-l", data], check=True, capture_output=True, timeout=PATIENCE)
     port, tls_port = _free_port(), _free_port()
+    places = (f"ldap://127.0.0.1:{port}", f"ldaps://127.0.0.1:{tls_port}", f"ldaps://{UNNAMED}:{tls_port}")
     with (folder / "slapd.log").open("wb") as log:
         process = subprocess.Popen(
-            [program, "-d", "0", "-f", conf, "-h", f"ldap://127.0.0.1:{port} ldaps://127.0.0.1:{tls_port}"],
+            [program, "-d", "0", "-f", conf, "-h", " ".join(places)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

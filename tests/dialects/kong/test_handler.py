@@ -63,7 +63,12 @@ def test_every_method_of_base_plugin_logs(phase, caplog):
 def test_what_base_plugin_offers_is_no_phase_of_the_handler():
     made = adapt(CustomHandler, "x")
     assert [phase for phase in ("rewrite", "header_filter", "init_worker") if hasattr(made, phase)] == []
-    assert (made.name, made.priority, made.version, made.__doc__) == ("x", 10, "1.0.0", "Says what it is told to.")
+    assert (made.name, made.priority, made.version, made.__doc__) == (
+        "x",
+        10,
+        "1.0.0",
+        "Says what it is told to.",
+    )
 
 
 def test_a_module_is_a_handler():
@@ -138,7 +143,10 @@ def test_the_name_of_a_plugin_comes_from_its_handler(reference, own, name):
         (handler("1", log=print), "bad: PRIORITY: got '1'"),
         (handler(version="1.0.0.0", log=print), "bad: VERSION: got '1.0.0.0', expected a version like 1.0.0"),
         (handler(version="x", log=print), "bad: VERSION: got 'x'"),
-        (handler(response=print, header_filter=print), "bad: has response beside header_filter or body_filter"),
+        (
+            handler(response=print, header_filter=print),
+            "bad: has response beside header_filter or body_filter",
+        ),
         (handler(response=print, body_filter=print), "bad: has response beside header_filter or body_filter"),
         (handler(), "bad: has no phase method"),
         (type("H", (), {"PRIORITY": 1, "SCHEMA": 5, "log": print}), "bad: SCHEMA: got 5, expected a table"),

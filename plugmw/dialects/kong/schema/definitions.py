@@ -37,6 +37,9 @@ def record(table: Any, path: Sequence[str], depth: int = 0) -> dict[str, Any]:
     """Return a record's definition with ``fields`` as a mapping of complete definitions."""
     fields = dict(_fields(table.get("fields") or (), path, depth))
     shorthands = dict(_fields(table.get("shorthand_fields") or (), path, depth))
+    for name, inner in shorthands.items():
+        if not callable(inner.get("func")):
+            raise BadSchema((*path, name), "shorthand_fields: no func", "a function, or the field itself")
     checks = table.get("entity_checks") or ()
     for check in checks:
         for kind in check if isinstance(check, Mapping) else [check]:

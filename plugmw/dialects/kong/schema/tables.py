@@ -164,16 +164,14 @@ def _hint(definition: Mapping[str, Any]) -> Any:
     kind = definition["type"]
     if kind in _SCALARS:
         expected = "an integer" if kind == "integer" else f"a {kind}"
-        return Annotated[_SCALARS[kind], Kind(_as_it_is, expected, {"type": kind, **_json_rules(definition)})]
+        return Annotated[
+            _SCALARS[kind], Kind(_SCALARS[kind], expected, {"type": kind, **_json_rules(definition)})
+        ]
     if kind == "map":
         return dict[_hint(definition["keys"]), _hint(definition["values"])]  # type: ignore[misc]
     if kind in ("array", "set"):
         return list[_hint(definition["elements"])]  # type: ignore[misc]
     return dict[str, Any] if kind == "record" else Any
-
-
-def _as_it_is(value: Any) -> Any:
-    return value
 
 
 def _json_rules(definition: Mapping[str, Any]) -> dict[str, Any]:

@@ -40,8 +40,14 @@ def test_addresses_are_the_peers_or_the_trusted_ones(name, environ, wanted):
 
 @pytest.mark.parametrize(
     ("arguments", "found"),
-    [((ID,), "alice"), (("alice", True), "alice"), ((ID, True), "alice"), (("c-1", True), None)]
-    + [((ID.replace("5", "6"),), None), (("bob", True), None)],
+    [
+        ((ID,), "alice"),
+        (("alice", True), "alice"),
+        ((ID, True), "alice"),
+        (("c-1", True), None),
+        ((ID.replace("5", "6"),), None),
+        (("bob", True), None),
+    ],
 )
 def test_loads_a_consumer_by_id_or_name(arguments, found):
     consumer, error = during("access", ask.load_consumer, *arguments, **CONSUMERS)

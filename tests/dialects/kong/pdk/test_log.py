@@ -140,7 +140,11 @@ def test_values_are_put_into_the_entry():
 def test_credentials_are_redacted():
     headers = {"Authorization": "Basic secret", "Proxy-Authorization": "secret", "X-A": "1"}
     found = entry_after(lambda: None, headers=headers)["request"]["headers"]
-    assert (found["authorization"], found["proxy-authorization"], found["x-a"]) == ("REDACTED", "REDACTED", "1")
+    assert (found["authorization"], found["proxy-authorization"], found["x-a"]) == (
+        "REDACTED",
+        "REDACTED",
+        "1",
+    )
 
 
 @pytest.mark.parametrize(

@@ -174,11 +174,17 @@ def test_a_function_without_a_meaning_says_why(name):
 
 @pytest.mark.parametrize(
     ("value", "kinds", "good"),
-    [(1, int, True), (True, int, False), (True, (int, bool), True), ("a", int, False), ("a", (int, str), True)],
+    [
+        (1, int, True),
+        (True, int, False),
+        (True, (int, bool), True),
+        ("a", int, False),
+        ("a", (int, str), True),
+    ],
 )
 def test_a_truth_is_no_number(value, kinds, good):
     if good:
         of_type(value, kinds, "n", "a number")
     else:
-        with pytest.raises(TypeError, match="^n must be a number$"):
+        with pytest.raises(TypeError, match=r"^n must be a number$"):
             of_type(value, kinds, "n", "a number")

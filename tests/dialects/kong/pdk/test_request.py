@@ -233,8 +233,10 @@ FORM, JSON, MULTIPART = "application/x-www-form-urlencoded", "application/json",
         ("Text/Plain; x", b"a", (None, "unsupported content type 'Text/Plain; x'", "text/plain")),
         (JSON, LONG, (None, TOO_LONG, JSON)),
     ],
-    ids=["form", "form with charset", "json", "json prefix", "json scalar", "json broken", "json deep"]
-    + ["multipart", "multipart broken", "no type", "other type", "too long"],
+    ids=[
+        *("form", "form with charset", "json", "json prefix", "json scalar", "json broken", "json deep"),
+        *("multipart", "multipart broken", "no type", "other type", "too long"),
+    ],
 )
 def test_a_body_is_parsed_by_its_type(kind, body, wanted):
     environ = {"CONTENT_TYPE": kind}

@@ -253,7 +253,7 @@ def test_a_body_over_the_limit_is_an_error_and_nothing_of_it_goes_out():
 
 
 def test_a_body_is_text():
-    with pytest.raises(TypeError, match="^body must be a string$"):
+    with pytest.raises(TypeError, match=r"^body must be a string$"):
         during("body_filter", ask.set_raw_body, 5)
 
 

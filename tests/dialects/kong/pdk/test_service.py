@@ -168,7 +168,12 @@ def test_a_body_without_a_type_is_an_expected_failure():
         ("set_body", ({}, 1), TypeError, "mime must be a string"),
         ("set_body", ({}, "text/plain"), ValueError, "unsupported content type text/plain"),
         ("set_body", ({1: "a"}, "multipart/form-data"), TypeError, "invalid key 1 must be a string"),
-        ("set_body", ({"a": []}, "multipart/form-data"), TypeError, 'invalid value "a" must be a string, num'),
+        (
+            "set_body",
+            ({"a": []}, "multipart/form-data"),
+            TypeError,
+            'invalid value "a" must be a string, num',
+        ),
     ],
 )
 def test_wrong_arguments_raise_with_kongs_text(name, arguments, error, text):

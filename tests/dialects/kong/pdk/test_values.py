@@ -66,8 +66,16 @@ def test_small_helpers():
 
 @pytest.mark.parametrize(
     ("value", "texts"),
-    [("a", ["a"]), ("", [" "]), (1, ["1"]), (1.5, ["1.5"]), (True, ["true"]), (False, ["false"])]
-    + [(["a", ""], ["a", " "]), ([], [])],
+    [
+        ("a", ["a"]),
+        ("", [" "]),
+        (1, ["1"]),
+        (1.5, ["1.5"]),
+        (True, ["true"]),
+        (False, ["false"]),
+        (["a", ""], ["a", " "]),
+        ([], []),
+    ],
 )
 def test_header_values_become_texts(value, texts):
     assert header_texts("a", value) == texts

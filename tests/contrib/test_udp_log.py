@@ -1,0 +1,139 @@
+"""udp-log: configuration, datagrams to a real socket, and through an app; at the end real gunicorn."""
+
+from __future__ import annotations
+
+import json
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
+from werkzeug.test import Client
+
+from plugmw import ConfigError
+from plugmw.contrib.udp_log import UDPLog
+from plugmw.testing import gateway, get, hello_app
+from tests.support.sinks import closed_port, udp_sink, until
+
+
+@pytest.fixture
+def serve():
+    """Put plugins into gateways that are stopped after the test."""
+    started = []
+
+    def start(*plugins, **config):
+        started.append(gateway(*plugins, **config))
+        return started[-1]
+
+    yield start
+    for wrapped in started:
+        wrapped.stop()
+
+
+def to(sink, **config):
+    return UDPLog(host=sink.host, port=sink.port, **config)
+
+
+# -- config -------------------------------------------------------------------------------------------
+
+BAD = {
+    "host": ({"port": 1}, "host: missing"),
+    "port": ({"host": "h"}, "port: missing"),
+    "a port of text": ({"host": "h", "port": "514"}, "port: got '514'"),
+    "timeout": ({"host": "h", "port": 1, "timeout": 0}, "timeout: got 0"),
+    "a small size": ({"host": "h", "port": 1, "max_size": 100}, "max_size: got 100"),
+    "a large size": ({"host": "h", "port": 1, "max_size": 65528}, "max_size: got 65528"),
+}
+
+
+@pytest.mark.parametrize(("config", "problem"), BAD.values(), ids=BAD)
+def test_refuses(config, problem):
+    with pytest.raises(ConfigError) as caught:
+        UDPLog(**config)
+    assert problem in str(caught.value)
+
+
+# -- phases -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6], ids=["IPv4", "IPv6"])
+def test_an_exchange_is_a_datagram_without_a_newline(serve, family):
+    with udp_sink(family=family) as sink:
+        get(serve(to(sink, custom_fields_by_lua={"own": 1})), path="/request")
+        [data] = sink.wait(1)
+    assert data.endswith(b"}")
+    entry = json.loads(data)
+    assert (entry["request"]["uri"], entry["own"]) == ("/request", 1)
+
+
+def test_an_entry_that_is_too_big_is_reduced(serve):
+    with udp_sink() as sink:
+        wrapped = serve(to(sink))
+        get(wrapped, headers={"H0": "z" * 64_000})
+        get(wrapped, headers={"H0": "z" * 66_000})
+        whole, less = sink.entries(2)
+    assert len(whole["request"]["headers"]["h0"]) == 64_000
+    assert (less["truncated"], less["response"]["status"]) == (True, 200)
+    assert "headers" not in less["request"]
+
+
+def test_the_limit_can_be_that_of_the_path(serve):
+    with udp_sink() as sink:
+        get(serve(to(sink, max_size=1400)), path="/?" + "x" * 4000)
+        [data] = sink.wait(1)
+    assert len(data) <= 1400
+    assert json.loads(data)["truncated"] is True
+
+
+def test_an_entry_before_which_nobody_listened_arrives(serve):
+    port = closed_port()
+    wrapped = serve(UDPLog(host="127.0.0.1", port=port))
+    get(wrapped)
+    [queue] = wrapped.runtime.queues.all()
+    until(lambda: queue.sent == 1)
+    with udp_sink(port) as sink:
+        get(wrapped, path="/after")
+        assert [entry["request"]["uri"] for entry in sink.entries(1)] == ["/after"]
+
+
+def test_a_name_without_an_address_delays_nobody_and_is_told(serve, caplog):
+    wrapped = serve(UDPLog(host="nothing.invalid", port=1))
+    wrapped.runtime.queues.shutdown_timeout = 0.5
+    assert get(wrapped).status_code == 200
+    until(lambda: "could not connect to nothing.invalid:1: " in caplog.text)
+
+
+# -- through an app -----------------------------------------------------------------------------------
+
+
+def test_works_alone_as_a_middleware():
+    with udp_sink() as sink:
+        app = UDPLog.middleware(hello_app, host="127.0.0.1", port=sink.port)
+        Client(app).get("/", buffered=True)
+        sink.wait(1)
+        app.stop()
+
+
+@pytest.mark.slow
+def test_datagrams_of_four_workers(gunicorn):
+    with udp_sink() as sink:
+        server = gunicorn(
+            f"""
+            from plugmw import Gateway
+            from plugmw.contrib.udp_log import UDPLog
+            from plugmw.testing import hello_app
+            app = Gateway(hello_app, plugins=[UDPLog(host="127.0.0.1", port={sink.port})])
+            """,
+            workers=4,
+        )
+
+        def ask(number):
+            with requests.Session() as session:
+                for turn in range(125):
+                    assert session.get(f"{server.url}/{number}/{turn}", timeout=10).status_code == 200
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(ask, range(8)))
+        assert server.stop() == 0
+        found = [entry["request"]["uri"] for entry in sink.entries(1000)]
+        assert len(set(found)) == len(found) == 1000

@@ -14,13 +14,24 @@ VERSION = next(
 FLASK = ["flask>=2.3"]
 DJANGO = ["django>=4.2"]
 REDIS = ["redis>=5.2"]
+#: Consumers in PostgreSQL (plugmw.directories.postgres).
+POSTGRES = ["psycopg[binary]>=3.2"]
 #: Plugin servers that speak MessagePack (plugmw.dialects.kong.servers).
 RPC = ["msgpack>=1.0.5"]
+#: Signatures, credentials and STS for the aws-lambda plugin.
+AWS = ["botocore>=1.35.74"]
+JWT = ["PyJWT[crypto]>=2.8"]
+#: The ldap-auth plugin.
+LDAP = ["ldap3>=2.9.1,<3"]
 DEV = [
+    *AWS,
     *FLASK,
     *DJANGO,
     *REDIS,
+    *POSTGRES,
     *RPC,
+    *JWT,
+    *LDAP,
     "gevent>=24.2",
     "jsonschema>=4.20",
     "kong-pdk>=0.36",
@@ -28,6 +39,7 @@ DEV = [
     "pytest>=8",
     "pytest-cov>=5",
     "pytest-randomly>=3.15",
+    "requests-oauthlib>=2",
     "ruff>=0.9",
     "types-PyYAML",
     "types-requests",
@@ -54,8 +66,12 @@ setup(
         "werkzeug>=3",
     ],
     extras_require={
+        "aws": AWS,
         "django": DJANGO,
         "flask": FLASK,
+        "jwt": JWT,
+        "ldap": LDAP,
+        "postgres": POSTGRES,
         "redis": REDIS,
         "rpc": RPC,
         # PyYAML comes with plugmw; the name stays so that a requirement on plugmw[yaml] keeps working.

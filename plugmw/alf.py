@@ -166,7 +166,7 @@ def _body(key: str, headers: Pairs, copy: Copy | None) -> dict[str, Any]:
     kind = last.get("content-type") or _BINARY
     told: dict[str, Any] = {
         "bodyCaptured": declared > 0 or "transfer-encoding" in last or kind.startswith(_RANGES),
-        "bodySize": declared if copy is None else copy.size,
+        "bodySize": copy.size if copy and copy.size else declared,
     }
     data = copy.data if copy else b""
     if data:

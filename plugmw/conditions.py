@@ -11,12 +11,14 @@ Every condition given must hold; within one, any of its values will do. Patterns
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from plugmw.exchange import Exchange
 from plugmw.fields import HeaderName, Network, Pattern, URLPath
+from plugmw.forms import pair_values
 from plugmw.imports import resolve
+from plugmw.paths import TOO_MANY, full_path, is_plain, readings
 from plugmw.schema import config, each, field, matches
 
 Test = Callable[[Exchange], bool]
@@ -44,30 +46,42 @@ class Condition:
 def compiled(condition: Condition) -> Test:
     """Return the test for a condition; raises LoadError for a ``call`` that cannot be imported.
 
-    Each test is True or False for an exchange; an exception in ``call`` is the entry's failure.
+    Each test is True or False for an exchange; an exception in ``call`` is the entry's failure. Where apps
+    could read a path in several ways, one that makes the entry apply will do: it may be a guard.
     """
-    tests: list[Test] = []
+    tests = list(_tests(condition))
+    wanted = not condition.negate
+    prefixes = tuple(path.encode().decode("latin-1") for path in condition.paths)
+
+    def holds(x: Exchange) -> bool:
+        others = all(test(x) for test in tests)
+        path = full_path(x.environ)
+        if is_plain(path):
+            return (others and path.startswith(prefixes)) is wanted
+        ways = readings(path)
+        return len(ways) >= TOO_MANY or any((others and way.startswith(prefixes)) is wanted for way in ways)
+
+    return holds if prefixes else lambda x: all(test(x) for test in tests) is wanted
+
+
+def _tests(condition: Condition) -> Iterator[Test]:
+    """Yield the tests of everything but paths."""
     if condition.methods:
         methods = frozenset(condition.methods)
-        tests.append(lambda x: x.environ["REQUEST_METHOD"] in methods)
-    if condition.paths:
-        prefixes = tuple(path.encode().decode("latin-1") for path in condition.paths)
-        tests.append(lambda x: x.path.startswith(prefixes))
+        yield lambda x: x.environ["REQUEST_METHOD"] in methods
     for name, pattern in condition.headers.items():
-        tests.append(_header(name, pattern))
+        yield _header(name, pattern)
     for name, pattern in condition.query.items():
-        tests.append(_argument(name, pattern))
+        yield _argument(name, pattern)
     if condition.addresses:
         networks = condition.addresses
-        tests.append(lambda x: any(_inside(x.client_ip, network) for network in networks))
+        yield lambda x: any(_inside(x.client_ip, network) for network in networks)
     if condition.groups:
         groups = frozenset(condition.groups)
-        tests.append(lambda x: x.consumer is not None and not groups.isdisjoint(x.consumer.groups))
+        yield lambda x: x.consumer is not None and not groups.isdisjoint(x.consumer.groups)
     if condition.call:
         call = resolve(condition.call)
-        tests.append(lambda x: bool(call(x)))
-    wanted = not condition.negate
-    return lambda x: all(test(x) for test in tests) is wanted
+        yield lambda x: bool(call(x))
 
 
 def _header(name: str, pattern: re.Pattern[str]) -> Test:
@@ -75,7 +89,11 @@ def _header(name: str, pattern: re.Pattern[str]) -> Test:
 
 
 def _argument(name: str, pattern: re.Pattern[str]) -> Test:
-    return lambda x: pattern.fullmatch(x.request.GET.get(name, "")) is not None
+    def test(x: Exchange) -> bool:
+        values = pair_values(x.environ.get("QUERY_STRING", ""), name)
+        return pattern.fullmatch(values[0] or "" if values else "") is not None
+
+    return test
 
 
 def _inside(address: Any, network: Any) -> bool:

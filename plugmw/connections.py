@@ -12,6 +12,7 @@ import select
 import socket
 import ssl
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final
@@ -59,6 +60,8 @@ class Connections:
         self._size = size
         self._pid = 0
         self._idle: dict[Key, Idle] = {}
+        # Of a chain that a reload has dropped nobody else would close them.
+        weakref.finalize(self, _close, self._idle)
 
     def take(self, scheme: str, host: str, port: int, times: Times) -> http.client.HTTPConnection:
         """Return an open connection; raises :class:`NotConnected`."""
@@ -83,8 +86,9 @@ class Connections:
 
     def _of_process(self) -> dict[Key, Idle]:
         if self._pid != os.getpid():
-            # What the parent has opened is the parent's: dropped here, not closed on the wire.
-            self._idle, self._context, self._pid = {}, None, os.getpid()
+            # What the parent has opened is the parent's: to close our copies does not touch the wire.
+            _close(self._idle)
+            self._context, self._pid = None, os.getpid()
         return self._idle
 
     def _open(self, scheme: str, host: str, port: int, times: Times) -> http.client.HTTPConnection:
@@ -105,9 +109,13 @@ class Connections:
 
     def close(self) -> None:
         """Close the idle connections of this process."""
-        for idle in self._of_process().values():
-            while idle:
-                idle.pop()[1].close()
+        _close(self._of_process())
+
+
+def _close(kept: dict[Key, Idle]) -> None:
+    for idle in kept.values():
+        while idle:
+            idle.pop()[1].close()
 
 
 def _is_stale(sock: Any) -> bool:

@@ -92,6 +92,7 @@ def literal(text: str) -> Any:
     if _NUMBER(text):
         # Lua of Kong knows one kind of number: 5.0 is 5.
         number = float(int(text, 16)) if "x" in text.lower() else float(text)
+        check_value(number)
         return int(number) if number.is_integer() else number
     long = _LONG(text)
     if long:

@@ -183,6 +183,12 @@ class Exchange:
             # Otherwise the gateway has removed what the client sent, and nobody has set any since.
             for key in IDENTITY_KEYS:
                 environ.pop(key, None)
+        if self.runtime.remote_user:
+            environ.pop("REMOTE_USER", None)
+            # The stand-in is nobody: a framework would log it in.
+            name = None if anonymous else getattr(consumer, self.runtime.remote_user, None)
+            if name:
+                environ["REMOTE_USER"] = _latin(name)
         environ["plugmw.consumer"] = consumer
         environ["plugmw.credential"] = credential
         if consumer is not None:

@@ -30,7 +30,7 @@ class Metric:
 
 
 def clean(text: str) -> str:
-    """Return a label's value up to the first character that is no Unicode; WSGI's bytes become text."""
+    """Return a label's value up to the first character that cannot be sent as UTF-8."""
     return _SURROGATE.split(text, maxsplit=1)[0]
 
 

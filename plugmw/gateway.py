@@ -18,7 +18,7 @@ from plugmw.flow import Flow
 from plugmw.order import Entry, slots
 from plugmw.paths import TOO_MANY, full_path, is_plain, normalise, readings
 from plugmw.plan import Extras, Plan, read_plan
-from plugmw.plugin import inject, without_identity
+from plugmw.plugin import inject, without_identity, without_remote_user
 from plugmw.record import raw_target
 from plugmw.routing import Route, Router, without_port
 from plugmw.services import destination
@@ -32,7 +32,8 @@ class Gateway(Worker):
     """A WSGI app inside a gateway.
 
     ``config`` is a path (JSON, YAML, TOML), a mapping or None; ``plugins`` are plugin objects, entries or
-    mappings given in code. ``consumers`` (a :class:`~plugmw.identity.Directory`), ``store`` (a store
+    mappings given in code. ``consumers`` (a list, a callable, the URL of a consumer store, or
+    a :class:`~plugmw.identity.Directory`), ``store`` (a store
     object) and ``logger`` replace what the configuration says. Raises
     :class:`~plugmw.errors.ConfigErrors` with everything that is wrong; nothing is opened before the
     first request or the server's worker hook.
@@ -60,6 +61,8 @@ class Gateway(Worker):
 
     def _compile(self, entries: Sequence[Entry]) -> WSGIApplication:
         run = _Dispatcher(self.plan, entries, self.app).run
+        if self.runtime.remote_user:
+            run = without_remote_user(run)
         return without_identity(run) if self.runtime.identity else run
 
     def register_logger(self, logger: Any) -> None:

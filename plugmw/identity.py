@@ -91,6 +91,15 @@ class MemoryDirectory:
         """Return every credential of a kind, expired ones included. Directories need not have this."""
         return tuple(self._credentials.get(kind, {}).values())
 
+    def listed(self) -> Sequence[Consumer]:
+        """Return every consumer, once."""
+        return tuple({consumer.id: consumer for consumer in self._consumers.values()}.values())
+
+    def items(self) -> Sequence[tuple[str, bytes, Credential]]:
+        """Return kind, digest of the key and credential of every credential."""
+        kinds = self._credentials.items()
+        return [(kind, key, found) for kind, of_kind in kinds for key, found in of_kind.items()]
+
     def consumer(self, name: str) -> Consumer | None:
         return self._consumers.get(name)
 

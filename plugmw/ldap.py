@@ -138,7 +138,9 @@ class _Link:
             ldap.user = ldap.password = ldap.request = None
         if result["result"] in AWAY:
             raise Unreachable(f"{self._server.url}: {result['description']}")
-        return None if result["result"] == 0 else f"{result['description']} {result['message']!r}"
+        if result["result"] == 0:
+            return None
+        return f"{result['result']} {result['description']} {result['message']!r}"
 
     def close(self) -> None:
         self._socket.close()

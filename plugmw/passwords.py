@@ -52,6 +52,11 @@ def stored(written: str, consumer_id: str) -> str:
     return written if _MEANT(written) else generate_password_hash(written, PLAIN)
 
 
+def slow(written: str) -> str:
+    """Return a password that is :func:`readable` as a hash that is slow to guess; a hash as it is."""
+    return written if _MEANT(written) else generate_password_hash(written)
+
+
 def matches(kept: str, password: str) -> bool:
     """Check a password against what :func:`stored` returned."""
     if not is_kong(kept):

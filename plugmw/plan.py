@@ -17,10 +17,11 @@ from plugmw.certificates import Certificates
 from plugmw.conditions import compiled
 from plugmw.consumers import parse
 from plugmw.dialects.kong import declarative
+from plugmw.directories import JoinedDirectory, directory, open_directory
 from plugmw.documents import Document, load
 from plugmw.documents.document import render_place
 from plugmw.errors import ConfigError, ConfigErrors, LoadError, OrderError
-from plugmw.identity import Directory
+from plugmw.identity import Directory, MemoryDirectory
 from plugmw.order import Entry, slots
 from plugmw.plugin import Plugin, check_class
 from plugmw.routing import Route
@@ -57,7 +58,7 @@ class Extras:
     """What is given in code beside the document."""
 
     plugins: Sequence[Any] = ()
-    consumers: Directory | None = None
+    consumers: Any = None
     store: Any = None
     logger: Any = None
     clock: Callable[[], float] | None = None
@@ -136,6 +137,7 @@ class _Reading:
             max_request_body=settings.max_request_body,
             max_response_body=settings.max_response_body,
             answer_crashes=settings.answer_crashes,
+            remote_user=settings.remote_user or None,
         )
         runtime.queues.shutdown_timeout = settings.shutdown_timeout
         if self.extras.logger is not None:
@@ -143,15 +145,36 @@ class _Reading:
         if self.extras.clock is not None:
             runtime.clock = self.extras.clock
         if self.extras.consumers is not None:
-            runtime.consumers = self.extras.consumers
-            if self._list("consumers"):
-                self.error(("consumers",), "given here and in code", "one of the two")
+            self._given_consumers(runtime, settings)
         else:
-            runtime.consumers, problems = parse(self._list("consumers"), text=self.document.text)
+            listed, problems = parse(self._list("consumers"), text=self.document.text)
             self.take(problems)
+            runtime.consumers = self._consumers(listed, settings)
         if isinstance(runtime.store_url, str):
             self._check_store(runtime.store_url)
         return runtime
+
+    def _given_consumers(self, runtime: Runtime, settings: Settings) -> None:
+        for name in ("consumers", "consumer_store"):
+            if self._list("consumers") if name == "consumers" else settings.consumer_store:
+                self.error((name,), "given here and in code", "one of the two")
+        try:
+            runtime.consumers = directory(self.extras.consumers)
+        except ConfigErrors as errors:
+            self.errors += errors.errors
+        except ConfigError as error:
+            self.errors.append(error)
+
+    def _consumers(self, listed: MemoryDirectory, settings: Settings) -> Directory:
+        """Return the list, and the store behind it if there is one."""
+        if not settings.consumer_store:
+            return listed
+        try:
+            store = open_directory(settings.consumer_store)
+        except ConfigError as error:
+            self.error(("consumer_store",), error.problem, error.expected)
+            return listed
+        return JoinedDirectory(listed, store) if listed.listed() else store
 
     def _check_store(self, url: str) -> None:
         try:
@@ -346,7 +369,7 @@ class _Reading:
             if entry.consumer is not None:
                 if getattr(entry.plugin, "no_consumer", False):
                     self.error((*path, "consumer"), f"{entry.plugin.name} cannot be limited to a consumer")
-                elif self.extras.consumers is None and runtime.consumers.consumer(entry.consumer) is None:
+                elif self._unknown(entry.consumer, runtime):
                     self.error((*path, "consumer"), f'no consumer "{entry.consumer}"', "one of consumers")
             known = {other.name for other in entries} | {other.plugin.name for other in entries}
             for side in ("before", "after"):
@@ -356,6 +379,12 @@ class _Reading:
             if hasattr(entry.plugin, "rewrite") and entry.scope != (None, None, None):
                 text = "runs in rewrite, before routing: in that phase a scoped entry is not called"
                 self.warnings.append(self._error(path, text))
+
+    def _unknown(self, name: str, runtime: Runtime) -> bool:
+        """Say whether a consumer is missing in the list; a store is not opened to see."""
+        listed = runtime.consumers
+        given = self.extras.consumers is not None
+        return not given and isinstance(listed, MemoryDirectory) and listed.consumer(name) is None
 
     def _duplicates(self, placed: list[Placed]) -> None:
         seen: dict[Any, Path] = {}

@@ -131,7 +131,7 @@ class Middleware(Worker):
         trusted: Sequence[str] | int = (),
         logger: Any = None,
     ) -> None:
-        from plugmw.consumers import directory
+        from plugmw.directories import directory
         from plugmw.trust import Trusted
 
         runtime = Runtime(
@@ -211,6 +211,16 @@ def without_identity(run: WSGIApplication) -> WSGIApplication:
         ):
             for key in IDENTITY_KEYS:
                 environ.pop(key, None)
+        return run(environ, start_response)
+
+    return stripped
+
+
+def without_remote_user(run: WSGIApplication) -> WSGIApplication:
+    """Remove a REMOTE_USER that somebody before the gateway has set: only the gateway says who it is."""
+
+    def stripped(environ: Any, start_response: Any) -> Any:
+        environ.pop("REMOTE_USER", None)
         return run(environ, start_response)
 
     return stripped

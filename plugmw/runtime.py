@@ -51,6 +51,8 @@ class Runtime:
     answer_crashes: bool = False
     #: What ``wsgi.multiprocess`` said on the first request; None before it.
     multiprocess: bool | None = None
+    #: What of the consumer is told as REMOTE_USER: ``username``, ``custom_id``, ``id``, or nothing.
+    remote_user: str | None = None
     #: Whether identity headers of clients are removed: true once an entry authenticates.
     identity: bool = False
     #: What waits to be sent to log servers and the like.
@@ -92,6 +94,7 @@ class Runtime:
         """Send what waits, then close what this process opened."""
         self.queues.close()
         self.files.close()
+        getattr(self.consumers, "close", _nothing)()
         store, self._store = self._store, None
         if store is not None and store is not self.store_url:
             store.close()

@@ -20,9 +20,9 @@ from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from prometheus_client.mmap_dict import MmapedDict
+from prometheus_client import mmap_dict
 
 from plugmw.exposition import Metric, amounts
 from plugmw.runtime import Runtime
@@ -31,6 +31,7 @@ from plugmw.stores.auto import _alive, _name, _namespace, private_folder
 #: Series of one metric in one process; what comes above goes into :data:`DROPPED`.
 MOST: Final = 10_000
 DROPPED: Final = Metric("plugmw_series_dropped_total", "counter", "Observations above the limit of series")
+_Dict: Any = mmap_dict.MmapedDict
 #: The numbers of processes that have ended, and the files that are in it already.
 _ENDED: Final = "ended.json"
 
@@ -50,7 +51,7 @@ class Series:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._own = folder / f"{uuid.uuid4().hex}.db"
         with _locked(folder):
-            self._file = MmapedDict(str(self._own))
+            self._file = _Dict(str(self._own))
             # Held until the process ends, however it ends: so others see that the file still grows.
             self._held = os.open(self._own, os.O_RDWR)
             fcntl.flock(self._held, fcntl.LOCK_EX)
@@ -138,7 +139,7 @@ def _is_dead(path: Path) -> bool:
 def _read(path: Path) -> Counter[str]:
     """Return the numbers in a file; one whose process was killed in its first moment has none."""
     try:
-        return Counter({key: value for key, value, _, _ in MmapedDict.read_all_values_from_file(str(path))})
+        return Counter({key: value for key, value, _, _ in _Dict.read_all_values_from_file(str(path))})
     except (struct.error, RuntimeError):
         return Counter()
 

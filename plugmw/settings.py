@@ -110,6 +110,14 @@ class Settings:
     routes: list[RouteConfig] = field([], help="Routes that entries can be limited to.")
     services: list[ServiceConfig] = field([], help="What answers the requests of routes.")
     consumers: list[dict[str, Any]] = field([], help="Who uses the API, with their credentials.")
+    consumer_store: str | None = field(
+        None,
+        secret=True,
+        help="More consumers, in SQL tables: `sqlite:///path` or `postgresql://user@host/database`.",
+    )
+    remote_user: Literal["username", "custom_id", "id"] | Literal[False] = field(
+        False, help="What of the consumer the app sees as REMOTE_USER; `false` leaves that to the server."
+    )
     certificates: list[CertificateConfig] = field(
         [], help="Certificates for TLS handshakes by name, where gunicorn does TLS itself."
     )

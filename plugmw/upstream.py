@@ -148,6 +148,7 @@ class Upstream:
             try:
                 return self._connections.take(*key, times)
             except NotConnected as error:
+                tries[-1]["state"] = "failed"
                 if len(tries) > retries or isinstance(error.__cause__, TimeoutError):
                     raise
 

@@ -82,7 +82,7 @@ def server_of(directory, tls="no", host="127.0.0.1", context=None):
 def test_a_password_is_checked(directory, tls, host):
     with pool_of(server_of(directory, tls, host)) as pool:
         assert pool.bind(EINSTEIN, "password") is None
-        assert pool.bind(EINSTEIN, "wrong").startswith("invalidCredentials")
+        assert pool.bind(EINSTEIN, "wrong").startswith("49 invalidCredentials")
         assert pool.bind(EINSTEIN, "password") is None
         assert len(pool._idle) == 1
 
@@ -198,7 +198,7 @@ def asked(port, tls="no", timeout=PATIENCE):
 REFERRAL = ber(0xA3, ber(0x04, b"ldap://127.0.0.1:1/"))
 REFUSED = {
     "no such object": (bind_answer(32), "noSuchObject"),
-    "invalid DN": (bind_answer(34, text=b"bad\nname"), r"invalidDNSyntax 'bad\\nname'"),
+    "invalid DN": (bind_answer(34, text=b"bad\nname"), r"34 invalidDNSyntax 'bad\\nname'"),
     "confidentiality required": (bind_answer(13), "confidentialityRequired"),
     "a code that is not known": (bind_answer(90), "90"),
     "a referral, which is not followed": (bind_answer(10, REFERRAL), "referral"),
@@ -264,6 +264,14 @@ def test_a_closed_connection_is_not_opened_again_without_tls():
         with pytest.raises(Unreachable, match="the connection is closed"):
             link.bind(EINSTEIN, "password", end)
         link.close()
+
+
+def test_nothing_goes_through_a_connection_that_was_given_back(directory):
+    end = time.monotonic() + PATIENCE
+    link = connect(server_of(directory), end)
+    link.close()
+    with pytest.raises(Unreachable, match="closed"):
+        link.bind(EINSTEIN, "password", end)
 
 
 def test_a_host_without_address_cannot_be_asked():

@@ -114,35 +114,42 @@ class LDAPAuth(Authentication):
         ).fullmatch
         self._is_ours = re.compile(rf"[ \t]*{re.escape(scheme)}[ \t]", re.IGNORECASE).match
         if type(self).binder is None:
-            self._server = self._directory()
+            self._context()
+            self._warn()
         self._secret = os.urandom(32)
         self._lock = threading.Lock()
         #: By digest of name and password: until when the answer is remembered, and whether it was yes.
         self._answers: dict[bytes, tuple[float, bool]] = {}
 
-    def _directory(self) -> Server:
+    def _context(self) -> ssl.SSLContext:
         config = self.config
         try:
             context = ssl.create_default_context(cafile=config.ca_file)
         except OSError as error:
             problem = f"got {config.ca_file!r}, which cannot be read ({error.strerror or error})"
             raise ConfigError("ca_file", problem, "a PEM file of certificates") from error
-        tls: TLS = "always" if config.ldaps else "start" if config.start_tls else "no"
-        if tls == "no":
+        if not config.verify_ldap_host:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return context
+
+    def _warn(self) -> None:
+        config = self.config
+        if not (config.ldaps or config.start_tls):
             self.logger.warning("passwords go to %s in the clear; set ldaps or start_tls", config.ldap_host)
         elif not config.verify_ldap_host:
             self.logger.warning("the certificate of %s is not verified", config.ldap_host)
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        return Server(config.ldap_host, config.ldap_port, tls, context, config.timeout / 1000)
 
     def init_worker(self) -> None:
+        config, binder = self.config, type(self).binder
         self._lock = threading.Lock()
-        binder = type(self).binder
         if binder is not None:
-            self._bind: Callable[[str, str], str | None] = partial(binder, config=self.config)
-        else:
-            self._pool = Pool(self._server, self.config.keepalive / 1000, self.config.max_binds)
-            self._bind = self._pool.bind
+            self._bind: Callable[[str, str], str | None] = partial(binder, config=config)
+            return
+        tls: TLS = "always" if config.ldaps else "start" if config.start_tls else "no"
+        # The context too is made here: one from before gevent's patches does not work after them.
+        server = Server(config.ldap_host, config.ldap_port, tls, self._context(), config.timeout / 1000)
+        self._pool = Pool(server, config.keepalive / 1000, config.max_binds)
+        self._bind = self._pool.bind
 
     def close(self) -> None:
         if self._pool is not None:

@@ -29,7 +29,7 @@ from plugmw.fields import Network, URLPath
 from plugmw.plugin import Plugin
 from plugmw.schema import config, field
 from plugmw.seldom import Seldom
-from plugmw.series import DROPPED, series_of
+from plugmw.series import DROPPED, Series, series_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -80,7 +80,9 @@ class Config:
     ai_metrics: bool = field(False, help="Of Kong; does nothing.")
     wasm_metrics: bool = field(False, help="Of Kong; does nothing.")
     unrouted: bool = field(False, help="Whether requests without a route count too, with empty labels.")
-    path: URLPath | None = field(None, help="Where listed addresses get the metrics; global entries only.")
+    path: URLPath | None = field(
+        None, help="Where listed addresses get the metrics; global entries of gateways only."
+    )
     allow: list[Network] = field(["127.0.0.0/8", "::1"], help="Addresses or CIDR ranges that get them there.")
     folder: str | None = field(
         None, help="Folder that the workers share; PROMETHEUS_MULTIPROC_DIR or a private one if not given."
@@ -100,7 +102,7 @@ class Prometheus(Plugin):
                 self.logger.warning("prometheus: %s does nothing here", name)
 
     def init_worker(self) -> None:
-        self._series = series_of(self.runtime, self.config.folder)
+        self._series = self._numbers()
 
     def close(self) -> None:
         if hasattr(self, "_series"):
@@ -111,18 +113,22 @@ class Prometheus(Plugin):
             return
         address = x.client_ip
         if address is not None and any(address in network for network in self.config.allow):
-            x.exit(200, scrape(self._series.totals()), [("Content-Type", CONTENT_TYPE)])
+            x.exit(200, scrape(self._numbers().totals()), [("Content-Type", CONTENT_TYPE)])
 
     def log(self, x: Exchange) -> None:
         if x.route is None and not self.config.unrouted:
             return
         try:
             for metric, labels, value in self._observed(x):
-                self._series.record(metric, labels, value)
+                self._numbers().record(metric, labels, value)
         except Exception as error:
-            self._series.record(ERRORS)
+            self._numbers().record(ERRORS)
             if self._failing():
                 self.logger.error("prometheus: an exchange could not be recorded", exc_info=error)
+
+    def _numbers(self) -> Series:
+        # Asked for each time: another entry of this gateway may have closed what they share.
+        return series_of(self.runtime, self.config.folder)
 
     def _observed(self, x: Exchange) -> Iterator[tuple[Metric, tuple[str, ...], float]]:
         """Yield (metric, labels, value). No label comes from what a client may choose freely."""

@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 
 @contextlib.contextmanager
 def directory(given: dict[str, Any] | None) -> Iterator[None]:
-    """Answer binds from ``given["binds"]`` while it lasts; nothing is reachable if it says so."""
+    """Answer binds from ``given["binds"]`` while it lasts; nothing is reachable if it says so.
+
+    What opens connections is replaced, so that the plugin and its pool run as they are.
+    """
     if given is None:
         yield
         return
-    from plugmw.contrib.ldap_auth import LDAPAuth
-    from plugmw.ldap import Unreachable
+    from plugmw import ldap
 
-    def binder(dn: str, password: str, config: Any) -> str | None:
+    def connect(server: ldap.Server, end: float) -> ldap.Link:
         if not given["reachable"]:
-            raise Unreachable("nothing is reachable")
-        return None if given["binds"].get(dn) == password else "invalidCredentials"
+            raise ldap.Unreachable("nothing is reachable")
+        return _Link(given["binds"])
 
-    LDAPAuth.binder, before = staticmethod(binder), LDAPAuth.binder
-    try:
+    with mock.patch("plugmw.contrib.ldap_auth.Pool", functools.partial(ldap.Pool, connect=connect)):
         yield
-    finally:
-        LDAPAuth.binder = before
+
+
+class _Link:
+    """A connection to nothing: it knows who may bind."""
+
+    def __init__(self, binds: dict[str, str]) -> None:
+        self._binds = binds
+
+    def bind(self, dn: str, password: str, end: float) -> str | None:
+        return None if self._binds.get(dn) == password else "invalidCredentials"
+
+    def close(self) -> None:
+        """Hold nothing."""

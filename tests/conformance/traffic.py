@@ -73,7 +73,7 @@ class _Case:
             except ConfigError as error:
                 # To refuse a configuration is as good as to answer 500 under it and never ask the app.
                 failing = all(one["status"] == 500 and not one["upstream_saw"]["called"] for one in expected)
-                return [] if failing and _blamed(error) else [f"the configuration was refused: {error}"]
+                return [] if failing and blamed(error) else [f"the configuration was refused: {error}"]
         if len(answers) != len(expected):
             return [f"{len(expected)} answers expected, {len(answers)} requests sent"]
         return [f"answer {i}: {p}" for i, problems in enumerate(answers) for p in problems]
@@ -83,7 +83,7 @@ class _Case:
             self._gateway(None)
         except ConfigError as error:
             # The wording is a guide; that it is this plugin's configuration that was refused is not.
-            return [] if _blamed(error) else [f"expected {expect['config_error']!r}, found {error}"]
+            return [] if blamed(error) else [f"expected {expect['config_error']!r}, found {error}"]
         return [f"expected {expect['config_error']!r}, found an accepted configuration"]
 
     def _answers(self) -> Iterator[list[str]]:
@@ -395,7 +395,7 @@ def _consumer(given: dict[str, Any]) -> dict[str, Any]:
     return made
 
 
-def _blamed(error: ConfigError) -> bool:
+def blamed(error: ConfigError) -> bool:
     """Say whether it is the configuration of the case's own plugin that was refused."""
     return any(one.path.startswith("plugins[0].config") for one in getattr(error, "errors", [error]))
 

@@ -82,16 +82,16 @@ def worker(workers=1, pid=None):
     return SimpleNamespace(cfg=SimpleNamespace(workers=workers), log=log, pid=pid or os.getpid())
 
 
-def test_gives_gunicorn_nothing_but_the_two_hooks():
+def test_gives_gunicorn_nothing_but_the_hooks():
     from gunicorn.config import Config
 
-    assert set(vars(hooks)) & set(Config().settings) == {"post_worker_init", "worker_exit"}
+    assert set(vars(hooks)) & set(Config().settings) == {"post_worker_init", "ssl_context", "worker_exit"}
 
 
-def test_exports_nothing_but_the_two_hooks():
+def test_exports_nothing_but_the_hooks():
     names: dict[str, object] = {}
     exec("from plugmw.mounts.gunicorn import *", names)
-    assert set(names) - {"__builtins__"} == {"post_worker_init", "worker_exit"}
+    assert set(names) - {"__builtins__"} == {"post_worker_init", "ssl_context", "worker_exit"}
 
 
 def test_hooks_take_the_arguments_gunicorn_gives():

@@ -53,7 +53,7 @@ def test_a_connection_is_used_again_unless_it_was_idle_for_long(client):
         for seconds in (0, 10, 11):
             clock.now += seconds
             server.send(b"1")
-        assert (len(sink.got), sink.connections) == (3, 2)
+        assert (len(sink.wait(3)), sink.connections) == (3, 2)
 
 
 def test_a_closed_client_opens_another_connection(client):
@@ -69,7 +69,7 @@ def test_a_closed_client_opens_another_connection(client):
 def test_a_redirect_is_not_followed(client, status):
     with http_sink(status) as sink:
         assert client(sink).send(b"1")[0] == status
-        assert len(sink.got) == 1
+        assert len(sink.wait(1)) == 1
 
 
 def test_cookies_do_not_come_back(client):
@@ -78,7 +78,7 @@ def test_cookies_do_not_come_back(client):
         server = client(sink)
         server.send(b"1")
         server.send(b"2")
-        assert "cookie" not in sink.got[1].headers
+        assert "cookie" not in sink.wait(2)[1].headers
 
 
 def test_the_environment_plays_no_part(client, monkeypatch, tmp_path):
@@ -89,7 +89,7 @@ def test_the_environment_plays_no_part(client, monkeypatch, tmp_path):
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
     with http_sink() as sink:
         assert client(sink).send(b"1")[0] == 200
-        assert "authorization" not in sink.got[0].headers
+        assert "authorization" not in sink.wait(1)[0].headers
 
 
 def test_what_is_told_of_an_answer_is_short_and_harmless(client):
@@ -175,7 +175,7 @@ def test_certificates_are_verified(client, certificate):
         with pytest.raises(OSError, match=r"failed request to .*certificate verify failed"):
             client(sink, "https").send(b"1")
         assert client(sink, "https", verify=str(certificate.file)).send(b"2") == (200, "ok")
-        assert [request.body for request in sink.got] == [b"2"]
+        assert [request.body for request in sink.wait(1)] == [b"2"]
 
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")

@@ -85,8 +85,18 @@ def opened() -> Iterator[Callable[..., Store]]:
     until(lambda: probing() == 0, 5)
 
 
+#: Probes that stores of other tests, left open, had going before this one.
+_foreign: set[threading.Thread] = set()
+
+
+@pytest.fixture(autouse=True)
+def _only_own_probes() -> None:
+    _foreign.clear()
+    _foreign.update(thread for thread in threading.enumerate() if thread.name == "plugmw-probe")
+
+
 def probing() -> int:
-    return [thread.name for thread in threading.enumerate()].count("plugmw-probe")
+    return sum(t.name == "plugmw-probe" and t not in _foreign for t in threading.enumerate())
 
 
 def works(store: Store) -> bool:

@@ -71,17 +71,15 @@ class TCP(Sink):
         self._reads = reads
         self._open: list[socket.socket] = []
         self._running = True
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     def _accept(self) -> None:
+        # A listener that is closed does not end a wait for it, and stays open as long as that lasts.
         while self._running:
-            try:
-                # A listener that is closed does not end a wait in accept.
-                if not select.select([self._listener], [], [], 0.02)[0]:
-                    continue
-                client, _ = self._listener.accept()
-            except (OSError, ValueError):
-                return
+            if not select.select([self._listener], [], [], 0.02)[0]:
+                continue
+            client, _ = self._listener.accept()
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
@@ -112,6 +110,7 @@ class TCP(Sink):
 
     def stop(self) -> None:
         self._running = False
+        self._accepting.join()
         self._listener.close()
         self.drop()
 
@@ -209,13 +208,16 @@ class HTTPSink(TCP):
                 return False
             head += line
         length = next(int(v[15:]) for v in head.lower().split(b"\r\n") if v.startswith(b"content-length:"))
-        self.add(Request(head[:-4], stream.read(length)))
+        request = Request(head[:-4], stream.read(length))
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if answer is None:
+            self.add(request)
             return bool(stream.read(1))
         if isinstance(answer, int):
             answer = b"HTTP/1.1 %d X\r\nContent-Length: 2\r\nLocation: /other\r\n\r\nok" % answer
         client.sendall(answer)
+        # Told when it is answered: a test that ends then cuts nobody off.
+        self.add(request)
         return bool(answer)
 
 

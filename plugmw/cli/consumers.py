@@ -1,0 +1,191 @@
+"""The command about who uses the API, in a consumer store: consumers add, list, key, revoke."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import time
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Callable
+from typing import Any, Final
+
+from plugmw.cli import files
+from plugmw.cli.command import BAD, GOOD, USAGE, Command, Failure, Terminal, columns
+from plugmw.directories import SQLDirectory, open_directory
+from plugmw.identity import Consumer
+
+#: Bytes of a generated secret: 256 bits.
+STRENGTH: Final = 32
+#: Kind of credential -> the field that is secret, and the one that is a name if there is one.
+KINDS: Final = {
+    "key-auth": ("key", None),
+    "basic-auth": ("password", "username"),
+    "hmac-auth": ("secret", "username"),
+    "jwt": ("secret", "key"),
+}
+
+
+def opened(place: str) -> SQLDirectory:
+    """Return the consumer store of a URL, or the one that a gateway file names."""
+    if "://" in place:
+        return open_directory(place)
+    url = files.read(place).settings.consumer_store
+    if not url:
+        raise Failure(f"{place}: consumer_store: missing, expected the URL of a consumer store", USAGE)
+    return open_directory(url)
+
+
+def named(store: SQLDirectory, name: str) -> Consumer:
+    """Return a consumer by id, username or custom id."""
+    found = store.consumer(name)
+    if found is None:
+        raise Failure(f'{store.database.url}: no consumer "{name}"', BAD)
+    return found
+
+
+def add(given: Namespace, terminal: Terminal, store: SQLDirectory) -> int:
+    made = store.add(
+        {
+            "username": given.name,
+            "custom_id": given.custom_id,
+            "tags": given.tags,
+            "acls": [{"group": group} for group in given.groups],
+        }
+    )
+    if given.json:
+        terminal.json(_consumer(made))
+    else:
+        terminal.print(f"{given.name}: added, id {made.id}")
+    return GOOD
+
+
+def list_(given: Namespace, terminal: Terminal, store: SQLDirectory) -> int:
+    told = [
+        {
+            **_consumer(consumer),
+            "credentials": [
+                {"id": one.id, "kind": kind, "identifier": one.identifier, "expires": one.expires}
+                for kind, one in store.credentials_of(consumer)
+            ],
+        }
+        for consumer in store.consumers()
+    ]
+    if given.json:
+        terminal.json(told)
+        return GOOD
+    rows: list[tuple[str, ...]] = [("consumer", "custom id", "groups", "kind", "credential", "expires")]
+    for consumer in told:
+        name, groups = consumer["username"] or consumer["id"], " ".join(consumer["groups"])
+        who = (name, consumer["custom_id"] or "", groups)
+        rows += [(*who, one["kind"], one["id"], _time(one["expires"])) for one in consumer["credentials"]]
+        rows += [] if consumer["credentials"] else [(*who, "", "", "")]
+    terminal.print("\n".join(columns(rows)) if told else "no consumers")
+    return GOOD
+
+
+def key(given: Namespace, terminal: Terminal, store: SQLDirectory) -> int:
+    consumer = named(store, given.name)
+    secret_field, name_field = KINDS[given.kind]
+    if given.ttl is not None and given.kind != "key-auth":
+        raise Failure(f"--ttl: {given.kind} credentials do not expire, expected it with key-auth", USAGE)
+    if given.username is not None and name_field is None:
+        raise Failure(f"--username: {given.kind} credentials have none", USAGE)
+    secret = _from_stdin() if given.stdin else secrets.token_urlsafe(STRENGTH)
+    fields: dict[str, Any] = {secret_field: secret}
+    if name_field is not None:
+        fields[name_field] = given.username or consumer.username or consumer.id
+    if given.ttl is not None:
+        fields |= {"ttl": given.ttl, "created": time.time()}
+    made = store.add_credential(consumer, given.kind, fields)
+    shown = {name_field: fields[name_field]} if name_field else {}
+    shown |= {} if given.stdin else {secret_field: secret}
+    if given.json:
+        terminal.json({"id": made.id, "kind": given.kind, "expires": made.expires, **shown})
+        return GOOD
+    once = "" if given.stdin else "; it is not shown again"
+    terminal.print(f"{given.kind} {made.id} of {given.name}: added{once}")
+    for line in columns([("", ""), *shown.items()], "  ")[1:]:
+        terminal.print(line)
+    return GOOD
+
+
+def revoke(given: Namespace, terminal: Terminal, store: SQLDirectory) -> int:
+    if given.consumer:
+        store.remove(named(store, given.name))
+        terminal.print(f"{given.name}: removed, with all credentials")
+        return GOOD
+    if not store.revoke(given.name):
+        raise Failure(f'{store.database.url}: no credential "{given.name}"; list shows their ids', BAD)
+    terminal.print(f"{given.name}: revoked")
+    return GOOD
+
+
+def _consumer(consumer: Consumer) -> dict[str, Any]:
+    names = ("id", "username", "custom_id", "tags", "groups")
+    return {name: getattr(consumer, name) for name in names}
+
+
+def _time(seconds: float | None) -> str:
+    return "" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(seconds))
+
+
+def _from_stdin() -> str:
+    secret = sys.stdin.readline().rstrip("\r\n")
+    if not secret:
+        raise Failure("standard input: empty, expected the secret in one line", USAGE)
+    return secret
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1e10:
+        raise ArgumentTypeError(f"got {text!r}, expected a number of seconds above 0")
+    return value
+
+
+def _arguments(parser: ArgumentParser) -> None:
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+
+    def action(name: str, text: str, run: Callable[..., int]) -> ArgumentParser:
+        made = actions.add_parser(name, help=text, description=text)
+        made.add_argument("store", metavar="STORE", help="a gateway file, or the URL of a consumer store")
+        made.set_defaults(action=run)
+        return made
+
+    made = action("add", "Add a consumer.", add)
+    made.add_argument("name", metavar="NAME", help="its unique user name")
+    made.add_argument("--custom-id", metavar="ID", help="its unique identifier in another system")
+    made.add_argument("--group", metavar="GROUP", action="append", default=[], dest="groups")
+    made.add_argument("--tag", metavar="TAG", action="append", default=[], dest="tags")
+    made.add_argument("--json", action="store_true", help="print JSON instead of text")
+    made = action("list", "List consumers and their credentials, without secrets.", list_)
+    made.add_argument("--json", action="store_true", help="print JSON instead of text")
+    made = action("key", "Give a consumer a credential; what is generated is shown once.", key)
+    made.add_argument("name", metavar="NAME", help="the consumer: user name, id or custom id")
+    made.add_argument("--kind", choices=KINDS, default="key-auth", help="for which plugin (%(default)s)")
+    made.add_argument(
+        "--username", metavar="NAME", help="user name, or key of a jwt; the consumer's if not given"
+    )
+    made.add_argument("--ttl", metavar="SECONDS", type=_seconds, help="seconds until a key is unknown")
+    made.add_argument("--stdin", action="store_true", help="read the secret from standard input")
+    made.add_argument("--json", action="store_true", help="print JSON instead of text")
+    made = action("revoke", "Take a credential away, or remove a consumer.", revoke)
+    made.add_argument("name", metavar="ID", help="id of a credential; with --consumer, a consumer")
+    made.add_argument("--consumer", action="store_true", help="remove this consumer and all it has")
+
+
+def consumers(given: Namespace, terminal: Terminal) -> int:
+    store = opened(given.store)
+    try:
+        status: int = given.action(given, terminal, store)
+        return status
+    finally:
+        store.close()
+
+
+COMMANDS = (
+    Command("consumers", "Add, list and revoke consumers in a consumer store.", consumers, _arguments),
+)

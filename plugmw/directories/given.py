@@ -1,0 +1,22 @@
+"""A directory of whatever stands for one in code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from plugmw import consumers
+from plugmw.directories.callables import CallableDirectory
+from plugmw.directories.urls import open_directory
+from plugmw.identity import Directory
+
+
+def directory(source: Any) -> Directory:
+    """Return a directory: ``source`` itself, or one of a list, a callable or the URL of a consumer store.
+
+    ConfigErrors for a bad list, ConfigError for a bad URL; nothing is opened.
+    """
+    if isinstance(source, str):
+        return open_directory(source)
+    if callable(source) and not hasattr(source, "credential"):
+        return CallableDirectory(source)
+    return consumers.directory(source)

@@ -1,0 +1,56 @@
+"""A client of AWS Lambda by botocore, which signs, finds credentials and refreshes them.
+
+Needs ``pip install 'plugmw[aws]'``. Nothing is opened before a client is asked for.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from botocore.config import Config as Settings
+from botocore.credentials import AssumeRoleCredentialFetcher, Credentials, DeferredRefreshableCredentials
+from botocore.exceptions import NoCredentialsError
+from botocore.session import Session
+
+
+def client(c: Any) -> Any:
+    """Return a client of Lambda whose credentials are refreshed by themselves before they expire."""
+    region = c.aws_region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    if not region:
+        raise ValueError("no region is configured, nor in AWS_REGION or AWS_DEFAULT_REGION")
+    session = Session()
+    if c.aws_imds_protocol_version == "v2":
+        session.set_config_variable("ec2_metadata_v1_disabled", True)
+    settings = Settings(
+        connect_timeout=c.timeout / 1000,
+        read_timeout=c.timeout / 1000,
+        # A call may have had its effect: botocore would repeat it.
+        retries={"total_max_attempts": 1},
+        # An empty mapping: no proxies of the environment.
+        proxies={"http": c.proxy_url, "https": c.proxy_url} if c.proxy_url else {},
+        max_pool_connections=64,
+        # An endpoint of the environment must not get what is signed for Lambda or STS.
+        ignore_configured_endpoint_urls=True,
+    )
+    found = Credentials(c.aws_key, c.aws_secret) if c.aws_key else session.get_credentials()
+    if found is None:
+        # Not kept: they may come.
+        raise NoCredentialsError
+    if c.aws_assume_role_arn:
+
+        def sts(service: str, **keys: Any) -> Any:
+            url = c.aws_sts_endpoint_url
+            return session.create_client(
+                service, region_name=region, endpoint_url=url, config=settings, **keys
+            )
+
+        named = {"RoleSessionName": c.aws_role_session_name}
+        role = AssumeRoleCredentialFetcher(sts, found, c.aws_assume_role_arn, extra_args=named)
+        found = DeferredRefreshableCredentials(role.fetch_credentials, "assume-role")
+    # The session has a public way for keys that stay, but none for those that are refreshed.
+    session._credentials = found
+    scheme = "http" if c.disable_https else "https"
+    host = c.host or f"lambda.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
+    url = f"{scheme}://{host}:{c.port}"
+    return session.create_client("lambda", region_name=region, endpoint_url=url, config=settings)

@@ -1,0 +1,1 @@
+"""Consumers from SQL tables and callables."""

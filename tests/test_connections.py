@@ -1,0 +1,258 @@
+"""The connections of an upstream: opened, pooled, dropped, per process."""
+
+from __future__ import annotations
+
+import gc
+import os
+import ssl
+import threading
+import time
+
+import pytest
+
+from plugmw import connections
+from plugmw.connections import Connections, NotConnected, Times, ask
+from tests.support.services import Service, answer, unused_port
+
+TIMES = Times(connect=5, write=5, read=5)
+
+
+@pytest.fixture
+def pool():
+    made = Connections(ssl.create_default_context, size=2)
+    yield made
+    made.close()
+
+
+def key(service):
+    return "http", "127.0.0.1", service.port
+
+
+def one(pool, service):
+    """Send one request, read its answer, give the connection back."""
+    connection = pool.take(*key(service), TIMES)
+    found = ask(connection, "GET", "/", [("Host", "t")], None, False, TIMES)
+    body = b""
+    while piece := found.read(100):
+        body += piece
+    found.close()
+    pool.give(key(service), connection)
+    return body
+
+
+def test_a_connection_is_used_again():
+    with Service(answer(b"hello")) as service:
+        pool = Connections(ssl.create_default_context)
+        assert [one(pool, service) for _ in range(3)] == [b"hello"] * 3
+        assert service.connections == 1
+        pool.close()
+
+
+def test_a_connection_that_the_service_has_closed_is_not(pool):
+    def once(connection):
+        connection.request()
+        connection.send(answer(b"a"))
+
+    with Service(once) as service:
+        for _ in range(2):
+            assert one(pool, service) == b"a"
+            end = time.monotonic() + 10
+            while not connections._is_stale(pool._idle[key(service)][-1][1].sock) and time.monotonic() < end:
+                os.sched_yield()
+        assert service.connections == 2
+
+
+def test_a_connection_that_was_idle_for_long_is_not(pool, monkeypatch):
+    with Service(answer(b"a")) as service:
+        one(pool, service)
+        monkeypatch.setattr(connections, "IDLE", 0.0)
+        one(pool, service)
+        assert service.connections == 2
+
+
+def test_a_connection_that_the_service_closes_by_its_answer_is_not(pool):
+    with Service(answer(b"a", "200 OK", "Connection: close")) as service:
+        one(pool, service)
+        one(pool, service)
+        assert service.connections == 2
+        assert not pool._idle[key(service)]
+
+
+def test_no_more_than_the_size_is_kept(pool):
+    with Service(answer(b"a")) as service:
+        taken = [pool.take(*key(service), TIMES) for _ in range(3)]
+        for connection in taken:
+            pool.give(key(service), connection)
+        assert len(pool._idle[key(service)]) == 2
+
+
+def test_threads_may_be_faster(pool):
+    class Faster(list):
+        def pop(self):
+            self.clear()
+            raise IndexError
+
+    with Service(answer(b"a")) as service:
+        idle = pool._of_process()
+        idle[key(service)] = Faster([1])
+        pool.take(*key(service), TIMES).close()
+        idle.clear()
+
+
+def test_a_port_nobody_listens_on_is_not_connected(pool):
+    with pytest.raises(NotConnected, match="refused") as caught:
+        pool.take("http", "127.0.0.1", unused_port(), TIMES)
+    assert isinstance(caught.value.__cause__, ConnectionRefusedError)
+
+
+def test_a_deadline_that_has_passed_is_a_timeout(pool):
+    late = Times(connect=5, write=5, read=5, until=10.0, clock=lambda: 10.0)
+    with pytest.raises(NotConnected) as caught:
+        pool.take("http", "127.0.0.1", 1, late)
+    assert isinstance(caught.value.__cause__, TimeoutError)
+    assert Times(connect=5, write=5, read=5, until=10.0, clock=lambda: 7.0).left(5) == 3
+
+
+def test_a_child_begins_with_no_connections(pool, monkeypatch):
+    with Service(answer(b"a")) as service:
+        one(pool, service)
+        kept = pool._idle[key(service)][0][1]
+        monkeypatch.setattr(os, "getpid", lambda: -1)
+        one(pool, service)
+        assert service.connections == 2
+        assert kept.sock is None
+        pool.close()
+
+
+def test_connections_of_a_pool_that_is_dropped_are_closed():
+    with Service(answer(b"a")) as service:
+        pool = Connections(ssl.create_default_context)
+        one(pool, service)
+        kept = pool._idle[key(service)][0][1]
+        del pool
+        gc.collect()
+        assert kept.sock is None
+
+
+def test_a_real_child_does_not_disturb_its_parent(pool):
+    with Service(answer(b"a")) as service:
+        assert one(pool, service) == b"a"
+        child = os.fork()
+        if not child:
+            os._exit(0 if one(pool, service) == b"a" else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert one(pool, service) == b"a"
+        assert service.connections == 2
+
+
+def test_a_service_that_answers_before_it_has_read_everything_is_heard(pool):
+    ready = threading.Event()
+
+    def early(connection):
+        connection.sock.recv(100)
+        connection.send(answer(b"too large", "413 Payload Too Large", "Connection: close"))
+        ready.set()
+
+    def body():
+        while not ready.is_set():
+            yield b"x" * 1000
+        for _ in range(200):
+            yield b"x" * 100_000
+
+    with Service(early) as service:
+        connection = pool.take(*key(service), TIMES)
+        try:
+            found = ask(connection, "PUT", "/", [("Host", "t")], body(), True, TIMES)
+        except ConnectionResetError:
+            pytest.skip("the kernel dropped the answer with the connection")
+        assert (found.status, found.read(100)) == (413, b"too large")
+        connection.close()
+
+
+def test_tls_is_verified_by_the_context_and_pooled(tmp_path):
+    from tests.support.certificates import certificates
+
+    files = certificates(tmp_path)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(files.certificate, files.key)
+    made = []
+
+    def context():
+        made.append(1)
+        return ssl.create_default_context(cafile=str(files.authority))
+
+    pool = Connections(context)
+    with Service(answer(b"secret"), server) as service:
+        for _ in range(2):
+            connection = pool.take("https", "127.0.0.1", service.port, TIMES)
+            found = ask(connection, "GET", "/", [("Host", "t")], None, False, TIMES)
+            assert found.read(100) == b"secret"
+            found.close()
+            other = pool.take("https", "127.0.0.1", service.port, TIMES)
+            other.close()
+            pool.give(("https", "127.0.0.1", service.port), connection)
+        pool.close()
+    assert made == [1]
+    with Service(answer(b"secret"), server) as service:
+        strict = Connections(ssl.create_default_context)
+        with pytest.raises(NotConnected, match="CERTIFICATE_VERIFY_FAILED"):
+            strict.take("https", "127.0.0.1", service.port, TIMES)
+
+
+def asked(service, pool, *arguments, times=TIMES):
+    connection = pool.take(*key(service), times)
+    return connection, ask(connection, "POST", "/", [("Host", "t")], *arguments, times)
+
+
+def test_pieces_go_out_in_chunks_or_as_they_are(pool):
+    with Service(answer()) as service:
+        for chunked in (True, False):
+            connection, _ = asked(service, pool, [b"ab", b"c"], chunked)
+            connection.close()
+        assert service.requests[0].endswith(b"\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n")
+        assert b"Transfer-Encoding: chunked\r\n" in service.requests[0]
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", "IncompleteRead"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", "IncompleteRead"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nabc", "IncompleteRead"),
+    ],
+    ids=["length", "between chunks", "in a chunk"],
+)
+def test_a_body_that_is_cut_short_raises(pool, data, problem):
+    def cut(connection):
+        connection.request()
+        connection.send(data)
+
+    with Service(cut) as service:
+        connection, found = asked(service, pool, None, False)
+        assert found.read(100) == b"abc"
+        assert not found.is_complete
+        with pytest.raises(Exception) as caught:
+            found.read(100)
+        assert type(caught.value).__name__ == problem
+        connection.close()
+
+
+def test_of_two_lengths_the_chunks_count(pool):
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 99\r\nX: y\r\n\r\n"
+    data = head + b"1\r\na\r\n0\r\n\r\n"
+    with Service(data) as service:
+        connection, found = asked(service, pool, None, False)
+        assert found.headers == [("Transfer-Encoding", "chunked"), ("X", "y")]
+        assert (found.read(100), found.read(100), found.is_complete) == (b"a", b"", True)
+        connection.close()
+
+
+def test_a_body_without_a_length_ends_with_the_connection(pool):
+    def old(connection):
+        connection.request()
+        connection.send(b"HTTP/1.0 200 OK\r\n\r\nabc")
+
+    with Service(old) as service:
+        connection, found = asked(service, pool, None, False)
+        assert (found.read(100), found.read(100), found.is_complete) == (b"abc", b"", True)
+        connection.close()

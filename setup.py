@@ -23,6 +23,7 @@ AWS = ["botocore>=1.35.74"]
 JWT = ["PyJWT[crypto]>=2.8"]
 #: The ldap-auth plugin.
 LDAP = ["ldap3>=2.9.1,<3"]
+PROMETHEUS = ["prometheus-client>=0.20"]
 DEV = [
     *AWS,
     *FLASK,
@@ -32,6 +33,7 @@ DEV = [
     *RPC,
     *JWT,
     *LDAP,
+    *PROMETHEUS,
     "gevent>=24.2",
     "jsonschema>=4.20",
     "kong-pdk>=0.36",
@@ -72,6 +74,7 @@ setup(
         "jwt": JWT,
         "ldap": LDAP,
         "postgres": POSTGRES,
+        "prometheus": PROMETHEUS,
         "redis": REDIS,
         "rpc": RPC,
         # PyYAML comes with plugmw; the name stays so that a requirement on plugmw[yaml] keeps working.

@@ -40,6 +40,16 @@ CONSUMERS = [
 LIMIT = {"minute": 10**9, "hour": 10**9}
 FUNCTIONS = {"packages": ["bench"], "access": ["bench.plugins_hot:nothing"]}
 
+#: Headers that tell that a plugin did its work, where the status does not.
+PROOFS = {
+    "cors": ["Access-Control-Allow-Origin"],
+    "rate-limiting": ["RateLimit-Remaining"],
+    "response-ratelimiting": ["X-RateLimit-Limit-video-minute"],
+    "response-transformer": ["X-A"],
+    "correlation-id": ["Kong-Request-ID"],
+    "the chain of five": ["Access-Control-Allow-Origin", "RateLimit-Remaining", "X-A", "Kong-Request-ID"],
+}
+
 
 def _text(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
@@ -133,6 +143,9 @@ def proved(name: str, app: Any, more: dict[str, str]) -> Callable[[], object]:
     answer = drive(app, template)
     if answer.status[:3] != expected:
         raise AssertionError(f"{name}: got {answer.status} {answer.body!r}, expected {expected}")
+    missing = [header for header in PROOFS.get(name, ()) if not answer.values(header)]
+    if missing:
+        raise AssertionError(f"{name}: no {missing} in {answer.headers}")
     if any(word in name for word in ("auth", "jwt")):
         without = drive(app, {key: value for key, value in template.items() if key not in more})
         if without.status[:3] != "401":

@@ -52,5 +52,7 @@ def client(c: Any) -> Any:
     session._credentials = found
     scheme = "http" if c.disable_https else "https"
     host = c.host or f"lambda.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
-    url = f"{scheme}://{host}:{c.port}"
+    # A usual port is not named: it is not in what is signed, but through a proxy it would be in Host.
+    port = "" if c.port == (80 if c.disable_https else 443) else f":{c.port}"
+    url = f"{scheme}://{host}{port}"
     return session.create_client("lambda", region_name=region, endpoint_url=url, config=settings)

@@ -66,8 +66,9 @@ def forwarded(x: Exchange, data: bytes, config: Any) -> dict[str, Any]:
     if config.forward_request_headers:
         made["request_headers"] = {name: text(value) for name, value in header_pairs(x.environ)}
     if config.forward_request_uri:
-        made["request_uri"] = text(raw_target(x))
-        made["request_uri_args"] = query_values(x.environ.get("QUERY_STRING", ""))
+        path, query = raw_target(x).partition("?")[0], x.environ.get("QUERY_STRING", "")
+        made["request_uri"] = text(f"{path}?{query}" if query else path)
+        made["request_uri_args"] = query_values(query)
     if config.forward_request_body:
         kind = x.environ.get("CONTENT_TYPE", "")
         values = body_values(kind, data)

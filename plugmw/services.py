@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from plugmw import target
-from plugmw.paths import full_path, normalise
+from plugmw.paths import full_path
 from plugmw.routing import Route
 from plugmw.trust import Trusted
 from plugmw.upstream import Target, Upstream
@@ -112,12 +112,7 @@ class _Stripping:
     def _strip(self, environ: WSGIEnvironment) -> None:
         target.keep(environ)
         path = full_path(environ)
-        prefix = self.route.matched(path)
-        if not prefix:
-            # Routes are found by the normalised path.
-            path = normalise(path)
-            prefix = self.route.matched(path)
-        prefix = prefix.rstrip("/")
+        prefix = self.route.matched(path).rstrip("/")
         if len(prefix) > len(str(environ.get("SCRIPT_NAME", ""))):
             rest = path[len(prefix) :]
             environ["SCRIPT_NAME"] = prefix

@@ -112,7 +112,9 @@ class Tokens:
     def refresh(self, text: str) -> Refresh | None:
         """Return a refresh token that has not expired."""
         found = self._get(_key("r", text), Refresh)
-        return None if found is None or self._left(found) == 0 else found
+        if found is None or (found.until is not None and found.until <= self._clock()):
+            return None
+        return found
 
     def take_refresh(self, text: str, refresh: Refresh) -> bool:
         """Use up a refresh token and end its access token, as :meth:`take_code`."""
@@ -125,7 +127,8 @@ class Tokens:
         """Give a refresh token another access token and return that; the old one ends."""
         self._store().delete(refresh.access)
         access = self._access(refresh.grant, expires_in)
-        self._set(_key("r", text), attrs.evolve(refresh, access=_key("t", access)), self._left(refresh))
+        ttl = None if refresh.until is None else max(refresh.until - self._clock(), 1)
+        self._set(_key("r", text), attrs.evolve(refresh, access=_key("t", access)), ttl)
         return access
 
     def _access(self, grant: Grant, expires_in: float) -> str:
@@ -135,9 +138,6 @@ class Tokens:
             _key("t", text), Access(grant, expires_in, self._clock()), expires_in + 1 if expires_in else None
         )
         return text
-
-    def _left(self, refresh: Refresh) -> float | None:
-        return None if refresh.until is None else max(refresh.until - self._clock(), 0)
 
     def _take(self, key: str) -> bool:
         # Between get and delete another one may come. The mark outlives every such request, and a code.

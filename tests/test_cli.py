@@ -140,7 +140,8 @@ def test_check_recognises_foreign_documents(run, folder):
 
 
 def test_check_names_the_places_of_a_kong_file(run, folder):
-    text = "{_format_version: '3.0', services: [{name: a, url: 'http://a', plugins: [{name: cors, config: {x: 1}}]}]}"
+    plugins = "[{name: cors, config: {x: 1}}]"
+    text = f"{{_format_version: '3.0', services: [{{name: a, url: 'http://a', plugins: {plugins}}}]}}"
     status, _, err = run("check", write(folder, text))
     assert status == 1
     assert err.startswith('bad.yaml: services[0].plugins[0].config.x: unknown field "x"')

@@ -336,3 +336,48 @@ def test_a_gateway_can_be_tried_like_a_plugin():
 
 def test_identity_headers_nobody_sent_cost_nothing():
     assert saw_by_app(made("auth", access=lambda x: None, authenticates=True), {}) == set()
+
+
+# -- REMOTE_USER ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("setting", "key", "expected"),
+    [
+        (False, "k1", "of the server"),
+        ("username", "k1", "j\xc3\xb6"),
+        ("custom_id", "k1", "c-1"),
+        ("id", "k1", "1"),
+        ("custom_id", "k2", None),
+        ("username", None, None),
+    ],
+    ids=["off", "username", "custom id", "id", "without that name", "anonymous"],
+)
+def test_remote_user_is_what_was_asked_for_and_nobody_elses(setting, key, expected):
+    seen = []
+
+    def app(environ, start_response):
+        seen.append(environ.get("REMOTE_USER"))
+        start_response("200 OK", [])
+        return []
+
+    consumers = [
+        {"id": "1", "username": "j\xf6", "custom_id": "c-1", "keyauth_credentials": [{"key": "k1"}]},
+        {"id": "2", "username": "al", "keyauth_credentials": [{"key": "k2"}]},
+    ]
+    entry = {"name": "key-auth", "config": {"anonymous": "al"}}
+    config = {"remote_user": setting, "consumers": consumers, "plugins": [entry]}
+    serve(Gateway(app, config), environ_of("/", REMOTE_USER="of the server", HTTP_APIKEY=key or ""))
+    assert seen == [expected]
+
+
+def test_without_authentication_a_remote_user_that_is_asked_for_is_nobody():
+    seen = []
+
+    def app(environ, start_response):
+        seen.append("REMOTE_USER" in environ)
+        start_response("200 OK", [])
+        return []
+
+    serve(Gateway(app, {"remote_user": "id"}), environ_of("/", REMOTE_USER="of the server"))
+    assert seen == [False]

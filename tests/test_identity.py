@@ -54,3 +54,11 @@ def test_an_id_made_of_the_same_parts_is_the_same_in_every_worker():
 
 def test_secrets_are_not_in_the_repr_of_a_credential():
     assert "s3cret" not in repr(Credential(id="c", consumer_id="1", data={"key": "s3cret"}))
+
+
+def test_lists_consumers_once_and_credentials_by_digest():
+    directory = MemoryDirectory([JO, AL])
+    credential = Credential(id="c", consumer_id="1")
+    directory.add("key-auth", "k", credential)
+    assert sorted(consumer.id for consumer in directory.listed()) == ["1", "2"]
+    assert directory.items() == [("key-auth", digest("key-auth", "k"), credential)]

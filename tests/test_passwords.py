@@ -112,3 +112,9 @@ def test_a_decoy_is_as_much_work_as_the_dearest_and_matches_nothing(known, metho
 
 def test_the_usual_method_is_that_of_werkzeug():
     assert generate_password_hash("x").startswith(passwords.USUAL)
+
+
+def test_a_password_is_made_slow_and_a_hash_is_left_as_it_is():
+    assert passwords.slow("kong").startswith(passwords.USUAL)
+    assert passwords.matches(passwords.slow("kong"), "kong")
+    assert [passwords.slow(WRITTEN[name]) for name in ("pbkdf2", "Kong's")] == [WRITTEN["pbkdf2"], KONG]

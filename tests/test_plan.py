@@ -8,6 +8,7 @@ import pytest
 
 from plugmw import Entry
 from plugmw.consumers import directory
+from plugmw.directories import SQLDirectory
 from plugmw.documents import Document
 from plugmw.errors import ConfigError, ConfigErrors, LoadError
 from plugmw.plan import Extras, read_plan
@@ -487,3 +488,40 @@ def test_a_condition_that_cannot_be_imported_is_told():
     (problem,) = errors_of({"plugins": [plugin(when={"call": "nothing_like_that:f"})]})
     assert problem.startswith("gateway.yaml: plugins[0].when.call: ")
     assert "nothing_like_that" in problem
+
+
+# -- consumer stores ------------------------------------------------------------------------------
+
+
+def test_a_consumer_store_is_opened_by_nobody_yet(tmp_path):
+    url = f"sqlite://{tmp_path}/c.db"
+    data = {"consumer_store": url, "plugins": [{"name": "key-auth", "consumer": "in the store"}]}
+    found = read_plan(Document(data)).runtime.consumers
+    assert isinstance(found, SQLDirectory)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_list_goes_before_the_store_beside_it(tmp_path):
+    listed = {"username": "alice", "tags": ["listed"]}
+    found = read_plan(Document({"consumer_store": f"sqlite://{tmp_path}/c.db", "consumers": [listed]}))
+    assert found.runtime.consumers.consumer("alice").tags == ("listed",)
+    assert found.runtime.consumers.consumer("bob") is None
+    found.runtime.close()
+
+
+@pytest.mark.parametrize(
+    ("data", "given", "message"),
+    [
+        ({"consumer_store": "mysql://me:pw@h/d"}, None, "consumer_store: got 'mysql://***@h/d'"),
+        ({"consumer_store": "sqlite:///tmp/c.db"}, [], "consumer_store: given here and in code"),
+        ({"consumers": [{"username": "a"}]}, [], "consumers: given here and in code"),
+        ({}, [{"user": "a"}], "unknown field"),
+        ({}, "mysql://h/d", "consumer_store: got 'mysql://h/d'"),
+    ],
+    ids=["bad URL", "store and code", "list and code", "bad list in code", "bad URL in code"],
+)
+def test_bad_consumer_stores_are_told(data, given, message):
+    with pytest.raises(ConfigErrors) as raised:
+        read_plan(Document(data), Extras(consumers=given))
+    assert message in str(raised.value)
+    assert "pw" not in str(raised.value)

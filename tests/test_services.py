@@ -91,9 +91,14 @@ def test_a_gateway_that_is_mounted_strips_below_its_mount(script, path, wanted):
     assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == wanted
 
 
-def test_a_path_that_was_matched_in_its_normal_form_is_stripped_in_it():
-    environ = seen({"paths": ["/api"], "strip_path": True}, "/./api/x", RAW_URI="/./api/x")
-    assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == ("/api", "/x")
+def test_the_app_gets_the_rest_as_it_was_sent():
+    environ = seen({"paths": ["/api"], "strip_path": True}, "/api//x/../y")
+    assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == ("/api", "//x/../y")
+
+
+def test_a_path_that_a_plugin_set_for_the_service_is_not_stripped():
+    environ = seen({"paths": ["/api"], "strip_path": True}, "/api/x", **{"plugmw.upstream.path": "/api/x"})
+    assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == ("", "/api/x")
 
 
 def test_a_service_with_a_url_is_sent_what_is_left():

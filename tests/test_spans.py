@@ -106,3 +106,56 @@ def test_a_try_may_say_when_it_was_and_how_it_ended():
     assert (span["timestamp"], span["duration"]) == (100_001_000, 3_000)
     assert (span["tags"]["kong.balancer.state"], span["tags"]["http.status_code"]) == ("next", "502")
     assert span["remoteEndpoint"] == {"serviceName": "svc1", "port": 80}
+
+
+def request_of(durations_as_tags=False, **more):
+    facts = {"method": "GET", "host": "shop", "status": 0, "consumer": None, "client_ip": None, **more}
+    x = X(**facts)
+    x.environ = {"PATH_INFO": "/a", "QUERY_STRING": "key=secret", **more.get("environ", {})}
+    report = Report(x, Phases.of(x, 10.001, 10.0025), "kong", durations_as_tags)
+    return report.request("GET", Span("a" * 32, "b" * 16, "c" * 16, True), {"more": "tag", "empty": ""})
+
+
+def test_the_span_of_a_request_has_no_empty_tags_and_no_query():
+    made = request_of()
+    assert made["tags"] == {
+        "lc": "kong",
+        "http.method": "GET",
+        "http.host": "shop",
+        "http.path": "/a",
+        "http.status_code": "500",
+        "more": "tag",
+    }
+    assert (made["parentId"], made["timestamp"], made["duration"]) == ("c" * 16, 100_000_000, 5_000)
+    assert made["annotations"] == [
+        {"value": "krs", "timestamp": 100_000_000},
+        {"value": "krf", "timestamp": 100_001_000},
+    ]
+    assert made["remoteEndpoint"] is None
+
+
+def test_the_other_end_of_a_request_is_the_client():
+    made = request_of(client_ip="10.0.0.1", environ={"REMOTE_PORT": "5000"})
+    assert made["remoteEndpoint"] == {"ipv4": "10.0.0.1", "port": 5000}
+
+
+def test_durations_may_be_tags():
+    made = request_of(durations_as_tags=True)
+    assert made["tags"]["kong.rewrite.duration_ms"] == "1"
+    assert "annotations" not in made
+
+
+def test_what_has_no_route_has_a_bare_proxy_span():
+    x = X(route=None, service=None, service_facts=None)
+    proxy = Report(x, Phases.of(x, 10.001, 10.0025), "kong", False).proxy(
+        "GET", Span("a" * 32, "b" * 16, None, True), "default"
+    )
+    assert ("tags" in proxy, "parentId" in proxy, proxy["remoteEndpoint"]) == (False, False, None)
+
+
+def test_a_service_without_a_name_has_the_default_one():
+    x = X(service=None, service_facts=None)
+    proxy = Report(x, Phases.of(x, 10.001, 10.0025), "kong", False).proxy(
+        "GET", Span("a" * 32, "b" * 16, None, True), "default"
+    )
+    assert proxy["remoteEndpoint"] == {"serviceName": "default"}

@@ -45,7 +45,7 @@ class SQLDirectory:
     """A directory in a database; thread- and fork-safe. Look-ups raise StoreError when it is down.
 
     Look-ups are cached for ``ttl`` seconds, up to ``most`` of them, until anybody changes the tables: with
-    SQLite that counts from the next look-up on, with PostgreSQL within a second.
+    SQLite that counts within a tenth of a second, with PostgreSQL within one.
     """
 
     def __init__(

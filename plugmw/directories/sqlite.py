@@ -21,6 +21,8 @@ class SQLite(Database):
 
     errors: ClassVar[tuple[type[Exception], ...]] = (sqlite3.Error,)
     begin: ClassVar[tuple[str, ...]] = ("BEGIN IMMEDIATE",)
+    # Asking takes a lock on the file and some 13 microseconds, which each request would pay twice.
+    poll: ClassVar[float] = 0.1
 
     def __init__(self, path: str, timeout: float) -> None:
         super().__init__(f"sqlite://{path}", timeout)

@@ -156,7 +156,10 @@ class _Case:
             return self._refused()
         with self._targets() as url:
             self.url = url
-            self.gateway = self._build(self.case["config"])
+            try:
+                self.gateway = self._build(self.case["config"])
+            except ConfigError as error:
+                return [f"the configuration was refused: {error}"]
             try:
                 for request in self.case["requests"]:
                     self._act(request)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from plugmw import Gateway
 from plugmw.contrib.key_auth import KeyAuth
 from plugmw.directories import CallableDirectory
 from plugmw.errors import StoreError
@@ -81,7 +82,7 @@ def test_fails_when_the_callable_does(answer, message):
 
 def test_authenticates_through_an_app_and_fails_closed():
     find = Find()
-    app = KeyAuth.middleware(hello_app, consumers=find)
+    app = Gateway(hello_app, plugins=[KeyAuth()], consumers=find)
     assert get(app, headers={"apikey": "k1"}).status_code == 200
     assert get(app, headers={"apikey": "k2"}).status_code == 401
     find.answer = OSError()

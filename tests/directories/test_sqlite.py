@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from plugmw.directories import open_directory
+from plugmw.directories import SQLDirectory, open_directory
 from plugmw.errors import StoreError
 from tests.directories.conftest import ALICE
 
@@ -19,8 +19,8 @@ def path(tmp_path):
 
 
 @pytest.fixture
-def table(path):
-    made = open_directory(f"sqlite://{path}", timeout=0.1)
+def table(path, clock):
+    made = SQLDirectory(open_directory(f"sqlite://{path}", timeout=0.1).database, clock=clock)
     yield made
     made.close()
 
@@ -30,20 +30,22 @@ def test_the_file_is_readable_by_this_user_only(table, path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_another_file_put_in_its_place_counts_at_once(table, path, tmp_path):
+def test_another_file_put_in_its_place_counts(table, path, tmp_path, clock):
     table.add(ALICE)
     assert table.consumer("alice")
     new = open_directory(f"sqlite://{tmp_path}/new.db")
     new.add({"username": "bob"})
     new.close()
     os.replace(tmp_path / "new.db", path)
+    clock.now += 1
     assert table.consumer("alice") is None
     assert table.consumer("bob").username == "bob"
 
 
-def test_a_file_that_is_gone_is_a_failure_and_not_a_new_one(table, path):
+def test_a_file_that_is_gone_is_a_failure_and_not_a_new_one(table, path, clock):
     table.add(ALICE)
     path.unlink()
+    clock.now += 1
     with pytest.raises(StoreError, match="cannot be used: FileNotFoundError"):
         table.consumer("alice")
 

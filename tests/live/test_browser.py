@@ -41,7 +41,8 @@ API = """
     }})
 """
 PAGE = """
-    PAGE = b'''<!doctype html><title>t</title><link rel="icon" href="data:,"><pre id="out">waiting</pre><script>
+    PAGE = b'''<!doctype html><title>t</title><link rel="icon" href="data:,"><pre id="out">waiting</pre>
+    <script>
     const url = new URLSearchParams(location.search).get("api");
     const calls = {
       "get": ["/get", {}],

@@ -148,7 +148,8 @@ class _Translation:
         self.made[kind].append(item)
         self.places[native] = place
         for name, origin in moved.items():
-            self.places[(*native, name)] = origin
+            inner: Place = (*native, name)
+            self.places[inner] = origin
 
     def _name(self, kind: str, place: Place, item: Mapping[str, Any]) -> str:
         """Return the native name of an item and make it known for references."""
@@ -316,7 +317,7 @@ class _Translation:
     # -- certificates -------------------------------------------------------------------------------
 
     def _certificate(self, place: Place, item: dict[str, Any]) -> None:
-        made = {"cert": item.get("cert"), "key": item.get("key"), "snis": []}
+        made: dict[str, Any] = {"cert": item.get("cert"), "key": item.get("key"), "snis": []}
         index = len(self.made["certificates"])
         if "id" in item:
             self.known["certificate"][str(item["id"])] = index

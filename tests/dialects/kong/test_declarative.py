@@ -55,7 +55,7 @@ def test_every_format_is_read(version):
 
 
 def test_another_format_is_refused():
-    with pytest.raises(ConfigErrors, match="_format_version: got '4.0', expected one of 1.1, 2.1, 3.0"):
+    with pytest.raises(ConfigErrors, match=r"_format_version: got '4\.0', expected one of"):
         read_plan({"_format_version": "4.0"})
 
 
@@ -444,7 +444,7 @@ ROUTE = {"name": "r", "paths": ["/a"]}
         ),
         (
             {"plugins": [{"name": "cors", "instance_name": "a"}, {"name": "acl", "instance_name": "a"}]},
-            "plugins[1].instance_name: got 'a', which plugins[0].instance_name has already, expected a unique",
+            "plugins[1].instance_name: got 'a', which plugins[0].instance_name has already",
         ),
         (
             {"services": [{"name": "s", "plugins": [{"name": "cors", "service": "s"}]}]},

@@ -23,6 +23,8 @@ AWS = ["botocore>=1.35.74"]
 JWT = ["PyJWT[crypto]>=2.8"]
 #: The ldap-auth plugin.
 LDAP = ["ldap3>=2.9.1,<3"]
+#: Lua texts among the custom fields of log plugins.
+LUA = ["lupa>=2.2"]
 PROMETHEUS = ["prometheus-client>=0.20"]
 DEV = [
     *AWS,
@@ -33,6 +35,7 @@ DEV = [
     *RPC,
     *JWT,
     *LDAP,
+    *LUA,
     *PROMETHEUS,
     "gevent>=24.2",
     "jsonschema>=4.20",
@@ -73,6 +76,7 @@ setup(
         "flask": FLASK,
         "jwt": JWT,
         "ldap": LDAP,
+        "lua": LUA,
         "postgres": POSTGRES,
         "prometheus": PROMETHEUS,
         "redis": REDIS,

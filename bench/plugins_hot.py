@@ -46,8 +46,8 @@ PROOFS = {
     "rate-limiting": ["RateLimit-Remaining"],
     "response-ratelimiting": ["X-RateLimit-Limit-video-minute"],
     "response-transformer": ["X-A"],
-    "correlation-id": ["Kong-Request-ID"],
-    "the chain of five": ["Access-Control-Allow-Origin", "RateLimit-Remaining", "X-A", "Kong-Request-ID"],
+    "correlation-id": ["X-Correlation-ID"],
+    "the chain of five": ["Access-Control-Allow-Origin", "RateLimit-Remaining", "X-A", "X-Correlation-ID"],
 }
 
 

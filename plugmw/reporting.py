@@ -55,7 +55,7 @@ class Reporting(Plugin):
         return encode(entry(x, self._custom, self._redaction), limit).encode("ascii")
 
 
-class Sending(Reporting):
+class Delivering(Reporting):
     """A plugin with a queue of its own, whose sink takes what comes, in order, as long as there is room."""
 
     #: A sink that cannot be reached is tried for ever, while the oldest entries give way.

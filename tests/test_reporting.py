@@ -11,7 +11,7 @@ from plugmw import ConfigError
 from plugmw.custom_fields import Fields, custom_fields
 from plugmw.delivery import Lost
 from plugmw.fields import HeaderName
-from plugmw.reporting import HeaderNames, Reporting, Sending, redact_headers, redact_query
+from plugmw.reporting import Delivering, HeaderNames, Reporting, redact_headers, redact_query
 from plugmw.schema import config, read
 from plugmw.testing import gateway, get
 
@@ -34,7 +34,7 @@ class Noted(Reporting):
         self.lines.append(self.line(x, 1000))
 
 
-class Kept(Sending):
+class Kept(Delivering):
     name, Config = "kept", Config
     closed = 0
     fails = False
@@ -126,7 +126,7 @@ def test_what_the_sink_loses_is_counted(caplog):
 
 
 def test_every_part_is_for_a_plugin_to_give():
-    class Without(Sending):
+    class Without(Delivering):
         name, Config = "without", Config
 
     with pytest.raises(NotImplementedError):

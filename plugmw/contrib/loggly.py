@@ -22,7 +22,7 @@ from typing import Final
 from plugmw.custom_fields import Fields, custom_fields
 from plugmw.exchange import Exchange
 from plugmw.fields import Port
-from plugmw.reporting import HeaderNames, Sending, redact_headers, redact_query
+from plugmw.reporting import Delivering, HeaderNames, redact_headers, redact_query
 from plugmw.schema import above, config, each, field, matches
 from plugmw.sinks.datagrams import LARGEST, UDP
 from plugmw.sinks.syslog import FACILITIES, Severity, header_5424, host_name, quoted, severity, severity_of
@@ -54,7 +54,7 @@ class Config:
             yield "key", "has a character that is not allowed in the name of structured data (RFC 5424)"
 
 
-class Loggly(Sending):
+class Loggly(Delivering):
     """Phases: log."""
 
     name, priority, Config = "loggly", 6, Config

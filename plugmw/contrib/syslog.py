@@ -21,7 +21,7 @@ from typing import Literal
 
 from plugmw.custom_fields import Fields, custom_fields
 from plugmw.exchange import Exchange
-from plugmw.reporting import HeaderNames, Sending, redact_headers, redact_query
+from plugmw.reporting import Delivering, HeaderNames, redact_headers, redact_query
 from plugmw.schema import between, config, field
 from plugmw.sinks.datagrams import LARGEST, UDP, Unix
 from plugmw.sinks.syslog import (
@@ -57,7 +57,7 @@ class Config:
             yield "address", f"got {self.address!r}, expected a path that starts with /, or host:port"
 
 
-class Syslog(Sending):
+class Syslog(Delivering):
     """Phases: log."""
 
     name, priority, Config = "syslog", 4, Config

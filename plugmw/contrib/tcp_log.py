@@ -22,7 +22,7 @@ from plugmw.custom_fields import Fields, custom_fields
 from plugmw.errors import ConfigError
 from plugmw.exchange import Exchange
 from plugmw.fields import Port
-from plugmw.reporting import HeaderNames, Sending, redact_headers, redact_query
+from plugmw.reporting import Delivering, HeaderNames, redact_headers, redact_query
 from plugmw.schema import above, at_least, config, field
 from plugmw.sinks.lines import Lines, tls_context
 
@@ -44,7 +44,7 @@ class Config:
     redact_query: list[str] = redact_query()
 
 
-class TCPLog(Sending):
+class TCPLog(Delivering):
     """Phases: log."""
 
     name, priority, Config = "tcp-log", 7, Config

@@ -17,7 +17,7 @@ from __future__ import annotations
 from plugmw.custom_fields import Fields, custom_fields
 from plugmw.exchange import Exchange
 from plugmw.fields import Port
-from plugmw.reporting import HeaderNames, Sending, redact_headers, redact_query
+from plugmw.reporting import Delivering, HeaderNames, redact_headers, redact_query
 from plugmw.schema import above, between, config, field
 from plugmw.sinks.datagrams import LARGEST, UDP
 
@@ -37,7 +37,7 @@ class Config:
     redact_query: list[str] = redact_query()
 
 
-class UDPLog(Sending):
+class UDPLog(Delivering):
     """Phases: log."""
 
     name, priority, Config = "udp-log", 8, Config

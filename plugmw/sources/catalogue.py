@@ -42,9 +42,8 @@ class Catalogue:
 
     def _checked(self, found: Any, name: str) -> Any:
         """Return a plugin class as it is, a Kong handler adapted; raises :class:`LoadError`."""
-        if isinstance(found, type) and issubclass(found, Plugin):
-            return check_class(found, name)
-        if not (hasattr(found, "PRIORITY") or hasattr(found, "VERSION")):
+        native = isinstance(found, type) and issubclass(found, Plugin)
+        if native or not (hasattr(found, "PRIORITY") or hasattr(found, "VERSION")):
             return check_class(found, name)
         if name not in self._adapted:
             from plugmw.dialects.kong.handler import adapt, plugin_name

@@ -99,3 +99,22 @@ def test_what_is_found_must_be_a_plugin_class(points):
 def test_installed_entry_points_are_listed():
     assert entrypoints.names() == sorted(entrypoints.names())
     assert entrypoints.find("nothing-like-that") is None
+
+
+class Handler:
+    PRIORITY, VERSION, NAME = 7, "1.0.0", "of-kong"
+
+    def log(self, config):
+        """Do nothing."""
+
+
+def test_a_kong_handler_is_adapted_once():
+    catalogue = Catalogue()
+    found = catalogue.find(f"{__name__}:Handler")
+    assert (found.name, found.priority, issubclass(found, Plugin)) == ("of-kong", 7, True)
+    assert catalogue.find(f"{__name__}:Handler") is found
+
+
+def test_what_is_neither_plugin_nor_handler_is_refused():
+    with pytest.raises(LoadError, match=r"expected a class derived from plugmw\.Plugin"):
+        Catalogue().find("json:loads")

@@ -193,6 +193,7 @@ def _write_pick(write: _Writer, picked: list[int]) -> None:
         write.add(1, f"if x._p{i} is unpicked:")
         write.add(2, "try:")
         write.add(3, f"x._p{i} = pick{i}(x)", i)
-        write.add(2, "except Exception as error:")
+        # One answer is on its way already; a condition cannot give another.
+        write.add(2, "except (Exception, Exit) as error:")
         write.add(3, "x._chain.report(x, error)")
     write.add(1, "return None")

@@ -7,9 +7,9 @@ import json
 import pytest
 
 import plugmw
-from plugmw import ConfigError, Entry, Gateway
+from plugmw import ConfigError, Entry, Gateway, Plugin
 from plugmw.answer import Exit
-from plugmw.testing import get, hello_app
+from plugmw.testing import gateway, get, hello_app
 from tests.support.plugins import made, nothing, noting
 from tests.support.wsgi import environ_of, serve
 
@@ -381,3 +381,21 @@ def test_without_authentication_a_remote_user_that_is_asked_for_is_nobody():
 
     serve(Gateway(app, {"remote_user": "id"}), environ_of("/", REMOTE_USER="of the server"))
     assert seen == [False]
+
+
+def test_a_condition_that_exits_while_another_exit_is_answered_does_not_reach_the_server():
+    class Refusing(Plugin):
+        name, priority = "refusing", 10
+
+        def access(self, x):
+            x.exit(403, "no")
+
+    class Below(Plugin):
+        name, priority = "below", 1
+
+        def header_filter(self, x):
+            x.set_header("X-Below", "1")
+
+    below = Entry(Below(), when=lambda x: x.exit(500, "late"))
+    answer = get(gateway(Refusing(), below))
+    assert (answer.status_code, answer.text, "X-Below" in answer.headers) == (403, "no", False)

@@ -49,5 +49,7 @@ def test_reports_to_all_three(gunicorn, collector, monkeypatch, tmp_path):
     orders = [line for line in lines if line.get("route", {}).get("name") == "orders"]
     assert [line["response"]["status"] for line in orders] == [200, 200]
     assert max(line["latencies"]["proxy"] for line in orders) >= 50
-    kinds = [span["kind"] for span in spans if span.get("tags", {}).get("http.path", "").startswith("/orders")]
+    kinds = [
+        span["kind"] for span in spans if span.get("tags", {}).get("http.path", "").startswith("/orders")
+    ]
     assert kinds == ["SERVER", "SERVER"]

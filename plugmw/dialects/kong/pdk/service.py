@@ -233,7 +233,8 @@ class Service:
         _target(x).update(connect_timeout=connect, write_timeout=write, read_timeout=read)
 
     set_tls_cert_key = unsupported(
-        "kong.service.set_tls_cert_key", "client certificates are set on the service in the configuration"
+        "kong.service.set_tls_cert_key",
+        "services have no client certificates; put a TLS proxy between",
     )
     set_tls_verify = unsupported(
         "kong.service.set_tls_verify", "verification is set on the service in the configuration"

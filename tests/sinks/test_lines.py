@@ -77,6 +77,7 @@ def test_a_connection_the_peer_has_closed_is_noticed_before_the_next_line(connec
         lines.send([b"a\n"])
         sink.wait(1)
         sink.drop()
+        assert select.select([lines._socket], [], [], 10)[0]
         lines.send([b"b\n"])
         assert sink.wait(2) == [b"a", b"b"]
 

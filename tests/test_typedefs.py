@@ -8,6 +8,7 @@ import pytest
 
 from plugmw import typedefs
 from plugmw.schema import config, field, read
+from tests.support.servers import require_program
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +16,7 @@ def pair(tmp_path_factory):
     """A certificate and its key in PEM."""
     folder = tmp_path_factory.mktemp("pem")
     command = [
-        "openssl",
+        require_program("openssl"),
         "req",
         "-x509",
         "-newkey",

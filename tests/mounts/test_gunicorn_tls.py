@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from plugmw.mounts import gunicorn as hooks
+from tests.support.servers import require_program
 
 SERVED = """
     import os
@@ -37,7 +38,15 @@ SERVED = """
 def pairs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pairs")
     for name in "ab":
-        command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+        command = [
+            require_program("openssl"),
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+        ]
         command += ["-nodes", "-keyout", f"{name}.key", "-out", f"{name}.pem", "-days", "2"]
         subprocess.run(
             [*command, "-subj", f"/CN={name}.example"], cwd=folder, check=True, capture_output=True

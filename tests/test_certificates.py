@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import ssl
-import subprocess
 
 import pytest
 
@@ -14,8 +13,8 @@ from plugmw.errors import ConfigErrors
 from plugmw.gateway import Gateway
 from plugmw.order import Entry
 from plugmw.testing import gateway, hello_app
+from tests.support.openssl import self_signed
 from tests.support.plugins import made
-from tests.support.servers import require_program
 
 
 @pytest.fixture(scope="module")
@@ -23,17 +22,7 @@ def folder(tmp_path_factory):
     """Certificates made by openssl: a.pem with a.key, b.pem with b.key."""
     found = tmp_path_factory.mktemp("certificates")
     for name in "ab":
-        command = [
-            require_program("openssl"),
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-        ]
-        command += ["-nodes", "-keyout", f"{name}.key", "-out", f"{name}.pem", "-days", "2"]
-        subprocess.run([*command, "-subj", f"/CN={name}.example"], cwd=found, check=True, capture_output=True)
+        self_signed(found, f"{name}.pem", f"{name}.key", f"{name}.example")
     return found
 
 

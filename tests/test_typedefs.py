@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
-
 import pytest
 
 from plugmw import typedefs
 from plugmw.schema import config, field, read
-from tests.support.servers import require_program
+from tests.support.openssl import self_signed
 
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory):
     """A certificate and its key in PEM."""
     folder = tmp_path_factory.mktemp("pem")
-    command = [
-        require_program("openssl"),
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-    ]
-    command += ["-keyout", "key.pem", "-out", "cert.pem", "-days", "2", "-subj", "/CN=a.example"]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    self_signed(folder, "cert.pem", "key.pem", "a.example")
     return (folder / "cert.pem").read_text(), (folder / "key.pem").read_text()
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import socket
 import ssl
-import subprocess
 
 import pytest
 
 from plugmw.mounts import gunicorn as hooks
-from tests.support.servers import require_program
+from tests.support.openssl import self_signed
 
 SERVED = """
     import os
@@ -38,19 +37,7 @@ SERVED = """
 def pairs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pairs")
     for name in "ab":
-        command = [
-            require_program("openssl"),
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-        ]
-        command += ["-nodes", "-keyout", f"{name}.key", "-out", f"{name}.pem", "-days", "2"]
-        subprocess.run(
-            [*command, "-subj", f"/CN={name}.example"], cwd=folder, check=True, capture_output=True
-        )
+        self_signed(folder, f"{name}.pem", f"{name}.key", f"{name}.example")
     return folder
 
 

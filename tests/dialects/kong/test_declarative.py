@@ -13,7 +13,7 @@ from plugmw.errors import ConfigErrors
 from plugmw.gateway import Gateway
 from plugmw.plan import read_plan
 from plugmw.testing import get, hello_app
-from tests.support.servers import require_program
+from tests.support.openssl import self_signed
 
 ID = "5f1b2a3c-0000-4000-8000-000000000001"
 
@@ -319,19 +319,7 @@ def test_other_references_are_errors_with_their_place(reference, text):
 
 
 def test_certificates_and_names_become_the_gateways(tmp_path):
-    import subprocess
-
-    command = [
-        require_program("openssl"),
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-    ]
-    command += ["-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-days", "2", "-subj", "/CN=a"]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    self_signed(tmp_path, "cert.pem", "key.pem", "a")
     pair = {name: (tmp_path / f"{name}.pem").read_text() for name in ("cert", "key")}
     found = plan(
         certificates=[

@@ -111,7 +111,7 @@ def explain(
 
 def _gateway(app: _StubApp, source: Any, plugins: Sequence[Any], messages: _Messages) -> Gateway:
     try:
-        return Gateway(app, source, plugins=plugins, store="memory://", logger=messages.logger)
+        return Gateway(app, source, plugins=plugins, store="memory://", logger=messages.logger, reload=False)
     except PlugmwError:
         raise
     except Exception as error:  # a plugin's wrap, which is called when the chain is compiled

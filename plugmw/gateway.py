@@ -6,26 +6,38 @@ app = Gateway(app, plugins=[KeyAuth(key_names=["apikey"]), Entry(Cors(), route="
 
 from __future__ import annotations
 
+import os
+import threading
+import weakref
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
 
 from plugmw import answer, phases
 from plugmw.chain import Compiled, picker
+from plugmw.documents.translated import Options
+from plugmw.errors import LoadError, PlugmwError
 from plugmw.exchange import Exchange
 from plugmw.flow import Flow
+from plugmw.generations import Generation, Mark, Retired, modules_of
+from plugmw.imports import forget
 from plugmw.order import Entry, slots
 from plugmw.paths import TOO_MANY, full_path, is_plain, normalise, readings
 from plugmw.plan import Extras, Plan, read_plan
 from plugmw.plugin import inject, without_identity, without_remote_user
 from plugmw.record import raw_target
 from plugmw.routing import Route, Router, without_port
-from plugmw.services import destination
-from plugmw.worker import Worker
+from plugmw.services import destination, no_app
+from plugmw.watcher import Watcher
+from plugmw.watching import Files, changed, recording
+from plugmw.worker import Worker, plugins_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from typing_extensions import Self
+
+Dialect = Literal["kong", "krakend", "tyk", "prest"]
 
 
 class Gateway(Worker):
@@ -37,11 +49,16 @@ class Gateway(Worker):
     object) and ``logger`` replace what the configuration says. Raises
     :class:`~plugmw.errors.ConfigErrors` with everything that is wrong; nothing is opened before the
     first request or the server's worker hook.
+
+    ``config`` may also be a document of another gateway: its content says whose, or ``dialect`` does.
+    ``compat`` names the gateway whose own behaviour is kept where plugmw's differs by default (see the
+    pages of the dialects), ``strict`` makes an error of what that gateway would only log. Without an app
+    (None) what the configuration does not answer is a 404. ``reload`` replaces the setting of that name.
     """
 
     def __init__(
         self,
-        app: WSGIApplication,
+        app: WSGIApplication | None,
         config: Any = None,
         *,
         plugins: Sequence[Any] = (),
@@ -49,25 +66,177 @@ class Gateway(Worker):
         store: Any = None,
         logger: Any = None,
         clock: Any = None,
+        dialect: Dialect | None = None,
+        compat: Dialect | None = None,
+        strict: bool = False,
+        reload: bool | None = None,
     ) -> None:
-        if not callable(app):
-            raise TypeError(f"app: got {app!r}, expected a WSGI callable")
-        self.app = app
-        self.plan: Plan = read_plan(config, Extras(plugins, consumers, store, logger, clock))
-        for warning in self.plan.warnings:
-            self.plan.runtime.logger.warning("%s", warning)
+        if not callable(app) and app is not None:
+            raise TypeError(f"app: got {app!r}, expected a WSGI callable or None")
+        self.app: WSGIApplication = app or no_app
+        options = Options(bool(compat), strict, app is not None, logger)
+        self._source = config
+        self._extras = Extras(plugins, consumers, store, logger, clock, dialect or compat, options)
+        self._watch = reload
+        #: Files of a reading that was refused: what is wrong may be mended in one of them.
+        self._refused: Files = {}
+        self._generation: Generation | None = None
+        self._mark: weakref.ref[Mark] | None = None
+        self._retired: Retired | None = None
+        self._watcher: Watcher | None = None
+        self._read_in = os.getpid()
+        self.plan: Plan = read_plan(config, self._extras)
+        self._warn()
         super().__init__(self.plan.runtime, self.plan.entries)
         self._ready()
+
+    def _warn(self) -> None:
+        for warning in self.plan.warnings:
+            self.plan.runtime.logger.warning("%s", warning)
+
+    @classmethod
+    def from_kong(cls, app: WSGIApplication | None, config: Any, **options: Any) -> Self:
+        """Return a gateway round ``app`` (or None) for a Kong declarative file; options as of the class."""
+        return cls(app, config, dialect="kong", **options)
+
+    @classmethod
+    def from_krakend(cls, app: WSGIApplication | None, config: Any, **options: Any) -> Self:
+        """Return a gateway round ``app`` (or None) for a ``krakend.json``; options as of the class."""
+        return cls(app, config, dialect="krakend", **options)
+
+    @classmethod
+    def from_tyk(cls, app: WSGIApplication | None, config: Any, **options: Any) -> Self:
+        """Return a gateway round ``app`` (or None) for API definitions of Tyk: a file, a folder or a list."""
+        return cls(app, config, dialect="tyk", **options)
+
+    @classmethod
+    def from_prest(cls, app: WSGIApplication | None, config: Any, **options: Any) -> Self:
+        """Return a gateway round ``app`` (or None) for a ``prest.toml``; options as of the class."""
+        return cls(app, config, dialect="prest", **options)
 
     def _compile(self, entries: Sequence[Entry]) -> WSGIApplication:
         run = _Dispatcher(self.plan, entries, self.app).run
         if self.runtime.remote_user:
             run = without_remote_user(run)
-        return without_identity(run) if self.runtime.identity else run
+        if self.runtime.identity:
+            run = without_identity(run)
+        if not self.sources:
+            return run
+        generation = Generation(
+            self.runtime, plugins_of(self.entries)[::-1], modules_of(self.plan.modules.values())
+        )
+        run, self._mark = generation.marked(run)
+        self._generation = generation
+        return run
+
+    # -- reload -----------------------------------------------------------------------------------
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The files of the configuration itself, absolute; a gateway without any is never reloaded."""
+        return self.plan.document.files
+
+    @property
+    def files(self) -> Files:
+        """All files that the configuration and its plugins were read from, with hashes of their content."""
+        return {**self.plan.files, **self._refused}
+
+    def start(self, multiprocess: bool | None = None) -> None:
+        """Run ``init_worker`` of every plugin and watch the files, once per process; safe to call again."""
+        if self._run == self._first and self._read_in != os.getpid() and changed(self.files):
+            # Read before the fork, and changed since: the other workers have it already.
+            self.reload()
+        with self._locked():
+            super().start(multiprocess)
+            watch = self.plan.settings.reload if self._watch is None else self._watch
+            if watch and self.sources and self._watcher is None:
+                self._watcher = Watcher(self)
+                self._watcher.start()
+
+    def stop(self) -> None:
+        """Close the plugins and the store of this process; the next request would start them again."""
+        with self._locked():
+            if self._watcher is not None:
+                self._watcher.stop()
+                self._watcher = None
+            if self._retired is not None:
+                self._retired.close()
+            super().stop()
+
+    def reload(self) -> bool:
+        """Read the configuration again and put it in force in this process; True if that was done.
+
+        What is running ends under the configuration it began with, which is then closed. When the new one
+        is bad, or one of its plugins cannot start, the old one stays as it is and the log says why.
+        """
+        # A lock of its own: reading may take long, and must not keep a worker from ending.
+        with self.__dict__.setdefault("_reloading", threading.Lock()):
+            with recording(self.plan.modules) as record:
+                try:
+                    plan = read_plan(self._source, self._extras.again())
+                    with self._locked():
+                        self._replace(plan)
+                except Exception as error:
+                    forget(module for key, module in record.modules.items() if key not in self.plan.modules)
+                    self._refused = record.files
+                    self._report_refusal(error)
+                    return False
+                finally:
+                    self._read_in = os.getpid()
+            self._refused = {}
+        return True
+
+    def _report_refusal(self, error: Exception) -> None:
+        known = isinstance(error, PlugmwError)
+        self.runtime.logger.error(
+            "reload refused, the configuration in force stays: %s",
+            str(error) if known else f"{type(error).__name__}: {error}",
+            exc_info=None if known else error,
+        )
+
+    def _replace(self, plan: Plan) -> None:
+        """Put a plan in force; raises before anything has changed if it cannot be."""
+        before = self.plan, self.runtime, self.entries, self._made, self._generation, self._mark
+        running = self._run != self._first
+        old = set(map(id, plugins_of(self.entries)))
+        fresh = [plugin for plugin in plugins_of(plan.entries) if id(plugin) not in old]
+        self.plan, self.runtime, self.entries = plan, plan.runtime, plan.entries
+        try:
+            if running:
+                plan.runtime.follow(before[1])
+                self._init_plugins(fresh)
+                broken = next((plugin for plugin in fresh if plugin.broken is not None), None)
+                if broken is not None:
+                    raise LoadError(broken.name, "init_worker failed") from broken.broken
+            run = self._ready()
+        except BaseException:
+            self.plan, self.runtime, self.entries, self._made, self._generation, self._mark = before
+            if running:
+                Generation(plan.runtime, fresh[::-1]).close(self._living())
+            raise
+        self._warn()
+        if not running:
+            return
+        self._announce(self.entries)
+        self._run = run
+        generation, mark = before[4:]
+        if generation is not None and mark is not None:
+            if self._retired is None:
+                self._retired = Retired(self._living)
+            self._retired.add(generation, mark)
+        self.runtime.logger.info("reloaded: %s", ", ".join(self.sources))
+
+    def _living(self) -> list[Generation]:
+        return [] if self._generation is None else [self._generation]
+
+    def _after_fork(self) -> None:
+        super()._after_fork()
+        self.__dict__.pop("_reloading", None)
+        self._retired = self._watcher = None
 
     def register_logger(self, logger: Any) -> None:
         """Take an injected logger (see ``InjectLogger``) for the gateway, its plugins and the app."""
-        self.runtime.logger = logger
+        self.runtime.logger = self._extras.logger = logger
         for entry in self.entries:
             entry.plugin.bind(self.runtime)
         inject(self.app, logger)

@@ -7,11 +7,14 @@ import importlib.util
 import itertools
 import os
 import sys
+from collections.abc import Iterable, Mapping
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from plugmw.errors import LoadError
+from plugmw.watching import current, digest, note
 
 _numbers = itertools.count(1)
 
@@ -50,19 +53,49 @@ def resolve(reference: str) -> Any:
     return found
 
 
-def load_file(path: Path) -> ModuleType:
+def load_file(path: Path, names: Mapping[str, Any] | None = None) -> ModuleType:
     """Execute a Python file as a module whose name no other load ever had; raises :class:`LoadError`.
 
-    A fresh name makes new code really load, and keeps files of the same name in two folders apart.
+    A fresh name makes new code really load, and keeps files of the same name in two folders apart. A file
+    that holds what it did at the last reading of the same gateway gives the module of that time. ``names``
+    are in the module before it is executed.
     """
+    try:
+        content = path.read_bytes()
+    except (OSError, ValueError) as error:
+        note(path)
+        raise LoadError(str(path), f"{type(error).__name__}: {error}") from error
+    note(path, content)
+    record = current()
+    key = os.path.abspath(path), digest(content)
+    module = record.known.get(key) if record else None
+    if module is None:
+        module = _execute(path, content, names or {})
+    if record is not None:
+        record.modules[key] = module
+    return module
+
+
+def forget(modules: Iterable[ModuleType]) -> None:
+    """Take modules that :func:`load_file` has made out of ``sys.modules``; nobody will ask for them again."""
+    for module in modules:
+        sys.modules.pop(module.__name__, None)
+
+
+def _execute(path: Path, content: bytes, names: Mapping[str, Any]) -> ModuleType:
     name = f"plugmw_loaded_{next(_numbers)}_{path.stem}"
-    loader = importlib.util.spec_from_file_location(name, path)
-    if loader is None or loader.loader is None:
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
         raise LoadError(str(path), f"got a file ending in {path.suffix!r}", "a Python file")
-    module = importlib.util.module_from_spec(loader)
+    module = importlib.util.module_from_spec(spec)
+    vars(module).update(names)
     sys.modules[name] = module
     try:
-        loader.loader.exec_module(module)
+        if isinstance(spec.loader, SourceFileLoader):
+            # Not by exec_module: its bytecode cache takes a change within a second for none.
+            exec(compile(content, path, "exec", dont_inherit=True), module.__dict__)  # noqa: S102
+        else:
+            spec.loader.exec_module(module)
     except BaseException as error:
         del sys.modules[name]
         if not isinstance(error, Exception):

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote
 
 import attrs
@@ -31,29 +31,6 @@ from plugmw.stores.urls import redact
 #: What stands for a value that is not shown.
 HIDDEN = "..."
 _ANY_SCOPE = (None, None, None)
-
-
-# -- which dialect ------------------------------------------------------------------------------------
-
-
-def dialect(data: Mapping[str, Any]) -> str:
-    """Say whose document this is by its content: plugmw, kong, krakend, tyk or prest."""
-    for name, recognise in _DIALECTS.items():
-        if recognise(data):
-            return name
-    return "plugmw"
-
-
-#: Each looks for what its project requires in every document (reference/krakend-tyk-prest.md).
-_DIALECTS: Final[dict[str, Callable[[Mapping[str, Any]], bool]]] = {
-    "kong": lambda data: "_format_version" in data,
-    "krakend": lambda data: "endpoints" in data and isinstance(data.get("version"), int),
-    "tyk": lambda data: (
-        "x-tyk-api-gateway" in data
-        or (isinstance(data.get("proxy"), Mapping) and "listen_path" in data["proxy"])
-    ),
-    "prest": lambda data: "pluginmiddlewarelist" in data or isinstance(data.get("pg"), Mapping),
-}
 
 
 # -- the order in force -------------------------------------------------------------------------------

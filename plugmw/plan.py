@@ -13,13 +13,14 @@ from typing import Any, Final
 
 import attrs
 
+from plugmw import foreign
 from plugmw.certificates import Certificates
 from plugmw.conditions import compiled
 from plugmw.consumers import parse
-from plugmw.dialects.kong import declarative
 from plugmw.directories import JoinedDirectory, directory, open_directory
-from plugmw.documents import Document, load
+from plugmw.documents import Document
 from plugmw.documents.document import render_place
+from plugmw.documents.translated import Options
 from plugmw.errors import ConfigError, ConfigErrors, LoadError, OrderError
 from plugmw.identity import Directory, MemoryDirectory
 from plugmw.order import Entry, slots
@@ -32,6 +33,7 @@ from plugmw.settings import EntryConfig, RouteConfig, Settings
 from plugmw.sources import Catalogue, Folder
 from plugmw.stores import open_store
 from plugmw.trust import Trusted
+from plugmw.watching import Files, Modules, recording
 
 #: The source in messages about what was given in code, and the first step of its paths.
 CODE: Final = "code"
@@ -51,6 +53,10 @@ class Plan:
     catalogue: Catalogue
     #: Things that are allowed but are probably not meant, as errors that were not raised.
     warnings: list[ConfigError] = attrs.field(factory=list)
+    #: The files it was made from, with the hashes of what they held.
+    files: Files = attrs.field(factory=dict)
+    #: The modules it has loaded from files.
+    modules: Modules = attrs.field(factory=dict)
 
 
 @attrs.define(eq=False)
@@ -62,14 +68,42 @@ class Extras:
     store: Any = None
     logger: Any = None
     clock: Callable[[], float] | None = None
+    #: Whose document it is; its content says so too.
+    dialect: str | None = None
+    options: Options = attrs.field(factory=Options)
+    #: Plugin objects that another reading has configured.
+    used: frozenset[int] = frozenset()
+
+    def again(self) -> Extras:
+        """Return what is given to a further reading: its own copies of the plugin objects.
+
+        A class with an ``__init__`` of its own cannot be copied; its object is in both, as it is.
+        """
+        plugins = [_copied(item) for item in self.plugins]
+        used = frozenset(id(_plugin(item)) for item in self.plugins)
+        return attrs.evolve(self, plugins=plugins, used=used)
+
+
+def _copied(item: Any) -> Any:
+    plugin = _plugin(item)
+    if not isinstance(plugin, Plugin) or type(plugin).__init__ is not Plugin.__init__:
+        return item
+    copy = type(plugin).load(plugin.config)
+    return attrs.evolve(item, plugin=copy) if isinstance(item, Entry) else copy
+
+
+def _plugin(item: Any) -> Any:
+    return item.plugin if isinstance(item, Entry) else item
 
 
 def read_plan(source: Any, extras: Extras | None = None) -> Plan:
     """Read a path, a mapping, a Document or None; raises :class:`ConfigErrors` with everything wrong."""
-    document = source if isinstance(source, Document) else load(source)
-    if declarative.is_kong(document.data):
-        document = declarative.translate(document)
-    return _Reading(document, extras or Extras()).plan()
+    extras = extras or Extras()
+    with recording() as record:
+        document = foreign.read(source, extras.dialect, extras.options)
+        made = _Reading(document, extras).plan()
+    made.files, made.modules = record.files, record.modules
+    return made
 
 
 class _Reading:
@@ -111,6 +145,7 @@ class _Reading:
         services = self._services(settings)
         routes = self._routes(self._list("routes"), services)
         placed = self._entries(self._list("plugins"), catalogue, runtime)
+        placed += self._ready_made(runtime)
         placed += self._coded(catalogue, runtime)
         placed += self._certificates(settings, runtime)
         entries = [entry for _, entry in placed]
@@ -306,6 +341,8 @@ class _Reading:
         runtime.identity = runtime.identity or bool(plugin.authenticates and entry.enabled)
         plugin.scope = (entry.instance, *entry.scope)
         plugin.bind(runtime)
+        if id(plugin) in self.extras.used:
+            return
         try:
             plugin.configure()
         except ConfigErrors as errors:
@@ -317,6 +354,15 @@ class _Reading:
             self.error(path, str(error))
         except Exception as error:
             self.error(path, f"{type(error).__name__} in configure: {error}")
+
+    def _ready_made(self, runtime: Runtime) -> list[Placed]:
+        """Take the entries that a dialect has made itself."""
+        made: list[Placed] = []
+        for path, entry in getattr(self.document, "entries", ()):
+            entry.where = entry.where or self._where(path)
+            self._configure(entry, path, runtime)
+            made.append((path, entry))
+        return made
 
     def _coded(self, catalogue: Catalogue, runtime: Runtime) -> list[Placed]:
         """Take the plugins given in code: plugin objects, entries, or mappings as in a document."""

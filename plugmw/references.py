@@ -10,6 +10,8 @@ import os
 import re
 from typing import Any, Final
 
+from plugmw.watching import note
+
 #: Bytes of a file; keys and certificates have a few thousand.
 LONGEST: Final = 64 * 1024
 FORMS: Final = "{env://NAME} or {file:///absolute/path}"
@@ -70,6 +72,7 @@ def _file(text: str, path: str) -> str:
     try:
         with open(path, "rb") as file:
             data = file.read(LONGEST + 1)
+        note(path, data)
     except (OSError, ValueError) as error:  # a ValueError is for NUL in the path
         reason = getattr(error, "strerror", None) or str(error)
         raise Unresolved(f"{text} cannot be read: {reason.lower()}", "a file that can be read") from None

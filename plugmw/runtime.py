@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -61,6 +61,8 @@ class Runtime:
     files: Files = attrs.field(factory=Files, init=False)
     #: Names under which credentials come, in headers and queries; log entries leave their values out.
     credential_names: set[str] = attrs.field(factory=set, init=False)
+    #: What outlives a reload, by key, each with ``close()``; opened in this process.
+    kept: dict[Any, Any] = attrs.field(factory=dict, init=False)
     _store: Store | None = attrs.field(default=None, init=False)
 
     @property
@@ -80,21 +82,41 @@ class Runtime:
 
         if not isinstance(self.store_url, str):
             return self.store_url
-        url = self.store_url
-        return open_store(auto_url(bool(self.multiprocess)) if url == "auto" else url, clock=self.clock)
+        found: Store | None = self.kept.get(self._key)
+        if found is None:
+            url = auto_url(bool(self.multiprocess)) if self.store_url == "auto" else self.store_url
+            found = self.kept[self._key] = open_store(url, clock=self.clock)
+        return found
+
+    @property
+    def _key(self) -> tuple[str, Any]:
+        return "store", self.store_url
+
+    def follow(self, before: Runtime) -> None:
+        """Take over what outlives a reload: what the store counted is not forgotten."""
+        self.kept = before.kept
+        self.multiprocess = before.multiprocess
 
     def after_fork(self) -> None:
         """Forget what the parent process opened."""
         self.queues.after_fork()
         self.files.after_fork()
         self._store = None
+        self.kept = {}
         self.__dict__.pop("_lock", None)
 
-    def close(self) -> None:
-        """Send what waits, then close what this process opened."""
+    def close(self, living: Iterable[Runtime] = ()) -> None:
+        """Send what waits, then close what this process opened, but for what ``living`` ones use."""
+        living = list(living)
         self.queues.close()
         self.files.close()
-        getattr(self.consumers, "close", _nothing)()
-        store, self._store = self._store, None
-        if store is not None and store is not self.store_url:
-            store.close()
+        if not any(other.consumers is self.consumers for other in living):
+            getattr(self.consumers, "close", _nothing)()
+        self._store = None
+        if not living:
+            while self.kept:
+                self.kept.popitem()[1].close()
+        elif not any(other._key == self._key for other in living):
+            store = self.kept.pop(self._key, None)
+            if store is not None:
+                store.close()

@@ -15,7 +15,6 @@ import shutil
 import struct
 import threading
 import uuid
-import weakref
 from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -153,17 +152,16 @@ def _locked(folder: Path) -> Generator[None, None, None]:
 
 # -- the series of a gateway -----------------------------------------------------------------------------
 
-_made: weakref.WeakKeyDictionary[Runtime, Series] = weakref.WeakKeyDictionary()
-
 
 def series_of(runtime: Runtime, folder: str | None = None) -> Series:
     """Return the series of a gateway in this process. To be called after the fork.
 
     Shared by the processes of a server in ``folder``, in PROMETHEUS_MULTIPROC_DIR, or in a private one.
+    They outlive a reload of the gateway.
     """
-    found = _made.get(runtime)
+    found: Series | None = runtime.kept.get("series")
     if found is None or found.closed or found.pid != os.getpid():
-        found = _made[runtime] = Series(_folder(folder, bool(runtime.multiprocess)))
+        found = runtime.kept["series"] = Series(_folder(folder, bool(runtime.multiprocess)))
     return found
 
 

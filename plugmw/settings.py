@@ -146,4 +146,7 @@ class Settings:
     shutdown_timeout: float = field(
         SHUTDOWN_TIMEOUT, at_least(0), help="Seconds to send waiting log entries when a worker ends."
     )
+    reload: bool = field(
+        True, help="Whether each worker takes changes of the files without a restart, within a second."
+    )
     strict: bool = field(False, help="Refuse to start when a plugin file cannot be loaded.")

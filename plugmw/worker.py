@@ -69,12 +69,12 @@ class Worker:
                 return
             if multiprocess is not None:
                 self.runtime.multiprocess = multiprocess
-            self._init_plugins(self.entries)
+            self._init_plugins(plugins_of(self.entries))
             self._announce(self.entries)
             self._run = self._ready()
 
-    def _init_plugins(self, entries: Iterable[Entry]) -> None:
-        for plugin in plugins_of(entries):
+    def _init_plugins(self, plugins: Iterable[Any]) -> None:
+        for plugin in plugins:
             plugin.broken = None
             start = getattr(plugin, phases.INIT_WORKER, None)
             if start is None:

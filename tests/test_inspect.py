@@ -1,9 +1,8 @@
-"""inspect: the order in force, the plugins, the JSON Schema, the dialect, and no secrets in any of them."""
+"""inspect: the order in force, the plugins, the JSON Schema, and no secrets in any of them."""
 
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 import pytest
@@ -30,30 +29,6 @@ def plan(*plugins, **document) -> Plan:
 
 def chain(*plugins, place=-1, **document) -> Any:
     return inspect.show(plan(*plugins, **document))["chains"][place]
-
-
-# -- dialect ------------------------------------------------------------------------------------------
-
-DOCUMENTS = {
-    "kong": {"_format_version": "3.0", "services": []},
-    "krakend": {"version": 3, "endpoints": []},
-    "tyk": {"name": "x", "proxy": {"listen_path": "/"}},
-    "tyk in OpenAPI": {"openapi": "3.0.3", "x-tyk-api-gateway": {}},
-    "prest": {"pg": {"host": "db"}},
-    "prest with plugins": {"pluginmiddlewarelist": []},
-    "plugmw": {"plugins": []},
-    "plugmw, empty": {},
-}
-
-
-@pytest.mark.parametrize("name", DOCUMENTS)
-def test_dialect_is_told_by_content(name):
-    assert inspect.dialect(DOCUMENTS[name]) == re.match(r"\w+", name)[0]
-
-
-@pytest.mark.parametrize("document", [{"endpoints": [], "version": "3"}, {"proxy": "x"}, {"pg": "x"}])
-def test_dialect_wants_the_right_kind_of_value(document):
-    assert inspect.dialect(document) == "plugmw"
 
 
 # -- the order ----------------------------------------------------------------------------------------

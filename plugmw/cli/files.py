@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from typing import Any, Final
+from typing import Any
 
 from plugmw import inspect
 from plugmw.answer import check_header
 from plugmw.cli import texts
 from plugmw.cli.command import BAD, GOOD, USAGE, Command, Failure, Terminal
-from plugmw.documents import files, fingerprint
+from plugmw.documents import fingerprint
 from plugmw.errors import ConfigError, ConfigErrors
 from plugmw.explain import Request
 from plugmw.explain import explain as explain_request
 from plugmw.offline import CallsOut
 from plugmw.plan import Plan, read_plan
 from plugmw.schema import suggest
-
-#: The documents that a gateway can be made from.
-READ: Final = ("plugmw", "kong")
-
 
 def read(path: str) -> Plan:
     """Read a gateway file; raises :class:`ConfigErrors`, or :class:`Failure` if it cannot be read."""
@@ -28,10 +24,6 @@ def read(path: str) -> Plan:
     except ConfigError as error:
         raise Failure(str(error)) from None
     try:
-        foreign = inspect.dialect(files.read(path).data)
-        if foreign not in READ:
-            problem = f"is a {foreign} document, which is not read yet"
-            raise ConfigErrors([ConfigError("", problem, "a plugmw gateway file or a kong.yml", path)])
         return read_plan(path)
     except SystemExit:
         raise Failure(f"{path}: a plugin's module ended the program when it was imported", BAD) from None

@@ -7,11 +7,11 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 
 from plugmw import __version__
-from plugmw.cli import authors, consumers, files
+from plugmw.cli import authors, consumers, files, reload
 from plugmw.cli.command import BAD, Command, Failure, Terminal
 from plugmw.errors import PlugmwError
 
-COMMANDS: tuple[Command, ...] = (*files.COMMANDS, *authors.COMMANDS, *consumers.COMMANDS)
+COMMANDS: tuple[Command, ...] = (*files.COMMANDS, *authors.COMMANDS, *consumers.COMMANDS, *reload.COMMANDS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -102,11 +102,7 @@ class Prometheus(Plugin):
                 self.logger.warning("prometheus: %s does nothing here", name)
 
     def init_worker(self) -> None:
-        self._series = self._numbers()
-
-    def close(self) -> None:
-        if hasattr(self, "_series"):
-            self._series.close()
+        self._numbers()
 
     def rewrite(self, x: Exchange) -> None:
         if x.path != self.config.path:
@@ -127,7 +123,7 @@ class Prometheus(Plugin):
                 self.logger.error("prometheus: an exchange could not be recorded", exc_info=error)
 
     def _numbers(self) -> Series:
-        # Asked for each time: another entry of this gateway may have closed what they share.
+        # The runtime keeps them, over reloads too, and closes them.
         return series_of(self.runtime, self.config.folder)
 
     def _observed(self, x: Exchange) -> Iterator[tuple[Metric, tuple[str, ...], float]]:

@@ -17,6 +17,7 @@ from plugmw.documents.document import Document
 from plugmw.documents.environment import expand, override
 from plugmw.documents.plain import TOO_DEEP, Repeated, kind_of, plain
 from plugmw.errors import ConfigError, ConfigErrors
+from plugmw.watching import note
 
 Source = str | os.PathLike[str] | Mapping[str, Any] | None
 
@@ -59,6 +60,7 @@ def read(path: str) -> Document:
         raise ConfigError("", "is a directory", "a file", path)
     parse = _parser(path)
     content = _content(path)
+    note(path, content)
     text = _text(content, path)
     try:
         data = parse(text, path)

@@ -5,8 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
+
 from plugmw.documents.document import Document, Origin, Place, parse_place
 from plugmw.errors import ConfigError
+from plugmw.order import Entry
+
+
+@attrs.frozen
+class Options:
+    """What whoever builds the gateway says about a foreign document."""
+
+    #: Keep the original's behaviour where plugmw's own is another by default.
+    compat: bool = False
+    #: What is missing or broken is an error, where the original only logs it.
+    strict: bool = False
+    #: Whether there is an app for what the document says nothing about.
+    has_app: bool = True
+    logger: Any = None
 
 
 class Translated(Document):
@@ -19,6 +35,8 @@ class Translated(Document):
         #: What was wrong, and what was not carried over, for the reader of the document to report.
         self.errors: list[ConfigError] = []
         self.warnings: list[ConfigError] = []
+        #: Entries that are made of no mapping, with their places in the original.
+        self.entries: list[tuple[Place, Entry]] = []
 
     def foreign(self, place: Place | str) -> Place:
         """Return the place in the original that the value at ``place`` was made from."""

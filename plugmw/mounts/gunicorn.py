@@ -13,23 +13,80 @@ first request of each worker starts its plugins, and nothing closes them.
 With ``certfile`` and ``keyfile`` gunicorn does TLS itself; its ``ssl_context`` hook then lets plugins with
 the certificate phase, and the ``certificates`` of the gateway, choose by the name a client asks for.
 
-gunicorn reads every name of this module that is one of its settings, so there are only the three hooks.
+SIGHUP makes gunicorn replace its workers. Here the app and its configuration are first loaded in a child of
+the master; when that fails, the workers that run stay, where gunicorn alone would end.
+
+gunicorn reads every name of this module that is one of its settings, so there are only the four hooks.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import select
+import signal
 import threading
 import time
 from typing import Any, Final
 
-__all__ = ["post_worker_init", "ssl_context", "worker_exit"]
+__all__ = ["post_worker_init", "ssl_context", "when_ready", "worker_exit"]
 
 #: Seconds for everything that is closed at worker exit, beside the ``shutdown_timeout`` of what waits to be
 #: sent; the master kills what takes longer than its own graceful_timeout (30 by default), of which running
 #: requests have had their part by then.
 STOP_DEADLINE: Final = 5.0
+#: Seconds in which the app must have loaded for a SIGHUP to be followed.
+LOAD_DEADLINE: Final = 60.0
+
+
+def when_ready(server: Any) -> None:
+    """Make SIGHUP leave the running workers alone when new ones could not start."""
+    reload = server.reload
+
+    def checked() -> None:
+        if _loads(server):
+            reload()
+        else:
+            server.log.error("plugmw: reload refused, the running workers stay; see the lines above")
+
+    server.reload = checked
+
+
+def _loads(server: Any) -> bool:
+    """Say whether the app can be loaded as a new worker would do it, tried in a child."""
+    readable, writable = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(readable)
+        _load_and_tell(server, writable)
+    os.close(writable)
+    try:
+        ready, _, _ = select.select([readable], [], [], LOAD_DEADLINE)
+        told = os.read(readable, 1) if ready else b""
+    finally:
+        os.close(readable)
+    with contextlib.suppress(OSError):
+        os.kill(pid, signal.SIGKILL)
+        # The server's own handler may have been faster.
+        os.waitpid(pid, 0)
+    return told == b"1"
+
+
+def _load_and_tell(server: Any, writable: int) -> None:
+    """Be the child: never returns."""
+    try:
+        for number in (signal.SIGCHLD, signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_DFL)
+        server.app.reload()
+        server.app.callable = None
+        server.app.wsgi()
+        os.write(writable, b"1")
+    except BaseException:
+        server.log.exception("plugmw: the app cannot be loaded")
+    finally:
+        # 0 whatever happened: the server takes other codes for those of a worker.
+        os._exit(0)
 
 
 def post_worker_init(worker: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from plugmw.errors import LoadError
 from plugmw.imports import load_file
 from plugmw.plugin import Plugin
+from plugmw.watching import note
 
 
 class Folder:
@@ -28,6 +29,7 @@ class Folder:
         self._read()
 
     def _read(self) -> None:
+        note(self.path)
         try:
             files = sorted(file for file in self.path.iterdir() if file.is_file())
         except OSError as error:

@@ -48,6 +48,7 @@ SERVED = """
     app = Gateway(app, plugins=[Told()])
 """
 HOOKS = ["--config", "python:plugmw.mounts.gunicorn"]
+HOOK_NAMES = {"post_worker_init", "ssl_context", "when_ready", "worker_exit"}
 
 
 @pytest.fixture
@@ -85,13 +86,13 @@ def worker(workers=1, pid=None):
 def test_gives_gunicorn_nothing_but_the_hooks():
     from gunicorn.config import Config
 
-    assert set(vars(hooks)) & set(Config().settings) == {"post_worker_init", "ssl_context", "worker_exit"}
+    assert set(vars(hooks)) & set(Config().settings) == HOOK_NAMES
 
 
 def test_exports_nothing_but_the_hooks():
     names: dict[str, object] = {}
     exec("from plugmw.mounts.gunicorn import *", names)
-    assert set(names) - {"__builtins__"} == {"post_worker_init", "ssl_context", "worker_exit"}
+    assert set(names) - {"__builtins__"} == HOOK_NAMES
 
 
 def test_hooks_take_the_arguments_gunicorn_gives():

@@ -1,0 +1,31 @@
+"""The command that makes running gateways take their configuration again: reload."""
+
+from __future__ import annotations
+
+import os
+from argparse import ArgumentParser, Namespace
+
+from plugmw.cli.command import GOOD, Command, Failure, Terminal
+from plugmw.cli.files import read
+
+
+def _arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="the gateway file, as the servers were given it")
+
+
+def reload(given: Namespace, terminal: Terminal) -> int:
+    plan = read(given.file)
+    if not plan.settings.reload:
+        raise Failure(f"{given.file}: reload is false, so nobody watches it; restart the workers instead")
+    for path in plan.document.files:
+        try:
+            os.utime(path)
+        except OSError as error:
+            raise Failure(f"{path}: cannot be touched: {(error.strerror or str(error)).lower()}") from None
+    terminal.print(f"{given.file}: good; every worker that watches it takes it within a second")
+    return GOOD
+
+
+COMMANDS = (
+    Command("reload", "Check a gateway file, and make running gateways take it again.", reload, _arguments),
+)

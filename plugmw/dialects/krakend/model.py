@@ -1,0 +1,94 @@
+"""A ``krakend.json`` after it was checked: what the endpoints and their backends are made from.
+
+Defaults are filled in, hosts are cleaned, aliases of namespaces take the place of the long names, and
+durations are seconds. :mod:`~plugmw.dialects.krakend.configuration` makes these objects, and
+:mod:`~plugmw.dialects.krakend.endpoints` runs them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import attrs
+
+from plugmw.documents.document import Place
+
+#: The host that stands for the wrapped app: it is asked without a socket.
+APP: Final = "app:"
+
+
+@attrs.frozen(kw_only=True)
+class Backend:
+    """One call to a service, and what is kept of its reply."""
+
+    #: Starts with ``/``; ``{id}`` and so on are parameters of the endpoint.
+    url_pattern: str
+    #: With scheme, without a ``/`` at the end; several: one is picked for each call. Or ``APP``.
+    host: list[str] = attrs.field(factory=list)
+    method: str = "GET"
+    encoding: str = "json"
+    allow: list[str] = attrs.field(factory=list)
+    deny: list[str] = attrs.field(factory=list)
+    mapping: dict[str, str] = attrs.field(factory=dict)
+    group: str = ""
+    target: str = ""
+    is_collection: bool = False
+    #: Narrow down what the endpoint lets through; empty: no narrowing.
+    input_headers: list[str] = attrs.field(factory=list)
+    input_query_strings: list[str] = attrs.field(factory=list)
+    extra_config: dict[str, Any] = attrs.field(factory=dict)
+    #: Where it stands in the file, for messages.
+    place: Place = ()
+
+
+@attrs.frozen(kw_only=True)
+class Endpoint:
+    """One path and method, and the backends that answer it."""
+
+    #: As in the file, with a leading ``/``: ``/users/{id}``.
+    endpoint: str
+    method: str = "GET"
+    output_encoding: str = "json"
+    #: Seconds for the whole of it.
+    timeout: float = 2.0
+    #: Seconds told in Cache-Control; 0: none.
+    cache_ttl: float = 0.0
+    #: How many times each backend is asked at once; the first good reply counts.
+    concurrent_calls: int = 1
+    #: Lower case, or ``*``.
+    input_headers: list[str] = attrs.field(factory=list)
+    input_query_strings: list[str] = attrs.field(factory=list)
+    backend: list[Backend] = attrs.field(factory=list)
+    extra_config: dict[str, Any] = attrs.field(factory=dict)
+    place: Place = ()
+
+
+@attrs.frozen(kw_only=True)
+class Router:
+    """The namespace ``router`` of the file's root, as far as it means anything here."""
+
+    return_error_msg: bool = False
+    disable_health: bool = False
+    health_path: str = "/__health"
+    disable_redirect_trailing_slash: bool = False
+    disable_redirect_fixed_path: bool = False
+    disable_handle_method_not_allowed: bool = False
+    auto_options: bool = False
+    #: Bodies for 404 and 405, by status.
+    error_body: dict[int, Any] = attrs.field(factory=dict)
+    max_payload: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class Service:
+    """The whole file."""
+
+    name: str = ""
+    endpoints: list[Endpoint] = attrs.field(factory=list)
+    router: Router = attrs.field(factory=Router)
+    debug_endpoint: bool = False
+    echo_endpoint: bool = False
+    #: The plugins' folder, None if the file has no ``plugin``.
+    folder: str | None = None
+    pattern: str = ""
+    extra_config: dict[str, Any] = attrs.field(factory=dict)

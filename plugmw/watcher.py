@@ -1,0 +1,92 @@
+"""The thread that notices that the files of a gateway have changed.
+
+It looks at size, time and inode, at the content only when one of those is new, and acts on a change that
+has been quiet for one look, so that a file is not read while it is being written. A new time on the
+configuration file itself, its content as it was, asks for a reload too: that is ``plugmw reload``.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from typing import Any, Final, Protocol
+
+from plugmw.watching import Files, changed
+
+#: Seconds between two looks: with the quiet one, a change is in force in less than a second.
+EVERY: Final = 0.4
+
+Signature = dict[str, tuple[int, int, int] | None]
+
+
+class Reloadable(Protocol):
+    """What is watched: its files with the hashes of what they held, and the main ones among them."""
+
+    @property
+    def files(self) -> Files: ...
+    @property
+    def sources(self) -> tuple[str, ...]: ...
+    def reload(self) -> bool: ...
+
+
+class Watcher:
+    """Looks at the files of one gateway; :meth:`look` is one look, :meth:`start` makes a thread of it."""
+
+    def __init__(self, watched: Reloadable) -> None:
+        self._watched = weakref.ref(watched)
+        self._stopped = threading.Event()
+        #: The files as they were when all was well; None: their content is to be compared.
+        self._seen: Signature | None = None
+        #: What was new at the last look.
+        self._fresh: Signature | None = None
+
+    def start(self) -> None:
+        """Look every :data:`EVERY` seconds, until :meth:`stop` or the end of what is watched."""
+        threading.Thread(target=self._run, name="plugmw-watcher", daemon=True).start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(EVERY):
+            watched = self._watched()
+            if watched is None:
+                return
+            self.look(watched)
+            del watched
+
+    def look(self, watched: Any = None) -> bool:
+        """Take one look; return whether a reload was tried."""
+        watched = watched or self._watched()
+        now = signature(watched.files)
+        if now == self._seen:
+            self._fresh = None
+            return False
+        if now != self._fresh:
+            self._fresh = now
+            return False
+        before, self._seen, self._fresh = self._seen, now, None
+        if not changed(watched.files) and not _touched(before, now, watched.sources):
+            return False
+        if watched.reload():
+            # It may have read other files, and these again since.
+            self._seen = None
+        return True
+
+
+def signature(files: Files) -> Signature:
+    """Return what the file system tells of files without opening them."""
+    return {path: _stat(path) for path in files}
+
+
+def _stat(path: str) -> tuple[int, int, int] | None:
+    try:
+        info = os.stat(path)
+    except OSError:
+        return None
+    return info.st_size, info.st_mtime_ns, info.st_ino
+
+
+def _touched(before: Signature | None, now: Signature, sources: tuple[str, ...]) -> bool:
+    return before is not None and any(now.get(path) != before.get(path) for path in sources)

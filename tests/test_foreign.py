@@ -1,0 +1,60 @@
+"""Whose document one is, and that it comes translated."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from plugmw.documents import Document
+from plugmw.documents.translated import Options, Translated
+from plugmw.errors import ConfigError
+from plugmw.foreign import DIALECTS, dialect, read
+
+DOCUMENTS = {
+    "kong": {"_format_version": "3.0", "services": []},
+    "krakend": {"version": 3, "endpoints": []},
+    "tyk": {"name": "x", "proxy": {"listen_path": "/"}},
+    "tyk in OpenAPI": {"openapi": "3.0.3", "x-tyk-api-gateway": {}},
+    "prest": {"pg": {"host": "db"}},
+    "prest with plugins": {"pluginmiddlewarelist": []},
+    "plugmw": {"plugins": []},
+    "plugmw, empty": {},
+}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_dialect_is_told_by_content(name):
+    assert dialect(DOCUMENTS[name]) == re.match(r"\w+", name)[0]
+
+
+@pytest.mark.parametrize("document", [{"endpoints": [], "version": "3"}, {"proxy": "x"}, {"pg": "x"}])
+def test_dialect_wants_the_right_kind_of_value(document):
+    assert dialect(document) == "plugmw"
+
+
+def test_a_gateway_document_stays_as_it_is():
+    document = Document({"plugins": []})
+    assert read(document, None, Options()) is document
+
+
+def test_a_document_is_translated_by_its_content():
+    assert isinstance(read({"_format_version": "3.0", "services": []}, None, Options()), Translated)
+
+
+def test_a_named_dialect_is_taken_whatever_the_content():
+    translated = read({"services": []}, "kong", Options())
+    assert isinstance(translated, Translated)
+    assert [error.path for error in translated.errors] == ["_format_version"]
+
+
+def test_each_dialect_is_recognised_by_one_of_the_documents_above():
+    assert {found.name for found in DIALECTS} == {name.split()[0] for name in DOCUMENTS} - {
+        "plugmw",
+        "plugmw,",
+    }
+
+
+def test_what_cannot_be_read_is_an_error(tmp_path):
+    with pytest.raises(ConfigError, match="no such file"):
+        read(str(tmp_path / "none.yaml"), None, Options())

@@ -1,0 +1,410 @@
+"""A gateway takes a new configuration between two requests, and keeps the old one when the new one is bad."""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+import threading
+import time
+import weakref
+
+import pytest
+
+from plugmw import Entry, Gateway, Plugin
+from plugmw.testing import hello_app
+from tests.support.wsgi import environ_of, serve
+
+PLUGIN = """
+from plugmw import Plugin
+
+class Tell(Plugin):
+    name, priority = "tell", 5
+
+    def header_filter(self, x):
+        x.headers["X-Tell"] = {text!r}
+"""
+
+
+class Files:
+    """A configuration file and a folder with one plugin."""
+
+    def __init__(self, folder):
+        self.path = folder / "gateway.json"
+        self.plugins = folder / "plugins"
+        self.plugins.mkdir()
+        self.plugin("one")
+        self.config()
+
+    def plugin(self, text):
+        (self.plugins / "tell.py").write_text(PLUGIN.format(text=text))
+
+    def config(self, *entries, **keys):
+        folders = [{"path": "plugins"}]
+        document = {"store": "memory://", "folders": folders, "plugins": [{"name": "tell"}, *entries], **keys}
+        self.path.write_text(json.dumps(document))
+
+
+@pytest.fixture
+def files(tmp_path):
+    return Files(tmp_path)
+
+
+@pytest.fixture
+def gateway(files):
+    made = Gateway(hello_app, files.path, reload=False)
+    yield made
+    made.stop()
+
+
+def told(gateway):
+    return dict(serve(gateway, environ_of("/")).headers).get("X-Tell")
+
+
+def eventually(what):
+    """Wait for the thread that closes what has drained."""
+    end = time.monotonic() + 10
+    while not what() and time.monotonic() < end:
+        time.sleep(0.01)
+    assert what()
+
+
+# -- what is new is in force ------------------------------------------------------------------------------
+
+
+def test_a_changed_configuration_is_in_force_at_once(gateway, files):
+    assert serve(gateway, environ_of("/")).status == "200 OK"
+    files.config({"name": "request-termination", "config": {"status_code": 503}})
+    assert gateway.reload()
+    assert serve(gateway, environ_of("/")).status.startswith("503")
+
+
+def test_a_changed_plugin_file_is_loaded_anew(gateway, files):
+    assert told(gateway) == "one"
+    files.plugin("two")
+    assert told(gateway) == "one"
+    assert gateway.reload()
+    assert told(gateway) == "two"
+
+
+def test_a_file_that_is_as_it_was_is_not_loaded_again(gateway, files):
+    before = type(gateway.entries[0].plugin)
+    assert gateway.reload()
+    assert type(gateway.entries[0].plugin) is before
+
+
+def test_a_gateway_that_has_served_nothing_yet_just_takes_the_new_one(gateway, files):
+    files.plugin("two")
+    assert gateway.reload()
+    assert told(gateway) == "two"
+
+
+def test_counters_outlive_a_reload(gateway, files):
+    files.config({"name": "rate-limiting", "config": {"minute": 2, "policy": "local"}})
+    assert gateway.reload()
+    statuses = []
+    for _ in range(3):
+        statuses.append(serve(gateway, environ_of("/")).status[:3])
+        assert gateway.reload()
+    assert statuses == ["200", "200", "429"]
+
+
+def test_another_store_is_opened_and_the_old_one_closed(gateway, files, tmp_path):
+    serve(gateway, environ_of("/"))
+    before = gateway.runtime.store
+    closed = []
+    before.close = lambda: closed.append(True)
+    files.config(store=(tmp_path / "table").as_uri())
+    assert gateway.reload()
+    assert gateway.runtime.store is not before
+    eventually(lambda: closed)
+
+
+def test_an_injected_logger_stays(gateway, caplog):
+    import logging
+
+    gateway.register_logger(logging.getLogger("mine"))
+    assert gateway.reload()
+    assert gateway.runtime.logger.name == "mine"
+
+
+# -- what is bad changes nothing --------------------------------------------------------------------------
+
+BAD = {
+    "no JSON": ("{", "not JSON"),
+    "empty": ("", "is empty"),
+    "an unknown plugin": ('{"plugins": [{"name": "none"}]}', 'no plugin "none"'),
+    "a wrong type": ('{"plugins": 5}', "plugins: got"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_configuration_is_refused_with_one_line(gateway, files, caplog, name):
+    assert told(gateway) == "one"
+    text, problem = BAD[name]
+    files.path.write_text(text)
+    assert not gateway.reload()
+    assert told(gateway) == "one"
+    [line] = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert line.startswith("reload refused, the configuration in force stays: ")
+    assert problem in line
+    files.config()
+    assert gateway.reload()
+
+
+def test_a_plugin_that_cannot_start_leaves_the_old_ones_running(gateway, files, caplog):
+    assert told(gateway) == "one"
+    broken = "    def init_worker(self):\n        raise OSError('no')\n"
+    (files.plugins / "tell.py").write_text(PLUGIN.format(text="two") + "\n" + broken)
+    assert not gateway.reload()
+    assert told(gateway) == "one"
+    assert "reload refused" in caplog.text
+    assert "tell: init_worker failed" in caplog.text
+
+
+def test_a_file_of_a_refused_configuration_is_looked_at_too(gateway, files):
+    (files.plugins / "tell.py").write_text("def")
+    (files.plugins / "more.py").write_text("")
+    assert not gateway.reload()
+    assert str(files.plugins / "more.py") in gateway.files
+
+
+def test_modules_of_a_refused_configuration_are_forgotten(gateway, files):
+    serve(gateway, environ_of("/"))
+    files.plugin("two")
+    files.config({"name": "none"})
+    before = set(sys.modules)
+    assert not gateway.reload()
+    assert set(sys.modules) - before == set()
+
+
+def test_what_is_no_error_of_ours_is_logged_with_its_trace(gateway, files, monkeypatch, caplog):
+    monkeypatch.setattr("plugmw.gateway.read_plan", lambda *_: 1 / 0)
+    assert not gateway.reload()
+    [record] = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert "ZeroDivisionError" in record.getMessage()
+    assert record.exc_info
+
+
+# -- running requests -------------------------------------------------------------------------------------
+
+
+class Noted(Plugin):
+    """Tells when it is closed."""
+
+    name, priority = "noted", 4
+    closed = 0
+
+    def header_filter(self, x):
+        x.headers["X-Noted"] = str(id(self))
+
+    def close(self):
+        type(self).closed += 1
+
+
+def test_a_running_request_ends_under_the_old_configuration_which_is_then_closed(files):
+    class Mine(Noted):
+        closed = 0
+
+    def slow(environ, start_response):
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        yield b"a"
+        yield b"b"
+
+    gateway = Gateway(slow, files.path, plugins=[Mine()], reload=False)
+    environ = environ_of("/")
+    running = gateway(environ, lambda status, headers, exc_info=None: None)
+    parts = iter(running)
+    assert next(parts) == b"a"
+    assert gateway.reload()
+    time.sleep(0.1)
+    assert Mine.closed == 0
+    assert list(parts) == [b"b"]
+    running.close()
+    del running, parts, environ
+    gc.collect()
+    eventually(lambda: Mine.closed == 1)
+    gateway.stop()
+    assert Mine.closed == 2
+
+
+def test_the_end_of_the_process_closes_what_has_not_drained(files):
+    class Mine(Noted):
+        closed = 0
+
+    gateway = Gateway(hello_app, files.path, plugins=[Mine()], reload=False)
+    environ = environ_of("/")
+    held = gateway(environ, lambda status, headers, exc_info=None: None)
+    assert gateway.reload()
+    gateway.stop()
+    assert Mine.closed == 2
+    del held
+
+
+def test_a_plugin_object_that_cannot_be_copied_is_in_all_generations_and_closed_once(files):
+    class Own(Noted):
+        closed = 0
+
+        def __init__(self, text):
+            super().__init__()
+            self.text = text
+            self.configured = 0
+
+        def configure(self):
+            self.configured += 1
+
+    plugin = Own("x")
+    gateway = Gateway(hello_app, files.path, plugins=[Entry(plugin)], reload=False)
+    serve(gateway, environ_of("/"))
+    assert gateway.reload()
+    assert gateway.reload()
+    eventually(lambda: not len(gateway._retired))
+    assert (Own.closed, plugin.configured) == (0, 1)
+    assert any(entry.plugin is plugin for entry in gateway.entries)
+    gateway.stop()
+    assert Own.closed == 1
+
+
+def test_plugin_objects_given_in_code_are_copied_with_their_entries(files):
+    gateway = Gateway(hello_app, files.path, plugins=[Entry(Noted(), priority=77)], reload=False)
+    before = dict(serve(gateway, environ_of("/")).headers)["X-Noted"]
+    assert gateway.reload()
+    assert dict(serve(gateway, environ_of("/")).headers)["X-Noted"] != before
+    assert [entry.rank for entry in gateway.entries if entry.name == "noted"] == [77]
+    gateway.stop()
+
+
+def test_a_failing_close_is_logged_and_the_rest_is_closed(files, caplog):
+    class Bad(Noted):
+        closed = 0
+
+        def close(self):
+            super().close()
+            raise OSError("no")
+
+    gateway = Gateway(hello_app, files.path, plugins=[Bad()], reload=False)
+    serve(gateway, environ_of("/"))
+    assert gateway.reload()
+    eventually(lambda: Bad.closed == 1)
+    eventually(lambda: "noted: close failed" in caplog.text)
+    gateway.stop()
+
+
+def test_a_request_that_its_framework_keeps_in_a_cycle_drains_by_garbage_collection(files):
+    class Mine(Noted):
+        closed = 0
+
+    gateway = Gateway(hello_app, files.path, plugins=[Mine()], reload=False)
+    environ = environ_of("/")
+    environ["framework.request"] = environ
+    serve(gateway, environ)
+    del environ
+    gc.disable()
+    try:
+        assert gateway.reload()
+        eventually(lambda: Mine.closed == 1)
+    finally:
+        gc.enable()
+    gateway.stop()
+
+
+def test_gateways_within_gateways_keep_both_generations(files, tmp_path):
+    (tmp_path / "inner").mkdir()
+    inner_files = Files(tmp_path / "inner")
+    seen = []
+
+    def app(environ, start_response):
+        seen.append(environ["plugmw.generation"])
+        return hello_app(environ, start_response)
+
+    outer = Gateway(Gateway(app, inner_files.path, reload=False), files.path, reload=False)
+    serve(outer, environ_of("/"))
+    [(inner_mark, (outer_mark, end))] = seen
+    assert inner_mark is not outer_mark
+    assert end is None
+    outer.app.stop()
+    outer.stop()
+
+
+def test_a_gateway_without_a_file_marks_nothing():
+    seen = []
+
+    def app(environ, start_response):
+        seen.append(dict(environ))
+        return hello_app(environ, start_response)
+
+    serve(Gateway(app, {"store": "memory://"}), environ_of("/"))
+    assert "plugmw.generation" not in seen[0]
+
+
+def test_requests_from_many_threads_see_one_configuration_each(files):
+    files.config({"name": "correlation-id", "config": {"header_name": "X-A", "generator": "uuid#counter"}})
+    gateway = Gateway(hello_app, files.path, reload=False)
+    wrong, done = [], threading.Event()
+
+    def client():
+        while not done.is_set():
+            answer = serve(gateway, environ_of("/"))
+            if answer.status != "200 OK" or dict(answer.headers).get("X-Tell") not in ("one", "two"):
+                wrong.append(answer)
+
+    threads = [threading.Thread(target=client) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for turn in range(20):
+        files.plugin("two" if turn % 2 else "one")
+        assert gateway.reload()
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    gateway.stop()
+
+
+# -- nothing is left --------------------------------------------------------------------------------------
+
+
+def test_nothing_is_left_of_old_generations(gateway, files):
+    serve(gateway, environ_of("/"))
+    gone = []
+    for turn in range(30):
+        files.plugin(str(turn))
+        assert gateway.reload()
+        gone.append(weakref.ref(gateway.entries[0].plugin))
+        serve(gateway, environ_of("/"))
+    eventually(lambda: not len(gateway._retired))
+    gc.collect()
+    assert [ref() for ref in gone[:-1]] == [None] * 29
+    names = [name for name in sys.modules if name.startswith("plugmw_loaded_") and name.endswith("_tell")]
+    assert type(gateway.entries[0].plugin).__module__ in names
+    assert sum(sys.modules[name].__file__ == str(files.plugins / "tell.py") for name in names) == 1
+
+
+# -- by itself --------------------------------------------------------------------------------------------
+
+
+def test_a_change_is_taken_without_being_told(files):
+    gateway = Gateway(hello_app, files.path)
+    assert told(gateway) == "one"
+    files.plugin("two")
+    eventually(lambda: told(gateway) == "two")
+    gateway.stop()
+
+
+@pytest.mark.parametrize(
+    ("setting", "argument", "watched"),
+    [(True, None, True), (False, None, False), (False, True, True), (True, False, False)],
+)
+def test_whether_it_watches_is_a_setting_that_an_argument_replaces(files, setting, argument, watched):
+    files.config(reload=setting)
+    gateway = Gateway(hello_app, files.path, reload=argument)
+    serve(gateway, environ_of("/"))
+    assert (gateway._watcher is not None) is watched
+    gateway.stop()
+    assert gateway._watcher is None
+
+
+def test_a_worker_catches_up_with_what_changed_since_the_master_read_it(gateway, files, monkeypatch):
+    files.plugin("two")
+    monkeypatch.setattr(gateway, "_read_in", 1)
+    assert told(gateway) == "two"

@@ -11,7 +11,10 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 HeaderItems: TypeAlias = "Mapping[str, str | list[str]] | Iterable[tuple[str, str]] | None"
 
@@ -82,6 +85,15 @@ class Exit(BaseException):
         self.body = body
         self.headers = headers
         super().__init__(status)
+
+
+class Instead(Exit):
+    """Another WSGI app answers instead of the wrapped one, in phases before the app is called."""
+
+    def __init__(self, app: WSGIApplication) -> None:
+        self.status, self.body, self.headers = 0, b"", []
+        self.app = app
+        BaseException.__init__(self, app)
 
 
 def status_line(status: int) -> str:

@@ -52,12 +52,16 @@ class NotConnected(Exception):
 
 
 class Connections:
-    """Idle connections by (scheme, host, port). Thread-safe; after a fork the child begins with none."""
+    """Idle connections by (scheme, host, port). Thread-safe; after a fork the child begins with none.
 
-    def __init__(self, context: Callable[[], ssl.SSLContext], size: int = 64) -> None:
+    ``size`` are kept of each, ``idle`` seconds long.
+    """
+
+    def __init__(self, context: Callable[[], ssl.SSLContext], size: int = 64, idle: float = IDLE) -> None:
         self._make_context = context
         self._context: ssl.SSLContext | None = None
         self._size = size
+        self._seconds = idle
         self._pid = 0
         self._idle: dict[Key, Idle] = {}
         # Of a chain that a reload has dropped nobody else would close them.
@@ -71,7 +75,7 @@ class Connections:
                 since, connection = idle.pop()
             except IndexError:  # another thread was faster
                 break
-            if time.monotonic() - since < IDLE and not _is_stale(connection.sock):
+            if time.monotonic() - since < self._seconds and not _is_stale(connection.sock):
                 return connection
             connection.close()
         return self._open(scheme, host, port, times)

@@ -18,7 +18,7 @@ from plugmw.identity import IDENTITY_KEYS, Consumer, Credential
 from plugmw.paths import full_path, normalise
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
     from webob import Request
     from webob.headers import ResponseHeaders
 
@@ -294,6 +294,15 @@ class Exchange:
         raise answer.error_exit(
             status, message, headers, self.environ.get("HTTP_ACCEPT", ""), self.request_id
         )
+
+    def hand_over(self, app: WSGIApplication) -> NoReturn:
+        """Let another WSGI app answer, streaming as the wrapped one would; what it raises is a 500.
+
+        Phases: rewrite, access; elsewhere :class:`PhaseError`.
+        """
+        if self.phase not in EXIT_PHASES[:2]:
+            raise PhaseError("hand_over", self.phase, EXIT_PHASES[:2])
+        raise answer.Instead(app)
 
     # -- around it --------------------------------------------------------------------------------
 

@@ -14,12 +14,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from plugmw import answer
 from plugmw.body import rewrap_file
 from plugmw.exchange import own_headers
 from plugmw.sending import Sending
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 _NONE: Iterable[bytes] = ()
 
@@ -52,25 +55,46 @@ class Flow(Sending):
         if not isinstance(error, (answer.Exit, Exception)):
             self._last(error)
             raise error
+        if isinstance(error, answer.Instead):
+            self._pick()
+            return self._hand_over(error.app, plugin)
         self._become(error, plugin)
         self._pick()
         return self._finish()
 
+    def _hand_over(self, app: WSGIApplication, plugin: Any) -> Iterable[bytes]:
+        """Let another app answer: it stands for a plugin, and so does what fails in it."""
+        self.source = "exit"
+        try:
+            iterable = app(self.environ, self._start)
+        except Exception as error:
+            self._answer_crash(error, plugin)
+            return self._finish()
+        except BaseException as error:
+            self._last(error)
+            raise
+        return self._begin(iterable)
+
     def _crash(self, error: BaseException) -> Iterable[bytes]:
         """The app raised at the call: the server gets the exception, unless it shall be answered."""
-        if self.runtime.answer_crashes and isinstance(error, Exception):
+        if self._answers_crashes and isinstance(error, Exception):
             self._answer_crash(error)
             return self._finish()
         self._last(error)
         raise error
 
-    def _answer_crash(self, error: Exception) -> None:
+    @property
+    def _answers_crashes(self) -> bool:
+        # An app that a plugin handed over to stands for the plugin, whose failures are answered.
+        return self.runtime.answer_crashes or self.source == "exit"
+
+    def _answer_crash(self, error: Exception, plugin: Any = None) -> None:
         held = self._filters or self._collected is not None
         if self._opened or (self.status_line and not held):
             # The server knows an answer already; with exc_info it takes another, or raises the error again.
             self._exc_info = (type(error), error, error.__traceback__)
             self._opened = False
-        self._become(error)
+        self._become(error, plugin)
 
     def _finish(self) -> Iterable[bytes]:
         """Send an answer that is known whole; what fails in that is the end of the exchange."""
@@ -199,7 +223,7 @@ class Flow(Sending):
             elif self._filters:
                 yield from self._filtered(first, iterator)
         except Exception as error:
-            if self._opened or not self.runtime.answer_crashes:
+            if self._opened or not self._answers_crashes:
                 self._note(error)
                 raise
             self._answer_crash(error)

@@ -20,7 +20,7 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 import attrs
 
 from plugmw import answer, target
-from plugmw.connections import Answer, Connections, NotConnected, Times, ask
+from plugmw.connections import IDLE, Answer, Connections, NotConnected, Times, ask
 from plugmw.errors import ConfigError
 from plugmw.trust import Trusted
 from plugmw.typedefs import split_port
@@ -61,6 +61,8 @@ class Target:
     verify: bool = True
     ca_file: str | None = None
     pool_size: int = 64
+    #: How long a connection that is not used is kept.
+    idle: float = IDLE
 
     def check(self) -> None:
         """Raise :class:`ConfigError` unless the URL is one to send to."""
@@ -93,14 +95,14 @@ class Upstream:
         self._base = parts.path.rstrip("/")
         self._trusted = trusted or Trusted()
         self._clock = clock
-        self._connections = Connections(self._context, to.pool_size)
+        self._connections = Connections(self._context, to.pool_size, to.idle)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if _is_websocket(environ):
             return _fail(environ, start_response, 501)
         try:
-            body = self._send(environ)
-        except _BadRequest:
+            body = self.send(environ)
+        except BadRequest:
             return _fail(environ, start_response, 400)
         except TimeoutError:
             return _fail(environ, start_response, 504)
@@ -118,17 +120,18 @@ class Upstream:
         """Close the idle connections of this process."""
         self._connections.close()
 
-    def _send(self, environ: WSGIEnvironment) -> _Body:
+    def send(self, environ: WSGIEnvironment) -> Body:
+        """Send the request; return the answer, its body not yet read. Raises what the steps raise."""
         wish: Mapping[str, Any] = environ.get("plugmw.upstream.target") or {}
         scheme, host, port = self._to
         key = wish.get("scheme", scheme), wish.get("host", host), wish.get("port", port)
         times = self._times(wish)
         body, chunked = request_body(environ)
-        headers = self._headers(environ, wish, _netloc(*key))
+        headers = self.headers_of(environ, wish, _netloc(*key))
         connection = self._connect(environ, key, times, int(wish.get("retries", self.target.retries)))
         try:
             found = ask(
-                connection, environ["REQUEST_METHOD"], self._path(environ), headers, body, chunked, times
+                connection, environ["REQUEST_METHOD"], self.target_of(environ), headers, body, chunked, times
             )
             if found.status < 200:
                 found.close()
@@ -136,7 +139,7 @@ class Upstream:
         except BaseException:
             connection.close()
             raise
-        return _Body(found, connection, lambda: self._connections.give(key, connection))
+        return Body(found, connection, lambda: self._connections.give(key, connection))
 
     def _connect(
         self, environ: WSGIEnvironment, key: tuple[str, str, int], times: Times, retries: int
@@ -165,7 +168,7 @@ class Upstream:
         until = None if to.deadline is None else self._clock() + to.deadline
         return Times(**wanted, until=until, clock=self._clock)
 
-    def _path(self, environ: WSGIEnvironment) -> str:
+    def target_of(self, environ: WSGIEnvironment) -> str:
         """Return the request target: a path that a plugin set is complete, any other is put below ours."""
         whole = environ.get("plugmw.upstream.path")
         if whole is not None and _unquoted(whole) == environ.get("PATH_INFO"):
@@ -175,7 +178,7 @@ class Upstream:
         query = quote(str(environ.get("QUERY_STRING", "")).encode("latin-1", "replace"), safe=_SENDABLE)
         return f"{path or '/'}?{query}" if query else path or "/"
 
-    def _headers(
+    def headers_of(
         self, environ: WSGIEnvironment, wish: Mapping[str, Any], netloc: str
     ) -> list[tuple[str, str]]:
         told = forwarded(environ, self._trusted)
@@ -203,11 +206,11 @@ def _netloc(scheme: str, host: str, port: int) -> str:
     return name if port == _PORTS[scheme] else f"{name}:{port}"
 
 
-class _BadRequest(Exception):
+class BadRequest(Exception):
     """The request cannot be forwarded as it is."""
 
 
-class _Body:
+class Body:
     """The service's body as it comes; gives the connection back when it was read whole."""
 
     def __init__(
@@ -323,7 +326,7 @@ def request_body(environ: WSGIEnvironment) -> tuple[Iterable[bytes] | None, bool
     text = str(environ.get("CONTENT_LENGTH") or "")
     if text:
         if not (text.isascii() and text.isdigit()):
-            raise _BadRequest
+            raise BadRequest
         return _exactly(environ["wsgi.input"], int(text)), False
     if environ.get("wsgi.input_terminated") and environ.get("HTTP_TRANSFER_ENCODING"):
         return iter(lambda: environ["wsgi.input"].read(_STEP), b""), True
@@ -334,7 +337,7 @@ def _exactly(stream: Any, left: int) -> Generator[bytes, None, None]:
     while left:
         piece = stream.read(min(_STEP, left))
         if not piece:
-            raise _BadRequest("the client sent less than its Content-Length")
+            raise BadRequest("the client sent less than its Content-Length")
         left -= len(piece)
         yield piece
 

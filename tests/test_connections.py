@@ -65,7 +65,7 @@ def test_a_connection_that_the_service_has_closed_is_not(pool):
 def test_a_connection_that_was_idle_for_long_is_not(pool, monkeypatch):
     with Service(answer(b"a")) as service:
         one(pool, service)
-        monkeypatch.setattr(connections, "IDLE", 0.0)
+        monkeypatch.setattr(pool, "_seconds", 0.0)
         one(pool, service)
         assert service.connections == 2
 

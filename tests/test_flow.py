@@ -50,6 +50,67 @@ def compare(app: str, kind: str, method: str) -> None:
         assert found.chunks == alone.chunks, kind
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("app", GOOD)
+def test_an_app_that_a_plugin_hands_over_to_is_seen_as_it_is(app, method):
+    for kind in KINDS:
+        alone_closed, closed = [], []
+        alone = serve(GOOD[app](alone_closed), environ_of(method=method))
+        other = GOOD[app](closed)
+        handing = made("handing", 10, access=lambda x, other=other: x.hand_over(other))
+        found = serve(Gateway(refused, plugins=[handing, *KINDS[kind]()]), environ_of(method=method))
+        assert (found.raised, found.status, found.body) == (None, alone.status, alone.body), kind
+        assert closed == alone_closed, kind
+        stream = bool(filters(kind) and "keeps" not in kind and len(alone.chunks) > 1 and method == "GET")
+        assert seen(found.headers, stream) == seen(alone.headers, stream), kind
+
+
+def refused(environ, start_response):
+    raise AssertionError("the wrapped app is not asked")
+
+
+def late(environ, start_response):
+    raise Oops("late")
+    yield b""
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_what_an_app_raises_that_a_plugin_hands_over_to_is_a_500(kind):
+    logged = []
+    for phase in ("rewrite", "access"):
+        for app in (refused, late):
+            handing = made("handing", 10, **{phase: lambda x, app=app: x.hand_over(app)})
+            looking = made("looking", 9, log=lambda x: logged.append((x.status, x.source)))
+            found = serve(Gateway(refused, plugins=[handing, looking, *KINDS[kind]()]))
+            assert found.status == "500 Internal Server Error"
+            assert b"late" not in found.body
+            assert logged.pop() == (500, "error")
+
+
+def test_handing_over_is_an_exit_for_everybody_else():
+    journal = []
+    handing = made("handing", 10, access=lambda x: x.hand_over(GOOD["list"]([])))
+    other = noting("other", journal, "access", "header_filter", "log", priority=5)
+    sources = made("source", 1, log=lambda x: journal.append(x.source))
+    serve(Gateway(refused, plugins=[handing, other, sources]))
+    assert journal == ["other.header_filter", "other.log", "exit"]
+
+
+def test_handing_over_is_for_phases_before_the_app():
+    late_one = made("late", header_filter=lambda x: x.hand_over(refused))
+    assert serve(Gateway(GOOD["list"]([]), plugins=[late_one])).status.startswith("500")
+
+
+def test_a_greenlet_that_is_ended_in_a_handed_over_app_goes_on_to_the_server():
+    def ended(environ, start_response):
+        raise KeyboardInterrupt
+
+    logged = []
+    handing = made("handing", access=lambda x: x.hand_over(ended), log=lambda x: logged.append(x.status))
+    assert isinstance(serve(Gateway(refused, plugins=[handing])).raised, KeyboardInterrupt)
+    assert logged == [500]
+
+
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_exc_info_after_the_headers_replaces_an_answer_that_is_still_held_or_is_raised_again(kind):
     found = serve(Gateway(APPS["exc_info after the headers"]([]), plugins=KINDS[kind]()))

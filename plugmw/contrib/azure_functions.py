@@ -8,29 +8,29 @@
           apikey: ${AZURE_KEY}
 
 The function gets the request's method, query, headers and body, at its own path; the client sees its status,
-headers and body, byte for byte. A function that does not answer in time is 500
-``{"message": "An unexpected error occurred"}``, the reason is only logged. A call is made once and redirects
-are passed on. The two key headers of a client are removed.
+headers and body, byte for byte, streamed both ways. A function that does not answer in time is 500
+``{"message": "An unexpected error occurred"}``, the reason is only logged; an answer that breaks off is cut.
+A call is made once and redirects are passed on. The two key headers of a client are removed.
 
 Fails closed. Contract: Kong's azure-functions (``kong/plugins/azure-functions``), with certificates verified.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from http.cookiejar import DefaultCookiePolicy
+from collections.abc import Iterable, Iterator, Mapping
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from plugmw.answer import UNEXPECTED, check_header
+from plugmw.answer import UNEXPECTED, check_header, error_exit, status_line, to_json
+from plugmw.connections import NotConnected
 from plugmw.exchange import Exchange
 from plugmw.plugin import Plugin
 from plugmw.schema import REQUIRED, above, at_least, config, field, matches
-from plugmw.upstream import request_headers, response_headers
+from plugmw.upstream import BadRequest, Body, Target, Upstream, request_headers, response_headers
 
 if TYPE_CHECKING:
-    from requests import Session
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 _LABEL: Final = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _DNS: Final = matches(rf"{_LABEL}(?:\.{_LABEL})*", "a DNS name")
@@ -38,7 +38,6 @@ _PATH: Final = matches(r"[A-Za-z0-9_.~!$&'()*+,;=:@%/-]*", "a path as it is sent
 #: What stays as it is in a query: escapes included, only what cannot be sent is escaped.
 _SENDABLE: Final = "".join(map(chr, range(0x21, 0x7F))).replace("#", "")
 _KEYS: Final = ("x-functions-key", "x-functions-clientid")
-_STEP: Final = 64 * 1024
 
 
 @config
@@ -85,85 +84,91 @@ class AzureFunctions(Plugin):
         c = self.config
         path = "/".join(part for part in (c.routeprefix.strip("/"), c.functionname.strip("/")) if part)
         self._url = f"{'https' if c.https else 'http'}://{c.appname}.{c.hostdomain}/{path}"
-        self._keys = [(n, v) for n, v in zip(_KEYS, (c.apikey, c.clientid)) if v]
-        self._only = None if c.forward_headers is None else {name.lower() for name in c.forward_headers}
-        self._dropped = {"host", "content-length", *_KEYS, *(name.lower() for name in c.drop_headers)}
+        seconds = c.timeout / 1000
+        to = Target(
+            url=self._url,
+            connect_timeout=seconds,
+            write_timeout=seconds,
+            read_timeout=seconds,
+            deadline=seconds,
+            retries=0,
+            verify=c.https_verify,
+            ca_file=c.tls_ca_file,
+            idle=c.keepalive / 1000,
+        )
+        self._function = _Function(to, c)
         if c.apikey and not c.https:
             self.logger.warning("azure-functions: without https the apikey is sent readable")
 
-    def init_worker(self) -> None:
-        from requests import Session
-        from requests.adapters import HTTPAdapter
-
-        session = self._session = Session()
-        session.trust_env = False
-        session.headers.clear()
-        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        session.mount("https://", HTTPAdapter(pool_maxsize=64))
-        session.mount("http://", HTTPAdapter(pool_maxsize=64))
-        self._used = time.monotonic()
-
     def close(self) -> None:
-        session: Session | None = getattr(self, "_session", None)
-        if session is not None:
-            session.close()
+        if hasattr(self, "_function"):
+            self._function.close()
 
     def access(self, x: Exchange) -> None:
-        from requests import RequestException
-        from urllib3.exceptions import HTTPError
+        x.hand_over(self._answer)
 
-        data = x.read_body()
+    def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Call the function once; be its answer, still encoded, as it comes."""
+        # What plugins have said about the app's service is not about this one.
+        asked = {name: value for name, value in environ.items() if not name.startswith("plugmw.upstream.")}
         try:
-            status, headers, body = self._call(x, data)
-        except (RequestException, HTTPError, OSError, ValueError) as error:
+            body: Body = self._function.send(asked)
+        except BadRequest:
+            made = error_exit(400, None, None, str(environ.get("HTTP_ACCEPT", "")), "")
+            return _send(environ, start_response, 400, made.headers, made.body)
+        except (NotConnected, HTTPException, OSError, ValueError) as error:
             # The text of the error may have the query in it.
             self.logger.error("azure-functions: no answer of %s: %s", self._url, type(error).__name__)
-            x.exit(500, {"message": UNEXPECTED})
-        x.exit(status, body, [*headers, ("Via", "1.1 plugmw")])
+            kind = [("Content-Type", "application/json; charset=utf-8")]
+            return _send(environ, start_response, 500, kind, to_json({"message": UNEXPECTED}))
+        headers = response_headers(body.answer.headers)
+        start_response(status_line(body.answer.status), [*headers, ("Via", "1.1 plugmw")])
+        return body
 
-    def _call(self, x: Exchange, data: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
-        """Call the function once; return its answer, still encoded. Raises what the library raises."""
-        from requests import Request
 
-        c, now = self.config, time.monotonic()
-        if now - self._used > c.keepalive / 1000:
-            self._session.close()
-        self._used = now
-        asked = Request(x.method, self._url, headers=self._headers(x), data=data or None)
-        prepared = self._session.prepare_request(asked)
-        query = x.environ.get("QUERY_STRING", "")
-        # Set afterwards: requests would write both anew.
-        prepared.url = f"{self._url}?{quote(query, _SENDABLE, 'latin-1')}" if query else self._url
-        prepared.method = x.method
-        verify = c.tls_ca_file or True if c.https_verify else False
-        seconds = c.timeout / 1000
-        answer = self._session.send(
-            prepared, timeout=(seconds, seconds), verify=verify, stream=True, allow_redirects=False
-        )
-        with answer:
-            pieces, size = [], 0
-            for piece in answer.raw.stream(_STEP, decode_content=False):
-                pieces.append(piece)
-                size += len(piece)
-                if size > x.runtime.max_response_body:
-                    raise ValueError("the answer is longer than max_response_body")
-                if time.monotonic() > now + seconds:
-                    raise TimeoutError("the answer did not end in time")
-            if answer.status_code < 200:
-                raise ValueError("a final answer below 200")
-            headers = response_headers(answer.raw.headers.items())
-        kept = [(name, value) for name, value in headers if name.lower() != "content-length"]
-        for name, value in kept:
-            check_header(name, value)
-        return answer.status_code, kept, b"".join(pieces)
+class _Function(Upstream):
+    """The function as a service: at one path, with headers that are chosen."""
 
-    def _headers(self, x: Exchange) -> dict[str, str]:
-        from urllib3.util import SKIP_HEADER
+    def __init__(self, to: Target, c: Any) -> None:
+        super().__init__(to)
+        self._keys = [(n, v) for n, v in zip(_KEYS, (c.apikey, c.clientid), strict=True) if v]
+        self._only = None if c.forward_headers is None else {name.lower() for name in c.forward_headers}
+        self._dropped = {"host", *_KEYS, *(name.lower() for name in c.drop_headers)}
 
-        # What the client did not send, the library must not add.
-        made = {"Accept-Encoding": SKIP_HEADER, "User-Agent": SKIP_HEADER}
-        for name, value in request_headers(x.environ):
+    def send(self, environ: WSGIEnvironment) -> Body:
+        body = super().send(environ)
+        try:
+            if not 200 <= body.answer.status <= 599:
+                raise ValueError("no status of an answer")
+            for name, value in body.answer.headers:
+                check_header(name, value)
+        except ValueError:
+            body.close()
+            raise
+        return body
+
+    def target_of(self, environ: WSGIEnvironment) -> str:
+        query = quote(str(environ.get("QUERY_STRING", "")), _SENDABLE, "latin-1")
+        return f"{self._base}?{query}" if query else self._base
+
+    def headers_of(
+        self, environ: WSGIEnvironment, wish: Mapping[str, Any], netloc: str
+    ) -> list[tuple[str, str]]:
+        made = [("Host", netloc)]
+        for name, value in request_headers(environ):
             lower = name.lower()
-            if lower not in self._dropped and (self._only is None or lower in self._only):
-                made[name] = value
-        return {**made, **dict(self._keys)}
+            chosen = self._only is None or lower in self._only or lower == "content-length"
+            if chosen and lower not in self._dropped:
+                made.append((name, value))
+        return [*made, *self._keys]
+
+
+def _send(
+    environ: WSGIEnvironment,
+    start_response: StartResponse,
+    status: int,
+    headers: list[tuple[str, str]],
+    body: bytes,
+) -> Iterable[bytes]:
+    start_response(status_line(status), [*headers, ("Content-Length", str(len(body)))])
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]

@@ -40,6 +40,7 @@ DEV = [
     "gevent>=24.2",
     "jsonschema>=4.20",
     "kong-pdk>=0.36",
+    "moto[server]>=5",
     "mypy>=1.13",
     "pytest>=8",
     "pytest-cov>=5",
@@ -59,7 +60,7 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     packages=find_packages(include=["plugmw", "plugmw.*"]),
-    package_data={"plugmw": ["py.typed"]},
+    package_data={"plugmw": ["py.typed"], "plugmw.dialects.prest.include": ["plugmw_*"]},
     python_requires=">=3.10",
     install_requires=[
         "attrs>=23.2",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import io
 import json
 import re
+import zipfile
 from urllib.parse import parse_qsl, quote
 
 import pytest
+import requests
 from werkzeug.test import Client
 
 from plugmw import ConfigError
@@ -559,3 +562,48 @@ def test_the_log_tells_the_time_of_the_call_apart(invoke, monkeypatch):
 
 def test_a_plugin_that_never_started_can_be_closed():
     AWSLambda(**CONFIG).close()
+
+
+# -- another implementation of the service ------------------------------------------------------------
+
+
+@pytest.fixture
+def moto(monkeypatch):
+    """A moto server with one function, which without Docker answers what it is told; its port."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "mock-key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "mock-secret")
+    running = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    running.start()
+    port = running.get_host_and_port()[1]
+    url = f"http://127.0.0.1:{port}"
+    # What it holds belongs to the process, not to the server.
+    requests.post(f"{url}/moto-api/reset", timeout=10)
+    requests.post(f"{url}/moto-api/config", json={"lambda": {"use_docker": False}}, timeout=10)
+    made = {"region_name": "us-east-1", "endpoint_url": url}
+    role = boto3.client("iam", **made).create_role(
+        RoleName="shop", AssumeRolePolicyDocument="{}", Path="/service-role/"
+    )
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("code.py", "def handler(event, context):\n    return event\n")
+    boto3.client("lambda", **made).create_function(
+        FunctionName="kongLambdaTest",
+        Runtime="python3.11",
+        Role=role["Role"]["Arn"],
+        Handler="code.handler",
+        Code={"ZipFile": packed.getvalue()},
+    )
+    yield port
+    running.stop()
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("name", "status"), [("kongLambdaTest", 200), ("none", 404)])
+def test_moto_takes_the_call(moto, name, status):
+    plugin = AWSLambda(**{**CONFIG, "port": moto, "function_name": name})
+    found = Client(gateway(plugin)).get("/", query_string={"key": "value"}, buffered=True)
+    assert found.status_code == status
+    plugin.close()

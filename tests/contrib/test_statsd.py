@@ -13,7 +13,9 @@ from plugmw.contrib import statsd
 from plugmw.contrib.statsd import StatsD
 from plugmw.identity import Consumer
 from plugmw.testing import gateway, get
+from tests.support import collectors
 from tests.support.metrics import SCOPE, Known, UDPSink, reported, status_app
+from tests.support.sinks import until
 
 WORKSPACE = ("2b7e1f70-0000-4000-8000-00000000000a", "default")
 COUNT = {"name": "request_count", "stat_type": "counter", "sample_rate": 1}
@@ -401,3 +403,19 @@ def test_every_exchange_of_four_workers_is_counted_once_also_those_that_wait_at_
         assert requests.get(server.url, timeout=5).status_code == 200
     assert server.stop() == 0
     assert sink.received() == ["kong.global.unmatched.request.count:1|c"] * 60
+
+
+# -- a real server ------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("packed", [0, 1400], ids=["a packet each", "several in a packet"])
+def test_etsys_statsd_counts_what_is_sent(tmp_path, packed):
+    with collectors.statsd(tmp_path) as server:
+        plugin = StatsD(host="127.0.0.1", port=server.port, udp_packet_size=packed)
+        reported(plugin, Known(workspace=WORKSPACE), scope=SCOPE, requests=["/a", "/b", "/c"])
+        until(lambda: server.ask("counters").get("kong.service.svc1.request.count") == 3)
+        counters, timers = server.ask("counters"), server.ask("timers")
+        assert counters["statsd.bad_lines_seen"] == 0
+        assert counters["kong.service.svc1.status.200"] == 3
+        assert len(timers["kong.service.svc1.latency"]) == 3

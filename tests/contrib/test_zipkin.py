@@ -8,12 +8,15 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import requests
 
 from plugmw import ConfigError, Entry, Plugin
 from plugmw.contrib import zipkin
 from plugmw.contrib.zipkin import PerSecond, Zipkin
 from plugmw.testing import gateway, get
+from tests.support import collectors
 from tests.support.metrics import SCOPE, Known
+from tests.support.sinks import until
 
 T = "0af7651916cd43dd8448eb211c80319c"
 S, P = "b7ad6b7169203331", "b7ad6b7169203332"
@@ -435,3 +438,21 @@ def test_four_workers_send_all_their_spans_also_those_that_wait_at_the_end(gunic
     assert server.stop() == 0
     assert len(sink.spans) == 80
     assert len({one["traceId"] for one in sink.spans}) == 40
+
+
+# -- a real server ------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_real_zipkin_server_takes_the_spans_and_joins_them(tmp_path):
+    with collectors.zipkin(tmp_path) as url:
+        config = {"http_endpoint": f"{url}/api/v2/spans", "sample_ratio": 1, "local_service_name": "shop"}
+        headers = {"X-B3-TraceId": T, "X-B3-SpanId": S, "X-B3-Sampled": "1"}
+        upstream, _, _ = sent(config, headers)
+        until(lambda: requests.get(f"{url}/api/v2/trace/{T}", timeout=10).status_code == 200)
+        spans = requests.get(f"{url}/api/v2/trace/{T}", timeout=10).json()
+        ids = {span["id"] for span in spans}
+        assert S in {span.get("parentId") for span in spans} | ids
+        assert upstream["x-b3-spanid"] in ids
+        assert {span["localEndpoint"]["serviceName"] for span in spans} == {"shop"}
+        assert requests.get(f"{url}/api/v2/services", timeout=10).json() == ["shop"]

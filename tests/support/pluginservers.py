@@ -11,8 +11,6 @@ import functools
 import itertools
 import os
 import shutil
-import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -21,37 +19,13 @@ from typing import Any
 from plugmw import Gateway
 from plugmw.dialects.kong.servers import PluginServers, ServerConfig
 from plugmw.order import Entry
-from tests.support.servers import ROOT, missing, require_module, require_program
+from tests.support.fetched import cache, npm, run
+from tests.support.servers import ROOT, require_module, require_program
 
 PLUGINS = ROOT / "tests/dialects/kong/servers/plugins"
 #: Versions that the reference was made with; npm and go fetch them once per machine.
 JS_PDK = "kong-pdk@0.6.0"
-#: What building and fetching may take.
-_LONG = 600.0
 _numbers = itertools.count(1)
-
-
-def cache() -> Path:
-    """Return the folder of this user in which what was fetched and built is kept between runs."""
-    folder = Path(
-        os.environ.get("PLUGMW_TEST_CACHE") or Path(tempfile.gettempdir()) / f"plugmw-tests-{os.getuid()}"
-    )
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder
-
-
-def _run(command: list[str], cwd: Path, what: str, **env: str) -> None:
-    found = subprocess.run(
-        command,
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=_LONG,
-        stdin=subprocess.DEVNULL,
-        env={**os.environ, **env},
-    )
-    if found.returncode:
-        missing(f"{what}: {' '.join(command[:3])} failed: {(found.stderr or found.stdout).strip()[-300:]}")
 
 
 def require_msgpack() -> None:
@@ -59,17 +33,9 @@ def require_msgpack() -> None:
     require_module("msgpack")
 
 
-@functools.cache
 def js_pdk() -> Path:
     """Return a folder with node_modules/kong-pdk, installed once."""
-    require_program("node")
-    npm = require_program("npm")
-    folder = cache() / JS_PDK
-    if not (folder / "node_modules/kong-pdk/package.json").exists():
-        folder.mkdir(exist_ok=True)
-        (folder / "package.json").write_text('{"private": true}', encoding="utf-8")
-        _run([npm, "install", "--no-audit", "--no-fund", JS_PDK], folder, "kong-pdk for JavaScript")
-    return folder
+    return npm(JS_PDK)
 
 
 @functools.cache
@@ -81,7 +47,7 @@ def go_binary(source: Path) -> Path:
     folder.mkdir(exist_ok=True)
     program = folder / source.name
     if not program.exists():
-        _run([go, "build", "-o", f"{program}.new", "."], source, "go-pdk", GOFLAGS="-mod=mod -buildvcs=false")
+        run([go, "build", "-o", f"{program}.new", "."], source, "go-pdk", GOFLAGS="-mod=mod -buildvcs=false")
         os.replace(f"{program}.new", program)
     return program
 

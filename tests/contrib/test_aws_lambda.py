@@ -601,9 +601,8 @@ def moto(monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(("name", "status"), [("kongLambdaTest", 200), ("none", 404)])
-def test_moto_takes_the_call(moto, name, status):
-    plugin = AWSLambda(**{**CONFIG, "port": moto, "function_name": name})
+def test_moto_takes_the_call(moto):
+    plugin = AWSLambda(**CONFIG, port=moto)
     found = Client(gateway(plugin)).get("/", query_string={"key": "value"}, buffered=True)
-    assert found.status_code == status
+    assert found.status_code == 200
     plugin.close()

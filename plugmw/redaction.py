@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from plugmw.exchange import Exchange
 
 REDACTED: Final = "REDACTED"
-#: Request headers whose value never goes out.
-REDACTED_HEADERS: Final = frozenset(("authorization", "proxy-authorization"))
+#: Headers whose value never goes out. Kong hides the first two only, but a session's cookie is a credential too.
+REDACTED_HEADERS: Final = frozenset(("authorization", "proxy-authorization", "cookie", "set-cookie"))
 
 
 @attrs.frozen

@@ -8,6 +8,7 @@ import pytest
 
 from plugmw import Gateway, Plugin
 from plugmw.redaction import REDACTED, Redaction, credential_names, text
+from plugmw.runtime import Runtime
 from plugmw.schema import config, field
 
 HIDE = Redaction.of(headers=["X-Key"], query=["api_key"])
@@ -93,3 +94,11 @@ def test_names_of_the_gateways_auth_plugins_are_left_out_without_being_told():
         *[REDACTED] * 3,
         "v",
     ]
+
+
+@pytest.mark.parametrize(
+    "name", ["Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie", "set_cookie"]
+)
+def test_credentials_of_every_client_are_always_left_out(name):
+    x = SimpleNamespace(runtime=Runtime())
+    assert Redaction().within(x).header(name, "secret") == REDACTED

@@ -19,14 +19,12 @@ SOURCE = """
     from plugmw import Gateway
 
     PORT = {port}
-    real = socket.getaddrinfo
+    real = socket.create_connection
 
-    def resolve(host, port, *args, **kwargs):
-        if host == "shop.functions.test":
-            host, port = "127.0.0.1", PORT
-        return real(host, port, *args, **kwargs)
+    def connect(address, *args, **kwargs):
+        return real(("127.0.0.1", PORT) if address[0] == "shop.functions.test" else address, *args, **kwargs)
 
-    socket.getaddrinfo = resolve
+    socket.create_connection = connect
 
     def app(environ, start_response):
         raise AssertionError("the app is not asked")

@@ -9,8 +9,8 @@
           allow: [10.0.0.0/8]
 
 Clients see nothing of it, but for ``path``: there an address in ``allow`` is answered 200 with the metrics as
-text, before authentication; for any other client that path is the app's. Without ``path`` mount
-:class:`Exporter` where only your Prometheus comes.
+text, before authentication; for any other client, and on any port but ``port`` if that is given, the path is
+the app's. Without ``path`` mount :class:`Exporter` where only your Prometheus comes.
 
 Never refuses anybody. Contract: Kong's prometheus (``kong/plugins/prometheus``), names and buckets included.
 """
@@ -27,7 +27,7 @@ from plugmw.exchange import Exchange
 from plugmw.exposition import Metric, amounts, clean, text
 from plugmw.fields import Network, URLPath
 from plugmw.plugin import Plugin
-from plugmw.schema import config, field
+from plugmw.schema import between, config, field
 from plugmw.seldom import Seldom
 from plugmw.series import DROPPED, Series, series_of
 
@@ -83,6 +83,9 @@ class Config:
     path: URLPath | None = field(
         None, help="Where listed addresses get the metrics; global entries of gateways only."
     )
+    port: int | None = field(
+        None, between(1, 65535), help="Only on this port, another one that the server is bound to."
+    )
     allow: list[Network] = field(["127.0.0.0/8", "::1"], help="Addresses or CIDR ranges that get them there.")
     folder: str | None = field(
         None, help="Folder that the workers share; PROMETHEUS_MULTIPROC_DIR or a private one if not given."
@@ -105,10 +108,11 @@ class Prometheus(Plugin):
         self._numbers()
 
     def rewrite(self, x: Exchange) -> None:
-        if x.path != self.config.path:
+        c = self.config
+        if x.path != c.path or (c.port and x.environ.get("SERVER_PORT") != str(c.port)):
             return
         address = x.client_ip
-        if address is not None and any(address in network for network in self.config.allow):
+        if address is not None and any(address in network for network in c.allow):
             x.exit(200, scrape(self._numbers().totals()), [("Content-Type", CONTENT_TYPE)])
 
     def log(self, x: Exchange) -> None:

@@ -281,6 +281,13 @@ def test_the_dashboard_asks_for_metrics_that_exist():
             assert {one.strip() for one in inside.split(",")} <= labels
 
 
+@pytest.mark.parametrize(("port", "given"), [("9542", True), ("8000", False)])
+def test_the_metrics_may_be_on_a_port_of_their_own(port, given):
+    wrapped = gateway(Prometheus(**ALL, path="/metrics", port=9542), **SCOPE)
+    answer = get(wrapped, path="/metrics", environ={"SERVER_PORT": port, "REMOTE_ADDR": "127.0.0.1"})
+    assert (answer.text != "hello") is given
+
+
 # -- under gunicorn -----------------------------------------------------------------------------------
 
 SERVED = """
@@ -385,3 +392,23 @@ def test_a_real_prometheus_scrapes_and_answers_queries(gunicorn, tmp_path):
     finally:
         process.terminate()
         process.wait(10)
+
+
+@pytest.mark.slow
+def test_a_server_bound_twice_gives_them_on_the_second_port_only(gunicorn):
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        second = probe.getsockname()[1]
+    source = f"""
+        from plugmw import Gateway
+        from plugmw.contrib.prometheus import Prometheus
+        from plugmw.testing import hello_app
+
+        app = Gateway(hello_app, plugins=[Prometheus(path="/metrics", port={second})])
+    """
+    server = gunicorn(source, args=["--bind", f"127.0.0.1:{second}"])
+    assert requests.get(f"{server.url}/metrics", timeout=10).text == "hello"
+    found = requests.get(f"http://127.0.0.1:{second}/metrics", timeout=10)
+    assert "kong_node_info" in found.text
+    # A client's own word does not count.
+    forged = {"Host": f"127.0.0.1:{second}", "X-Forwarded-Port": str(second)}
+    assert requests.get(f"{server.url}/metrics", headers=forged, timeout=10).text == "hello"

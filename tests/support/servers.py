@@ -37,7 +37,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 #: Seconds a real server may take to start or stop; generous, because tests share the machine.
 PATIENCE = 20.0
-_LISTENING = re.compile(r"Listening at: (?:http|https)://[\d.]+:(\d+) ")
+_LISTENING = re.compile(r"Listening at: (?:http|https)://[\d.]+:(\d+)[ ,]")
 
 
 def missing(reason: str) -> NoReturn:

@@ -53,12 +53,12 @@ def resolve(reference: str) -> Any:
     return found
 
 
-def load_file(path: Path, names: Mapping[str, Any] | None = None) -> ModuleType:
+def load_file(path: Path, names: Mapping[str, Any] | None = None, *, source: bool = False) -> ModuleType:
     """Execute a Python file as a module whose name no other load ever had; raises :class:`LoadError`.
 
     A fresh name makes new code really load, and keeps files of the same name in two folders apart. A file
     that holds what it did at the last reading of the same gateway gives the module of that time. ``names``
-    are in the module before it is executed.
+    are in the module before it is executed. With ``source`` it is Python text whatever its name ends in.
     """
     try:
         content = path.read_bytes()
@@ -70,7 +70,7 @@ def load_file(path: Path, names: Mapping[str, Any] | None = None) -> ModuleType:
     key = os.path.abspath(path), digest(content)
     module = record.known.get(key) if record else None
     if module is None:
-        module = _execute(path, content, names or {})
+        module = _execute(path, content, names or {}, source)
     if record is not None:
         record.modules[key] = module
     return module
@@ -82,22 +82,24 @@ def forget(modules: Iterable[ModuleType]) -> None:
         sys.modules.pop(module.__name__, None)
 
 
-def _execute(path: Path, content: bytes, names: Mapping[str, Any]) -> ModuleType:
+def _execute(path: Path, content: bytes, names: Mapping[str, Any], source: bool) -> ModuleType:
     name = f"plugmw_loaded_{next(_numbers)}_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
+    loader = SourceFileLoader(name, str(path)) if source else None
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     if spec is None or spec.loader is None:
         raise LoadError(str(path), f"got a file ending in {path.suffix!r}", "a Python file")
-    module = importlib.util.module_from_spec(spec)
-    vars(module).update(names)
-    sys.modules[name] = module
     try:
+        # This executes a compiled library already.
+        module = importlib.util.module_from_spec(spec)
+        vars(module).update(names)
+        sys.modules[name] = module
         if isinstance(spec.loader, SourceFileLoader):
             # Not by exec_module: its bytecode cache takes a change within a second for none.
             exec(compile(content, path, "exec", dont_inherit=True), module.__dict__)  # noqa: S102
         else:
             spec.loader.exec_module(module)
     except BaseException as error:
-        del sys.modules[name]
+        sys.modules.pop(name, None)
         if not isinstance(error, Exception):
             raise
         raise LoadError(str(path), f"{type(error).__name__}: {error}") from error

@@ -54,11 +54,11 @@ def load(source: Source, *, environ: Mapping[str, str] = os.environ) -> Document
     return document
 
 
-def read(path: str) -> Document:
-    """Read one file as it is, without the environment."""
+def read(path: str, extension: str | None = None) -> Document:
+    """Read one file as it is, without the environment; ``extension`` says what it is if its name does not."""
     if os.path.isdir(path):
         raise ConfigError("", "is a directory", "a file", path)
-    parse = _parser(path)
+    parse = _parser(path if extension is None else path + extension)
     content = _content(path)
     note(path, content)
     text = _text(content, path)
@@ -171,7 +171,8 @@ def _toml_error(message: str, text: str, source: str) -> ConfigError:
         return ConfigError("", f"not TOML: {message}", source=source)
     line = match["line"] or _line(text, len(text))
     said = message[0].lower() + message[1 : match.start()]
-    return ConfigError("", f"not TOML: {said}", source=f"{source}:{line}")
+    expected = 'text in quotes, as in name = "value"' if said == "invalid value" else None
+    return ConfigError("", f"not TOML: {said}", expected, f"{source}:{line}")
 
 
 def _too_many_digits(source: str) -> ConfigError:

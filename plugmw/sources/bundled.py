@@ -15,6 +15,7 @@ from plugmw.errors import LoadError
 _CONTRIB = Path(__file__).parent.parent / "contrib"
 #: Plugins through which a dialect is used from a configuration; their modules are beside others there.
 _DIALECTS = {
+    "functions": "prest.plugin",
     "http-server": "krakend.http_server",
     "req-resp-modifier": "krakend.req_resp_modifier",
     "response-modifier": "response_modifier",

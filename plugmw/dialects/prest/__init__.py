@@ -1,0 +1,1 @@
+"""The contract of prestd: functions served from a folder, and its middleware plugins."""

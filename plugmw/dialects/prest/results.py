@@ -1,0 +1,97 @@
+"""What a function returns, as a response.
+
+    return "text"                               200
+    return "text", 202                          the status; -1 means 200
+    return "text", 202, {"X-A": "1"}            headers as well, a mapping or pairs
+    return {"msg": "hello"}                     a dict or list goes out as JSON, bytes as they are
+    return webob.Response(...)                  or any other WSGI callable: it answers itself
+
+The Content-Type is ``application/json`` whatever the text is, unless the headers say another. A text with a
+status of 400 or above that is no JSON becomes ``{"error": text}``. That is prestd's way
+(``middlewares/utils.go``).
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
+from wsgiref.util import is_hop_by_hop
+
+from plugmw.answer import has, header_items, status_line, to_json
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+JSON: Final = "application/json"
+_EMPTY: Final = (204, 304)
+
+
+class WrongType(TypeError):
+    """A function returned what is no response."""
+
+
+def send(made: Any, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """Answer with what a function returned.
+
+    Raises :class:`WrongType`, or ``ValueError`` and ``TypeError`` for a status, a header or a JSON value that
+    cannot be sent.
+    """
+    if callable(made):
+        answer: Iterable[bytes] = made(environ, start_response)
+        return answer
+    body, status, headers = _parts(made)
+    status = 200 if status == -1 else status
+    if not 200 <= status <= 599:
+        raise ValueError(f"status: got {status}, expected a number between 200 and 599")
+    # Framing is the server's.
+    items = [
+        (n, v) for n, v in header_items(headers) if not is_hop_by_hop(n) and n.lower() != "content-length"
+    ]
+    if status in _EMPTY:
+        start_response(status_line(status), items)
+        return []
+    data = _encoded(body, status >= 400 and not has(items, "content-type"))
+    if not has(items, "content-type"):
+        items.append(("Content-Type", JSON))
+    items.append(("Content-Length", str(len(data))))
+    start_response(status_line(status), items)
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [data]
+
+
+def error_text(reason: str) -> str:
+    """Return prestd's JSON for an error."""
+    return json.dumps({"error": reason}, indent="\t", ensure_ascii=False)
+
+
+def _parts(made: Any) -> tuple[Any, int, Any]:
+    """Return body, status and headers; raises :class:`WrongType`."""
+    body, status, headers = made, 200, None
+    if isinstance(made, tuple) and len(made) == 2:
+        body, status = made
+    elif isinstance(made, tuple) and len(made) == 3:
+        body, status, headers = made
+    if isinstance(status, bool) or not (
+        isinstance(status, int) and isinstance(body, (str, bytes, dict, list))
+    ):
+        if inspect.iscoroutine(made):
+            made.close()
+        raise WrongType(f"got {type(made).__name__}")
+    return body, status, headers
+
+
+def _encoded(body: Any, error: bool) -> bytes:
+    if isinstance(body, bytes):
+        return body
+    if not isinstance(body, str):
+        return to_json(body)
+    return (_error(body) if error else body).encode()
+
+
+def _error(text: str) -> str:
+    try:
+        json.loads(text)
+    except ValueError:
+        return error_text(text)
+    return text.strip()

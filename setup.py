@@ -26,8 +26,11 @@ LDAP = ["ldap3>=2.9.1,<3"]
 #: Lua texts among the custom fields of log plugins.
 LUA = ["lupa>=2.2"]
 PROMETHEUS = ["prometheus-client>=0.20"]
+#: Signatures of bundles (plugmw.bundles).
+BUNDLES = ["cryptography>=42"]
 DEV = [
     *AWS,
+    *BUNDLES,
     *FLASK,
     *DJANGO,
     *REDIS,
@@ -37,11 +40,14 @@ DEV = [
     *LDAP,
     *LUA,
     *PROMETHEUS,
+    "falcon>=3.1",
     "gevent>=24.2",
+    "hypothesis>=6.100",
     "jsonschema>=4.20",
     "kong-pdk>=0.36",
     "moto[server]>=5",
     "mypy>=1.13",
+    "pyramid>=2.0",
     "pytest>=8",
     "pytest-cov>=5",
     "pytest-randomly>=3.15",
@@ -65,6 +71,7 @@ setup(
     install_requires=[
         "attrs>=23.2",
         "gunicorn>=22",
+        "packaging>=23",
         "PyYAML>=6",
         "requests>=2.31",
         "tomli>=2; python_version < '3.11'",
@@ -73,6 +80,7 @@ setup(
     ],
     extras_require={
         "aws": AWS,
+        "bundles": BUNDLES,
         "django": DJANGO,
         "flask": FLASK,
         "jwt": JWT,

@@ -6,7 +6,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from plugmw.dialects.krakend.clients import ClientRegisterer as ClientRegisterer
     from plugmw.dialects.krakend.handlers import HandlerRegisterer as HandlerRegisterer
+    from plugmw.dialects.prest.plugin import Functions as Functions
     from plugmw.dialects.response_modifier import ResponseModifier as ResponseModifier
     from plugmw.errors import ConfigError as ConfigError
     from plugmw.exchange import Exchange as Exchange
@@ -24,9 +26,11 @@ __version__ = "0.1.0"
 
 # Imported when first used: `import plugmw` alone costs next to nothing.
 _EXPORTS = {
+    "ClientRegisterer": "plugmw.dialects.krakend.clients",
     "ConfigError": "plugmw.errors",
     "Entry": "plugmw.order",
     "Exchange": "plugmw.exchange",
+    "Functions": "plugmw.dialects.prest.plugin",
     "Gateway": "plugmw.gateway",
     "HandlerRegisterer": "plugmw.dialects.krakend.handlers",
     "InjectLogger": "plugmw.inject_logger",

@@ -237,6 +237,7 @@ class Gateway(Worker):
     def register_logger(self, logger: Any) -> None:
         """Take an injected logger (see ``InjectLogger``) for the gateway, its plugins and the app."""
         self.runtime.logger = self._extras.logger = logger
+        self._extras.options = attrs.evolve(self._extras.options, logger=logger)
         for entry in self.entries:
             entry.plugin.bind(self.runtime)
         inject(self.app, logger)

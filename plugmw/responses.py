@@ -11,6 +11,9 @@ set anew: a response that says gzip and holds plain text helps nobody.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import webob
 
 from plugmw.answer import check_header
@@ -23,13 +26,13 @@ class _Given(str):
     """A header value as the app gave it, told by its class from an equal one that was set since."""
 
 
-def take(x: Flow) -> webob.Response:
-    """Return a response like the exchange's; changes to it count once it is :func:`put` back.
+def take(x: Flow, kind: Callable[..., Any] = webob.Response) -> Any:
+    """Return a response like the exchange's, of a class of WebOb's kind; changes to it count once it is :func:`put` back.
 
     Its Content-Length is left out: of a HEAD it would be that of a body that is not there.
     """
     items = [(name, _Given(value)) for name, value in x.header_list or () if name.lower() not in _FRAMING]
-    return webob.Response(app_iter=[x.body], status=x.status_line, headerlist=items)
+    return kind(app_iter=[x.body], status=x.status_line, headerlist=items)
 
 
 def put(x: Flow, made: webob.Response) -> None:

@@ -63,6 +63,11 @@ def test_a_file_is_a_module_of_its_own_each_time(here):
     assert first.__name__ != second.__name__
 
 
+def test_a_file_may_be_given_names_before_it_is_executed(here):
+    (here / "named.py").write_text("doubled = given * 2", encoding="utf-8")
+    assert load_file(here / "named.py", {"given": 21}).doubled == 42
+
+
 @pytest.mark.parametrize(
     ("name", "source", "problem"),
     [

@@ -16,7 +16,7 @@ ROOT = Path(plugmw.__file__).parent
 #: A module that is not here stands as high as what it imports lets it.
 LAYERS = (
     "errors phases",
-    "answer body imports paths trust identity",
+    "answer body bundles imports paths trust identity",
     "exchange schema upstream",
     "fields record stores",
     "consumers runtime order sending",

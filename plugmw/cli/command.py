@@ -71,10 +71,10 @@ def _write(stream: TextIO | None, text: str) -> None:
 
 
 def printable(text: str, encoding: str | None) -> str:
-    """Escape what this encoding cannot hold and what would steer a terminal; line feeds stay."""
+    """Escape what this encoding cannot hold and what would steer a terminal; line feeds and tabs stay."""
     if not text.isascii():
         text = text.encode(encoding or "ascii", "backslashreplace").decode(encoding or "ascii")
-    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
 
 
 @attrs.frozen

@@ -9,13 +9,15 @@ from plugmw import inspect
 from plugmw.answer import check_header
 from plugmw.cli import texts
 from plugmw.cli.command import BAD, GOOD, USAGE, Command, Failure, Terminal
-from plugmw.documents import fingerprint
+from plugmw.documents import fingerprint, load
 from plugmw.errors import ConfigError, ConfigErrors
 from plugmw.explain import Request
 from plugmw.explain import explain as explain_request
+from plugmw.foreign import dialect
 from plugmw.offline import CallsOut
 from plugmw.plan import Plan, read_plan
 from plugmw.schema import suggest
+
 
 def read(path: str) -> Plan:
     """Read a gateway file; raises :class:`ConfigErrors`, or :class:`Failure` if it cannot be read."""
@@ -37,6 +39,13 @@ def _file(parser: ArgumentParser) -> None:
 # -- check --------------------------------------------------------------------------------------------
 
 
+def _check_arguments(parser: ArgumentParser) -> None:
+    _file(parser)
+    parser.add_argument(
+        "--lint", action="store_true", help="report what a krakend.json has and KrakenD does not know"
+    )
+
+
 def check(given: Namespace, terminal: Terminal) -> int:
     plan, status = None, GOOD
     errors: list[ConfigError] = []
@@ -51,6 +60,9 @@ def check(given: Namespace, terminal: Terminal) -> int:
             raise
         problem = failure.message.removeprefix(f"{given.file}: ")
         errors, status = [ConfigError("", problem, source=given.file)], failure.status
+    if given.lint and status != USAGE:
+        errors = [*errors, *_lint(given.file)]
+        status = BAD if errors else GOOD
     warnings = plan.warnings if plan else []
     if given.json:
         told = {"errors": [_problem(e) for e in errors], "warnings": [_problem(w) for w in warnings]}
@@ -60,10 +72,21 @@ def check(given: Namespace, terminal: Terminal) -> int:
         terminal.error(str(error))
     for warning in warnings:
         terminal.error(f"warning: {warning}")
-    if plan is not None:
+    if plan is not None and not errors:
         counts = f"{_count(plan.entries, 'entry', 'entries')}, {_count(plan.routes, 'route', 'routes')}"
         terminal.print(f"{given.file}: good, {counts}")
     return status
+
+
+def _lint(path: str) -> list[ConfigError]:
+    """Return the fields that run time leaves alone and nobody knows; a gateway file never has any."""
+    from plugmw.dialects.krakend.linting import lint
+
+    try:
+        document = load(path)
+    except ConfigError:
+        return []  # which was told already
+    return lint(document) if dialect(document.data) == "krakend" else []
 
 
 def _problem(error: ConfigError) -> dict[str, Any]:
@@ -148,7 +171,7 @@ def explain(given: Namespace, terminal: Terminal) -> int:
 
 
 COMMANDS = (
-    Command("check", "Say everything that is wrong with a gateway file.", check, _file),
+    Command("check", "Say everything that is wrong with a gateway file.", check, _check_arguments),
     Command("show", "Print the order in force, per route, and why.", show, _show_arguments),
     Command("explain", "Try one request and print what every entry does.", explain, _explain_arguments),
 )

@@ -7,11 +7,18 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 
 from plugmw import __version__
-from plugmw.cli import authors, consumers, files, reload
+from plugmw.cli import authors, bundles, consumers, files, krakend, reload
 from plugmw.cli.command import BAD, Command, Failure, Terminal
 from plugmw.errors import PlugmwError
 
-COMMANDS: tuple[Command, ...] = (*files.COMMANDS, *authors.COMMANDS, *consumers.COMMANDS, *reload.COMMANDS)
+COMMANDS: tuple[Command, ...] = (
+    *files.COMMANDS,
+    *authors.COMMANDS,
+    *bundles.COMMANDS,
+    *consumers.COMMANDS,
+    *reload.COMMANDS,
+    *krakend.COMMANDS,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

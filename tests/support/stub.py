@@ -52,6 +52,8 @@ class Stub:
 
             def do(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                if self.headers.get("Transfer-Encoding") == "chunked":
+                    body = self.chunks()
                 asked = Asked(self.command, self.path, list(self.headers.items()), body)
                 stub.asked.append(asked)
                 told = answer(asked)
@@ -66,6 +68,14 @@ class Stub:
                 self.wfile.write(head.encode("latin-1") + b"\r\n")
                 self.wfile.write(b"" if self.command == "HEAD" else told.body)
                 self.close_connection = told.length is not None
+
+            def chunks(self) -> bytes:
+                body = b""
+                while size := int(self.rfile.readline(), 16):
+                    body += self.rfile.read(size)
+                    self.rfile.readline()
+                self.rfile.readline()
+                return body
 
             def __getattr__(self, name: str) -> Any:
                 if name.startswith("do_"):

@@ -20,15 +20,19 @@ Contract: KrakenD's ``plugin/http-server``; see :mod:`plugmw.dialects.krakend.ha
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from plugmw.dialects.krakend.entry import ModuleConfig, ModulePlugin
-from plugmw.dialects.krakend.handlers import wrap_handlers
+from plugmw.dialects.krakend.handlers import names_of, wrap_handlers
+from plugmw.dialects.krakend.loader import Loader
 from plugmw.dialects.krakend.registry import HANDLER
+from plugmw.plugin import Plugin
+from plugmw.runtime import Runtime
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from typing_extensions import Self
 
 
 class HTTPServer(ModulePlugin):
@@ -42,6 +46,10 @@ class HTTPServer(ModulePlugin):
         self._handler: WSGIApplication = self._next
 
     def init_worker(self) -> None:
+        self.inject()
+
+    def inject(self) -> None:
+        """Call the factories, each with the handler inside of its own."""
         self._handler = wrap_handlers(self._next, self.loader, self.extra_config, self.config.strict)
 
     def wrap(self, app: WSGIApplication) -> WSGIApplication:
@@ -58,3 +66,31 @@ class HTTPServer(ModulePlugin):
         """Be the next handler: go on with the chain of the request's own route."""
         app: WSGIApplication = environ[self._key]
         return app(environ, start_response)
+
+
+class Injected(HTTPServer):
+    """The server plugins of a ``krakend.json``: somebody else loads them, and says when to inject them."""
+
+    _namespace: Any
+
+    @classmethod
+    def of(cls, namespace: Any, loader: Loader, strict: bool = False) -> Self:
+        """Return the entry for a ``plugin/http-server`` namespace, whatever it is; ``loader`` is ready."""
+        names = names_of(namespace) if isinstance(namespace, Mapping) else []
+        config: Any = ModuleConfig
+        made = cls.load(config(name=names, strict=strict))
+        made.loader, made._namespace = loader, namespace
+        return made
+
+    @property
+    def extra_config(self) -> dict[str, Any]:
+        return {self.kind.namespaces[0]: self._namespace}
+
+    def bind(self, runtime: Runtime) -> None:
+        Plugin.bind(self, runtime)
+
+    def configure(self) -> None:
+        self.decides = self.config.strict  # type: ignore[misc]
+
+    def init_worker(self) -> None:
+        """Leave it to :meth:`inject`."""

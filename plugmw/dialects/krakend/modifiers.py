@@ -17,7 +17,7 @@ import attrs
 from plugmw.dialects.krakend.handlers import names_of
 from plugmw.dialects.krakend.loader import Loader
 from plugmw.dialects.krakend.registry import MODIFIER, namespace_of
-from plugmw.dialects.krakend.wrappers import ModifierError, is_request, is_response
+from plugmw.dialects.krakend.wrappers import ModifierError, is_request, is_response, value_of
 from plugmw.errors import LoadError
 
 Modifier = Callable[[Any], Any]
@@ -54,7 +54,9 @@ def _call(modifier: Modifier, wrapper: Any) -> Any:
     made = modifier(wrapper)
     made, error = made if isinstance(made, tuple) else (made, None)
     if error is not None:
-        raise error if isinstance(error, Exception) else ModifierError(str(error))
+        # An error that is returned is meant for the client; of those raised only such with a status are.
+        meant = isinstance(error, Exception) and isinstance(value_of(error, "status_code"), int)
+        raise error if meant else ModifierError(str(error))
     return made
 
 

@@ -42,6 +42,7 @@ from plugmw.dialects.krakend.wrappers import (
 )
 from plugmw.exchange import Exchange
 from plugmw.flow import Flow
+from plugmw.forms import replace_query
 from plugmw.responses import put, take
 from plugmw.schema import config, field
 
@@ -134,7 +135,7 @@ def apply_request(x: Exchange, made: Any) -> None:
         environ["PATH_INFO"] = value_of(made, "path").encode().decode("latin-1")
         x._path = None
     if value_of(made, "query") != before.query:
-        environ["QUERY_STRING"] = urlencode(sorted(value_of(made, "query").items()), doseq=True)
+        replace_query(environ, urlencode(sorted(value_of(made, "query").items()), doseq=True))
     headers = {canonical(name): values for name, values in value_of(made, "headers").items()}
     for name in before.headers.keys() - headers.keys():
         x.remove_request_header(name)

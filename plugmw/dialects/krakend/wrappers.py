@@ -22,6 +22,8 @@ from plugmw.dialects.krakend.registry import method_of
 from plugmw.errors import PlugmwError
 
 Values = dict[str, list[str]]
+#: Status, body and headers.
+Answered = tuple[int, bytes, list[tuple[str, str]]]
 
 
 @attrs.define(kw_only=True, eq=False, slots=False)
@@ -104,6 +106,11 @@ class ResponseWrapper:
         self._bytes, self._data = as_bytes(value), None
 
     @property
+    def read_body(self) -> bytes | None:
+        """The body if anybody read or set it, else None: it may go on as it comes."""
+        return None if self._bytes is None and self._data is None else self.body
+
+    @property
     def data(self) -> dict[str, Any]:
         if self._data is None:
             self._data = _object(self.body)
@@ -120,6 +127,9 @@ class ResponseWrapper:
     @io.setter
     def io(self, value: Any) -> None:
         self.body = value
+
+    def close(self) -> None:
+        """Let go of what the body would be read from."""
 
     def Data(self) -> dict[str, Any]:
         return self.data
@@ -161,6 +171,30 @@ def value_of(found: Any, name: str) -> Any:
     """Return a field of a wrapper, whether attribute or getter, in either spelling."""
     value = method_of(found, name)
     return value() if callable(value) else value
+
+
+def as_request(found: Any) -> RequestWrapper:
+    """Return a modifier's own object as a wrapper, its body read; a wrapper stays as it is."""
+    if isinstance(found, RequestWrapper):
+        return found
+    fields = ("method", "path", "url", "params", "query", "headers", "context")
+    made = RequestWrapper(**{name: value_of(found, name) for name in fields})
+    made.body = value_of(found, "body")
+    return made
+
+
+def as_response(found: Any, by_data: bool) -> ResponseWrapper:
+    """Return a modifier's own object as a wrapper; ``by_data`` says that its data is what counts."""
+    if isinstance(found, ResponseWrapper):
+        return found
+    fields = ("status_code", "headers", "is_complete")
+    made = ResponseWrapper(**{name: value_of(found, name) for name in fields})
+    body, data = value_of(found, "io"), value_of(found, "data")
+    if data and (by_data or body is None):
+        made.data = data
+    else:
+        made.body = body
+    return made
 
 
 def as_bytes(value: Any) -> bytes:
@@ -220,7 +254,7 @@ class ModifierError(PlugmwError):
         self.headers = headers
 
 
-def answer_of(error: Exception, tell: bool = False) -> tuple[int, bytes, list[tuple[str, str]]]:
+def answer_of(error: Exception, tell: bool = False) -> Answered:
     """Return status, body and headers for a modifier's error (``router/gin/endpoint.go`` of Lura).
 
     The text is sent only if ``tell`` (KrakenD's ``return_error_msg``), and only then has it a type.

@@ -89,6 +89,15 @@ def test_an_error_ends_the_list_whether_raised_or_returned(build, error):
     assert (request.body, response.body) == (b"", b"")
 
 
+def test_an_exception_without_a_status_is_meant_for_the_client_only_if_it_is_returned(build):
+    returns = ("e", lambda extra: lambda request: (None, ValueError("told")), True, False)
+    with pytest.raises(ModifierError, match="told"):
+        build([returns], ["e"]).on_request(RequestWrapper())
+    found = build([("e", lambda extra: lambda request: [][0], True, False)], ["e"])
+    with pytest.raises(IndexError):
+        found.on_request(RequestWrapper())
+
+
 def test_a_request_modifier_may_answer(build):
     answer = ResponseWrapper(status_code=403)
     plugin = ("r", lambda extra: lambda request: answer, True, False)

@@ -83,6 +83,13 @@ def test_a_request_modifier_changes_what_the_app_sees(plugin, changes, seen):
     assert answer.text == seen
 
 
+def test_a_new_query_is_in_the_raw_target_too(plugin):
+    seen = []
+    environ = {"RAW_URI": "/a?q=1", "QUERY_STRING": "q=1", "plugmw.testing.saw": seen}
+    get(plugin(changing(query={"z": ["1"]})), path="/a", environ=environ)
+    assert (seen[0]["RAW_URI"], seen[0]["QUERY_STRING"]) == ("/a?z=1", "z=1")
+
+
 def test_a_request_modifier_may_return_an_object_with_gos_getters(plugin):
     class Mine:
         def __init__(self, request):

@@ -12,6 +12,8 @@ from plugmw.dialects.krakend.wrappers import (
     ResponseWrapper,
     answer_of,
     as_bytes,
+    as_request,
+    as_response,
     body_of,
     by_name,
     is_request,
@@ -122,7 +124,10 @@ class GoRequest:
     def Params(self):
         return {}
 
-    Path = Query = Body = URL = Params
+    Path = Query = URL = Params
+
+    def Body(self):
+        return io.BytesIO(b"body")
 
 
 class GoResponse:
@@ -167,6 +172,38 @@ def test_anything_else_is_no_wrapper(found):
 )
 def test_the_body_of_an_own_object_is_its_stream_or_its_data(data, stream, body):
     assert body_of(GoResponse(data, stream), b'{ "a": 1 }') == body
+
+
+def test_an_own_object_becomes_a_request():
+    request = RequestWrapper()
+    assert as_request(request) is request
+    made = as_request(GoRequest({"A": ["1"]}))
+    assert (made.method, made.headers, made.read_body) == ("GET", {"A": ["1"]}, b"body")
+
+
+@pytest.mark.parametrize(
+    ("data", "stream", "by_data", "body"),
+    [
+        ({"a": 1}, b"text", True, b'{"a":1}'),
+        ({"a": 1}, b"text", False, b"text"),
+        ({}, b"text", True, b"text"),
+        ({}, b"", False, b""),
+    ],
+)
+def test_an_own_object_becomes_a_response_by_its_data_or_its_stream(data, stream, by_data, body):
+    response = ResponseWrapper()
+    assert as_response(response, by_data) is response
+    made = as_response(GoResponse(data, stream), by_data)
+    assert (made.body, made.status_code, made.is_complete) == (body, 200, True)
+
+
+def test_a_response_tells_whether_its_body_was_asked_for():
+    response = ResponseWrapper(read=lambda: b"body")
+    assert response.read_body is None
+    assert (response.io.read(), response.read_body) == (b"body", b"body")
+    response = ResponseWrapper(read=lambda: b'{"a": 1}')
+    assert (response.data, response.read_body) == ({"a": 1}, b'{"a": 1}')
+    response.close()
 
 
 def test_headers_are_grouped_under_gos_spelling():

@@ -1,0 +1,90 @@
+"""``manifest.json`` of a bundle: its files, the hooks they hold, and what vouches for them.
+
+    {"file_list": ["middleware.py"],
+     "custom_middleware": {"driver": "python", "pre": [{"name": "PreHook"}]},
+     "checksum": "<md5 hex>", "signature": "<base64>"}
+
+``checksum`` and ``signature`` are over the bytes of ``file_list`` in its order, one after the other; the
+manifest itself is in neither. Contract: Tyk's ``apidef/api_definitions.go`` (``BundleManifest``).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+import attrs
+
+from plugmw.bundles.archive import inside
+from plugmw.errors import LoadError
+
+#: Bytes of a manifest that are read.
+LARGEST: Final = 1024 * 1024
+_FIELDS: Final = ("file_list", "custom_middleware", "checksum", "signature")
+
+
+@attrs.frozen
+class Manifest:
+    """What ``manifest.json`` says. Names in ``file_list`` are relative and stay in the bundle's folder."""
+
+    file_list: tuple[str, ...] = ()
+    custom_middleware: dict[str, Any] = attrs.field(factory=dict)
+    checksum: str = ""
+    signature: str = ""
+    #: Whatever else the manifest holds; Tyk ignores it.
+    other: dict[str, Any] = attrs.field(factory=dict)
+
+    def to_json(self) -> bytes:
+        """Return the compact form that goes into an archive."""
+        data = attrs.asdict(self, recurse=False)
+        data |= data.pop("other") | {"file_list": list(self.file_list)}
+        return json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def parse(content: bytes, source: str) -> Manifest:
+    """Read a manifest; raises :class:`LoadError` that begins with ``source``."""
+    if len(content) > LARGEST:
+        raise LoadError(source, f"has over {LARGEST} bytes")
+    try:
+        data = json.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise LoadError(source, f"is not JSON: {error}", "a manifest") from error
+    if not isinstance(data, dict):
+        raise LoadError(source, f"got {_kind(data)}", "an object")
+    return Manifest(
+        file_list=_files(data, source),
+        custom_middleware=_value(data, "custom_middleware", dict, source),
+        checksum=_value(data, "checksum", str, source),
+        signature=_value(data, "signature", str, source),
+        other={name: value for name, value in data.items() if name not in _FIELDS},
+    )
+
+
+def _files(data: dict[str, Any], source: str) -> tuple[str, ...]:
+    names = _value(data, "file_list", list, source)
+    found = []
+    for place, name in enumerate(names):
+        if not isinstance(name, str):
+            raise LoadError(source, f"file_list[{place}]: got {_kind(name)}", "the name of a file")
+        try:
+            found.append(inside(name))
+        except ValueError as error:
+            raise LoadError(source, f"file_list[{place}]: {error}") from None
+    return tuple(found)
+
+
+def _value(data: dict[str, Any], name: str, kind: type, source: str) -> Any:
+    """Return a field, empty if it is absent or null (as Go reads it)."""
+    value = data.get(name)
+    if value is None:
+        return kind()
+    if not isinstance(value, kind):
+        raise LoadError(source, f"{name}: got {_kind(value)}", _WORDS[kind])
+    return value
+
+
+_WORDS: Final[dict[type, str]] = {dict: "an object", list: "a list", str: "a string"}
+
+
+def _kind(value: Any) -> str:
+    return _WORDS.get(type(value), json.dumps(value))

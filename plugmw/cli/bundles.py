@@ -1,0 +1,167 @@
+"""The command about plugins in zips: bundle build, verify, fetch, list."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from plugmw import __version__
+from plugmw.bundles import Bundles, Manifest, building, vendoring
+from plugmw.bundles.archive import MANIFEST
+from plugmw.bundles.bundles import read_manifest, unpack
+from plugmw.bundles.installed import homes
+from plugmw.bundles.naming import build_name
+from plugmw.bundles.signatures import read_private_key, read_public_key
+from plugmw.cli.command import BAD, GOOD, Command, Failure, Terminal, columns
+from plugmw.errors import LoadError
+
+
+def build(given: Namespace, terminal: Terminal) -> int:
+    path, folder = Path(given.manifest), Path()
+    manifest = building.read(path)
+    files = building.listed(manifest, folder, given.manifest)
+    system, processor, tags = vendoring.target(given.platform)
+    libraries = {}
+    if given.platform or given.python:
+        libraries = vendoring.vendored(
+            vendoring.requirements(manifest, folder, given.manifest), tags, given.python
+        )
+    key = _private_key(given, terminal)
+    data, done = building.build(manifest, files, key=key, libraries=libraries, build_id=given.build_id)
+    stem = str(manifest.other.get("name") or folder.resolve().name) + (
+        f"-{given.build_id}" if given.build_id else ""
+    )
+    out = Path(given.out or build_name(stem, given.version, system, processor, ".zip"))
+    _write(out, data)
+    terminal.print(f"wrote {out}: {_about(done)}")
+    return GOOD
+
+
+def _private_key(given: Namespace, terminal: Terminal) -> Any:
+    """Return the key to sign with; None if the user agrees to a bundle without a signature."""
+    if given.key:
+        return read_private_key(given.key)
+    if not given.yes:
+        terminal.print("no key is given, the bundle will not be signed; type y to go on:")
+        terminal.flush()
+        if not sys.stdin.readline().lower().startswith("y"):
+            raise Failure("aborted, nothing written", BAD)
+    return None
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise Failure(f"{path}: cannot be written: {error.strerror}", BAD) from None
+
+
+def _about(manifest: Manifest) -> str:
+    count = len(manifest.file_list)
+    signed = "signed" if manifest.signature else "not signed"
+    return f"{count} file{'s' if count != 1 else ''}, checksum {manifest.checksum}, {signed}"
+
+
+def verify(given: Namespace, terminal: Terminal) -> int:
+    try:
+        data = Path(given.file).read_bytes()
+    except OSError as error:
+        raise Failure(f"{given.file}: cannot be read: {error.strerror}") from None
+    key = read_public_key(given.public_key) if given.public_key else None
+    with tempfile.TemporaryDirectory(prefix="plugmw-bundle-") as folder:
+        manifest = unpack(data, Path(folder), given.file, key)
+    unchecked = " (not checked: no --public-key)" if manifest.signature and key is None else ""
+    terminal.print(f"{given.file}: good, {_about(manifest)}{unchecked}")
+    return GOOD
+
+
+def fetch(given: Namespace, terminal: Terminal) -> int:
+    bundle = Bundles(given.folder, given.base_url, public_key=given.public_key).get(given.name)
+    for part in bundle.parts:
+        terminal.print(f"{part.name}: {part.folder}: {_about(part.manifest)}")
+    return GOOD
+
+
+def list_(given: Namespace, terminal: Terminal) -> int:
+    rows = [("bundle", "version", "driver", "hooks", "signed", "folder")]
+    status = GOOD
+    for home in homes(Path(given.folder) / "bundles"):
+        folder = home.current() or home.folder
+        try:
+            manifest = read_manifest(folder)
+        except LoadError as error:
+            terminal.error(str(error))
+            status = BAD
+            continue
+        hooks = manifest.custom_middleware
+        kinds = [kind for kind in hooks if kind != "driver" and hooks[kind]]
+        signed = "yes" if manifest.signature else "no"
+        version = folder.name if folder != home.folder else ""
+        rows.append((home.name, version, str(hooks.get("driver", "")), " ".join(kinds), signed, str(folder)))
+    terminal.print("\n".join(columns(rows)) if len(rows) > 1 else "no bundles")
+    return status
+
+
+def _arguments(parser: ArgumentParser) -> None:
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+
+    def action(name: str, text: str, run: Callable[[Namespace, Terminal], int]) -> ArgumentParser:
+        made = actions.add_parser(name, help=text, description=text)
+        made.set_defaults(action=run)
+        return made
+
+    made = action("build", "Make a bundle of the files here that a manifest names.", build)
+    made.add_argument("-m", "--manifest", metavar="FILE", default=MANIFEST, help="what to pack (%(default)s)")
+    made.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        dest="out",
+        help="the bundle; named after version and system if not given",
+    )
+    made.add_argument("-k", "--key", metavar="FILE", help="the RSA private key (PEM) to sign with")
+    made.add_argument("-y", "--yes", action="store_true", help="do not ask when there is no key")
+    made.add_argument(
+        "--build-id", metavar="ID", default="", help="sets this build apart from another of the same"
+    )
+    made.add_argument(
+        "--version", metavar="V", default=__version__, help="the version in the bundle's name (%(default)s)"
+    )
+    made.add_argument(
+        "--platform", metavar="P", help="vendor the requirements for this system, such as linux/arm64"
+    )
+    made.add_argument("--python", metavar="V", help="vendor them for this Python, such as 3.12")
+    made = action("verify", "Check a bundle: its archive, its checksum and its signature.", verify)
+    made.add_argument("file", metavar="FILE", help="the bundle")
+    _key_argument(made)
+    made = action("fetch", "Fetch a bundle and install it for the gateways of a folder.", fetch)
+    made.add_argument("name", metavar="NAME", help="its name; several with commas between them")
+    made.add_argument(
+        "--base-url", metavar="URL", required=True, help="where bundles are: http, https or file"
+    )
+    _folder_argument(made)
+    _key_argument(made)
+    made = action("list", "List the bundles that are installed.", list_)
+    _folder_argument(made)
+
+
+def _folder_argument(parser: ArgumentParser) -> None:
+    text = "the middleware_path of the gateway (%(default)s)"
+    parser.add_argument("--folder", metavar="DIR", default="middleware", help=text)
+
+
+def _key_argument(parser: ArgumentParser) -> None:
+    text = "an RSA public key (PEM); a bundle that it did not sign is refused"
+    parser.add_argument("--public-key", metavar="FILE", help=text)
+
+
+def bundle(given: Namespace, terminal: Terminal) -> int:
+    status: int = given.action(given, terminal)
+    return status
+
+
+COMMANDS = (Command("bundle", "Build, verify, fetch and list bundles of plugins.", bundle, _arguments),)

@@ -1,0 +1,321 @@
+"""Answer the endpoints of a ``krakend.json``: KrakenD's router, pipes and replies as one entry of a chain.
+
+    Endpoints.of(service, loader, options)
+
+It comes last in the chain: what no endpoint answers goes on to the wrapped app, where there is one, else
+it is KrakenD's 404. A path that an endpoint has is never the app's: with another method it is 405, and
+where a lenient app would read it as one (``;x``, a double escape) it is 404.
+
+Modifiers and clients are made, and threads and connections opened, once per process, after the fork.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+from plugmw.body import BodyTooLarge, content_length, read_request
+from plugmw.dialects.krakend import pages
+from plugmw.dialects.krakend.backends import Asker, Origin
+from plugmw.dialects.krakend.clients import build_client
+from plugmw.dialects.krakend.failures import MergeError, is_crash, reply_to
+from plugmw.dialects.krakend.forwarding import (
+    CALL,
+    BadParameter,
+    capitalised,
+    check_parameters,
+    headers_of,
+    held_back,
+    query_of,
+)
+from plugmw.dialects.krakend.http_client import HTTPClient
+from plugmw.dialects.krakend.loader import Loader
+from plugmw.dialects.krakend.model import APP, Backend, Endpoint, Service
+from plugmw.dialects.krakend.modifiers import build_modifiers
+from plugmw.dialects.krakend.pipe import Pipe
+from plugmw.dialects.krakend.pool import Pool
+from plugmw.dialects.krakend.replies import Replies, own_headers, send
+from plugmw.dialects.krakend.routing import Routes
+from plugmw.dialects.krakend.wrappers import RequestWrapper, Values
+from plugmw.documents.translated import Options
+from plugmw.paths import full_path, readings
+from plugmw.plugin import Plugin
+from plugmw.runtime import Runtime
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from typing_extensions import Self
+
+METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_ALL: Final = (*METHODS, "HEAD", "OPTIONS", "CONNECT", "TRACE")
+
+#: Answers a request to a path with these parameters; the app is for backends that are the app.
+Handler = Callable[["WSGIEnvironment", "StartResponse", dict[str, str], "WSGIApplication"], Iterable[bytes]]
+
+
+class Endpoints(Plugin):
+    """Phases: wrap."""
+
+    name, priority = "krakend", -2_000_000
+    #: Without the endpoints, requests that are theirs must not reach the app.
+    decides = True
+
+    service: Service
+    loader: Loader
+    options: Options
+
+    @classmethod
+    def of(cls, service: Service, loader: Loader, options: Options | None = None) -> Self:
+        """Return the endpoints of a checked configuration; ``loader`` has its plugins."""
+        made = cls()
+        made.service, made.loader, made.options = service, loader, options or Options()
+        return made
+
+    def _init(self, config: Any) -> None:
+        super()._init(config)
+        self._routes: Routes[Handler] = Routes()
+        self._opened: list[Any] = []
+
+    def bind(self, runtime: Runtime) -> None:
+        super().bind(runtime)
+        if self.loader.logger.target is not self.logger:
+            self.loader.register_logger(self.logger)
+
+    def init_worker(self) -> None:
+        routes: Routes[Handler] = Routes()
+        pool, client = Pool(), HTTPClient()
+        self._opened = [pool, client]
+        self._add_pages(routes)
+        for endpoint in self.service.endpoints:
+            self._add(routes, endpoint, pool, _Clients(client))
+        if self.service.router.auto_options:
+            self._add_options(routes)
+        self._routes = routes
+
+    def close(self) -> None:
+        opened, self._opened = self._opened, []
+        for one in opened:
+            one.close()
+
+    def wrap(self, app: WSGIApplication) -> WSGIApplication:
+        """Return the router, with ``app`` behind it."""
+
+        def route(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+            return self._route(environ, start_response, app)
+
+        return route
+
+    # -- the router -------------------------------------------------------------------------------
+
+    def _route(
+        self, environ: WSGIEnvironment, start_response: StartResponse, app: WSGIApplication
+    ) -> Iterable[bytes]:
+        path, method = _decoded(full_path(environ)), environ["REQUEST_METHOD"]
+        found = self._routes.find(method, path)
+        if found is not None:
+            handler, parameters = found
+            try:
+                check_parameters(parameters.values())
+            except BadParameter as error:
+                return pages.text(start_response, 400, str(error))
+            return handler(environ, start_response, parameters, app)
+        return self._unknown(environ, start_response, app, method, path)
+
+    def _unknown(
+        self,
+        environ: WSGIEnvironment,
+        start_response: StartResponse,
+        app: WSGIApplication,
+        method: str,
+        path: str,
+    ) -> Iterable[bytes]:
+        router, routes = self.service.router, self._routes
+        other = None if router.disable_redirect_trailing_slash else routes.toggled(method, path)
+        if other is None and not router.disable_redirect_fixed_path and path != "/":
+            other = routes.fixed(method, path)
+        if other is not None:
+            return pages.redirect(environ, start_response, other)
+        allowed = [] if router.disable_handle_method_not_allowed else routes.methods(path)
+        if allowed:
+            return pages.refusal(environ, start_response, 405, router.error_body, allowed)
+        if self.options.has_app and not self._is_disguised(environ):
+            return app(environ, start_response)
+        return pages.refusal(environ, start_response, 404, router.error_body)
+
+    def _is_disguised(self, environ: WSGIEnvironment) -> bool:
+        """Say whether an app could take the path for one that an endpoint has (CVE-2021-43557)."""
+        return any(self._routes.methods(_decoded(other)) for other in readings(full_path(environ)))
+
+    # -- what is there ----------------------------------------------------------------------------
+
+    def _add_pages(self, routes: Routes[Handler]) -> None:
+        router, limit = self.service.router, self.runtime.max_request_body
+        if not router.disable_health:
+            routes.add("GET", router.health_path, _page(pages.health(time.monotonic())))
+        shown: list[tuple[str, WSGIApplication]] = []
+        if self.service.debug_endpoint:
+            secret = lambda: self.runtime.credential_names  # noqa: E731
+            shown.append(("/__debug/*", pages.debug(self.loader.logger, limit, secret)))
+        if self.service.echo_endpoint:
+            shown.append(("/__echo/*", pages.echo(limit)))
+        for path, page in shown:
+            for method in _ALL:
+                routes.add(method, path, _page(page))
+
+    def _add_options(self, routes: Routes[Handler]) -> None:
+        methods: dict[str, list[str]] = {}
+        for endpoint in self.service.endpoints:
+            methods.setdefault(endpoint.endpoint, []).append(endpoint.method)
+        for path, allowed in methods.items():
+            routes.add("OPTIONS", path, _options(", ".join(sorted(allowed))))
+
+    def _add(self, routes: Routes[Handler], endpoint: Endpoint, pool: Pool, clients: _Clients) -> None:
+        log, scope = self.loader.logger, f"[ENDPOINT: {endpoint.endpoint}]"
+        if endpoint.method not in METHODS:
+            log.error(scope, "Unsupported method", endpoint.method)
+            return
+        log.debug(scope, "Building the proxy pipe")
+        askers = [self._asker(endpoint, backend, pool, clients) for backend in endpoint.backend]
+        if len(askers) > 1:
+            log.debug(f"{scope}[Merge] Backends: {len(askers)}, merger: parallel, combiner: default")
+        compat, strict = self.options.compat, self.options.strict
+        modifiers = build_modifiers(self.loader, endpoint.extra_config, scope, compat=compat, strict=strict)
+        log.debug(scope, "Building the http handler")
+        pipe = Pipe(endpoint, askers, modifiers, pool, compat)
+        handler = _Endpoint(self, endpoint, pipe, Replies(endpoint, compat))
+        routes.add(endpoint.method, endpoint.endpoint, handler)
+
+    def _asker(self, endpoint: Endpoint, backend: Backend, pool: Pool, clients: _Clients) -> Asker:
+        scope = f"[BACKEND: {endpoint.method} {endpoint.endpoint} -> {backend.url_pattern}]"
+        self.loader.logger.debug(scope, "Building the backend pipe")
+        compat, strict = self.options.compat, self.options.strict
+        extra = backend.extra_config
+        limit = self.runtime.max_response_body
+        client = build_client(self.loader, extra, scope, backend.url_pattern, clients, strict, limit)
+        modifiers = build_modifiers(self.loader, extra, scope, compat=compat, strict=strict)
+        return Asker(backend, endpoint, client, modifiers, pool, compat)
+
+
+class _Clients:
+    """The default client: the app for backends that are the app, HTTP for all others."""
+
+    def __init__(self, http: HTTPClient) -> None:
+        self._http = http
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        call = environ[CALL]
+        client = call.app if call.url.startswith(APP) else self._http
+        made: Iterable[bytes] = client(environ, start_response)
+        return made
+
+
+#: Of how many headers it is logged that they are left out: clients make up names.
+_NAMES: Final = 100
+
+
+class _Endpoint:
+    """Answers the requests of one endpoint."""
+
+    def __init__(self, owner: Endpoints, endpoint: Endpoint, pipe: Pipe, replies: Replies) -> None:
+        self._owner = owner
+        self._endpoint = endpoint
+        self._pipe = pipe
+        self._replies = replies
+        self._scope = f"[ENDPOINT: {endpoint.endpoint}]"
+        self._held_back: set[str] = set()
+        router, runtime = owner.service.router, owner.runtime
+        self._payload = router.max_payload
+        self._body_limit = min(router.max_payload or runtime.max_request_body, runtime.max_request_body)
+
+    def __call__(
+        self,
+        environ: WSGIEnvironment,
+        start_response: StartResponse,
+        parameters: dict[str, str],
+        app: WSGIApplication,
+    ) -> Iterable[bytes]:
+        until = time.monotonic() + self._endpoint.timeout
+        origin = Origin(environ, app, until, self._owner.runtime.max_response_body)
+        try:
+            self._check_length(environ)
+            response, errors = self._pipe.run(self._request(environ, parameters), origin)
+            self._log(errors)
+            try:
+                return self._replies.send(environ, start_response, response)
+            except BaseException:
+                response.close()
+                raise
+        except Exception as error:
+            return self._fail(start_response, error)
+
+    def _check_length(self, environ: WSGIEnvironment) -> None:
+        length = content_length(environ)
+        if not self._payload:
+            return
+        if length is None:
+            # What comes in chunks tells its length when it is read.
+            read_request(environ, self._payload)
+        elif length > self._payload:
+            raise BodyTooLarge(self._payload)
+
+    def _request(self, environ: WSGIEnvironment, parameters: dict[str, str]) -> RequestWrapper:
+        endpoint, owner = self._endpoint, self._owner
+        headers = headers_of(environ, endpoint.input_headers, owner.runtime.trusted)
+        self._tell_held_back(environ, headers)
+        return RequestWrapper(
+            method=environ["REQUEST_METHOD"],
+            path=_decoded(full_path(environ)),
+            params=capitalised(parameters),
+            query=query_of(environ, endpoint.input_query_strings),
+            headers=headers,
+            context=owner.loader.context,
+            read=lambda: read_request(environ, self._body_limit),
+        )
+
+    def _tell_held_back(self, environ: WSGIEnvironment, passed: Values) -> None:
+        """Log, once for each name, that a header does not get to modifiers and backends."""
+        fresh = held_back(environ, passed.keys()) - self._held_back
+        if fresh and len(self._held_back) < _NAMES:
+            self._held_back |= fresh
+            names = ", ".join(sorted(fresh))
+            self._owner.loader.logger.debug(self._scope, "Headers not in input_headers are left out:", names)
+
+    def _fail(self, start_response: StartResponse, error: Exception) -> Iterable[bytes]:
+        several = error.errors if isinstance(error, MergeError) else None
+        self._log([error] if several is None else several, several is not None)
+        router = self._owner.service.router
+        status, body, headers = reply_to(error, router.return_error_msg, self._owner.options.compat)
+        return send(
+            start_response, status, [*own_headers(None if is_crash(error) else False), *headers], body
+        )
+
+    def _log(self, errors: list[Exception], several: bool = True) -> None:
+        log = self._owner.loader.logger
+        for index, error in enumerate(errors):
+            number = f"Error #{index}: " if several else ""
+            if is_crash(error):
+                text = f"{self._scope} {number}{type(error).__name__}: {error}"
+                log.target.error("%s", text, exc_info=error)
+            else:
+                cause = f" ({error.__cause__})" if error.__cause__ is not None else ""
+                log.error(self._scope, f"{number}{error}{cause}")
+
+
+def _page(page: WSGIApplication) -> Handler:
+    def handler(environ: Any, start_response: Any, parameters: Any, app: Any) -> Iterable[bytes]:
+        return page(environ, start_response)
+
+    return handler
+
+
+def _options(allowed: str) -> Handler:
+    def handler(environ: Any, start_response: Any, parameters: Any, app: Any) -> Iterable[bytes]:
+        return send(start_response, 200, [("Allow", allowed), own_headers()[0]], b"")
+
+    return handler
+
+
+def _decoded(path: str) -> str:
+    """Return a path that WSGI carries as latin-1 as the text that was meant."""
+    return path.encode("latin-1").decode("utf-8", "surrogateescape")

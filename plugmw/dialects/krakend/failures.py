@@ -1,0 +1,57 @@
+"""What can go wrong between an endpoint and its backends, with texts that may be told to clients.
+
+They are told only under ``return_error_msg``, and never name hosts; what they come from
+(``__cause__``) is for the log.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from plugmw.body import BadLength, BodyTooLarge, Incomplete
+from plugmw.dialects.krakend.wrappers import Answered, answer_of, value_of
+from plugmw.errors import PlugmwError
+from plugmw.upstream import BadRequest
+
+TOO_LATE: Final = "context deadline exceeded"
+#: What is wrong with the request itself; there is nothing to tell but the status.
+_OF_CLIENT: Final = {BodyTooLarge: 413, BadLength: 400, Incomplete: 400, BadRequest: 400}
+
+
+class BackendError(PlugmwError):
+    """A backend gave no good reply; the text says why."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class MergeError(PlugmwError):
+    """No backend of several gave a good reply; ``errors`` says why, in the order of the backends."""
+
+    def __init__(self, errors: list[Exception]) -> None:
+        super().__init__("\n".join(str(error) if has_text(error) else "" for error in errors))
+        self.errors = errors
+
+
+def has_text(error: BaseException) -> bool:
+    """Say whether an exception has a text that is meant for clients."""
+    return isinstance(error, (BackendError, MergeError)) or isinstance(value_of(error, "status_code"), int)
+
+
+def is_crash(error: BaseException) -> bool:
+    """Say whether an exception is none of ours, but a fault in somebody's code."""
+    return not has_text(error) and type(error) not in _OF_CLIENT
+
+
+def reply_to(error: Exception, tell: bool, compat: bool) -> Answered:
+    """Return status, body and headers for an error.
+
+    Of several backends' errors the first with a status answers; in ``compat`` it is 500 with all texts.
+    """
+    status = _OF_CLIENT.get(type(error))
+    if status is not None:
+        return status, b"", []
+    if isinstance(error, MergeError) and not compat:
+        found: list[Any] = [one for one in error.errors if isinstance(value_of(one, "status_code"), int)]
+        error = found[0] if found else error
+    return answer_of(error, tell and has_text(error))

@@ -1,0 +1,113 @@
+"""What is kept of a backend's reply, and how the parts of several backends become one.
+
+    target -> allow, or else deny -> mapping -> group
+
+Names of ``allow``, ``deny`` and ``target`` may have dots for objects inside; an array is never looked into:
+``allow`` drops it unless it is named itself, ``deny`` leaves it alone. The rules are Lura's
+(``proxy/formatter.go``, ``proxy/merging.go``), except that ``mapping`` renames all names at once where the
+original depends on the order of a hash map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from plugmw.dialects.krakend.model import Backend
+
+Map = dict[str, Any]
+#: Names and what is below them; None is a name whose value counts whole.
+Tree = dict[str, Any]
+
+
+def formatter(backend: Backend) -> Callable[[Map], Map]:
+    """Return the function that brings a decoded body to the shape that the backend asks for.
+
+    It returns a new map, which may share values with the one it is given.
+    """
+    allowed, denied = _allow_tree(backend.allow), _deny_tree(backend.deny)
+    mapping = {old: new.partition(".")[0] for old, new in backend.mapping.items()}
+
+    def run(data: Map) -> Map:
+        if backend.target:
+            data = _inside(data, backend.target)
+        if allowed:
+            data = _allow(allowed, data)
+        elif denied:
+            data = _deny(denied, data)
+        if mapping:
+            data = _renamed(mapping, data)
+        return {backend.group: data} if backend.group else data
+
+    return run
+
+
+def merge(parts: Sequence[Map]) -> Map:
+    """Return one map of several; of names that several have, the last part's value counts."""
+    return {name: value for part in parts for name, value in part.items()}
+
+
+def _inside(data: Map, target: str) -> Map:
+    found: Any = data
+    for name in target.split("."):
+        found = found.get(name)
+        if not isinstance(found, dict):
+            return {}
+    return found  # type: ignore[no-any-return]
+
+
+def _allow_tree(names: Iterable[str]) -> Tree:
+    """Return the names as a tree; of a name and one inside it, the later counts."""
+    tree: Tree = {}
+    for name in names:
+        *path, last = name.split(".")
+        place = tree
+        for step in path:
+            if not isinstance(place.get(step), dict):
+                place[step] = {}
+            place = place[step]
+        place[last] = None
+    return tree
+
+
+def _deny_tree(names: Iterable[str]) -> Tree:
+    """Return the names as a tree; a name covers all names inside it."""
+    tree: Tree = {}
+    for name in sorted(names, key=lambda name: name.count(".")):
+        *path, last = name.split(".")
+        place: Any = tree
+        for step in path:
+            place = place.setdefault(step, {})
+            if place is None:
+                break
+        else:
+            place[last] = None
+    return tree
+
+
+def _allow(tree: Tree, data: Map) -> Map:
+    kept = {}
+    for name, value in data.items():
+        below = tree.get(name, {})
+        if below is None:
+            kept[name] = value
+        elif below and isinstance(value, dict):
+            inside = _allow(below, value)
+            if inside:
+                kept[name] = inside
+    return kept
+
+
+def _deny(tree: Tree, data: Map) -> Map:
+    kept = {}
+    for name, value in data.items():
+        below = tree.get(name, {})
+        if below is not None:
+            kept[name] = _deny(below, value) if below and isinstance(value, dict) else value
+    return kept
+
+
+def _renamed(mapping: dict[str, str], data: Map) -> Map:
+    """Return the map with new names, which replace what had them before."""
+    renamed = {mapping[name]: value for name, value in data.items() if name in mapping}
+    return {**{name: value for name, value in data.items() if name not in mapping}, **renamed}

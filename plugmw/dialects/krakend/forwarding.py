@@ -1,0 +1,201 @@
+"""What of a client's request goes to the backends: headers, query, parameters in the path; pure functions.
+
+By default a backend gets no header of the client but ``Content-Type``, and no query. With
+``input_headers`` it gets those listed and no other; ``Content-Length`` and what concerns one connection
+only never go on. KrakenD's own: ``X-Forwarded-For`` with the one client address that the gateway
+believes, ``X-Forwarded-Host``, ``User-Agent`` (``X-Forwarded-Via`` beside a client's).
+
+A parameter is escaped for the place in the pattern where it goes, so that it stays one value there, and
+may not make a ``..`` of a path.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, unquote_to_bytes, urlencode, urlsplit
+
+import attrs
+
+from plugmw import __version__
+from plugmw.body import replace_request
+from plugmw.dialects.krakend.model import APP
+from plugmw.dialects.krakend.wrappers import ModifierError, Values, by_name
+from plugmw.forms import read_pairs
+from plugmw.trust import Trusted
+from plugmw.upstream import request_headers
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
+
+VERSION: Final = f"Version {__version__}"
+AGENT: Final = f"KrakenD {VERSION}"
+#: Where the :class:`Call` is kept in a backend's environ.
+CALL: Final = "plugmw.krakend.call"
+
+_SENDABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
+_PLACE: Final = re.compile(r"\{([^{}]+)\}")
+#: What stays as it is in a path segment, beside letters and digits (RFC 3986 section 3.3).
+_SEGMENT: Final = "/!$&'()*+,;=:@~-._"
+_FRAMING: Final = ("Content-Length", "Transfer-Encoding", "Host")
+_DOTS: Final = {".", ".."}
+#: Of the environ of the request: what is also true of a call to a backend.
+_SHARED: Final = ("wsgi.", "plugmw.", "REMOTE_", "SERVER_", "AUTH_TYPE", "SCRIPT_NAME")
+_OWN: Final = ("plugmw.target", "plugmw.body", "plugmw.service", "plugmw.buffer")
+
+
+class BadParameter(ModifierError):
+    """A parameter has something in it that would change the meaning of a path."""
+
+    def __init__(self) -> None:
+        super().__init__("error: encoded url params", 400)
+
+
+@attrs.frozen(eq=False)
+class Call:
+    """What clients need to know of a call beside its environ."""
+
+    url: str
+    #: The monotonic time at which it must be over.
+    until: float
+    #: The wrapped app.
+    app: WSGIApplication
+
+
+# -- from the client -------------------------------------------------------------------------------------
+
+
+def check_parameters(values: Collection[str]) -> None:
+    """Raise :class:`BadParameter` for what is still escaped, or would begin a query or a fragment."""
+    for value in values:
+        if value in _DOTS or any(mark in value for mark in "%?#"):
+            raise BadParameter
+
+
+def capitalised(parameters: Mapping[str, str]) -> dict[str, str]:
+    """Return parameters under the names that modifiers see: ``id`` is ``Id``."""
+    return {name[:1].upper() + name[1:]: value for name, value in parameters.items()}
+
+
+def headers_of(environ: WSGIEnvironment, names: Collection[str], trusted: Trusted) -> Values:
+    """Return the headers that ``input_headers`` lets through, and KrakenD's own."""
+    listed = names or ("content-type",)
+    found = by_name(request_headers(environ))
+    if "*" not in listed:
+        found = {name: values for name, values in found.items() if name.lower() in listed}
+    for name in _FRAMING:
+        found.pop(name, None)
+    found.pop("X-Forwarded-For", None)
+    client = trusted.client(environ)
+    if client is not None:
+        found["X-Forwarded-For"] = [str(client)]
+    found["X-Forwarded-Host"] = [trusted.host(environ)]
+    found["X-Forwarded-Via" if "User-Agent" in found else "User-Agent"] = [AGENT]
+    return found
+
+
+def held_back(environ: WSGIEnvironment, passed: Collection[str]) -> set[str]:
+    """Return the names of the client's headers that do not go on."""
+    return by_name(request_headers(environ)).keys() - passed - set(_FRAMING)
+
+
+def query_of(environ: WSGIEnvironment, names: Collection[str]) -> Values:
+    """Return the query's parameters that ``input_query_strings`` lets through, with all their values."""
+    found: Values = {}
+    for name, value in read_pairs(environ.get("QUERY_STRING", "")) if names else ():
+        if "*" in names or name in names:
+            found.setdefault(name, []).append(value or "")
+    return found
+
+
+def narrowed(values: Mapping[str, list[str]], names: Collection[str], fold: Any = str) -> Values:
+    """Return what a backend's own list lets through; without a list that is everything."""
+    everything = not names or "*" in names
+    return {name: list(found) for name, found in values.items() if everything or fold(name) in names}
+
+
+# -- to the backend --------------------------------------------------------------------------------------
+
+
+class Pattern:
+    """A ``url_pattern``, with places for parameters in its path and its query."""
+
+    def __init__(self, pattern: str) -> None:
+        path, mark, query = pattern.partition("?")
+        self._path, self._query = _PLACE.split(path), _PLACE.split(mark + query)
+        self._dots = _DOTS.intersection(path.split("/"))
+
+    def fill(self, parameters: Mapping[str, Any]) -> str:
+        """Return path and query, ready to send; a parameter that is missing is empty."""
+        path = _filled(self._path, parameters, _SEGMENT)
+        if not self._dots.issuperset(_DOTS.intersection(path.split("/"))):
+            raise BadParameter
+        return path + _filled(self._query, parameters, "")
+
+
+def _filled(pieces: list[str], parameters: Mapping[str, Any], safe: str) -> str:
+    made = []
+    for index, piece in enumerate(pieces):
+        if index % 2:
+            value = str(parameters.get(piece[:1].upper() + piece[1:], ""))
+            made.append(quote(value, safe=safe, errors="surrogateescape"))
+        else:
+            made.append(quote(piece, safe=_SENDABLE))
+    return "".join(made)
+
+
+def with_query(url: str, query: Mapping[str, list[str]]) -> str:
+    """Add parameters to a URL, sorted by name, behind those it has."""
+    if not query:
+        return url
+    text = urlencode(sorted(query.items()), doseq=True, errors="surrogateescape")
+    return f"{url}{'&' if '?' in url else '?'}{text}"
+
+
+def environ_for(
+    environ: WSGIEnvironment, call: Call, method: str, headers: Mapping[str, list[str]], body: bytes | None
+) -> WSGIEnvironment:
+    """Return the environ of a call to a backend; without a body of its own it has the client's stream.
+
+    Raises ``ValueError`` for a URL that is none.
+    """
+    made = {k: v for k, v in environ.items() if k.startswith(_SHARED) and k not in _OWN}
+    made[CALL] = call
+    made["REQUEST_METHOD"] = method.upper()
+    _locate(made, environ, call.url)
+    for name, values in headers.items():
+        if name not in _FRAMING:
+            key = name.upper().replace("-", "_")
+            made["CONTENT_TYPE" if key == "CONTENT_TYPE" else f"HTTP_{key}"] = ", ".join(values)
+    if body is not None:
+        replace_request(made, body)
+        if not body and method.upper() not in ("POST", "PUT", "PATCH"):
+            del made["CONTENT_LENGTH"]
+    else:
+        for key in ("CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING"):
+            if environ.get(key):
+                made[key] = environ[key]
+    return made
+
+
+def _locate(made: WSGIEnvironment, environ: WSGIEnvironment, url: str) -> None:
+    """Set what says where a request goes; the app stays at the host, and the prefix, it is known under."""
+    if url.startswith(APP):
+        target, script = url[len(APP) :], str(made.get("SCRIPT_NAME", ""))
+        made["HTTP_HOST"] = environ.get("HTTP_HOST", "")
+    else:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"got the URL {url!r}, expected one of http or https")
+        target, script = parts.path + (f"?{parts.query}" if parts.query else ""), ""
+        made["wsgi.url_scheme"] = parts.scheme
+        made["SERVER_NAME"] = parts.hostname
+        made["SERVER_PORT"] = str(parts.port or (443 if parts.scheme == "https" else 80))
+        made["HTTP_HOST"] = parts.netloc.rpartition("@")[2]
+    raw = quote(target if target.startswith("/") else "/" + target, safe=_SENDABLE, errors="surrogateescape")
+    path = unquote_to_bytes(raw.partition("?")[0]).decode("latin-1")
+    inside = bool(script) and path.startswith(script + "/")
+    made["SCRIPT_NAME"], made["PATH_INFO"] = (script, path[len(script) :]) if inside else ("", path)
+    made["QUERY_STRING"] = raw.partition("?")[2]
+    made["RAW_URI"] = made["REQUEST_URI"] = raw

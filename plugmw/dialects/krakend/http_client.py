@@ -1,0 +1,232 @@
+"""The client that asks backends over HTTP: a WSGI app, as an ``http-client`` plugin is one.
+
+The environ says where to (``wsgi.url_scheme``, ``SERVER_NAME``, ``SERVER_PORT``, ``RAW_URI``) and, in its
+:class:`~plugmw.dialects.krakend.forwarding.Call`, until when. Bodies stream both ways. As Go's client it
+follows redirects, at most ten, and asks for gzip and unpacks it if the request asks for nothing itself.
+Unlike Go's it takes no proxy from the environment, and sends credentials on only to the very same origin.
+
+Raises :class:`~plugmw.dialects.krakend.failures.BackendError`.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+import zlib
+from collections.abc import Generator, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, urljoin, urlsplit
+
+import attrs
+
+from plugmw.answer import status_line
+from plugmw.connections import Answer, Connections, NotConnected, Times, ask
+from plugmw.dialects.krakend.failures import TOO_LATE, BackendError
+from plugmw.dialects.krakend.forwarding import CALL
+from plugmw.upstream import Body, request_body, request_headers, response_headers
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+#: As many as Go's client follows.
+REDIRECTS: Final = 10
+_PORTS: Final = {"http": 80, "https": 443}
+_CREDENTIALS: Final = ("authorization", "proxy-authorization", "cookie", "www-authenticate")
+_STEP: Final = 64 * 1024
+_SENDABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
+
+Headers = list[tuple[str, str]]
+
+
+@attrs.frozen
+class _Request:
+    """One request, before or after a redirect."""
+
+    url: str
+    method: str
+    headers: Headers
+    pieces: Iterable[bytes] | None
+    chunked: bool
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        parts = urlsplit(self.url)
+        return parts.scheme, parts.hostname or "", parts.port or _PORTS[parts.scheme]
+
+    def send(self, connections: Connections, times: Times) -> Body:
+        """Ask, and return the beginning of the answer."""
+        parts = urlsplit(self.url)
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        headers = [("Host", parts.netloc.rpartition("@")[2]), *self.headers]
+        origin = self.origin
+        connection = connections.take(*origin, times)
+        try:
+            found = ask(connection, self.method, target, headers, self.pieces, self.chunked, times)
+            if found.status < 200:
+                raise http.client.HTTPException(f"a final answer {found.status}")
+        except BaseException:
+            connection.close()
+            raise
+        return Body(found, connection, lambda: connections.give(origin, connection))
+
+    def after(self, found: Answer) -> _Request | None:
+        """Return the request that an answer asks for, None if it is to be taken as it is."""
+        location = next((value for name, value in found.headers if name.lower() == "location"), "")
+        if found.status not in (301, 302, 303, 307, 308) or not location:
+            return None
+        method, pieces, headers = self.method, self.pieces, self.headers
+        if found.status < 307:
+            method = method if method in ("GET", "HEAD") else "GET"
+            headers = [item for item in headers if not item[0].lower().startswith("content-")]
+        elif pieces is not None:
+            # The body is gone, as it was streamed; Go takes such an answer as it is, too.
+            return None
+        made = attrs.evolve(
+            self, url=self._join(location), method=method, headers=headers, pieces=None, chunked=False
+        )
+        if made.origin == self.origin:
+            return made
+        kept = [item for item in headers if item[0].lower() not in _CREDENTIALS]
+        return attrs.evolve(made, headers=kept)
+
+    def _join(self, location: str) -> str:
+        try:
+            url = urljoin(self.url, quote(location.encode("latin-1", "replace"), safe=_SENDABLE))
+            parts = urlsplit(url)
+            good = parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            good = False
+        if not good:
+            raise BackendError("redirected to what is no http or https URL")
+        return url
+
+
+class HTTPClient:
+    """One for a process: connections are pooled, and opened in the process that uses them. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._connections = Connections(ssl.create_default_context)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        request = _first(environ)
+        gzip = not any(name == "Accept-Encoding" for name, _ in request.headers)
+        if gzip:
+            request.headers.append(("Accept-Encoding", "gzip"))
+        body = self._follow(request, environ[CALL].until)
+        found = body.answer
+        headers = response_headers(found.headers)
+        pieces: Iterable[bytes] = _Told(body)
+        if gzip and is_gzip(headers):
+            headers = [
+                item for item in headers if item[0].lower() not in ("content-encoding", "content-length")
+            ]
+            pieces = Unpacked(pieces)
+        start_response(
+            f"{found.status} {found.reason}" if found.reason else status_line(found.status), headers
+        )
+        return pieces
+
+    def close(self) -> None:
+        """Close the idle connections of this process."""
+        self._connections.close()
+
+    def _follow(self, request: _Request, until: float) -> Body:
+        times = Times(connect=_LONG, write=_LONG, read=_LONG, until=until)
+        with _Wording():
+            for _ in range(REDIRECTS + 1):
+                body = request.send(self._connections, times)
+                try:
+                    following = request.after(body.answer)
+                except BackendError:
+                    body.close()
+                    raise
+                if following is None:
+                    return body
+                body.close()
+                request = following
+        raise BackendError(f"stopped after {REDIRECTS} redirects")
+
+
+#: Seconds; the deadline of the call is what counts.
+_LONG: Final = 3600.0
+
+
+def _first(environ: WSGIEnvironment) -> _Request:
+    host, raw = environ["HTTP_HOST"], environ["RAW_URI"]
+    pieces, chunked = request_body(environ)
+    skipped = ("Host", "Transfer-Encoding")
+    headers = [item for item in request_headers(environ) if item[0] not in skipped]
+    url = f"{environ['wsgi.url_scheme']}://{host}{raw}"
+    return _Request(url, environ["REQUEST_METHOD"], headers, pieces, chunked)
+
+
+# -- bodies ----------------------------------------------------------------------------------------------
+
+
+class _Wording:
+    """Turn what the network raises into a :class:`BackendError`, whose text may be told."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        late = isinstance(error, TimeoutError) or isinstance(error and error.__cause__, TimeoutError)
+        if late:
+            raise BackendError(TOO_LATE) from error
+        if isinstance(error, NotConnected):
+            raise BackendError("no connection") from error
+        if isinstance(error, (OSError, http.client.HTTPException)):
+            raise BackendError("invalid response") from error
+
+
+class _Told:
+    """A body whose reading fails with a :class:`BackendError`."""
+
+    def __init__(self, body: Body) -> None:
+        self.close = body.close
+        self._pieces = iter(body)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        with _Wording():
+            return next(self._pieces)
+
+
+def is_gzip(headers: Headers) -> bool:
+    """Say whether a body comes packed with gzip."""
+    return any(name.lower() == "content-encoding" and value.lower() == "gzip" for name, value in headers)
+
+
+class Unpacked:
+    """A gzip body, unpacked in pieces of a limited size."""
+
+    def __init__(self, packed: Iterable[bytes]) -> None:
+        self._packed = packed
+
+    def __iter__(self) -> Generator[bytes, None, None]:
+        unpacker, begun = zlib.decompressobj(wbits=31), False
+        try:
+            for piece in self._packed:
+                more = False
+                while piece or more:
+                    begun = True
+                    data = unpacker.decompress(piece, _STEP)
+                    if data:
+                        yield data
+                    # At the limit there may be more to come of what it has taken in already.
+                    piece, more = unpacker.unconsumed_tail, len(data) == _STEP
+                    if unpacker.eof:
+                        more = False
+                        # Several members are one stream (RFC 1952 section 2.2).
+                        piece, unpacker, begun = unpacker.unused_data, zlib.decompressobj(wbits=31), False
+        except zlib.error as error:
+            raise BackendError("invalid response") from error
+        if begun:
+            raise BackendError("invalid response: cut short")
+
+    def close(self) -> None:
+        close = getattr(self._packed, "close", None)
+        if close is not None:
+            close()

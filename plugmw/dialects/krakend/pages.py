@@ -1,0 +1,154 @@
+"""KrakenD's own answers: ``/__health``, ``/__debug/*``, ``/__echo/*``, and those of its router."""
+
+from __future__ import annotations
+
+import html
+import time
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, urlencode
+
+from plugmw.answer import status_line
+from plugmw.body import read_request
+from plugmw.dialects.krakend.encoding import encode
+from plugmw.dialects.krakend.forwarding import query_of
+from plugmw.dialects.krakend.logger import Logger
+from plugmw.dialects.krakend.replies import Headers, own_headers, send
+from plugmw.dialects.krakend.wrappers import Values, by_name
+from plugmw.paths import full_path
+from plugmw.redaction import REDACTED
+from plugmw.target import sent
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+_PLAIN: Final = ("Content-Type", "text/plain; charset=utf-8")
+_DEBUG: Final = "[ENDPOINT: /__debug/*]"
+_DEFAULTS: Final = {404: b"404 page not found", 405: b"405 method not allowed"}
+#: In which a client's credentials come; what else is one, the configuration of the gateway says.
+_SECRET: Final = frozenset(("authorization", "proxy-authorization", "cookie", "apikey", "x-api-key"))
+
+
+def health(started: float) -> WSGIApplication:
+    """Return the page that says ``ok``; ``started`` is the monotonic time that Go's ``m=`` counts from."""
+
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        now = f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S.%f000 %z %Z}"
+        now += f" m=+{time.monotonic() - started:.9f}"
+        return _json(environ, start_response, 200, {"agents": {}, "now": now, "status": "ok"}, [])
+
+    return answer
+
+
+def debug(logger: Logger, limit: int, secret: Callable[[], Iterable[str]]) -> WSGIApplication:
+    """Return the page that logs what it is asked, values of credentials left out."""
+
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        names = _SECRET | {name.lower() for name in secret()}
+        query = _without(query_of(environ, "*"), names)
+        target = sent(environ).partition("?")[0] + (f"?{_encoded(query)}" if query else "")
+        logger.debug(_DEBUG, "Method:", environ["REQUEST_METHOD"])
+        logger.debug(_DEBUG, "URL:", target)
+        logger.debug(_DEBUG, "Query:", query)
+        logger.debug(_DEBUG, "Params:", {"param": full_path(environ)[len("/__debug") :]})
+        logger.debug(_DEBUG, "Headers:", _without(_headers(environ), names))
+        logger.debug(_DEBUG, "Body:", read_request(environ, limit).decode("utf-8", "replace"))
+        return _json(environ, start_response, 200, {"message": "pong"}, [])
+
+    return answer
+
+
+def echo(limit: int) -> WSGIApplication:
+    """Return the page that tells the client what it has asked."""
+
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        query, headers = query_of(environ, "*"), _headers(environ)
+        told = {
+            "req_uri": sent(environ),
+            "req_uri_details": {
+                "user": "",
+                "host": environ.get("HTTP_HOST", ""),
+                "path": full_path(environ).encode("latin-1").decode("utf-8", "replace"),
+                "query": _encoded(query),
+                "fragment": "",
+            },
+            "req_method": environ["REQUEST_METHOD"],
+            "req_querystring": query,
+            "req_body": read_request(environ, limit).decode("utf-8", "replace"),
+            "req_headers": headers,
+        }
+        return _json(environ, start_response, 200, told, [])
+
+    return answer
+
+
+def refusal(
+    environ: WSGIEnvironment,
+    start_response: StartResponse,
+    status: int,
+    bodies: dict[int, Any],
+    allowed: Iterable[str] = (),
+) -> Iterable[bytes]:
+    """Answer 404 or 405, with the body that ``error_body`` has for it."""
+    headers = [*own_headers(), *([("Allow", ", ".join(allowed))] if allowed else [])]
+    if status in bodies:
+        return _json(environ, start_response, status, bodies[status], headers)
+    head = environ["REQUEST_METHOD"] == "HEAD"
+    # Without a charset, as the original's pages.
+    return send(start_response, status, [*headers, ("Content-Type", "text/plain")], _DEFAULTS[status], head)
+
+
+def redirect(environ: WSGIEnvironment, start_response: StartResponse, path: str) -> Iterable[bytes]:
+    """Send the client to another path, with the same query."""
+    get = environ["REQUEST_METHOD"] == "GET"
+    query = environ.get("QUERY_STRING", "")
+    # A path that begins with two slashes would be another host.
+    location = "/" + quote(path.lstrip("/"), safe="/!$&'()*+,;=:@~-._", errors="surrogateescape")
+    location += f"?{quote(query, safe=_QUERY)}" if query else ""
+    status, headers = (301 if get else 307), [("Location", location)]
+    if not get:
+        return send(start_response, status, headers, b"")
+    body = f'<a href="{html.escape(location)}">{status_line(status)[4:]}</a>.\n\n'
+    return send(
+        start_response, status, [*headers, ("Content-Type", "text/html; charset=utf-8")], body.encode()
+    )
+
+
+_QUERY: Final = "".join(map(chr, range(0x21, 0x7F)))
+
+
+def text(start_response: StartResponse, status: int, message: str) -> Iterable[bytes]:
+    """Answer with a line of text, without headers of an endpoint."""
+    return send(start_response, status, [_PLAIN], message.encode())
+
+
+def _json(
+    environ: WSGIEnvironment, start_response: StartResponse, status: int, value: Any, headers: Headers
+) -> Iterable[bytes]:
+    body, media = encode("json", value)
+    head = environ["REQUEST_METHOD"] == "HEAD"
+    return send(start_response, status, [*headers, ("Content-Type", media)], body, head)
+
+
+def _headers(environ: WSGIEnvironment) -> Values:
+    pairs = [
+        (key[5:].replace("_", "-"), str(value)) for key, value in environ.items() if key.startswith("HTTP_")
+    ]
+    pairs += [
+        (key.replace("_", "-"), str(environ[key]))
+        for key in ("CONTENT_TYPE", "CONTENT_LENGTH")
+        if environ.get(key)
+    ]
+    found = by_name(pairs)
+    # Go keeps it elsewhere.
+    found.pop("Host", None)
+    return found
+
+
+def _without(values: Values, names: Iterable[str]) -> Values:
+    return {name: [REDACTED] if name.lower() in names else found for name, found in values.items()}
+
+
+def _encoded(values: Values) -> str:
+    return urlencode(sorted(values.items()), doseq=True, errors="surrogateescape")

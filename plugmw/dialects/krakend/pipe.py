@@ -1,0 +1,101 @@
+"""One endpoint: its modifiers round its backends, and what the backends give as one response.
+
+A single backend is asked in the request's own thread. Several are asked at once, and what has not come
+after 85 % of the endpoint's timeout is left out: the response is then not complete. It fails only if no
+backend gave anything.
+
+Unless ``compat``, response modifiers run on an incomplete response too, and a request modifier may answer
+instead of the backends, in which case the response modifiers of the endpoint do not run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from functools import partial
+from typing import Any, Final
+
+from plugmw.dialects.krakend.backends import NOOP, Asker, Origin, reply_encoding
+from plugmw.dialects.krakend.failures import TOO_LATE, BackendError, MergeError
+from plugmw.dialects.krakend.formatting import merge
+from plugmw.dialects.krakend.model import Endpoint
+from plugmw.dialects.krakend.modifiers import Modifiers
+from plugmw.dialects.krakend.pool import Pool
+from plugmw.dialects.krakend.wrappers import (
+    RequestWrapper,
+    ResponseWrapper,
+    as_request,
+    as_response,
+    is_response,
+)
+
+#: Of the endpoint's timeout, what several backends may take (``proxy/merging.go`` of Lura).
+MERGE_SHARE: Final = 0.85
+
+#: A response, and the errors of backends that gave no part of it.
+Outcome = tuple[ResponseWrapper, list[Exception]]
+
+
+class Pipe:
+    """An endpoint as a function of a request."""
+
+    def __init__(
+        self, endpoint: Endpoint, askers: Sequence[Asker], modifiers: Modifiers, pool: Pool, compat: bool
+    ) -> None:
+        self._askers = askers
+        self._modifiers = modifiers
+        self._pool = pool
+        self._compat = compat
+        self._noop = reply_encoding(endpoint) == NOOP
+        self._share = endpoint.timeout * MERGE_SHARE
+
+    def run(self, request: RequestWrapper, origin: Origin) -> Outcome:
+        """Return the endpoint's response; raises what went wrong if there is none."""
+        made = self._modifiers.on_request(request)
+        if is_response(made):
+            return as_response(made, by_data=not self._noop), []
+        taken = as_request(made)
+        if len(self._askers) * self._askers[0].calls > 1:
+            # Each backend gets the whole body, so it cannot stay a stream.
+            taken.body = taken.body
+        if len(self._askers) == 1:
+            response, errors = self._askers[0].ask(taken, origin), list[Exception]()
+        else:
+            response, errors = self._merged(taken, origin)
+        response.request, response.context = made, request.context
+        if errors and self._compat:
+            return response, errors
+        try:
+            changed = as_response(self._modifiers.on_response(response), by_data=not self._noop)
+        except BaseException:
+            response.close()
+            raise
+        if changed is not response:
+            response.close()
+        return changed, errors
+
+    def _merged(self, request: RequestWrapper, origin: Origin) -> Outcome:
+        until = min(origin.until, time.monotonic() + self._share)
+        origin = Origin(origin.environ, origin.app, until, origin.limit)
+        results: list[Any] = [BackendError(TOO_LATE) for _ in self._askers]
+        calls = [partial(asker.ask, request, origin) for asker in self._askers]
+        with closing(self._pool.gather(calls, until)) as ended:
+            for index, result in ended:
+                if isinstance(result, BaseException) and not isinstance(result, Exception):
+                    raise result
+                results[index] = result
+        parts: list[ResponseWrapper] = [one for one in results if isinstance(one, ResponseWrapper)]
+        errors = [one for one in results if isinstance(one, Exception)]
+        if not parts:
+            raise MergeError(errors)
+        made = ResponseWrapper(
+            status_code=parts[0].status_code if self._compat else 200,
+            is_complete=not errors and all(part.is_complete for part in parts),
+        )
+        made.data = merge([part.data for part in parts])
+        for part in parts:
+            for name, values in part.headers.items():
+                made.headers.setdefault(name, list(values))
+            part.close()
+        return made, errors

@@ -1,0 +1,109 @@
+"""What the client of an endpoint gets: a response of the pipe, or an error, as status, headers and body.
+
+Every reply of an endpoint carries ``X-Krakend`` and ``X-Krakend-Completed``: true for a whole, non-empty
+reply that is not ``no-op``. Unless ``compat``, a status that a modifier has set is the reply's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+from plugmw.answer import check_header, has, status_line
+from plugmw.dialects.krakend.backends import NOOP, Streamed, reply_encoding
+from plugmw.dialects.krakend.encoding import encode
+from plugmw.dialects.krakend.forwarding import VERSION
+from plugmw.dialects.krakend.model import Endpoint
+from plugmw.dialects.krakend.wrappers import ResponseWrapper
+from plugmw.upstream import response_headers
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+Headers = list[tuple[str, str]]
+
+NEGOTIATE: Final = "negotiate"
+#: What we say ourselves, and what describes bytes that are others now.
+_OURS: Final = ("x-krakend", "x-krakend-completed", "content-length")
+_OF_BYTES: Final = ("content-encoding", "etag", "content-md5", "accept-ranges", "digest")
+_EMPTY: Final = (204, 304)
+_JSON: Final = "application/json; charset=utf-8"
+_PLAIN: Final = "text/plain; charset=utf-8"
+
+
+def own_headers(completed: bool | None = False) -> Headers:
+    """Return the headers that say who answers; None for those of a crash, which do not tell the second."""
+    told = [] if completed is None else [("X-Krakend-Completed", "true" if completed else "false")]
+    return [("X-Krakend", VERSION), *told]
+
+
+def send(
+    start_response: StartResponse, status: int, headers: Headers, body: bytes, head: bool = False
+) -> Iterable[bytes]:
+    """Answer with a body that is at hand."""
+    if status in _EMPTY:
+        start_response(status_line(status), headers)
+        return []
+    start_response(status_line(status), [*headers, ("Content-Length", str(len(body)))])
+    return [body] if body and not head else []
+
+
+class Replies:
+    """How an endpoint's responses are sent."""
+
+    def __init__(self, endpoint: Endpoint, compat: bool = False) -> None:
+        self._kind = reply_encoding(endpoint)
+        self._cache = f"public, max-age={int(endpoint.cache_ttl)}" if endpoint.cache_ttl >= 1 else ""
+        self._compat = compat
+
+    def send(
+        self, environ: WSGIEnvironment, start_response: StartResponse, response: ResponseWrapper
+    ) -> Iterable[bytes]:
+        """Answer with a response; raises ``ValueError`` for a status or headers that must not be sent."""
+        data = {} if self._kind == NOOP else response.data
+        # Without data a body that a modifier has set is the reply, as far as the original can have one.
+        if self._kind == NOOP or not (data or self._compat or not response.body):
+            return _as_it_is(start_response, response)
+        headers = own_headers(bool(response.is_complete and data))
+        if self._cache and response.is_complete and data:
+            headers.append(("Cache-Control", self._cache))
+        if self._kind == NEGOTIATE:
+            headers.append(("Vary", "Accept"))
+        body, media = encode(self._kind, data, environ.get("HTTP_ACCEPT", ""))
+        own = _flat(response) if data or not self._compat else []
+        if not has(own, "content-type"):
+            headers.append(("Content-Type", media))
+        return send(start_response, 200 if self._compat else _status(response), [*headers, *own], body)
+
+
+def _as_it_is(start_response: StartResponse, response: ResponseWrapper) -> Iterable[bytes]:
+    """Send status, headers and body of a response, the body as it comes if nobody asked for it."""
+    headers, status, body = [*own_headers(), *_flat(response)], _status(response), response.read_body
+    if not isinstance(response, Streamed):
+        headers = [item for item in headers if item[0].lower() not in _OF_BYTES]
+        if body and not has(headers, "content-type"):
+            headers.append(("Content-Type", _JSON if response.data else _PLAIN))
+    elif body is None and status not in _EMPTY:
+        length = [item for item in response.given if item[0].lower() == "content-length"]
+        start_response(status_line(status), [*headers, *length])
+        return response.take()
+    elif body != response.original:
+        outdated = {(name.lower(), value) for name, value in response.given if name.lower() in _OF_BYTES}
+        headers = [(name, value) for name, value in headers if (name.lower(), value) not in outdated]
+    response.close()
+    return send(start_response, status, headers, body or b"")
+
+
+def _status(response: ResponseWrapper) -> int:
+    status = response.status_code or 200
+    if not 200 <= status <= 599:
+        raise ValueError(f"status: got {status!r}, expected a number between 200 and 599")
+    return status
+
+
+def _flat(response: ResponseWrapper) -> Headers:
+    """Return a response's headers but for those that are ours, checked."""
+    items = [(name, str(value)) for name, values in response.headers.items() for value in values]
+    for name, value in items:
+        check_header(name, value)
+    return [item for item in response_headers(items) if item[0].lower() not in _OURS]

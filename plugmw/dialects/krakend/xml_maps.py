@@ -1,0 +1,132 @@
+"""XML as maps, and maps as XML, by the conventions of KrakenD's ``xml`` encoding.
+
+    <user id="7"><name>Ann</name><tag>a</tag><tag>b</tag></user>
+    {"user": {"-id": "7", "name": "Ann", "tag": ["a", "b"]}}
+
+Elements that repeat are lists, attributes begin with ``-``, the text beside them is ``#text``; every value
+is text, without the space around it. Prefixes of namespaces are dropped. Differences from the original
+(mxj, as ``krakend-xml`` uses it): text beside elements never hides them, and names and characters that XML
+does not allow are not written.
+
+Documents come from services: entities other than XML's five are refused, nothing is fetched, and depth is
+bounded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final, NoReturn
+from xml.parsers import expat
+
+from plugmw.dialects.krakend.exact_json import Exact
+
+#: Elements inside each other; far from the recursion limit of whatever reads the map.
+MAX_DEPTH: Final = 200
+TEXT: Final = "#text"
+_SPACE: Final = " \t\r\n\b"
+_NOT_IN_NAMES: Final = re.compile(r"[^\w.-]|^(?=[\d.-]|$)", re.ASCII)
+_NOT_IN_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_ESCAPES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;"}
+
+
+class _Whole(Exception):
+    """The root element has ended; what follows is nobody's business."""
+
+
+def read_xml(data: bytes) -> dict[str, Any]:
+    """Return the document's first element as ``{name: value}``; raises ``ValueError``."""
+    reader = _Reader()
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    parser.StartElementHandler = reader.start
+    parser.EndElementHandler = reader.end
+    parser.CharacterDataHandler = reader.text
+    parser.EntityDeclHandler = parser.SkippedEntityHandler = _refuse
+    try:
+        parser.Parse(data.lstrip(_SPACE.encode()), True)
+    except _Whole:
+        return reader.root
+    except (expat.ExpatError, LookupError) as error:
+        raise ValueError(f"no XML: {error}") from error
+    raise AssertionError("expat ends with the root element or an error")  # pragma: no cover
+
+
+def _refuse(*_: Any) -> NoReturn:
+    raise ValueError("no XML: an entity of its own")
+
+
+class _Reader:
+    """What expat calls; the open elements are on a stack of (name, members, texts)."""
+
+    def __init__(self) -> None:
+        self.root: dict[str, Any] = {}
+        self._open: list[tuple[str, dict[str, Any], list[str]]] = [("", self.root, [])]
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        if len(self._open) > MAX_DEPTH:
+            raise ValueError(f"nested deeper than {MAX_DEPTH} elements")
+        members = {f"-{_local(key)}": value for key, value in attributes.items()}
+        self._open.append((_local(name), members, []))
+
+    def text(self, text: str) -> None:
+        self._open[-1][2].append(text)
+
+    def end(self, _: str) -> None:
+        name, members, texts = self._open.pop()
+        text = "".join(texts).strip(_SPACE)
+        if members and text:
+            members[TEXT] = text
+        _add(self._open[-1][1], name, members or text)
+        if len(self._open) == 1:
+            raise _Whole
+
+
+def _local(name: str) -> str:
+    return name.rpartition(":")[2]
+
+
+def _add(members: dict[str, Any], name: str, value: Any) -> None:
+    """Put an element beside those of its name; no value that is put is itself a list."""
+    found = members.setdefault(name, value)
+    if isinstance(found, list):
+        found.append(value)
+    elif found is not value:
+        members[name] = [found, value]
+
+
+def write_xml(data: dict[str, Any]) -> bytes:
+    """Return a document: the only member is the root, or else ``doc`` is, round all of them."""
+    name, value = next(iter(data.items()), ("", None))
+    alone = len(data) == 1 and not (isinstance(value, (list, tuple)) and value) and name[:1] not in "-#"
+    return "".join(_element(name, value) if alone else _element("doc", data)).encode()
+
+
+def _element(name: str, value: Any) -> Iterator[str]:
+    if isinstance(value, (list, tuple)) and value:
+        for item in value:
+            yield from _element(name, item)
+        return
+    name = _NOT_IN_NAMES.sub("_", name)
+    members = value if isinstance(value, dict) else {TEXT: value}
+    attributes = "".join(
+        f' {_NOT_IN_NAMES.sub("_", key[1:])}="{_text(item)}"'
+        for key, item in sorted(members.items())
+        if key.startswith("-")
+    )
+    inside = [_text(members.get(TEXT))]
+    for key, item in sorted(members.items()):
+        if key != TEXT and not key.startswith("-"):
+            inside += _element(key, item)
+    content = "".join(inside)
+    yield f"<{name}{attributes}>{content}</{name}>" if content else f"<{name}{attributes}/>"
+
+
+def _text(value: Any) -> str:
+    """Return a value as text; what is in an attribute or beside elements has no structure left."""
+    if value is None or isinstance(value, (dict, list, tuple)):
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = value.text if isinstance(value, Exact) else str(value)
+    return re.sub("[&<>\"']", lambda found: _ESCAPES[found[0]], _NOT_IN_XML.sub("", text))

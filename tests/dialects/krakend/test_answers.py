@@ -1,0 +1,137 @@
+"""What KrakenD's own engine answered to the same requests for the same files, asked of ours.
+
+``answers.json`` holds groups: a configuration (``endpoints``, ``extra_config``, ``root``), requests, the answer
+to each and, where it matters, what the backend was asked. ``backend`` says how the backend answers a path.
+They were observed on Lura at commit caa4317 (2026-08-04) with gin 1.12, its XML and RSS encodings
+(krakend-xml b86a2d7), and the 404 and 405 pages of KrakenD CE. ``{backend}`` and ``{gateway}`` stand for
+ports, ``*`` for a version.
+
+A case runs with ``compat`` where it says ``compat``, and has ``ours`` where we answer otherwise in both modes;
+each says why.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from plugmw import Gateway
+from tests.support.stub import Told, stub
+
+HERE = Path(__file__).parent
+ANSWERS = json.loads((HERE / "answers.json").read_text(encoding="utf-8"))
+CASES = {
+    f"{group['name']}: {case['request'].get('method', 'GET')} {case['request']['target']} #{number}": (group, case)
+    for group in ANSWERS["groups"]
+    for number, case in enumerate(group["cases"])
+}
+#: What servers and connections add, and what says nothing about a gateway.
+CONNECTION = ("date", "server", "connection", "content-length", "transfer-encoding")
+
+
+class Quiet(WSGIRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log(self, *args):
+        pass
+
+
+def reply(asked):
+    """Be the backend."""
+    found = ANSWERS["backend"].get(asked.target.partition("?")[0])
+    if found is None:
+        return Told(404, [("Content-Type", "text/plain")], b"no such page")
+    time.sleep(found.get("delay", 0))
+    return Told(found.get("status", 200), [tuple(h) for h in found.get("headers", [])], found.get("body", "").encode())
+
+
+@pytest.fixture(scope="module")
+def backend():
+    with stub(reply) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def gateways(backend):
+    """Serve a group's configuration; return the port."""
+    serving = {}
+
+    def serve(group, compat):
+        if (group["name"], compat) not in serving:
+            gateway = Gateway.from_krakend(None, document(group, backend.port), compat=compat)
+            server = make_server("127.0.0.1", 0, gateway, threaded=True, request_handler=Quiet)
+            thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+            thread.start()
+            serving[group["name"], compat] = server, thread, gateway
+        return serving[group["name"], compat][0].server_port
+
+    yield serve
+    for server, thread, gateway in serving.values():
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        gateway.close()
+
+
+def document(group, port):
+    settings = {key: group[key] for key in ("extra_config",) if key in group}
+    return {
+        "version": 3,
+        "timeout": "2s",
+        "host": [f"http://127.0.0.1:{port}"],
+        "plugin": {"folder": str(HERE), "pattern": "answers_plugins.py"},
+        "endpoints": group["endpoints"],
+        **group.get("root", {}),
+        **settings,
+    }
+
+
+def send(port, request):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    method, body = request.get("method", "GET"), request.get("body", "").encode()
+    connection.putrequest(method, request["target"], skip_accept_encoding=True)
+    for name, value in request.get("headers", []):
+        connection.putheader(name, value)
+    if body or method in ("POST", "PUT", "PATCH"):
+        connection.putheader("Content-Length", str(len(body)))
+    connection.endheaders(body or None)
+    answer = connection.getresponse()
+    found = {"status": answer.status, "headers": told(answer.getheaders()), "body": answer.read().decode()}
+    connection.close()
+    return found
+
+
+def told(headers):
+    return sorted([name.lower(), value] for name, value in headers if name.lower() not in CONNECTION)
+
+
+def general(value, **ports):
+    """Put names for ports and versions."""
+    text = json.dumps(value)
+    for name, port in ports.items():
+        text = text.replace(f":{port}", f"{{{name}}}")
+    return json.loads(re.sub(r'Version [^ "\\]+', "Version *", text))
+
+
+@pytest.mark.parametrize(("group", "case"), CASES.values(), ids=CASES)
+def test_answers_as_the_original(gateways, backend, group, case):
+    port = gateways(group, "compat" in case)
+    before = len(backend.asked)
+    answer = general(send(port, case["request"]), gateway=port, backend=backend.port)
+    expected = {**case, **case.get("ours", {})}
+    assert answer == expected["answer"]
+    if "asked" in case:
+        asked = [
+            {"method": one.method, "target": one.target, "headers": told(one.headers), "body": one.body.decode()}
+            for one in backend.asked[before:]
+        ]
+        for one in asked:
+            one["headers"] = [item for item in one["headers"] if item[0] != "host"]
+        assert general(asked, gateway=port, backend=backend.port) == expected["asked"]

@@ -1,0 +1,2 @@
+/* A library that knows nothing of the interface. */
+void GETHelloHandler(void) {}

@@ -72,7 +72,7 @@ def check_name(name: str) -> None:
 
 @attrs.frozen
 class Address:
-    """Where bundles are: an http, https or file URL, without and with its secrets."""
+    """Where bundles are: an http, https or file URL, which may have user, password and query."""
 
     base: str
 

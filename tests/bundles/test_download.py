@@ -241,7 +241,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path):
     context.load_cert_chain(tmp_path / "c.pem", tmp_path / "k.pem")
     with stub(lambda asked: Told(200, [], b"A"), context) as server:
         url = f"https://localhost:{server.port}/a.zip"
-        with pytest.raises(LoadError, match="cannot be fetched: .SSL: CERTIFICATE_VERIFY_FAILED"):
+        with pytest.raises(LoadError, match=r"cannot be fetched: .SSL: CERTIFICATE_VERIFY_FAILED"):
             Download(largest=9, sleep=lambda pause: None)(url, Validators())
         assert server.asked == []
 

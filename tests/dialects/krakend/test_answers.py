@@ -67,7 +67,7 @@ def gateways(backend):
         if (group["name"], compat) not in serving:
             gateway = Gateway.from_krakend(None, document(group, backend.port), compat=compat)
             server = make_server("127.0.0.1", 0, gateway, threaded=True, request_handler=Quiet)
-            thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+            thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
             thread.start()
             serving[group["name"], compat] = server, thread, gateway
         return serving[group["name"], compat][0].server_port
@@ -77,7 +77,7 @@ def gateways(backend):
         server.shutdown()
         thread.join()
         server.server_close()
-        gateway.close()
+        gateway.stop()
 
 
 def document(group, port):

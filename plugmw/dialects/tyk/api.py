@@ -1,0 +1,53 @@
+"""One API of Tyk's: its definition, and what hooks may know of it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+
+from plugmw.dialects.tyk.spelling import Fields
+
+#: Where the API of a request is, in its environ.
+API: Final = "plugmw.tyk.api"
+
+
+@attrs.frozen(eq=False)
+class Api:
+    """What is the same for all requests of an API."""
+
+    #: The definition as it was read; :meth:`copy` is what hooks get.
+    definition: Mapping[str, Any]
+    #: Where relative paths of plugin files begin.
+    folder: Path = Path()
+    #: The name of its route here.
+    route: str = ""
+    #: The gateway's version, as it may stand in the names of plugin files.
+    version: str = ""
+    #: Of its bundle, ``""`` without one.
+    bundle_hash: str = ""
+
+    @property
+    def api_id(self) -> str:
+        return str(self.definition.get("api_id") or "")
+
+    @property
+    def org_id(self) -> str:
+        return str(self.definition.get("org_id") or "")
+
+    @property
+    def name(self) -> str:
+        return str(self.definition.get("name") or "")
+
+    @property
+    def config_data(self) -> Mapping[str, Any] | None:
+        """The free data of the definition, None if it has none."""
+        found: Mapping[str, Any] | None = self.definition.get("config_data")
+        return found
+
+    def copy(self) -> Fields:
+        """Return a definition of its own, for a hook to read and change."""
+        return Fields(copy.deepcopy(dict(self.definition)))

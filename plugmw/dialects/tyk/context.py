@@ -1,0 +1,81 @@
+"""What hooks may ask about their request: its session, its API, its token.
+
+    from plugmw.dialects.tyk import ctx
+
+    def auth(rw, r):
+        if r.headers.get("Authorization") != "good":
+            rw.write_header(403)
+            return
+        session = ctx.SessionState(alias="alice", org_id=ctx.get_definition(r).org_id)
+        ctx.set_session(r, session)
+
+Go's spelling works too (``ctx.GetSession(r)``). ``r`` is the request of a hook, or its WSGI environ.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from plugmw import current
+from plugmw.dialects.tyk.api import API, Api
+from plugmw.dialects.tyk.session import SESSION, SessionState
+from plugmw.dialects.tyk.session import set_session as _authenticate
+from plugmw.dialects.tyk.spelling import Fields
+from plugmw.exchange import Exchange
+
+#: Where the token of a request is, in its environ.
+TOKEN: Final = "plugmw.tyk.token"  # noqa: S105
+
+
+def _environ(r: Any) -> dict[str, Any]:
+    found: dict[str, Any] = getattr(r, "environ", r)
+    return found
+
+
+def _exchange(r: Any) -> Exchange:
+    x = current.exchange()
+    if x is None or x.environ is not _environ(r):
+        raise RuntimeError("called outside of the hook of this request")
+    return x
+
+
+def get_session(r: Any) -> SessionState | None:
+    """Return the session, None before authentication; changes to it last as long as the request."""
+    found: SessionState | None = _environ(r).get(SESSION)
+    return found
+
+
+def set_session(r: Any, session: SessionState, schedule_update: bool = False, hash_key: bool = False) -> None:
+    """Make ``session`` that of the request: who it stands for is then the consumer other plugins see.
+
+    An empty ``key_id`` becomes the request's token, or its alias. ``schedule_update`` and ``hash_key`` are
+    Tyk's, and do nothing: a session lives as long as its request. Raises ``TypeError`` for no session.
+    """
+    if not isinstance(session, SessionState):
+        raise TypeError(f"session: got {type(session).__name__}, expected SessionState")
+    x = _exchange(r)
+    token = session.key_id or get_auth_token(r)
+    if token:
+        x.environ[TOKEN] = token
+    # Keys tell consumers apart: what is counted for one must not be counted for all.
+    session.key_id = token or session.alias
+    _authenticate(x, session)
+
+
+def get_auth_token(r: Any) -> str:
+    """Return the token that the request was authenticated by, ``""`` if there is none."""
+    return str(_environ(r).get(TOKEN, ""))
+
+
+def get_definition(r: Any) -> Fields | None:
+    """Return a copy of the API's definition: a dict whose keys are attributes too, also in Go's spelling."""
+    api: Api | None = _environ(r).get(API)
+    return None if api is None else api.copy()
+
+
+def get_oas_definition(r: Any) -> None:
+    """Return None: definitions are classic ones."""
+
+
+GetSession, SetSession, GetAuthToken = get_session, set_session, get_auth_token
+GetDefinition, GetOASDefinition = get_definition, get_oas_definition

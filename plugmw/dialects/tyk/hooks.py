@@ -1,0 +1,163 @@
+"""Native hooks on requests: functions ``(rw, r)`` as plugins.
+
+    def AddFooBarHeader(rw, r):
+        r.Header.Add("Foo", "Bar")
+
+pre, auth_check, post_key_auth and post run on every request of an API, an endpoint's on those it names.
+Writing to ``rw`` is to answer: the chain stops, and the client gets exactly what was written. Headers that
+are set on ``rw`` without writing go out with the answer, whoever makes it.
+
+A hook that raises, or that could not be loaded, is answered 500 ``{"error": "Internal Server Error"}``; the
+log says which. auth_check has to set a session or to write: otherwise the request is refused.
+
+Contract: Tyk's Go plugins (``gateway/mw_go_plugin.go``), where a panic is answered 200 (tyk#5984).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Final
+
+from plugmw import current
+from plugmw.answer import Exit, check_header
+from plugmw.dialects.tyk.api import API, Api
+from plugmw.dialects.tyk.errors import error_answer
+from plugmw.dialects.tyk.session import session_of
+from plugmw.dialects.tyk.views import Request, ResponseWriter
+from plugmw.errors import LoadError
+from plugmw.exchange import Exchange
+from plugmw.plugin import Plugin
+from plugmw.schema import config, field
+
+INTERNAL_ERROR: Final = "Internal Server Error"
+NO_SESSION: Final = (
+    "Session state is missing or unset! Please make sure that auth headers are properly applied"
+)
+Function = Callable[..., Any]
+
+
+@config
+class HookConfig:
+    """What ``plugmw show`` tells of a hook."""
+
+    kind: str = field(help="pre, auth_check, post_key_auth, post, endpoint, response or analytics.")
+    path: str = field(help="The plugin's file or module, as the definition has it.")
+    function: str = field(help="The function in it.")
+
+
+class NativeHook(Plugin):
+    """A function of a plugin file; a LoadError stands for one that is not there."""
+
+    name: ClassVar[str] = "tyk-hook"
+    decides: ClassVar[bool] = True
+    Config: ClassVar[type] = HookConfig
+
+    def __init__(
+        self, kind: str, path: str, name: str, found: Function | LoadError, api: Api, compat: bool = False
+    ) -> None:
+        super().__init__(kind=kind, path=path, function=name)
+        self.found = found
+        self.api = api
+        self.compat = compat
+
+    def configure(self) -> None:
+        if isinstance(self.found, LoadError):
+            self.logger.error("API %r: %s hook cannot be used: %s", self.api.name, self.label, self.found)
+
+    @property
+    def label(self) -> str:
+        """Kind and function, as its entry is called: ``pre:AddFooBarHeader``."""
+        return f"{self.config.kind}:{self.config.function}"
+
+    def call(self, x: Exchange, *arguments: Any) -> None:
+        """Call the function for an exchange; what it raises is logged once and answered 500."""
+        x.environ[API] = self.api
+        try:
+            if isinstance(self.found, LoadError):
+                raise self.found
+            current.running(x, self, self.found, *arguments)
+        except (Exception, SystemExit) as error:
+            self.fail(x, error)
+
+    def fail(self, x: Exchange, error: BaseException) -> None:
+        """Log a failure and answer it; nothing of it is in the answer."""
+        known = None if error is self.found else error
+        self.logger.error("%s failed: %s (request %s)", self.label, error, x.request_id, exc_info=known)
+        raise error_answer(x, 500, INTERNAL_ERROR, self.compat) from None
+
+
+class RequestHook(NativeHook):
+    """A hook before the upstream. Phases: access."""
+
+    def access(self, x: Exchange) -> None:
+        items = list(x.header_list or ())
+        writer = ResponseWriter(items)
+        self.call(x, writer, Request(x.environ))
+        self._check(x, items)
+        if writer.status:
+            # All that is to go out is here: what plugins asked for before, the hook had in its hands.
+            x.header_list = None
+            raise Exit(writer.status, self._written(writer), self._framed(items))
+        x.header_list = items or None
+
+    def _check(self, x: Exchange, items: Sequence[tuple[str, str]]) -> None:
+        try:
+            for name, value in items:
+                check_header(name, value)
+        except ValueError as error:
+            self.fail(x, error)
+
+    @staticmethod
+    def _written(writer: ResponseWriter) -> bytes:
+        return writer.body if writer.status not in (204, 304) else b""
+
+    @staticmethod
+    def _framed(items: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Leave out what says where the body ends: that is the kernel's."""
+        return [item for item in items if item[0].lower() not in ("content-length", "transfer-encoding")]
+
+
+class AuthHook(RequestHook):
+    """A hook that authenticates; ``alone`` says that nothing after it does. Phases: access."""
+
+    authenticates: ClassVar[bool] = True
+
+    def __init__(self, *arguments: Any, alone: bool = True, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.alone = alone
+
+    def access(self, x: Exchange) -> None:
+        super().access(x)
+        if self.alone and session_of(x) is None:
+            self.logger.info("%s neither wrote nor set a session (request %s)", self.label, x.request_id)
+            raise error_answer(x, 400, NO_SESSION, self.compat)
+
+
+class Endpoint:
+    """The requests that an endpoint's plugin is for: a method, and a pattern found in the path.
+
+    As in Tyk the pattern is a regular expression that may match anywhere in the path below the API's, and
+    ``{id}`` in it any one segment.
+    """
+
+    def __init__(self, method: str, path: str) -> None:
+        self.method = method
+        self.path = path
+        self._find = patterns.compiled(re.sub(r"\{[^{}/]*\}", "([^/]+)", path)).search
+
+    def __call__(self, x: Exchange) -> bool:
+        if x.method != self.method:
+            return False
+        path, prefix = x.path, x.route.matched(x.path).rstrip("/") if x.route else ""
+        return self._find(path[len(prefix) :] or "/") is not None
+
+
+class First:
+    """Of several endpoints that match a request, the first in the definition is meant."""
+
+    def __init__(self, endpoints: Sequence[Endpoint]) -> None:
+        self._before, self._own = endpoints[:-1], endpoints[-1]
+
+    def __call__(self, x: Exchange) -> bool:
+        return self._own(x) and not any(endpoint(x) for endpoint in self._before)

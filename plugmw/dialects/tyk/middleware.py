@@ -1,0 +1,353 @@
+"""The entries of one API: its hooks, its authentication, its analytics plugin.
+
+Bands of priorities, in Tyk's order, so that other plugins can be put between them:
+
+    cors 2000 | pre 1900 | key-auth ... 1006-1000 | auth_check 990 | token 985 | post_key_auth 980
+    | session 960 | request-size-limiting 951, acl 950, rate-limiting 901, transformers 801-800
+    | endpoint 780 | post 760 | (upstream) | response 700 | analytics 5
+
+Hooks of a kind run in the order of their list: each has a tenth less than the one before.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from plugmw.bundles import Bundle, Bundles
+from plugmw.dialects.tyk.analytics import AnalyticsHook
+from plugmw.dialects.tyk.api import Api
+from plugmw.dialects.tyk.hooks import AuthHook, Endpoint, First, NativeHook, RequestHook
+from plugmw.dialects.tyk.lookup import Lookup
+from plugmw.dialects.tyk.not_carried_over import extended_paths
+from plugmw.dialects.tyk.responses import ResponseHook
+from plugmw.dialects.tyk.session import SessionState
+from plugmw.dialects.tyk.settings import TykConf
+from plugmw.dialects.tyk.tokens import SessionRules, TokenAuth, TokenConfig
+from plugmw.documents.document import Place, render_place
+from plugmw.errors import LoadError
+from plugmw.exchange import Exchange
+from plugmw.order import Entry
+from plugmw.plugin import Plugin
+from plugmw.schema import fields
+
+if TYPE_CHECKING:
+    from plugmw.dialects.tyk.definition import _Definition
+
+BANDS: Final = {
+    "pre": 1900.0,
+    "auth_check": 990.0,
+    "token": 985.0,
+    "post_key_auth": 980.0,
+    "session": 960.0,
+    "endpoint": 780.0,
+    "post": 760.0,
+    "response": 700.0,
+    "analytics": 5.0,
+}
+LISTS: Final = ("pre", "post_key_auth", "post", "response")
+_CLASSES: Final[dict[str, type[NativeHook]]] = {
+    "auth_check": AuthHook,
+    "response": ResponseHook,
+    "analytics": AnalyticsHook,
+}
+#: Any of these lets auth_check run.
+_PLUGIN_AUTH: Final = ("custom_plugin_auth_enabled", "use_go_plugin_auth", "enable_coprocess_auth")
+
+
+class NotLoaded(Plugin):
+    """An API whose bundle could not be loaded: nothing behind it may be reached. Phases: access."""
+
+    name, priority = "tyk-not-loaded", 10000
+    decides = True
+
+    def __init__(self, why: str) -> None:
+        super().__init__()
+        self.why = why
+
+    def configure(self) -> None:
+        self.logger.error("%s", self.why)
+
+    def access(self, x: Exchange) -> None:
+        x.exit(404, "Not Found")
+
+
+class Middleware:
+    """Makes the entries of an API."""
+
+    def __init__(
+        self,
+        definition: _Definition,
+        api: Api,
+        conf: TykConf,
+        lookup: Lookup,
+        sessions: Mapping[str, SessionState],
+    ) -> None:
+        self.definition = definition
+        self.api = api
+        self.conf = conf
+        self.lookup = lookup
+        self.sessions = sessions
+        self.options = definition.options
+        self.section: Mapping[str, Any] = definition.mapping("custom_middleware")
+        self.steps: Place = ("custom_middleware",)
+        self.bundle: Bundle | None = None
+        self.names: set[str] = set()
+
+    def add(self) -> None:
+        """Add all entries, or the one that answers for an API that cannot be loaded."""
+        try:
+            self._take_bundle()
+            hooks = list(self._hooks())
+        except LoadError as error:
+            self._not_loaded(error)
+            return
+        self._authentication(hooks)
+        counts = dict.fromkeys(BANDS, 0)
+        for kind, steps, plugin in hooks:
+            if kind in ("auth_check", "post_key_auth") and self.definition.keyless:
+                continue
+            if kind == "auth_check" and not self._plugin_auth:
+                problem = "is not used: custom_plugin_auth_enabled is not set"
+                self.definition.warn(steps, problem)
+                continue
+            self._entry(kind, plugin, steps, counts[kind])
+            counts[kind] += 1
+        self._endpoints()
+        self._analytics()
+
+    def _not_loaded(self, error: LoadError) -> None:
+        steps: Place = ("custom_middleware_bundle",)
+        if self.options.strict:
+            self.definition.error(steps, str(error))
+        else:
+            self._put(Entry(NotLoaded(f"API {self.api.name!r} is not loaded: {error}")), steps)
+
+    def _put(self, entry: Entry, steps: Place) -> None:
+        entry.route = self.api.route
+        self.definition.into.entries.append((self.definition.at(*steps), entry))
+
+    def _entry(self, kind: str, plugin: Plugin, steps: Place, count: int = 0, **more: Any) -> None:
+        label = getattr(plugin, "label", None) or f"{kind}:{getattr(plugin, 'function', plugin.name)}"
+        priority = round(BANDS[kind] - count / 10, 1)
+        self._put(Entry(plugin, priority=priority, instance=self._instance(label), **more), steps)
+
+    def _instance(self, label: str) -> str:
+        made, number = label, 2
+        while made in self.names:
+            made, number = f"{label} #{number}", number + 1
+        self.names.add(made)
+        return made
+
+    # -- hooks ------------------------------------------------------------------------------------
+
+    def _take_bundle(self) -> None:
+        """Put a bundle's manifest in place of the definition's hooks; raises :class:`LoadError`."""
+        name = self.definition.text("custom_middleware_bundle")
+        if not name or self.definition.flag("custom_middleware_bundle_disabled"):
+            return
+        conf = self.conf
+        key = conf.folder / conf.public_key_path if conf.public_key_path else None
+        found = Bundles(
+            conf.folder / conf.middleware_path,
+            conf.bundle_base_url,
+            enabled=conf.enable_bundle_downloader,
+            verify=not conf.bundle_insecure_skip_verify,
+            public_key=key,
+            skip_verify_existing=conf.skip_verify_existing_plugin_bundle,
+            compat=self.options.compat,
+        ).get(name)
+        self.section = found.manifest.custom_middleware
+        self.steps = ("custom_middleware_bundle",)
+        self.bundle = found
+        self.api = attrs.evolve(self.api, bundle_hash=found.hash)
+
+    def _hooks(self) -> Iterator[tuple[str, Place, Plugin]]:
+        """Yield the hooks with their kinds and places, in running order."""
+        entries = list(self._listed())
+        driver = self.section.get("driver") or ""
+        native = [one for one in entries if driver != "python" or _is_compiled(*one[::2])]
+        rich = [one for one in entries if one not in native]
+        if driver not in ("", "goplugin", "python") and any(not _is_compiled(*one[::2]) for one in native):
+            self._error(("driver",), f"got {driver!r}", "goplugin or python")
+            native = [one for one in native if _is_compiled(*one[::2])]
+        for kind, steps, item in native:
+            yield kind, steps, self._native(kind, steps, item)
+        if rich:
+            yield from self._python()
+
+    def _listed(self) -> Iterator[tuple[str, Place, Mapping[str, Any]]]:
+        """Yield the enabled hooks of the section, whatever their driver."""
+        for kind in ("pre", "auth_check", "post_key_auth", "post", "response"):
+            value = self.section.get(kind)
+            items = [value] if kind == "auth_check" and value else value or []
+            if not isinstance(items, list):
+                self._error((kind,), f"got {value!r}", "a list of hooks")
+                continue
+            for index, item in enumerate(items):
+                inner: Place = (kind,) if kind == "auth_check" else (kind, index)
+                if not isinstance(item, Mapping):
+                    self._error(inner, f"got {item!r}", "a hook: name and path")
+                elif item.get("disabled") or (kind == "auth_check" and not any(item.values())):
+                    continue
+                elif not isinstance(item.get("name"), str) or not item["name"]:
+                    self._error((*inner, "name"), f"got {item.get('name')!r}", "the name of a function")
+                else:
+                    yield kind, self._steps(inner), item
+
+    def _steps(self, inner: Place) -> Place:
+        return (*self.steps, *inner) if self.bundle is None else self.steps
+
+    def _error(self, inner: Place, problem: str, expected: str) -> None:
+        where = render_place(("custom_middleware", *inner))
+        in_bundle = "" if self.bundle is None else f"{where} of its manifest: "
+        self.definition.error(self._steps(inner), in_bundle + problem, expected)
+
+    def _native(self, kind: str, steps: Place, item: Mapping[str, Any]) -> NativeHook:
+        path = str(item.get("path") or "")
+        if kind == "auth_check":
+            return self._made(kind, steps, path, item["name"], alone=not self._token_auth)
+        return self._made(kind, steps, path, item["name"])
+
+    def _made(self, kind: str, steps: Place, path: str, name: str, **more: Any) -> NativeHook:
+        folder = self.bundle.folder if self.bundle else self.api.folder
+        found: Any
+        try:
+            found = self.lookup.function(path, name, folder, self.bundle is not None)
+        except LoadError as error:
+            found = error
+            if self.options.strict:
+                self.definition.error(steps, str(error))
+        made = _CLASSES.get(kind, RequestHook)
+        return made(kind, path, name, found, self.api, self.options.compat, **more)
+
+    def _python(self) -> Iterator[tuple[str, Place, Plugin]]:
+        """Yield the hooks of Tyk's own Python plugins."""
+        if self.conf.enable_coprocess is False:
+            problem = "Python hooks, but coprocess_options.enable_coprocess is false"
+            if self.options.compat:
+                self.definition.warn(self.steps, f"are left out: {problem}")
+            else:
+                self.definition.error(self.steps, problem, "true, or no Python hooks")
+            return
+        from plugmw.dialects.tyk.python import python_hooks
+
+        for section, folder, files, api in self._python_code():
+            for kind, plugin in python_hooks(section, folder, files, api, self.options):
+                yield kind, self._steps((kind,)), plugin
+
+    def _python_code(self) -> Iterator[tuple[Mapping[str, Any], Path, tuple[str, ...], Api]]:
+        """Yield hooks with the folder, files and API that they are loaded from: of each bundle by itself."""
+        if self.bundle is None:
+            yield self.section, self.api.folder, self._files(), self.api
+        for part in self.bundle.parts if self.bundle else ():
+            api = attrs.evolve(self.api, bundle_hash=part.hash)
+            yield part.manifest.custom_middleware, part.folder, part.manifest.file_list, api
+
+    def _files(self) -> tuple[str, ...]:
+        paths = (str(item.get("path") or "") for _, _, item in self._listed())
+        return tuple(dict.fromkeys(path for path in paths if path))
+
+    # -- authentication ---------------------------------------------------------------------------
+
+    @property
+    def _plugin_auth(self) -> bool:
+        return any(self.definition.flag(name) for name in _PLUGIN_AUTH)
+
+    @property
+    def _token_auth(self) -> bool:
+        """Whether Tyk would ask for a token: it is told to, or nothing else authenticates."""
+        hook = self._plugin_auth and any(kind == "auth_check" for kind, *_ in self._listed())
+        return self.definition.flag("use_standard_auth") or not hook
+
+    def _authentication(self, hooks: list[tuple[str, Place, Plugin]]) -> None:
+        if self.definition.keyless:
+            return
+        if self._token_auth:
+            plugin = TokenAuth(self.api, self.sessions, self.options.compat, **self._token_config())
+            self._put(Entry(plugin, priority=BANDS["token"], instance="token"), ("auth",))
+        flag = self.definition.flag
+        rules = SessionRules(
+            self.api, not flag("disable_rate_limit"), not flag("disable_quota"), self.options.compat
+        )
+        self._put(Entry(rules, priority=BANDS["session"], instance="session"), ("auth",))
+
+    def _token_config(self) -> dict[str, Any]:
+        named = ("auth_configs", "authToken")
+        steps = named if self.definition.mapping(*named) else ("auth",)
+        made: dict[str, Any] = {}
+        for field, _ in fields(TokenConfig):
+            if field.name != "strip_auth_data":
+                kind = bool if isinstance(field.default, bool) else str
+                value = self.definition.value(kind, *steps, field.name)
+                if value:
+                    made[field.name] = value
+        # As in Tyk, a name alone is enough.
+        made["use_param"] = bool(made.get("use_param") or made.get("param_name"))
+        made["use_cookie"] = bool(made.get("use_cookie") or made.get("cookie_name"))
+        made["strip_auth_data"] = self.definition.flag("strip_auth_data")
+        return made
+
+    # -- endpoints and analytics ------------------------------------------------------------------
+
+    def _endpoints(self) -> None:
+        """Add the plugins of single endpoints; of several that match a request, the first runs."""
+        versions = self.definition.mapping("version_data", "versions")
+        if not versions:
+            return
+        versioned = not self.definition.value(bool, "version_data", "not_versioned", default=True)
+        if versioned and (len(versions) > 1 or self.definition.text("definition", "key")):
+            where: Place = ("version_data", "not_versioned")
+            self.definition.error(where, "versions have no counterpart", "true, and an API per version")
+            return
+        name = "Default" if "Default" in versions else next(iter(versions))
+        steps = ("version_data", "versions", name)
+        if not self.definition.flag(*steps, "use_extended_paths"):
+            return
+        paths = self.definition.mapping(*steps, "extended_paths")
+        inner: Place = (*steps, "extended_paths")
+        for key, problem, expected, is_error in extended_paths(paths):
+            (self.definition.error if is_error else self.definition.warn)((*inner, key), problem, expected)
+        listed = self.definition.value(list, *steps, "extended_paths", "go_plugin", default=[])
+        endpoints: list[Endpoint] = []
+        for index, item in enumerate(listed):
+            self._endpoint(item, (*inner, "go_plugin", index), endpoints)
+
+    def _endpoint(self, item: Any, steps: Place, endpoints: list[Endpoint]) -> None:
+        if not isinstance(item, Mapping):
+            self.definition.error(steps, f"got {item!r}", "path, method, plugin_path and func_name")
+            return
+        if item.get("disabled"):
+            return
+        texts = [item.get(name) for name in ("path", "method", "plugin_path", "func_name")]
+        if not all(isinstance(text, str) and text for text in texts):
+            self.definition.error(steps, "is not complete", "path, method, plugin_path and func_name")
+            return
+        path, method, file, function = map(str, texts)
+        try:
+            endpoints.append(Endpoint(method, path))
+        except re.error as error:
+            self.definition.error((*steps, "path"), f"got {path!r}", f"a regular expression ({error})")
+            return
+        hook = self._outside_bundle("endpoint", steps, file, function)
+        self._entry("endpoint", hook, steps, len(endpoints) - 1, when=First(list(endpoints)))
+
+    def _analytics(self) -> None:
+        steps: Place = ("analytics_plugin",)
+        if self.definition.flag("analytics_plugin", "enable"):
+            path = self.definition.text("analytics_plugin", "plugin_path")
+            name = self.definition.text("analytics_plugin", "func_name")
+            self._entry("analytics", self._outside_bundle("analytics", steps, path, name), steps)
+
+    def _outside_bundle(self, kind: str, steps: Place, path: str, name: str) -> NativeHook:
+        """Make a hook that the definition names itself; its file may be in the bundle all the same."""
+        return self._made(kind, steps, path, name)
+
+
+def _is_compiled(kind: str, item: Mapping[str, Any]) -> bool:
+    """Say whether a hook is native whatever the driver is: Tyk takes a response hook's ``.so`` for Go's."""
+    return kind == "response" and str(item.get("path") or "").endswith(".so")

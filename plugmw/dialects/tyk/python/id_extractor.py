@@ -1,0 +1,172 @@
+"""``id_extractor``: sessions that need not be made anew by the hook (``gateway/coprocess_id_extractor.go``).
+
+    "id_extractor": {"extract_from": "header", "extract_with": "value",
+                     "extractor_config": {"header_name": "Authorization"}}
+
+A part of the request says whose session it is. A session that the hook gave an ``id_extractor_deadline``
+(unix seconds) serves until then, without a call of the hook. Sessions are kept by each process, at most
+:data:`MOST`, the longest unused ones go first; a reload forgets them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from xml.etree import ElementTree
+
+from plugmw import patterns
+from plugmw.dialects.tyk.session import SessionState
+from plugmw.exchange import Exchange
+from plugmw.forms import FORM, from_wsgi, media_type, read_pairs
+
+MOST: Final = 10_000
+#: Characters of the source that a regular expression is matched against.
+LONGEST: Final = 8192
+
+Extract = Callable[[Exchange], str]
+
+
+class Missing(Exception):
+    """The request has no such part."""
+
+
+def extractor(config: Any) -> Extract | None:
+    """Return the function that finds the id in a request, or None if there is to be none.
+
+    The function raises :class:`Missing`. Raises ``ValueError`` for a configuration that cannot work.
+    """
+    if not isinstance(config, Mapping) or config.get("disabled") or not config.get("extract_with"):
+        return None
+    options = _options(config)
+    source = _source(str(config.get("extract_from", "")), options)
+    way = config["extract_with"]
+    if way == "value":
+        return source
+    if way == "regex":
+        return _by_regex(source, options)
+    if way == "xpath":
+        return _by_xpath(source, options)
+    raise ValueError(f"extract_with: got {way!r}, expected value, regex or xpath")
+
+
+def names(config: Any) -> frozenset[str]:
+    """Return the names of the header and the parameter that an id comes in: their values are secrets."""
+    options = _options(config) if isinstance(config, Mapping) else {}
+    return frozenset(str(options[key]) for key in ("header_name", "param_name") if options.get(key))
+
+
+def _options(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    given = config.get("extractor_config")
+    return given if isinstance(given, Mapping) else {}
+
+
+def _source(name: str, options: Mapping[str, Any]) -> Extract:
+    if name == "header":
+        header = str(options.get("header_name") or "")
+        return lambda x: _present(from_wsgi(x.get_header(header) or ""))
+    if name == "form":
+        parameter = str(options.get("param_name") or "")
+        return lambda x: _present(_form_value(x, parameter))
+    if name == "body":
+        return lambda x: x.read_body().decode("utf-8", "replace")
+    raise ValueError(f"extract_from: got {name!r}, expected header, form or body")
+
+
+def _present(value: str) -> str:
+    if not value:
+        raise Missing
+    return value
+
+
+def _form_value(x: Exchange, name: str) -> str:
+    """Return the values of a field joined, those of the body before those of the query."""
+    raw = x.environ.get("QUERY_STRING", "")
+    if media_type(x.environ.get("CONTENT_TYPE") or "")[0] == FORM:
+        raw = x.read_body().decode("latin-1") + "&" + raw
+    return "".join(value or "" for key, value in read_pairs(raw) if key == name)
+
+
+def _by_regex(source: Extract, options: Mapping[str, Any]) -> Extract:
+    expression, index = str(options.get("regex_expression") or ""), int(options.get("regex_match_index") or 0)
+    problem = patterns.problem(expression) if expression else "got '', expected an expression"
+    if problem:
+        raise ValueError(f"extractor_config.regex_expression: {problem}")
+    pattern = re.compile(expression)
+
+    def extract(x: Exchange) -> str:
+        found = [match[0] for match in pattern.finditer(source(x)[:LONGEST])]
+        if index >= len(found):
+            raise Missing
+        return found[index]
+
+    return extract
+
+
+def _by_xpath(source: Extract, options: Mapping[str, Any]) -> Extract:
+    """Read elements and attributes; the paths are those of ElementTree, from the document on."""
+    expression = str(options.get("xpath_expression") or "")
+    path, _, attribute = expression.partition("/@")
+    path = "." + path if path.startswith("/") else path
+    try:
+        ElementTree.Element("document").find(path)
+    except (SyntaxError, KeyError):
+        path = ""
+    if not path:
+        raise ValueError(
+            f"extractor_config.xpath_expression: got {expression!r}, expected a path of elements"
+        )
+
+    def extract(x: Exchange) -> str:
+        document, text = ElementTree.Element("document"), source(x)
+        # Nothing can be defined in what is left, so nothing can grow.
+        if "<!DOCTYPE" in text:
+            raise Missing
+        try:
+            document.append(ElementTree.fromstring(text))  # noqa: S314
+        except (ElementTree.ParseError, ValueError):
+            raise Missing from None
+        found = document.find(path)
+        if found is None:
+            raise Missing
+        return _present((found.get(attribute) or "") if attribute else "".join(found.itertext()))
+
+    return extract
+
+
+class Sessions:
+    """The sessions of one API in this process, by what was extracted; thread-safe."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[bytes, SessionState] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: str, now: float) -> SessionState | None:
+        """Return a session whose deadline is to come."""
+        place = _digest(key)
+        with self._lock:
+            found = self._kept.get(place)
+            if found is None:
+                return None
+            if found.id_extractor_deadline <= now:
+                del self._kept[place]
+                return None
+            self._kept.move_to_end(place)
+            return found
+
+    def keep(self, key: str, session: SessionState, now: float) -> None:
+        """Keep a session if its deadline is to come."""
+        if session.id_extractor_deadline <= now:
+            return
+        with self._lock:
+            self._kept[_digest(key)] = session
+            while len(self._kept) > MOST:
+                self._kept.popitem(last=False)
+
+
+def _digest(key: str) -> bytes:
+    """Return what stands for a key: the key itself is a secret."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()

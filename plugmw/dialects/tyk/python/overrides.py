@@ -1,0 +1,51 @@
+"""``return_overrides``: an answer from a hook instead of the upstream's (``gateway/coprocess.go``).
+
+| code | override_error | answer |
+|---|---|---|
+| 0 and below | | none: the request goes on |
+| below 400 | | code, headers, body |
+| 400 and above | false | code, headers, the error template |
+| 400 and above | true | code, headers, body |
+
+``response_error``, if set, is the body.
+"""
+
+from __future__ import annotations
+
+from wsgiref.util import is_hop_by_hop
+
+from plugmw.answer import Exit, header_items, leave
+from plugmw.dialects.tyk.errors import NOT_AUTHORISED, error_answer
+from plugmw.dialects.tyk.python.messages import ReturnOverrides
+from plugmw.exchange import Exchange, own_headers
+from plugmw.rewriting import wsgi
+
+
+def answer_of(x: Exchange, asked: ReturnOverrides, compat: bool = False) -> Exit | None:
+    """Return the answer to raise, None if there is none; ``ValueError`` for one that cannot be sent."""
+    code = asked.response_code
+    if code <= 0:
+        return None
+    if not 200 <= code <= 599:
+        raise ValueError(f"response_code: got {code!r}, expected a number between 200 and 599")
+    body = asked.response_error or asked.response_body
+    headers = header_items(
+        {name: wsgi(value) for name, value in asked.headers.items() if not is_hop_by_hop(name)}
+    )
+    if code < 400 or asked.override_error:
+        return _plain(code, body, headers)
+    made = error_answer(x, code, body or NOT_AUTHORISED, compat)
+    made.headers = own_headers(headers, made.headers)
+    return made
+
+
+def refused(asked: ReturnOverrides) -> bool:
+    """Say whether the hook refuses: Tyk takes that for a failed authentication, whatever hook it is."""
+    return asked.response_code >= 400 and not asked.override_error
+
+
+def _plain(code: int, body: str, headers: list[tuple[str, str]]) -> Exit:
+    try:
+        leave(code, body.encode("utf-8", "replace").decode() or None, headers)
+    except Exit as made:
+        return made

@@ -1,0 +1,146 @@
+"""A request as hooks see it, and what they have made of it put back (``gateway/coprocess.go``)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, unquote_to_bytes, urlsplit
+
+from plugmw import target
+from plugmw.body import BODY_KEY
+from plugmw.dialects.tyk.python.messages import MiniRequestObject
+from plugmw.dialects.tyk.session import TextMap
+from plugmw.exchange import Exchange
+from plugmw.forms import read_pairs, replace_query
+from plugmw.paths import full_path
+from plugmw.rewriting import checked_path, grouped, replace_path, written, wsgi
+from plugmw.templates import Unrenderable
+from plugmw.typedefs import http_method_problem
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+#: Framing is the server's; there is no request without a Host.
+_OURS: Final = frozenset(("content-length", "transfer-encoding"))
+#: What may stand in a path unescaped.
+_SAFE: Final = "/!$&'()*+,;=:@~-._"
+
+
+class Refused(Exception):
+    """A hook asks for what cannot be done; the message says what."""
+
+
+def canonical(name: str) -> str:
+    """Spell a header name as Go does."""
+    return "-".join(part.capitalize() for part in name.split("-"))
+
+
+def text(value: str) -> str:
+    """Return what WSGI carries as text; bytes that are no UTF-8 are replaced."""
+    return value if value.isascii() else value.encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+def request_object(x: Exchange, raw_only: bool = False) -> MiniRequestObject:
+    """Return the request of an exchange; its body is read when the hook asks for it.
+
+    A repeated header comes with its values joined: WSGI does not tell them apart.
+    """
+    environ = x.environ
+    query = environ.get("QUERY_STRING", "")
+    params = {name: values[0] or "" for name, values in grouped(read_pairs(query)).items()}
+    return MiniRequestObject(
+        headers=_headers(x),
+        url=_url(environ),
+        params=TextMap(params),
+        method=x.method,
+        request_uri=text(target.sent(environ)),
+        scheme=x.scheme,
+        read=lambda: _body(x),
+        raw_only=raw_only,
+    )
+
+
+def _body(x: Exchange) -> bytes:
+    if x.phase != "access":
+        # The app has read it; what is left is what somebody kept.
+        kept = x.environ.get(BODY_KEY)
+        return kept[1] if kept is not None else b""
+    return x.read_body()
+
+
+def _headers(x: Exchange) -> TextMap:
+    found = {k[5:]: v for k, v in x.environ.items() if k.startswith("HTTP_") and isinstance(v, str)}
+    for key in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        if x.environ.get(key):
+            found[key] = x.environ[key]
+    made = TextMap({canonical(name.replace("_", "-")): text(value) for name, value in found.items()})
+    made["Host"] = x.host
+    return made
+
+
+def _url(environ: WSGIEnvironment) -> str:
+    path = quote(full_path(environ).encode("latin-1"), safe=_SAFE)
+    query = text(environ.get("QUERY_STRING", ""))
+    return f"{path}?{query}" if query else path
+
+
+def apply_request(x: Exchange, made: MiniRequestObject, compat: bool = False) -> None:
+    """Change the request to what a hook has made of it: body, headers, query, path, method.
+
+    Raises :class:`Refused`, and ``ValueError`` for headers that must not be sent.
+    """
+    body = made.changed(compat)
+    if body is not None:
+        x.replace_body(body)
+    for name in made.delete_headers:
+        if name.lower() not in _OURS and name.lower() != "host":
+            x.remove_request_header(name)
+    for name, value in made.set_headers.items():
+        if name.lower() not in _OURS:
+            x.set_request_header(name, wsgi(value))
+    _apply_url(x.environ, made, compat)
+    if http_method_problem(made.method):
+        raise Refused(f"method: got {made.method!r}, expected the name of an HTTP method")
+    x.environ["REQUEST_METHOD"] = made.method
+
+
+def _apply_url(environ: WSGIEnvironment, made: MiniRequestObject, compat: bool) -> None:
+    query = environ.get("QUERY_STRING", "")
+    base = query
+    if made.url != _url(environ):
+        path, asked = _parsed(made.url)
+        _set_path(environ, path)
+        base = query if compat else asked
+    before = grouped(read_pairs(base))
+    after = {name: values for name, values in before.items() if name not in made.delete_params}
+    after |= {name: [value] for name, value in made.add_params.items()}
+    if after != before:
+        base = written(dict(sorted(after.items())))
+    if base != query:
+        replace_query(environ, base)
+
+
+def _parsed(url: str) -> tuple[str, str]:
+    """Return path and query of a URL in WSGI's form; the host is the upstream's business."""
+    if url.startswith("tyk://"):
+        raise Refused(f"url: got {url!r}, but APIs do not call each other; expected a path or an http URL")
+    try:
+        parts = urlsplit(url)
+        absolute = parts.scheme in ("http", "https") and bool(parts.netloc)
+    except ValueError:
+        absolute = False
+    if not (absolute or url.startswith("/")) or not url.isprintable() or " " in url:
+        raise Refused(f"url: got {url!r}, expected a path or an http URL")
+    rest = wsgi(url.partition("://")[2].partition("/")[2] if absolute else url[1:]).partition("#")[0]
+    path, _, query = rest.partition("?")
+    return unquote_to_bytes("/" + path).decode("latin-1"), query
+
+
+def _set_path(environ: WSGIEnvironment, path: str) -> None:
+    """Give the app a path; what it is mounted under stays where it is."""
+    mount = environ.get("SCRIPT_NAME", "").rstrip("/")
+    if mount and path.startswith(mount + "/"):
+        path = path[len(mount) :]
+    try:
+        replace_path(environ, checked_path(path))
+    except Unrenderable as error:
+        raise Refused(f"url: {error}") from None

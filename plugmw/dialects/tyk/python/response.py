@@ -1,0 +1,76 @@
+"""A response as hooks see it, and what they have made of it put back (``gateway/coprocess.go``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from wsgiref.util import is_hop_by_hop
+
+import webob
+
+from plugmw.dialects.tyk.python.messages import Header, ResponseObject
+from plugmw.dialects.tyk.python.request import canonical, text
+from plugmw.flow import Flow
+from plugmw.responses import put, take
+from plugmw.rewriting import wsgi
+
+
+def response_object(x: Flow, raw_only: bool = False) -> ResponseObject:
+    """Return the response of an exchange, its header names as Go spells them."""
+    made = ResponseObject(status_code=x.status, read=lambda: x.body, raw_only=raw_only)
+    for name, values in _grouped(take(x)).items():
+        made.multivalue_headers.add(name, values)
+        made.headers[name] = values[0]
+    return made
+
+
+def _grouped(res: webob.Response) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, value in res.headerlist:
+        found.setdefault(canonical(name), []).append(text(str(value)))
+    return found
+
+
+def apply_response(x: Flow, before: Mapping[str, str], made: ResponseObject, compat: bool = False) -> None:
+    """Make ``made`` the response; ``before`` are the ``headers`` that the hook was given.
+
+    Raises ``ValueError`` for a status or headers that must not be sent.
+    """
+    body, res = made.changed(compat), take(x)
+    if not 200 <= made.status_code <= 599:
+        raise ValueError(f"status_code: got {made.status_code!r}, expected a number between 200 and 599")
+    res.status_code = made.status_code
+    # As the app gave them, where they are the same: what describes the old body goes with it.
+    given = {(canonical(name), text(str(value))): (name, value) for name, value in res.headerlist}
+    res.headerlist = [
+        given.get((canonical(name), value), (name, wsgi(value)))
+        for name, values in _together(merged(before, made, compat)).items()
+        for value in values
+    ]
+    if body is not None:
+        res.body = body
+    put(x, res)
+
+
+def merged(before: Mapping[str, str], made: ResponseObject, compat: bool = False) -> list[Header]:
+    """Return the headers to send: ``multivalue_headers``, in line with ``headers`` if those changed.
+
+    A changed or new key replaces the first value, a removed one removes all. With ``compat`` every key of
+    ``headers`` replaces the first value, and what is in ``multivalue_headers`` alone is dropped.
+    """
+    headers = made.headers
+    if headers == before:
+        return list(made.multivalue_headers)
+    changed = {k: v for k, v in headers.items() if compat or before.get(k) != v}
+    kept = [h for h in made.multivalue_headers if h.key in headers or not (compat or h.key in before)]
+    for header in kept:
+        if header.key in changed:
+            header.values[:1] = [changed.pop(header.key)]
+    return kept + [Header(key, [value]) for key, value in changed.items()]
+
+
+def _together(headers: list[Header]) -> dict[str, list[str]]:
+    """Return the values by name: of two spellings of one name the later counts."""
+    names: dict[str, Header] = {}
+    for header in headers:
+        names[canonical(header.key)] = header
+    return {header.key: header.values for header in names.values() if not is_hop_by_hop(header.key)}

@@ -26,7 +26,7 @@ from plugmw.trust import Trusted
 from plugmw.typedefs import split_port
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 #: Fields that concern one connection only (RFC 9110 section 7.6.1), and what goes with them.
 HOP_BY_HOP: Final = frozenset(
@@ -38,6 +38,9 @@ HOP_BY_HOP: Final = frozenset(
 #: What a client cannot have taken away by naming it in Connection (CVE-2024-45410), beside identity headers.
 _KEPT: Final = frozenset(("host", "content-length", "content-type", "authorization", "cookie"))
 _OURS: Final = ("x-consumer", "x-credential", "x-authenticated", "x-anonymous", "x-forwarded", "x-real-ip")
+#: Where headers that a client named in Connection are kept as they came; and what Connection usually says.
+_NAMED: Final = "plugmw.upstream.named"
+_USUAL: Final = frozenset(("close", "keep-alive", "Close", "Keep-Alive"))
 _STEP: Final = 64 * 1024
 #: What stays as it is in a target: escapes included, only what cannot be sent is escaped.
 _SENDABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
@@ -80,6 +83,8 @@ class Upstream:
 
     ``trusted`` decides which forwarding fields of clients are believed and passed on.
     """
+
+    forwards = True
 
     def __init__(
         self,
@@ -239,7 +244,8 @@ class Body:
 
 def request_headers(environ: WSGIEnvironment) -> list[tuple[str, str]]:
     """Return the request's headers without hop-by-hop fields and without what ``Connection`` names."""
-    named = {name.strip().lower() for name in str(environ.get("HTTP_CONNECTION", "")).split(",")}
+    named = _named(environ)
+    as_they_came = environ.get(_NAMED, environ)
     made = []
     for key, value in environ.items():
         if key.startswith("HTTP_"):
@@ -251,12 +257,37 @@ def request_headers(environ: WSGIEnvironment) -> list[tuple[str, str]]:
         name = name.replace("_", "-").title()
         lower = name.lower()
         # What plugmw itself set must not go because a client names it.
-        if lower in named and not (lower in _KEPT or lower.startswith(_OURS)):
+        if (
+            lower in named
+            and as_they_came.get(key) is value
+            and not (lower in _KEPT or lower.startswith(_OURS))
+        ):
             continue
         # Of Expect the server in front has disposed.
         if lower not in HOP_BY_HOP and lower != "expect":
             made.append((name, str(value)))
     return made
+
+
+def _named(environ: WSGIEnvironment) -> set[str]:
+    return {name.strip().lower() for name in str(environ.get("HTTP_CONNECTION", "")).split(",")}
+
+
+def noting_named(run: WSGIApplication) -> WSGIApplication:
+    """Note the headers that a client names in Connection, before plugins set any of the same name.
+
+    Only what is still the client's own is dropped on the way to a service, else a client could have taken
+    away what a plugin says to it.
+    """
+
+    def noted(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environ.get("HTTP_CONNECTION", "close") not in _USUAL:
+            keys = [f"HTTP_{name.upper().replace('-', '_')}" for name in _named(environ)]
+            # Texts are told apart by identity; one of a single character is the same object for everybody.
+            environ[_NAMED] = {key: environ[key] for key in keys if len(environ.get(key, "")) > 1}
+        return run(environ, start_response)
+
+    return noted
 
 
 def forwarded(environ: WSGIEnvironment, trusted: Trusted) -> dict[str, str]:

@@ -15,20 +15,12 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
-from plugmw.body import BodyTooLarge, content_length, read_request
+from plugmw.body import BadLength, BodyTooLarge, Incomplete
 from plugmw.dialects.krakend import pages
-from plugmw.dialects.krakend.backends import Asker, Origin
+from plugmw.dialects.krakend.backends import Asker
 from plugmw.dialects.krakend.clients import build_client
-from plugmw.dialects.krakend.failures import MergeError, is_crash, reply_to
-from plugmw.dialects.krakend.forwarding import (
-    CALL,
-    BadParameter,
-    capitalised,
-    check_parameters,
-    headers_of,
-    held_back,
-    query_of,
-)
+from plugmw.dialects.krakend.failures import reply_to
+from plugmw.dialects.krakend.forwarding import CALL, BadParameter, check_parameters
 from plugmw.dialects.krakend.http_client import HTTPClient
 from plugmw.dialects.krakend.loader import Loader
 from plugmw.dialects.krakend.model import APP, Backend, Endpoint, Service
@@ -37,7 +29,7 @@ from plugmw.dialects.krakend.pipe import Pipe
 from plugmw.dialects.krakend.pool import Pool
 from plugmw.dialects.krakend.replies import Replies, own_headers, send
 from plugmw.dialects.krakend.routing import Routes
-from plugmw.dialects.krakend.wrappers import RequestWrapper, Values
+from plugmw.dialects.krakend.serving import Serving, decoded
 from plugmw.documents.translated import Options
 from plugmw.paths import full_path, readings
 from plugmw.plugin import Plugin
@@ -86,6 +78,7 @@ class Endpoints(Plugin):
         routes: Routes[Handler] = Routes()
         pool, client = Pool(), HTTPClient()
         self._opened = [pool, client]
+        self.loader.context.done.clear()
         self._add_pages(routes)
         for endpoint in self.service.endpoints:
             self._add(routes, endpoint, pool, _Clients(client))
@@ -94,6 +87,7 @@ class Endpoints(Plugin):
         self._routes = routes
 
     def close(self) -> None:
+        self.loader.context.done.set()
         opened, self._opened = self._opened, []
         for one in opened:
             one.close()
@@ -111,7 +105,7 @@ class Endpoints(Plugin):
     def _route(
         self, environ: WSGIEnvironment, start_response: StartResponse, app: WSGIApplication
     ) -> Iterable[bytes]:
-        path, method = _decoded(full_path(environ)), environ["REQUEST_METHOD"]
+        path, method = decoded(full_path(environ)), environ["REQUEST_METHOD"]
         found = self._routes.find(method, path)
         if found is not None:
             handler, parameters = found
@@ -145,7 +139,7 @@ class Endpoints(Plugin):
 
     def _is_disguised(self, environ: WSGIEnvironment) -> bool:
         """Say whether an app could take the path for one that an endpoint has (CVE-2021-43557)."""
-        return any(self._routes.methods(_decoded(other)) for other in readings(full_path(environ)))
+        return any(self._routes.methods(decoded(other)) for other in readings(full_path(environ)))
 
     # -- what is there ----------------------------------------------------------------------------
 
@@ -155,13 +149,16 @@ class Endpoints(Plugin):
             routes.add("GET", router.health_path, _page(pages.health(time.monotonic())))
         shown: list[tuple[str, WSGIApplication]] = []
         if self.service.debug_endpoint:
-            secret = lambda: self.runtime.credential_names  # noqa: E731
-            shown.append(("/__debug/*", pages.debug(self.loader.logger, limit, secret)))
+            shown.append(("/__debug/*", pages.debug(self.loader.logger, limit, self._secret)))
         if self.service.echo_endpoint:
             shown.append(("/__echo/*", pages.echo(limit)))
         for path, page in shown:
             for method in _ALL:
                 routes.add(method, path, _page(page))
+
+    def _secret(self) -> set[str]:
+        """Return the names of credentials, which are known once all plugins are bound."""
+        return self.runtime.credential_names
 
     def _add_options(self, routes: Routes[Handler]) -> None:
         methods: dict[str, list[str]] = {}
@@ -183,7 +180,9 @@ class Endpoints(Plugin):
         modifiers = build_modifiers(self.loader, endpoint.extra_config, scope, compat=compat, strict=strict)
         log.debug(scope, "Building the http handler")
         pipe = Pipe(endpoint, askers, modifiers, pool, compat)
-        handler = _Endpoint(self, endpoint, pipe, Replies(endpoint, compat))
+        handler = Serving(
+            endpoint, pipe, Replies(endpoint, compat), self.service.router, self.loader, self.runtime, compat
+        )
         routes.add(endpoint.method, endpoint.endpoint, handler)
 
     def _asker(self, endpoint: Endpoint, backend: Backend, pool: Pool, clients: _Clients) -> Asker:
@@ -210,101 +209,13 @@ class _Clients:
         return made
 
 
-#: Of how many headers it is logged that they are left out: clients make up names.
-_NAMES: Final = 100
-
-
-class _Endpoint:
-    """Answers the requests of one endpoint."""
-
-    def __init__(self, owner: Endpoints, endpoint: Endpoint, pipe: Pipe, replies: Replies) -> None:
-        self._owner = owner
-        self._endpoint = endpoint
-        self._pipe = pipe
-        self._replies = replies
-        self._scope = f"[ENDPOINT: {endpoint.endpoint}]"
-        self._held_back: set[str] = set()
-        router, runtime = owner.service.router, owner.runtime
-        self._payload = router.max_payload
-        self._body_limit = min(router.max_payload or runtime.max_request_body, runtime.max_request_body)
-
-    def __call__(
-        self,
-        environ: WSGIEnvironment,
-        start_response: StartResponse,
-        parameters: dict[str, str],
-        app: WSGIApplication,
-    ) -> Iterable[bytes]:
-        until = time.monotonic() + self._endpoint.timeout
-        origin = Origin(environ, app, until, self._owner.runtime.max_response_body)
-        try:
-            self._check_length(environ)
-            response, errors = self._pipe.run(self._request(environ, parameters), origin)
-            self._log(errors)
-            try:
-                return self._replies.send(environ, start_response, response)
-            except BaseException:
-                response.close()
-                raise
-        except Exception as error:
-            return self._fail(start_response, error)
-
-    def _check_length(self, environ: WSGIEnvironment) -> None:
-        length = content_length(environ)
-        if not self._payload:
-            return
-        if length is None:
-            # What comes in chunks tells its length when it is read.
-            read_request(environ, self._payload)
-        elif length > self._payload:
-            raise BodyTooLarge(self._payload)
-
-    def _request(self, environ: WSGIEnvironment, parameters: dict[str, str]) -> RequestWrapper:
-        endpoint, owner = self._endpoint, self._owner
-        headers = headers_of(environ, endpoint.input_headers, owner.runtime.trusted)
-        self._tell_held_back(environ, headers)
-        return RequestWrapper(
-            method=environ["REQUEST_METHOD"],
-            path=_decoded(full_path(environ)),
-            params=capitalised(parameters),
-            query=query_of(environ, endpoint.input_query_strings),
-            headers=headers,
-            context=owner.loader.context,
-            read=lambda: read_request(environ, self._body_limit),
-        )
-
-    def _tell_held_back(self, environ: WSGIEnvironment, passed: Values) -> None:
-        """Log, once for each name, that a header does not get to modifiers and backends."""
-        fresh = held_back(environ, passed.keys()) - self._held_back
-        if fresh and len(self._held_back) < _NAMES:
-            self._held_back |= fresh
-            names = ", ".join(sorted(fresh))
-            self._owner.loader.logger.debug(self._scope, "Headers not in input_headers are left out:", names)
-
-    def _fail(self, start_response: StartResponse, error: Exception) -> Iterable[bytes]:
-        several = error.errors if isinstance(error, MergeError) else None
-        self._log([error] if several is None else several, several is not None)
-        router = self._owner.service.router
-        status, body, headers = reply_to(error, router.return_error_msg, self._owner.options.compat)
-        return send(
-            start_response, status, [*own_headers(None if is_crash(error) else False), *headers], body
-        )
-
-    def _log(self, errors: list[Exception], several: bool = True) -> None:
-        log = self._owner.loader.logger
-        for index, error in enumerate(errors):
-            number = f"Error #{index}: " if several else ""
-            if is_crash(error):
-                text = f"{self._scope} {number}{type(error).__name__}: {error}"
-                log.target.error("%s", text, exc_info=error)
-            else:
-                cause = f" ({error.__cause__})" if error.__cause__ is not None else ""
-                log.error(self._scope, f"{number}{error}{cause}")
-
-
 def _page(page: WSGIApplication) -> Handler:
     def handler(environ: Any, start_response: Any, parameters: Any, app: Any) -> Iterable[bytes]:
-        return page(environ, start_response)
+        try:
+            return page(environ, start_response)
+        except (BadLength, BodyTooLarge, Incomplete) as error:
+            status, body, _ = reply_to(error, tell=False, compat=False)
+            return send(start_response, status, [], body)
 
     return handler
 
@@ -314,8 +225,3 @@ def _options(allowed: str) -> Handler:
         return send(start_response, 200, [("Allow", allowed), own_headers()[0]], b"")
 
     return handler
-
-
-def _decoded(path: str) -> str:
-    """Return a path that WSGI carries as latin-1 as the text that was meant."""
-    return path.encode("latin-1").decode("utf-8", "surrogateescape")

@@ -187,7 +187,8 @@ def _locate(made: WSGIEnvironment, environ: WSGIEnvironment, url: str) -> None:
     else:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"got the URL {url!r}, expected one of http or https")
+            # Not the URL itself: there may be secrets in its query.
+            raise ValueError(f"got a URL of {parts.scheme!r}, expected one of http or https with a host")
         target, script = parts.path + (f"?{parts.query}" if parts.query else ""), ""
         made["wsgi.url_scheme"] = parts.scheme
         made["SERVER_NAME"] = parts.hostname

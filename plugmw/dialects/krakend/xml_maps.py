@@ -8,21 +8,19 @@ is text, without the space around it. Prefixes of namespaces are dropped. Differ
 (mxj, as ``krakend-xml`` uses it): text beside elements never hides them, and names and characters that XML
 does not allow are not written.
 
-Documents come from services: entities other than XML's five are refused, nothing is fetched, and depth is
-bounded.
+Documents come from services; :mod:`plugmw.safe_xml` says what is refused in them.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, Final, NoReturn
-from xml.parsers import expat
+from typing import Any, Final
 
+from plugmw import safe_xml
 from plugmw.dialects.krakend.exact_json import Exact
+from plugmw.safe_xml import local
 
-#: Elements inside each other; far from the recursion limit of whatever reads the map.
-MAX_DEPTH: Final = 200
 TEXT: Final = "#text"
 _SPACE: Final = " \t\r\n\b"
 _NOT_IN_NAMES: Final = re.compile(r"[^\w.-]|^(?=[\d.-]|$)", re.ASCII)
@@ -37,23 +35,11 @@ class _Whole(Exception):
 def read_xml(data: bytes) -> dict[str, Any]:
     """Return the document's first element as ``{name: value}``; raises ``ValueError``."""
     reader = _Reader()
-    parser = expat.ParserCreate()
-    parser.buffer_text = True
-    parser.StartElementHandler = reader.start
-    parser.EndElementHandler = reader.end
-    parser.CharacterDataHandler = reader.text
-    parser.EntityDeclHandler = parser.SkippedEntityHandler = _refuse
     try:
-        parser.Parse(data.lstrip(_SPACE.encode()), True)
+        safe_xml.read(data.lstrip(_SPACE.encode()), reader.start, reader.end, reader.text)
     except _Whole:
         return reader.root
-    except (expat.ExpatError, LookupError) as error:
-        raise ValueError(f"no XML: {error}") from error
-    raise AssertionError("expat ends with the root element or an error")  # pragma: no cover
-
-
-def _refuse(*_: Any) -> NoReturn:
-    raise ValueError("no XML: an entity of its own")
+    raise AssertionError("a document ends with its root element or an error")  # pragma: no cover
 
 
 class _Reader:
@@ -64,10 +50,8 @@ class _Reader:
         self._open: list[tuple[str, dict[str, Any], list[str]]] = [("", self.root, [])]
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
-        if len(self._open) > MAX_DEPTH:
-            raise ValueError(f"nested deeper than {MAX_DEPTH} elements")
-        members = {f"-{_local(key)}": value for key, value in attributes.items()}
-        self._open.append((_local(name), members, []))
+        members = {f"-{local(key)}": value for key, value in attributes.items()}
+        self._open.append((local(name), members, []))
 
     def text(self, text: str) -> None:
         self._open[-1][2].append(text)
@@ -80,10 +64,6 @@ class _Reader:
         _add(self._open[-1][1], name, members or text)
         if len(self._open) == 1:
             raise _Whole
-
-
-def _local(name: str) -> str:
-    return name.rpartition(":")[2]
 
 
 def _add(members: dict[str, Any], name: str, value: Any) -> None:

@@ -1,13 +1,13 @@
 """What KrakenD's own engine answered to the same requests for the same files, asked of ours.
 
-``answers.json`` holds groups: a configuration (``endpoints``, ``extra_config``, ``root``), requests, the answer
-to each and, where it matters, what the backend was asked. ``backend`` says how the backend answers a path.
-They were observed on Lura at commit caa4317 (2026-08-04) with gin 1.12, its XML and RSS encodings
-(krakend-xml b86a2d7), and the 404 and 405 pages of KrakenD CE. ``{backend}`` and ``{gateway}`` stand for
+``answers.json`` holds groups: a configuration (``endpoints``, ``extra_config``, ``root``), requests, the
+answer to each and, where it matters, what the backend was asked. ``backend`` says how the backend answers
+a path. They were observed on Lura at commit caa4317 (2026-08-04) with gin 1.12, the encodings of
+krakend-xml b86a2d7, and the 404 and 405 pages of KrakenD CE. ``{backend}`` and ``{gateway}`` stand for
 ports, ``*`` for a version.
 
-A case runs with ``compat`` where it says ``compat``, and has ``ours`` where we answer otherwise in both modes;
-each says why.
+A case that has ``compat`` runs in that mode: its text says what we do otherwise by default. One that has
+``ours`` has another answer in both modes, for the reason in ``why``.
 """
 
 from __future__ import annotations
@@ -27,11 +27,8 @@ from tests.support.stub import Told, stub
 
 HERE = Path(__file__).parent
 ANSWERS = json.loads((HERE / "answers.json").read_text(encoding="utf-8"))
-CASES = {
-    f"{group['name']}: {case['request'].get('method', 'GET')} {case['request']['target']} #{number}": (group, case)
-    for group in ANSWERS["groups"]
-    for number, case in enumerate(group["cases"])
-}
+CASES = [(group, case) for group in ANSWERS["groups"] for case in group["cases"]]
+IDS = [f"{g['name']}: {c['request'].get('method', 'GET')} {c['request']['target']}" for g, c in CASES]
 #: What servers and connections add, and what says nothing about a gateway.
 CONNECTION = ("date", "server", "connection", "content-length", "transfer-encoding")
 
@@ -49,7 +46,8 @@ def reply(asked):
     if found is None:
         return Told(404, [("Content-Type", "text/plain")], b"no such page")
     time.sleep(found.get("delay", 0))
-    return Told(found.get("status", 200), [tuple(h) for h in found.get("headers", [])], found.get("body", "").encode())
+    headers = [(name, value) for name, value in found.get("headers", [])]
+    return Told(found.get("status", 200), headers, found.get("body", "").encode())
 
 
 @pytest.fixture(scope="module")
@@ -81,15 +79,14 @@ def gateways(backend):
 
 
 def document(group, port):
-    settings = {key: group[key] for key in ("extra_config",) if key in group}
     return {
         "version": 3,
         "timeout": "2s",
         "host": [f"http://127.0.0.1:{port}"],
         "plugin": {"folder": str(HERE), "pattern": "answers_plugins.py"},
         "endpoints": group["endpoints"],
+        "extra_config": group.get("extra_config", {}),
         **group.get("root", {}),
-        **settings,
     }
 
 
@@ -120,7 +117,7 @@ def general(value, **ports):
     return json.loads(re.sub(r'Version [^ "\\]+', "Version *", text))
 
 
-@pytest.mark.parametrize(("group", "case"), CASES.values(), ids=CASES)
+@pytest.mark.parametrize(("group", "case"), CASES, ids=IDS)
 def test_answers_as_the_original(gateways, backend, group, case):
     port = gateways(group, "compat" in case)
     before = len(backend.asked)
@@ -128,10 +125,10 @@ def test_answers_as_the_original(gateways, backend, group, case):
     expected = {**case, **case.get("ours", {})}
     assert answer == expected["answer"]
     if "asked" in case:
-        asked = [
-            {"method": one.method, "target": one.target, "headers": told(one.headers), "body": one.body.decode()}
-            for one in backend.asked[before:]
-        ]
-        for one in asked:
-            one["headers"] = [item for item in one["headers"] if item[0] != "host"]
+        asked = [seen(one) for one in backend.asked[before:]]
         assert general(asked, gateway=port, backend=backend.port) == expected["asked"]
+
+
+def seen(asked):
+    headers = [item for item in told(asked.headers) if item[0] != "host"]
+    return {"method": asked.method, "target": asked.target, "headers": headers, "body": asked.body.decode()}

@@ -262,7 +262,7 @@ def test_backends_are_asked_at_once_and_a_slow_one_is_left_out():
         go.wait(10)
         return json_app({"b": 1})(environ, start_response)
 
-    made = endpoint("/x", backend("/a"), backend("/b"), timeout=0.5)
+    made = endpoint("/x", backend("/a"), backend("/b"), timeout=2.0)
     found = run(made, app=by_path(a=quick, b=slow)).get("/x")
     go.set()
     assert (found.status_code, found.json, own(found)[1]) == (200, {"a": 1}, "false")
@@ -417,9 +417,9 @@ def test_a_crash_of_a_no_op_backend_is_an_empty_500(caplog):
     assert "KeyError" in caplog.text
 
 
-def test_a_no_op_backend_of_another_endpoint_gives_its_data():
+def test_a_no_op_backend_of_another_endpoint_gives_no_data():
     found = run(endpoint("/x", backend(encoding="no-op")), app=json_app({"a": 1})).get("/x")
-    assert (found.status_code, found.json) == (200, {"a": 1})
+    assert (found.status_code, found.json, own(found)[1]) == (200, {}, "false")
 
 
 # -- what backends are sent ------------------------------------------------------------------------------
@@ -795,6 +795,15 @@ def test_k23_echo_tells_what_it_is_asked():
     assert told["req_headers"] == {"X-A": ["1"], "Content-Type": ["text/x"], "Content-Length": ["4"]}
 
 
+@pytest.mark.parametrize("page", ["debug", "echo"])
+@pytest.mark.parametrize(
+    ("environ", "status"), [({"CONTENT_LENGTH": "x"}, 400), ({"CONTENT_LENGTH": "99999999"}, 413)]
+)
+def test_a_page_reads_no_body_without_end(page, environ, status):
+    found = run(**{f"{page}_endpoint": True}).post(f"/__{page}/", environ_overrides=environ)
+    assert (found.status_code, found.data) == (status, b"")
+
+
 def test_debug_and_echo_are_off_by_default():
     assert [run().get(path).status_code for path in ("/__debug/x", "/__echo/x")] == [404, 404]
 
@@ -838,11 +847,14 @@ HandlerRegisterer = Registerer()
 
 
 def test_the_plugin_can_be_started_again_after_it_was_closed():
-    wrapped = Middleware(json_app({"a": 1}), plugin_of(TWO))
+    plugin = plugin_of(TWO)
+    wrapped, stopped = Middleware(json_app({"a": 1}), plugin), plugin.loader.context.done
     krakend = Client(wrapped)
     for _ in range(2):
         assert krakend.get("/x").json == {"a": 1, "b": {"a": 1}}
+        assert not stopped.is_set()
         wrapped.stop()
+        assert stopped.is_set()
     wrapped.stop()
 
 

@@ -32,7 +32,7 @@ SERVED = """
 
     made = Service(endpoints=[
         Endpoint(endpoint="/two", backend=[backend("/a", group="a"), backend("/b", group="b")], timeout=20.0),
-        Endpoint(endpoint="/slow", backend=[backend("/a", group="a"), backend("/never")], timeout=1.0),
+        Endpoint(endpoint="/slow", backend=[backend("/a", group="a"), backend("/never")], timeout=3.0),
         Endpoint(endpoint="/raw", method="POST", output_encoding="no-op", timeout=30.0,
                  backend=[backend("/raw", method="POST")]),
     ])

@@ -235,10 +235,10 @@ def drips(connection):
     connection.request()
 
 
-@pytest.mark.parametrize(("script", "where"), [(silent, "call"), (drips, "iterate")])
-def test_the_deadline_holds_for_head_and_body(client, script, where):
+@pytest.mark.parametrize(("script", "where", "seconds"), [(silent, "call", 0.1), (drips, "iterate", 1.0)])
+def test_the_deadline_holds_for_head_and_body(client, script, where, seconds):
     with Service(script) as service:
-        result = serve(client, asking(service.url, seconds=0.2))
+        result = serve(client, asking(service.url, seconds=seconds))
     assert (str(result.raised), result.where) == ("context deadline exceeded", where)
 
 
@@ -333,15 +333,15 @@ def test_nginx_is_understood(client, nginx, path, status, body):
 
 
 @pytest.mark.parametrize(
-    ("path", "error"),
+    ("path", "error", "seconds"),
     [
-        ("/loop", "stopped after 10 redirects"),
-        ("/gone", "invalid response"),
-        ("/slow/text", "context deadline exceeded"),
+        ("/loop", "stopped after 10 redirects", 10.0),
+        ("/gone", "invalid response", 10.0),
+        ("/slow/text", "context deadline exceeded", 0.5),
     ],
 )
-def test_nginx_gives_no_good_answer(client, nginx, path, error):
-    assert str(serve(client, asking(nginx + path, seconds=0.5)).raised) == error
+def test_nginx_gives_no_good_answer(client, nginx, path, error, seconds):
+    assert str(serve(client, asking(nginx + path, seconds=seconds)).raised) == error
 
 
 def test_a_server_that_refuses_a_body_before_it_has_read_it_is_heard(client, nginx):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from plugmw.dialects.krakend.exact_json import read_json
-from plugmw.dialects.krakend.xml_maps import MAX_DEPTH, read_xml, write_xml
+from plugmw.dialects.krakend.xml_maps import read_xml, write_xml
+from plugmw.safe_xml import MAX_DEPTH
 
 DOCUMENTS = {
     "empty element": ("<a/>", {"a": ""}),
@@ -43,6 +44,7 @@ REFUSED = {
     "no UTF-8": b"<a>\xff</a>",
     "unknown entity": "<a>&nbsp;</a>",
     "entity of its own": '<!DOCTYPE a [<!ENTITY x "y">]><a>&x;</a>',
+    "attribute of its own": '<!DOCTYPE a [<!ATTLIST b c CDATA "d">]><a><b/></a>',
     "entity that is not used": '<!DOCTYPE a [<!ENTITY x "y">]><a/>',
     "external entity": '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>',
     "entity of an external subset": '<!DOCTYPE a SYSTEM "http://127.0.0.1:1/a.dtd"><a>&x;</a>',

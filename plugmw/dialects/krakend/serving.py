@@ -1,0 +1,132 @@
+"""A request to an endpoint: what its pipe is given, and how what comes of it is answered and logged."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+from plugmw.body import BodyTooLarge, content_length, read_request
+from plugmw.dialects.krakend.backends import Origin
+from plugmw.dialects.krakend.failures import MergeError, is_crash, reply_to
+from plugmw.dialects.krakend.forwarding import capitalised, headers_of, held_back, query_of
+from plugmw.dialects.krakend.loader import Loader
+from plugmw.dialects.krakend.model import Endpoint, Router
+from plugmw.dialects.krakend.pipe import Pipe
+from plugmw.dialects.krakend.replies import Replies, own_headers, send
+from plugmw.dialects.krakend.wrappers import RequestWrapper, Values
+from plugmw.paths import full_path
+from plugmw.runtime import Runtime
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+#: Of how many headers it is logged that they are left out: clients make up names.
+_NAMES: Final = 100
+
+
+class Serving:
+    """Answers the requests of one endpoint."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        pipe: Pipe,
+        replies: Replies,
+        router: Router,
+        loader: Loader,
+        runtime: Runtime,
+        compat: bool,
+    ) -> None:
+        self._endpoint = endpoint
+        self._pipe = pipe
+        self._replies = replies
+        self._loader = loader
+        self._runtime = runtime
+        self._compat = compat
+        self._scope = f"[ENDPOINT: {endpoint.endpoint}]"
+        self._held_back: set[str] = set()
+        self._tell = router.return_error_msg
+        self._payload = router.max_payload
+        self._body_limit = min(router.max_payload or runtime.max_request_body, runtime.max_request_body)
+
+    def __call__(
+        self,
+        environ: WSGIEnvironment,
+        start_response: StartResponse,
+        parameters: dict[str, str],
+        app: WSGIApplication,
+    ) -> Iterable[bytes]:
+        until = time.monotonic() + self._endpoint.timeout
+        origin = Origin(environ, app, until, self._runtime.max_response_body)
+        try:
+            self._check_length(environ)
+            response, errors = self._pipe.run(self._request(environ, parameters), origin)
+            self._log(errors)
+            try:
+                return self._replies.send(environ, start_response, response)
+            except BaseException:
+                response.close()
+                raise
+        except Exception as error:
+            return self._fail(start_response, error)
+
+    def _check_length(self, environ: WSGIEnvironment) -> None:
+        length = content_length(environ)
+        if not self._payload:
+            return
+        if length is None:
+            # What comes in chunks tells its length when it is read.
+            read_request(environ, self._payload)
+        elif length > self._payload:
+            raise BodyTooLarge(self._payload)
+
+    def _request(self, environ: WSGIEnvironment, parameters: dict[str, str]) -> RequestWrapper:
+        endpoint = self._endpoint
+        headers = headers_of(environ, endpoint.input_headers, self._runtime.trusted)
+        self._tell_held_back(environ, headers)
+        return RequestWrapper(
+            method=environ["REQUEST_METHOD"],
+            path=decoded(full_path(environ)),
+            params=capitalised(parameters),
+            query=query_of(environ, endpoint.input_query_strings),
+            headers=headers,
+            context=self._loader.context,
+            read=lambda: read_request(environ, self._body_limit),
+        )
+
+    def _tell_held_back(self, environ: WSGIEnvironment, passed: Values) -> None:
+        """Log, once for each name, that a header does not get to modifiers and backends."""
+        log = self._loader.logger
+        enabled = getattr(log.target, "isEnabledFor", None)
+        if enabled is not None and not enabled(logging.DEBUG):
+            return
+        fresh = held_back(environ, passed.keys()) - self._held_back
+        if fresh and len(self._held_back) < _NAMES:
+            self._held_back |= fresh
+            names = ", ".join(sorted(fresh))
+            log.debug(self._scope, "Headers not in input_headers are left out:", names)
+
+    def _fail(self, start_response: StartResponse, error: Exception) -> Iterable[bytes]:
+        several = error.errors if isinstance(error, MergeError) else None
+        self._log([error] if several is None else several, several is not None)
+        status, body, headers = reply_to(error, self._tell, self._compat)
+        own = own_headers(None if is_crash(error) else False)
+        return send(start_response, status, [*own, *headers], body)
+
+    def _log(self, errors: list[Exception], several: bool = True) -> None:
+        log = self._loader.logger
+        for index, error in enumerate(errors):
+            number = f"Error #{index}: " if several else ""
+            if is_crash(error):
+                text = f"{self._scope} {number}{type(error).__name__}: {error}"
+                log.target.error("%s", text, exc_info=error)
+            else:
+                cause = f" ({error.__cause__})" if error.__cause__ is not None else ""
+                log.error(self._scope, f"{number}{error}{cause}")
+
+
+def decoded(path: str) -> str:
+    """Return a path that WSGI carries as latin-1 as the text that was meant."""
+    return path.encode("latin-1").decode("utf-8", "surrogateescape")

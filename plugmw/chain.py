@@ -143,6 +143,11 @@ class Chain:
             plugin = self._plugin(x, index) or self.slots[index].plugin
         return next((entry for entry in self.entries if entry.plugin is plugin), None)
 
+    def thrower(self, x: Sending, error: BaseException) -> Any:
+        """Return the plugin that raised ``error``, None if that was none of this chain."""
+        index = self.slot_of(error)
+        return None if index is None else self._plugin(x, index)
+
     def is_open(self, plugin: Any) -> bool:
         """Say whether a failure of ``plugin`` is to be forgiven: every entry that has it says so."""
         policies = {entry.on_error for entry in self.entries if entry.plugin is plugin}

@@ -5,7 +5,8 @@
         when: {methods: [POST], headers: {X-Tier: free|trial}}
         config: {minute: 5}
 
-Every condition given must hold; within one, any of its values will do. Patterns match a value as a whole.
+Every condition given must hold; within one, any of its values will do. Patterns match a value as a whole; an
+entry with a pattern applies to every value that is too long to be looked at.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from plugmw.fields import HeaderName, Network, Pattern, URLPath
 from plugmw.forms import pair_values
 from plugmw.imports import resolve
 from plugmw.paths import TOO_MANY, full_path, is_plain, readings
+from plugmw.patterns import LONGEST
 from plugmw.schema import config, each, field, matches
 
 Test = Callable[[Exchange], bool]
@@ -43,11 +45,16 @@ class Condition:
             yield "at least one of methods, paths, headers, query, addresses, groups, call must be given"
 
 
+class _TooLong(Exception):
+    """A value that no pattern is tried on."""
+
+
 def compiled(condition: Condition) -> Test:
     """Return the test for a condition; raises LoadError for a ``call`` that cannot be imported.
 
     Each test is True or False for an exchange; an exception in ``call`` is the entry's failure. Where apps
-    could read a path in several ways, one that makes the entry apply will do: it may be a guard.
+    could read a path or a method in several ways, one that makes it apply will do, as does a value that is too
+    long for a pattern: the entry may be a guard.
     """
     tests = list(_tests(condition))
     wanted = not condition.negate
@@ -61,14 +68,17 @@ def compiled(condition: Condition) -> Test:
         ways = readings(path)
         return len(ways) >= TOO_MANY or any((others and way.startswith(prefixes)) is wanted for way in ways)
 
-    return holds if prefixes else lambda x: all(test(x) for test in tests) is wanted
+    test = holds if prefixes else lambda x: all(test(x) for test in tests) is wanted
+    return _applying(test) if condition.headers or condition.query else test
 
 
 def _tests(condition: Condition) -> Iterator[Test]:
     """Yield the tests of everything but paths."""
     if condition.methods:
         methods = frozenset(condition.methods)
-        yield lambda x: x.environ["REQUEST_METHOD"] in methods
+        # Frameworks take `post` for POST.
+        read = str if condition.negate else str.upper
+        yield lambda x: read(x.environ["REQUEST_METHOD"]) in methods
     for name, pattern in condition.headers.items():
         yield _header(name, pattern)
     for name, pattern in condition.query.items():
@@ -84,14 +94,32 @@ def _tests(condition: Condition) -> Iterator[Test]:
         yield lambda x: bool(call(x))
 
 
+def _applying(test: Test) -> Test:
+    """Return a test that also holds where there is too much to look at."""
+
+    def holds(x: Exchange) -> bool:
+        try:
+            return test(x)
+        except _TooLong:
+            return True
+
+    return holds
+
+
+def _fits(pattern: re.Pattern[str], value: str) -> bool:
+    if len(value) > LONGEST:
+        raise _TooLong
+    return pattern.fullmatch(value) is not None
+
+
 def _header(name: str, pattern: re.Pattern[str]) -> Test:
-    return lambda x: pattern.fullmatch(x.get_header(name) or "") is not None
+    return lambda x: _fits(pattern, x.get_header(name) or "")
 
 
 def _argument(name: str, pattern: re.Pattern[str]) -> Test:
     def test(x: Exchange) -> bool:
         values = pair_values(x.environ.get("QUERY_STRING", ""), name)
-        return pattern.fullmatch(values[0] or "" if values else "") is not None
+        return _fits(pattern, values[0] or "" if values else "")
 
     return test
 

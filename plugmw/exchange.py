@@ -228,15 +228,18 @@ class Exchange:
 
     @property
     def headers(self) -> ResponseHeaders:
-        """The response headers as a WebOb multi-dict, live: changes count until they go out."""
+        """The response headers as a WebOb multi-dict, live: changes count until they go out.
+
+        A name or value that must not be sent is refused by ``ValueError``.
+        """
         items = self.header_list
         if items is None:
             items = self.header_list = []
         view = self._headers
         if view is None or view._items is not items:
-            from webob.headers import ResponseHeaders
+            from plugmw.checked import CheckedHeaders
 
-            view = self._headers = ResponseHeaders.view_list(items)
+            view = self._headers = CheckedHeaders.view_list(items)
         return view
 
     def add_header(self, name: str, value: str) -> None:

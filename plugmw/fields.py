@@ -7,6 +7,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
+from plugmw import patterns
 from plugmw.schema import Kind
 from plugmw.trust import parse_network
 
@@ -49,9 +50,10 @@ def _group(value: Any) -> str:
 def _pattern(value: Any) -> re.Pattern[str]:
     if isinstance(value, re.Pattern):
         return value
+    text = _text(value)
     try:
-        return re.compile(_text(value))
-    except re.error as error:
+        return patterns.compiled(text)
+    except ValueError as error:
         raise ValueError(f"a regular expression ({error})") from None
 
 

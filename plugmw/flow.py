@@ -40,6 +40,8 @@ class Flow(Sending):
     _out: list[bytes] | None = None
     _closed = False
     _file = False
+    #: The plugin that handed over to another app: what fails in that is its failure.
+    _stand_in: Any = None
 
     # Made by plugmw.chain.
     _start: Any
@@ -57,18 +59,19 @@ class Flow(Sending):
             raise error
         if isinstance(error, answer.Instead):
             self._pick()
-            return self._hand_over(error.app, plugin)
+            self._stand_in = plugin or self._chain.thrower(self, error)
+            return self._hand_over(error.app)
         self._become(error, plugin)
         self._pick()
         return self._finish()
 
-    def _hand_over(self, app: WSGIApplication, plugin: Any) -> Iterable[bytes]:
+    def _hand_over(self, app: WSGIApplication) -> Iterable[bytes]:
         """Let another app answer: it stands for a plugin, and so does what fails in it."""
         self.source = "exit"
         try:
             iterable = app(self.environ, self._start)
         except Exception as error:
-            self._answer_crash(error, plugin)
+            self._answer_crash(error)
             return self._finish()
         except BaseException as error:
             self._last(error)
@@ -88,13 +91,13 @@ class Flow(Sending):
         # An app that a plugin handed over to stands for the plugin, whose failures are answered.
         return self.runtime.answer_crashes or self.source == "exit"
 
-    def _answer_crash(self, error: Exception, plugin: Any = None) -> None:
+    def _answer_crash(self, error: Exception) -> None:
         held = self._filters or self._collected is not None
         if self._opened or (self.status_line and not held):
             # The server knows an answer already; with exc_info it takes another, or raises the error again.
             self._exc_info = (type(error), error, error.__traceback__)
             self._opened = False
-        self._become(error, plugin)
+        self._become(error, self._stand_in)
 
     def _finish(self) -> Iterable[bytes]:
         """Send an answer that is known whole; what fails in that is the end of the exchange."""
@@ -103,7 +106,10 @@ class Flow(Sending):
         except BaseException as error:
             self._last(error)
             raise
-        return self if self._logs or self._it is not _NONE else self._out or []
+        if self._logs or self._it is not _NONE:
+            return self
+        self.error = None  # as in close(), which nobody calls of a list
+        return self._out or []
 
     def _last(self, error: BaseException) -> None:
         """End an exchange by an exception that goes to the server, which answers it 500."""
@@ -287,6 +293,8 @@ class Flow(Sending):
                 self._measure_end()
             self.phase = "log"
             self._log()
+            # Its frames hold this exchange: what was open in them would wait for the garbage collector.
+            self.error = None
 
     def _measure_end(self) -> None:
         self.ended = time.monotonic()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 from urllib.parse import quote, unquote_to_bytes
@@ -109,7 +109,23 @@ def read_object(data: bytes, unique: bool = False) -> dict[str, Any]:
     NaN, infinities and nesting beyond Python's own limit are refused too: they could not be written again.
     ``unique`` refuses repeated names, of which another reader may take the first.
     """
-    pairs = _once if unique else None
+    return _object(data, _once if unique else None)
+
+
+def member_values(data: bytes, name: str) -> list[Any]:
+    """Return every value of a member of a JSON object, as :func:`read_object`: readers disagree which counts."""
+    members: list[tuple[str, Any]] = []
+
+    def note(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        # Called for the outermost object last.
+        members[:] = pairs
+        return dict(pairs)
+
+    _object(data, note)
+    return [value for found, value in members if found == name]
+
+
+def _object(data: bytes, pairs: Callable[[list[tuple[str, Any]]], dict[str, Any]] | None) -> dict[str, Any]:
     try:
         made = json.loads(data, parse_constant=_no_number, parse_float=_finite, object_pairs_hook=pairs)
     except RecursionError:
@@ -221,8 +237,7 @@ def body_values(content_type: str, data: bytes, name: str) -> list[Any]:
         if kind == FORM:
             return list(pair_values(data.decode("latin-1"), name))
         if kind == JSON:
-            made = read_object(data)
-            return [made[name]] if name in made else []
+            return member_values(data, name)
         if kind == MULTIPART:
             parts = read_parts(data, boundary)
             return [part.content.decode("utf-8", "surrogateescape") for part in parts if part.name == name]

@@ -24,11 +24,13 @@ from plugmw.generations import Generation, Mark, Retired, modules_of
 from plugmw.imports import forget
 from plugmw.order import Entry, slots
 from plugmw.paths import TOO_MANY, full_path, is_plain, normalise, readings
+from plugmw.patterns import LONGEST
 from plugmw.plan import Extras, Plan, read_plan
 from plugmw.plugin import inject, without_identity, without_remote_user
-from plugmw.record import raw_target
 from plugmw.routing import Route, Router, without_port
 from plugmw.services import destination, no_app
+from plugmw.target import sent
+from plugmw.upstream import noting_named
 from plugmw.watcher import Watcher
 from plugmw.watching import Files, changed, recording
 from plugmw.worker import Worker, plugins_of
@@ -120,6 +122,8 @@ class Gateway(Worker):
             run = without_remote_user(run)
         if self.runtime.identity:
             run = without_identity(run)
+        if self._forwards(entries):
+            run = noting_named(run)
         if not self.sources:
             return run
         generation = Generation(
@@ -128,6 +132,12 @@ class Gateway(Worker):
         run, self._mark = generation.marked(run)
         self._generation = generation
         return run
+
+    def _forwards(self, entries: Sequence[Entry]) -> bool:
+        """Say whether somebody in this gateway sends requests on to a service."""
+        inside = (self.app, *plugins_of(entries))
+        services = self.plan.services.values()
+        return any(getattr(each, "forwards", False) for each in inside) or any(s.url for s in services)
 
     # -- reload -----------------------------------------------------------------------------------
 
@@ -299,10 +309,12 @@ class _Dispatcher:
         status = route.https_redirect_status_code
         if status == 426:
             return self._refuse(x, 426)
-        target = raw_target(x)
-        # A target may be a whole URL, of another host (RFC 9112 section 3.2.2).
-        place = f"https://{without_port(x.host)}{target if target.startswith('/') else x.path}"
-        return x._halt(answer.Exit(status, b"", [("Location", place)]))
+        target = sent(x.environ)
+        place = f"https://{without_port(x.host)}{'' if target.startswith('/') else '/'}{target}"
+        try:
+            return x._halt(answer.Exit(status, b"", answer.header_items([("Location", place)])))
+        except ValueError:
+            return self._refuse(x, 400)
 
     def _route(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
@@ -341,10 +353,19 @@ class _Dispatcher:
         return (self.routed[id(route)] if route else self.unrouted).enter(x)
 
     def _match(self, x: Flow) -> Route | None:
-        """Return the route; AMBIGUOUS when an app could read the path as one of another route."""
+        """Return the route; AMBIGUOUS when an app could read path or method as those of another route.
+
+        So is a path that is too long for the patterns of routes.
+        """
         if not self.plan.routes:
             return None
+        method = x.environ["REQUEST_METHOD"]
+        if method not in self.router.methods and method.upper() in self.router.methods:
+            # Methods have a case (RFC 9110 section 9.1), which frameworks do not look at.
+            return AMBIGUOUS
         path = full_path(x.environ)
+        if len(path) > LONGEST and self.router.has_patterns:
+            return AMBIGUOUS
         route = self.router.match(x, normalise(path))
         if not is_plain(path):
             ways = readings(path)

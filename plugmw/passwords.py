@@ -22,8 +22,10 @@ from werkzeug.security import check_password_hash, generate_password_hash
 KONG: Final = "kong-sha1"
 #: For passwords that the configuration holds as they are: there is nothing left to protect by slow work.
 PLAIN: Final = "pbkdf2:sha256:1"
-#: Stands for what cannot be known: werkzeug's default.
+#: Begins hashes of werkzeug's default.
 USUAL: Final = "scrypt:32768:8:1$"
+#: Hexadecimal digits of a digest of scrypt.
+SCRYPT: Final = 128
 EXPECTED: Final = f"a password, a hash of werkzeug.security or {KONG}$ and 40 hexadecimal digits"
 
 #: What begins like this is meant to be a hash, and no password if it cannot be read as one.
@@ -73,8 +75,12 @@ def cost(kept: str) -> int:
 
 
 def decoy(kept: Iterable[str]) -> str:
-    """Return what no password matches, and what is as much work to find out as the dearest of ``kept``."""
-    return _decoy(method(max((f"{PLAIN}$", *kept), key=cost)))
+    """Return what no password matches, and what is as much work to find out as the dearest of ``kept``.
+
+    :data:`USUAL` among them stands for what cannot be known.
+    """
+    dearest = max((_decoy(PLAIN), *kept), key=cost)
+    return _decoy(method(dearest), len(dearest.rpartition("$")[2]) or SCRYPT)
 
 
 def method(kept: str) -> str:
@@ -82,8 +88,8 @@ def method(kept: str) -> str:
     return kept.partition("$")[0]
 
 
-def _decoy(method: str) -> str:
-    return f"{method}$0123456789abcdef${'0' * 64}"
+def _decoy(method: str, length: int = 64) -> str:
+    return f"{method}$0123456789abcdef${'0' * length}"
 
 
 @lru_cache

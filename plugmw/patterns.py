@@ -16,6 +16,8 @@ from typing import Any, Final
 
 # Private since 3.11, but the only parser of exactly the language that is run.
 _parser: Final[Any] = importlib.import_module("re._parser" if sys.version_info >= (3, 11) else "sre_parse")
+#: Characters of a path, a header or an argument that patterns are matched against.
+LONGEST: Final = 8192
 #: A part that may be repeated more often than this is a loop.
 _FEW: Final = 10
 
@@ -23,13 +25,23 @@ _FEW: Final = 10
 def problem(pattern: str) -> str | None:
     """Say what is wrong with a pattern, None if it may be used."""
     try:
-        re.compile(pattern)
+        compiled(pattern)
+    except ValueError as error:
+        kind = "safe" if error.__cause__ is None else "valid"
+        return f"not a {kind} regex: {pattern} ({error})"
+    return None
+
+
+def compiled(pattern: str) -> re.Pattern[str]:
+    """Return a pattern that may be used; raises ``ValueError`` with the reason for any other."""
+    try:
+        made = re.compile(pattern)
         tree = _parser.parse(pattern)
     except (re.error, OverflowError, RecursionError) as error:
-        return f"not a valid regex: {pattern} ({error})"
+        raise ValueError(str(error)) from error
     if _explodes(tree, False):
-        return f"not a safe regex: {pattern} (a repeated part holds one of varying length, or alternatives)"
-    return None
+        raise ValueError("a repeated part holds one of varying length, or alternatives")
+    return made
 
 
 def _explodes(tree: Any, looped: bool) -> bool:

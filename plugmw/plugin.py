@@ -49,6 +49,8 @@ class Plugin:
     authenticates: ClassVar[bool] = False
     #: True if requests must be refused when the plugin cannot work (authentication, restriction).
     decides: ClassVar[bool] = False
+    #: True if the plugin sends requests on, with headers by :func:`plugmw.upstream.request_headers`.
+    forwards: ClassVar[bool] = False
     #: True if ``body_filter`` never changes how many bytes there are, so Content-Length may stay.
     keeps_length: ClassVar[bool] = False
     #: True if the log phase wants the exchange's times and sizes (``x.begun`` to ``x.sent``).

@@ -109,9 +109,16 @@ class Router:
                 self._patterns.append((order, rule))
             else:
                 self._by_prefix.setdefault(rule.prefix, []).append((order, rule))
+        #: The methods that routes ask for.
+        self.methods = frozenset(method for rule in rules for method in rule.methods)
         self._lengths = sorted({len(prefix) for prefix in self._by_prefix}, reverse=True)
         #: Whether the longest prefix alone decides: no other conditions anywhere.
         self.simple = not self._patterns and all(rule.plain for rule in rules)
+
+    @property
+    def has_patterns(self) -> bool:
+        """Whether paths are matched by regular expressions."""
+        return bool(self._patterns)
 
     def longest(self, path: str) -> Route | None:
         """Return the route with the longest prefix of ``path``; right only if :attr:`simple`."""

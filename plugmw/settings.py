@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from plugmw import patterns
 from plugmw.certificates import CertificateConfig
 from plugmw.conditions import Condition
 from plugmw.delivery import SHUTDOWN_TIMEOUT
@@ -39,13 +40,11 @@ class RouteConfig:
     tags: list[str] = field([], help="Free labels.")
 
     def check(self) -> Any:
-        import re
-
         for index, path in enumerate(self.paths):
             if path.startswith("~"):
                 try:
-                    re.compile(path[1:])
-                except re.error as error:
+                    patterns.compiled(path[1:])
+                except ValueError as error:
                     yield f"paths[{index}]", f"got {path!r}, expected a regular expression ({error})"
             elif not path.startswith("/"):
                 yield (

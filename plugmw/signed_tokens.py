@@ -57,9 +57,11 @@ def verifier(algorithm: str, secret: str | None, pem: str | None, is_base64: boo
     try:
         if algorithm not in HMAC:
             key = public_key(algorithm, pem or "")
+        elif not secret:
+            return None  # with an empty key everybody could sign, and older versions of PyJWT take it
         else:
             # Refuses public keys of all forms (CVE-2022-29217).
-            key = _METHODS[algorithm].prepare_key(_secret(secret or "", is_base64))
+            key = _METHODS[algorithm].prepare_key(_secret(secret, is_base64))
     except (ValueError, InvalidKeyError):
         return None
     return partial(_is_signature, _METHODS[algorithm].verify, key)

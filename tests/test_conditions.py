@@ -95,6 +95,12 @@ def test_a_negated_path_that_can_be_read_in_several_ways_does_too():
     assert not applies({"paths": ["/public"], "negate": True}, path="/public")
 
 
+def test_a_method_in_another_case_makes_the_entry_apply():
+    assert applies({"methods": ["POST"]}, environ={"REQUEST_METHOD": "post"})
+    assert applies({"methods": ["POST"], "negate": True}, environ={"REQUEST_METHOD": "Post"})
+    assert not applies({"methods": ["POST"], "negate": True}, method="POST")
+
+
 def test_a_path_with_very_many_readings_makes_the_entry_apply(monkeypatch):
     monkeypatch.setattr("plugmw.conditions.TOO_MANY", 2)
     assert applies({"paths": ["/admin"]}, path="/a;b/../c")

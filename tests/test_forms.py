@@ -272,6 +272,7 @@ BODIES = {
     "JSON text": (JSON, b'{"a": "x", "b": [1.0]}', ["x"], b'{"b":[1.0]}'),
     "JSON list": (JSON, b'{"a": ["x"]}', [["x"]], b"{}"),
     "JSON null": (JSON, b'{"a": null}', [None], b"{}"),
+    "JSON twice": (JSON, b'{"a": 1, "b": {"a": 3}, "a": 2}', [1, 2], b'{"b":{"a":3}}'),
     "JSON without it": (JSON, b'{ "b": {"a": 1} }', [], b'{ "b": {"a": 1} }'),
     "JSON that cannot be read": (JSON, b'{"a": "x"', [], b'{"a": "x"'),
     "multipart": (

@@ -318,16 +318,32 @@ def test_a_route_for_https_refuses_http_under_the_global_entries(rewriting):
     [
         ({"QUERY_STRING": "a=1"}, "https://shop.example/s/x?a=1"),
         ({"RAW_URI": "/s/%78?a"}, "https://shop.example/s/%78?a"),
-        ({"RAW_URI": "http://evil.example/s"}, "https://shop.example/s/x"),
+        ({"RAW_URI": "http://evil.example/s/x?a"}, "https://shop.example/s/x?a"),
         ({"HTTP_HOST": "[::1]:80"}, "https://[::1]/s/x"),
+        ({"PATH_INFO": "/s/\r\nX-A: \xe9"}, "https://shop.example/s/%0D%0AX-A:%20%E9"),
+        ({"RAW_URI": "s/x"}, "https://shop.example/s/x"),
     ],
-    ids=["query", "raw", "absolute", "IPv6"],
+    ids=["query", "raw", "absolute", "IPv6", "a path with a line break", "no slash"],
 )
 def test_or_sends_it_to_https_at_the_same_host(environ, place):
     routes = [{**SECURE[0], "https_redirect_status_code": 308}]
     environ = {"HTTP_HOST": "shop.example:80", **environ}
     found = serve(Gateway(hello_app, {"routes": routes}), environ_of("/s/x", **environ))
     assert (found.status, found.header("Location")) == ("308 Permanent Redirect", place)
+
+
+def test_a_host_that_would_split_the_redirect_is_refused():
+    routes = [{**SECURE[0], "https_redirect_status_code": 308}]
+    environ = environ_of("/s", HTTP_HOST="a\r\nX-A: b")
+    assert serve(Gateway(hello_app, {"routes": routes}), environ).status == "400 Bad Request"
+
+
+@pytest.mark.parametrize("unrouted", ["pass", "404"])
+def test_a_method_that_frameworks_take_for_one_of_a_route_is_refused(unrouted):
+    routes = [{"name": "r", "paths": ["/a"], "methods": ["POST"]}]
+    gateway = Gateway(hello_app, {"routes": routes, "unrouted": unrouted})
+    for method, status in (("post", 400), ("Post", 400), ("get", 200 if unrouted == "pass" else 404)):
+        assert serve(gateway, environ_of("/a", method)).status.startswith(str(status)), method
 
 
 def test_a_gateway_can_be_tried_like_a_plugin():

@@ -88,3 +88,8 @@ def test_a_file_that_ends_the_process_is_let(here):
     (here / "x.py").write_text("raise SystemExit(3)")
     with pytest.raises(SystemExit):
         load_file(here / "x.py")
+
+
+def test_a_file_may_be_source_whatever_its_name_ends_in(here):
+    (here / "named.so").write_text("found = 1", encoding="utf-8")
+    assert load_file(here / "named.so", source=True).found == 1

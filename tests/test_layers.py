@@ -17,6 +17,7 @@ ROOT = Path(plugmw.__file__).parent
 LAYERS = (
     "errors phases",
     "answer body bundles imports paths trust identity",
+    "checked",
     "exchange schema upstream",
     "fields record stores",
     "consumers runtime order sending",

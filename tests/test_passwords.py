@@ -110,6 +110,11 @@ def test_a_decoy_is_as_much_work_as_the_dearest_and_matches_nothing(known, metho
     assert not passwords.matches(decoy, "")
 
 
+def test_a_decoy_for_what_cannot_be_known_is_as_long_as_a_hash_of_werkzeug():
+    real, decoy = generate_password_hash("x"), passwords.decoy([passwords.USUAL])
+    assert [len(hash.rpartition("$")[2]) for hash in (real, decoy)] == [128, 128]
+
+
 def test_the_usual_method_is_that_of_werkzeug():
     assert generate_password_hash("x").startswith(passwords.USUAL)
 

@@ -155,3 +155,19 @@ def test_a_body_for_a_status_without_one_is_dropped(status):
 def test_a_header_that_must_not_be_sent_is_a_500(value, caplog):
     answer = changed(lambda res: res.headers.add("X-A", value))
     assert (answer.status_code, "X-A" in answer.headers) == (500, False)
+
+
+def test_a_response_may_be_of_another_class_of_webobs_kind():
+    import webob
+
+    class Special(webob.Response):
+        pass
+
+    class Changing(Plugin):
+        name = "changing"
+
+        def response(self, x):
+            put(x, take(x, Special))
+            x.set_header("X-Kind", type(take(x, Special)).__name__)
+
+    assert get(Changing(), app=app).headers["X-Kind"] == "Special"

@@ -16,7 +16,7 @@ from plugmw.errors import ConfigError
 from plugmw.gateway import Gateway
 from plugmw.testing import hello_app
 from plugmw.trust import Trusted
-from plugmw.upstream import Target, Upstream
+from plugmw.upstream import Target, Upstream, noting_named, request_headers
 from tests.support import raw
 from tests.support.services import Service, answer, headers_of, unused_port
 from tests.support.wsgi import environ_of, serve
@@ -110,6 +110,25 @@ def test_headers_go_out_without_hop_by_hop_fields_and_those_that_connection_name
     assert found["accept-encoding"] == "br"
     gone = ("connection", "keep-alive", "te", "trailer", "upgrade", "proxy-authorization", "expect", "x-mine")
     assert not set(gone) & set(found)
+
+
+def test_what_connection_names_goes_only_if_it_is_still_the_clients_own():
+    def plugin(environ, start_response):
+        environ |= {"HTTP_X_SET": "no", "HTTP_X_NEW": "n", "HTTP_X_SHORT": "1"}
+        return request_headers(environ)
+
+    named = {"HTTP_X_MINE": "yes", "HTTP_X_SET": "yes", "HTTP_X_SHORT": "1", "HTTP_X_OTHER": "yes"}
+    environ = environ_of(HTTP_CONNECTION="X-Mine, x-set,X-NEW, X-Short, x-absent, X-Used, ", **named)
+    found = dict(noting_named(plugin)(environ, None))
+    found.pop("Host")
+    assert found == {"X-Set": "no", "X-New": "n", "X-Short": "1", "X-Other": "yes"}
+
+
+def test_what_connection_usually_says_is_not_looked_at():
+    for value in (None, "close", "keep-alive", "Keep-Alive"):
+        environ = environ_of(HTTP_CONNECTION=value)
+        noting_named(lambda environ, start_response: [])(environ, None)
+        assert not [key for key in environ if key.startswith("plugmw.")]
 
 
 def test_nothing_of_our_own_is_added_beside_the_forwarding_fields():

@@ -7,7 +7,7 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 
 from plugmw import __version__
-from plugmw.cli import authors, bundles, consumers, files, krakend, reload
+from plugmw.cli import authors, bundles, consumers, files, krakend, reload, tyk
 from plugmw.cli.command import BAD, Command, Failure, Terminal
 from plugmw.errors import PlugmwError
 
@@ -18,6 +18,7 @@ COMMANDS: tuple[Command, ...] = (
     *consumers.COMMANDS,
     *reload.COMMANDS,
     *krakend.COMMANDS,
+    *tyk.COMMANDS,
 )
 
 

@@ -79,6 +79,7 @@ class AzureFunctions(Plugin):
 
     name, priority, Config = "azure-functions", 749, Config
     decides = True
+    forwards = True
 
     def configure(self) -> None:
         c = self.config

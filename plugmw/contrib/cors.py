@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from typing import ClassVar, Final, Literal
 
 from plugmw.exchange import Exchange
+from plugmw.patterns import compiled
 from plugmw.plugin import Plugin
 from plugmw.schema import config, each, field, matches
 
@@ -65,8 +66,8 @@ class Config:
     def check(self) -> Iterator[tuple[str, str]]:
         for index, origin in enumerate(self.origins or ()):
             try:
-                re.compile(origin if origin != "*" else "")
-            except re.error as error:
+                compiled(origin if origin != "*" else "")
+            except ValueError as error:
                 yield f"origins[{index}]", f"'{origin}' is not a valid regex ({error})"
 
 

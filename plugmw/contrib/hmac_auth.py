@@ -96,6 +96,8 @@ class HMACAuth(Authentication):
     def configure(self) -> None:
         self._challenge = challenge("hmac", self.config.realm)
         self._decoy = os.urandom(32)
+        #: The dates of which one must be near: enforced ones, for another can be added to what was recorded.
+        self._dated = set(DATES) & {name.lower() for name in self.config.enforce_headers} or set(DATES)
         if "hmac-sha1" in self.config.algorithms:
             self.logger.warning("hmac-sha1 is among the algorithms, as in Kong; list stronger ones only")
 
@@ -119,11 +121,11 @@ class HMACAuth(Authentication):
         return Denied(message, self._challenge)
 
     def _dates(self, x: Exchange) -> dict[str, int]:
-        """Return the dates of the request that are near enough to now; there must be one."""
+        """Return the dates of the request that are near enough to now; one that counts must be there."""
         times = {name: http_time(x.get_header(name) or "") for name in DATES}
         now, skew = self.runtime.clock(), self.config.clock_skew
         near = {name: time for name, time in times.items() if time is not None and abs(now - time) <= skew}
-        if not near:
+        if self._dated.isdisjoint(near):
             raise self._denied(NO_DATE)
         return near
 
@@ -145,7 +147,9 @@ class HMACAuth(Authentication):
     def _verify(self, x: Exchange, signed: Signed) -> tuple[Credential, bytes]:
         """Return the user's credential and the signature; an unknown user is as much work."""
         credential = self.credential("hmac-auth", signed.user)
-        secret = self._decoy if credential is None else credential.data["secret"].encode()
+        kept = credential.data["secret"] if credential else None
+        # With an empty secret everybody could sign.
+        secret = kept.encode() if kept else self._decoy
         made = signature(secret, signed.algorithm, signing_text(x.environ, signed.names))
         given = decoded(signed.signature)
         same = hmac.compare_digest(made, given)

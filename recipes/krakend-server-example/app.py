@@ -1,6 +1,5 @@
-"""A WSGI app behind a KrakenD-style server plugin; `gateway.yaml` says which."""
+"""KrakenD's document "HTTP server plugins": the gateway that its `krakend.json` describes."""
 
-import json
 import logging
 import sys
 
@@ -13,15 +12,5 @@ console.setFormatter(formatter())
 logging.getLogger("plugmw").addHandler(console)
 logging.getLogger("plugmw").setLevel(logging.DEBUG)
 
-
-def health(environ, start_response):
-    found = environ["PATH_INFO"] == "/__health"
-    body = json.dumps({"status": "ok"} if found else {"error": "not found"}).encode()
-    start_response(
-        "200 OK" if found else "404 Not Found",
-        [("Content-Type", "application/json"), ("Content-Length", str(len(body)))],
-    )
-    return [body]
-
-
-app = Gateway(health, "gateway.yaml")
+# No app behind it: what the file does not answer is KrakenD's 404.
+app = Gateway.from_krakend(None, "krakend.json")

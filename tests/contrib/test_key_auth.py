@@ -145,6 +145,7 @@ IN_BODY = {
     "form, list spelling": (FORM, "apikey[]=kong&apikey[1]=kong", "", 401, NO_KEY),
     "JSON": (JSON, '{"apikey": "kong"}', "", 200, None),
     "JSON, list": (JSON, '{"apikey": ["kong"]}', "", 401, DUPLICATE),
+    "JSON, repeated": (JSON, '{"apikey": "kong", "apikey": "kong"}', "", 401, DUPLICATE),
     "JSON, number": (JSON, '{"apikey": 1}', "", 401, NO_KEY),
     "JSON, no object": (JSON, '["apikey"]', "", 401, NO_KEY),
     "JSON, unreadable": (JSON, '{"apikey": "kong"', "", 401, NO_KEY),

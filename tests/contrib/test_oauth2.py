@@ -325,6 +325,7 @@ PLACES = {
     ),
     "body before query": (None, "POST", "access_token={}", FORM, "access_token=x", 401),
     "body of a method without": (None, "DELETE", "", FORM, "access_token={}", 401),
+    "JSON twice": (None, "POST", "", JSON, '{{"access_token": "{0}", "access_token": "{0}"}}', 401),
     "JSON number": (None, "POST", "", JSON, '{{"access_token": 1}}', 401),
 }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from plugmw.documents import fingerprint, load
-from plugmw.documents.files import _toml_error
+from plugmw.documents.files import _toml_error, read
 from plugmw.errors import ConfigError, ConfigErrors
 
 
@@ -225,3 +225,8 @@ def test_a_document_lists_its_files_with_the_fingerprints_of_what_was_read():
     path = os.path.abspath("gateway.json")
     assert document.files == (path,)
     assert document.fingerprints == {path: fingerprint("gateway.json")}
+
+
+def test_a_file_may_be_read_as_another_extension_says(tmp_path):
+    (tmp_path / "a.conf").write_text('{"a": 1}')
+    assert read(str(tmp_path / "a.conf"), ".json").data == {"a": 1}

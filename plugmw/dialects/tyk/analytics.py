@@ -39,7 +39,7 @@ class AnalyticsHook(NativeHook):
         try:
             current.running(x, self, self.found, self.record(x))
         except (Exception, SystemExit) as error:
-            self.logger.error("%s failed: %s (request %s)", self.label, error, x.request_id, exc_info=error)
+            self.tell(x, error)
 
     def record(self, x: Exchange) -> AnalyticsRecord:
         """Return the record of a request that is over."""
@@ -51,7 +51,7 @@ class AnalyticsHook(NativeHook):
             host=x.host,
             path=x.path,
             raw_path=sent(x.environ).partition("?")[0],
-            content_length=int(x.environ.get("CONTENT_LENGTH") or 0),
+            content_length=_number(x.environ.get("CONTENT_LENGTH") or "0"),
             user_agent=x.get_header("User-Agent") or "",
             day=now.day,
             month=now.month,
@@ -74,6 +74,10 @@ class AnalyticsHook(NativeHook):
             alias=session.alias if session else "",
             track_path=False,
         )
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def _milliseconds(begin: float, end: float) -> int:

@@ -13,17 +13,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, Final
-
-import attrs
 
 from plugmw.dialects.tyk import not_carried_over
 from plugmw.dialects.tyk.api import Api
-from plugmw.dialects.tyk.documents import APIS, Definitions
+from plugmw.dialects.tyk.documents import Definitions
 from plugmw.dialects.tyk.documents import load_definitions as load_definitions
 from plugmw.dialects.tyk.lookup import Lookup
 from plugmw.dialects.tyk.middleware import Middleware
+from plugmw.dialects.tyk.reading import Reader, Translation
 from plugmw.dialects.tyk.session import SessionState
 from plugmw.dialects.tyk.settings import TykConf, conf_document, settings
 from plugmw.dialects.tyk.spelling import plain
@@ -40,63 +38,18 @@ _VARIABLE: Final = re.compile(r"\{(\w+)(?::([^{}]*))?\}")
 def translate(document: Document, options: Options) -> Translated:
     """Return the gateway document for API definitions, with what was wrong in ``errors`` and ``warnings``."""
     definitions = document if isinstance(document, Definitions) else Definitions([document])
-    return Translation(definitions, options).result()
+    into = Translation(definitions, options)
+    if not definitions.documents:
+        into.error((), "no API definition", "at least one")
+    for index, one in enumerate(definitions.documents):
+        _Definition(into, index, one).translate()
+    if not options.has_app:
+        into.made.setdefault("unrouted", "404")
+    return into.translated()
 
 
-class Translation:
-    """Definitions on their way."""
-
-    def __init__(self, document: Definitions, options: Options) -> None:
-        self.document = document
-        self.options = options
-        self.errors: list[ConfigError] = []
-        self.warnings: list[ConfigError] = []
-        self.places: dict[Place, Place] = {}
-        self.made: dict[str, Any] = {"services": [], "routes": [], "consumers": [], "plugins": []}
-        self.entries: list[Any] = []
-        self.names: set[str] = set()
-        #: Host and path, with the place of the API that has them.
-        self.taken: dict[tuple[str, str], Place] = {}
-        self.lookups: dict[str, Lookup] = {}
-
-    def error(self, place: Place, problem: str, expected: str | None = None) -> None:
-        self.errors.append(self.document.error(place, problem, expected))
-
-    def warn(self, place: Place, problem: str, expected: str | None = None) -> None:
-        self.warnings.append(self.document.error(place, problem, expected))
-
-    def add(self, kind: str, item: Any, place: Place, **moved: Place) -> None:
-        """Add an item to the native document; remember where it, and fields with other names, came from."""
-        native: Place = (kind, len(self.made[kind]))
-        self.made[kind].append(item)
-        self.places[native] = place
-        for name, origin in moved.items():
-            inner: Place = (*native, name)
-            self.places[inner] = origin
-
-    def result(self) -> Translated:
-        if not self.document.documents:
-            self.error((), "no API definition", "at least one")
-        for index, one in enumerate(self.document.documents):
-            _Definition(self, index, one).translate()
-        if not self.options.has_app:
-            self.made.setdefault("unrouted", "404")
-        translated = Translated(self.document, self.made, self.places)
-        translated.errors, translated.warnings = self.errors, self.warnings
-        translated.entries = self.entries
-        return translated
-
-
-class _Definition:
+class _Definition(Reader):
     """One definition."""
-
-    def __init__(self, into: Translation, index: int, document: Document) -> None:
-        self.into = into
-        self.place: Place = (APIS, index)
-        self.data = document.data
-        self.source = document.source
-        self.folder = Path(document.source).parent if document.source else Path()
-        self.options = into.options
 
     def translate(self) -> None:
         if "x-tyk-api-gateway" in self.data or "openapi" in self.data:
@@ -105,11 +58,6 @@ class _Definition:
         if self.value(bool, "active", default=True) is False:
             return
         own = self.mapping("plugmw")
-        self.options = attrs.evolve(
-            self.options,
-            strict=self.options.strict or self.flag("plugmw", "strict"),
-            compat=self.options.compat or self.flag("plugmw", "compat"),
-        )
         self._check()
         route = self._route()
         api = Api(self.data, self.folder, route, str(own.get("version") or ""))
@@ -119,53 +67,6 @@ class _Definition:
             lookup = self.into.lookups.setdefault(api.version, Lookup(api.version))
             Middleware(self, api, self._conf(own), lookup, self._sessions()).add()
         self._own(own, route)
-
-    # -- reading ----------------------------------------------------------------------------------
-
-    def at(self, *steps: str | int) -> Place:
-        return (*self.place, *steps)
-
-    def error(self, steps: Place, problem: str, expected: str | None = None) -> None:
-        self.into.error(self.at(*steps), problem, expected)
-
-    def warn(self, steps: Place, problem: str, expected: str | None = None) -> None:
-        self.into.warn(self.at(*steps), problem, expected)
-
-    def value(self, kind: Any, *steps: str, default: Any = None) -> Any:
-        """Return what stands at a place, ``default`` if it is absent or null; another kind is an error."""
-        found: Any = self.data
-        for depth, step in enumerate(steps):
-            if found is None:
-                return default
-            if not isinstance(found, Mapping):
-                self.error(steps[:depth], f"got {found!r}", "a mapping")
-                return default
-            found = found.get(step)
-        if found is None:
-            return default
-        if isinstance(found, kind) and not (kind is int and isinstance(found, bool)):
-            return found
-        self.error(steps, f"got {found!r}", _KINDS[kind])
-        return default
-
-    def mapping(self, *steps: str) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self.value(Mapping, *steps, default={})
-        return found
-
-    def flag(self, *steps: str) -> bool:
-        return bool(self.value(bool, *steps, default=False))
-
-    def text(self, *steps: str) -> str:
-        return str(self.value(str, *steps, default=""))
-
-    def texts(self, *steps: str) -> list[Any]:
-        return list(self.value(list, *steps, default=[]))
-
-    # -- what it says -----------------------------------------------------------------------------
-
-    @property
-    def keyless(self) -> bool:
-        return self.flag("use_keyless")
 
     def _check(self) -> None:
         """Report what is not carried over."""
@@ -330,9 +231,6 @@ class _Definition:
             self.into.error(place, f"is another value than at {where}", "one value for all APIs")
         self.into.made[key] = value
         self.into.places.setdefault((key,), place)
-
-
-_KINDS: Final = {bool: "true or false", str: "a text", int: "a number", list: "a list", Mapping: "a mapping"}
 
 
 def session(fields: Mapping[str, Any]) -> SessionState:

@@ -15,9 +15,8 @@ Contract: Tyk's Go plugins (``gateway/mw_go_plugin.go``), where a panic is answe
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NoReturn
 
 from plugmw import current
 from plugmw.answer import Exit, check_header
@@ -80,10 +79,16 @@ class NativeHook(Plugin):
         except (Exception, SystemExit) as error:
             self.fail(x, error)
 
-    def fail(self, x: Exchange, error: BaseException) -> None:
-        """Log a failure and answer it; nothing of it is in the answer."""
+    def tell(self, x: Exchange, error: BaseException) -> None:
+        """Log a failure: what failed, of which API and file, and the traceback if there is one."""
         known = None if error is self.found else error
-        self.logger.error("%s failed: %s (request %s)", self.label, error, x.request_id, exc_info=known)
+        problem = "%s failed: %s (API %r, %s, request %s)"
+        where = self.api.name, self.config.path, x.request_id
+        self.logger.error(problem, self.label, error, *where, exc_info=known)
+
+    def fail(self, x: Exchange, error: BaseException) -> NoReturn:
+        """Log a failure and answer it; nothing of it is in the answer."""
+        self.tell(x, error)
         raise error_answer(x, 500, INTERNAL_ERROR, self.compat) from None
 
 
@@ -132,32 +137,3 @@ class AuthHook(RequestHook):
         if self.alone and session_of(x) is None:
             self.logger.info("%s neither wrote nor set a session (request %s)", self.label, x.request_id)
             raise error_answer(x, 400, NO_SESSION, self.compat)
-
-
-class Endpoint:
-    """The requests that an endpoint's plugin is for: a method, and a pattern found in the path.
-
-    As in Tyk the pattern is a regular expression that may match anywhere in the path below the API's, and
-    ``{id}`` in it any one segment.
-    """
-
-    def __init__(self, method: str, path: str) -> None:
-        self.method = method
-        self.path = path
-        self._find = patterns.compiled(re.sub(r"\{[^{}/]*\}", "([^/]+)", path)).search
-
-    def __call__(self, x: Exchange) -> bool:
-        if x.method != self.method:
-            return False
-        path, prefix = x.path, x.route.matched(x.path).rstrip("/") if x.route else ""
-        return self._find(path[len(prefix) :] or "/") is not None
-
-
-class First:
-    """Of several endpoints that match a request, the first in the definition is meant."""
-
-    def __init__(self, endpoints: Sequence[Endpoint]) -> None:
-        self._before, self._own = endpoints[:-1], endpoints[-1]
-
-    def __call__(self, x: Exchange) -> bool:
-        return self._own(x) and not any(endpoint(x) for endpoint in self._before)

@@ -11,19 +11,19 @@ Hooks of a kind run in the order of their list: each has a tenth less than the o
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import attrs
 
 from plugmw.bundles import Bundle, Bundles
 from plugmw.dialects.tyk.analytics import AnalyticsHook
 from plugmw.dialects.tyk.api import Api
-from plugmw.dialects.tyk.hooks import AuthHook, Endpoint, First, NativeHook, RequestHook
+from plugmw.dialects.tyk.endpoints import First, endpoints
+from plugmw.dialects.tyk.hooks import AuthHook, NativeHook, RequestHook
 from plugmw.dialects.tyk.lookup import Lookup
-from plugmw.dialects.tyk.not_carried_over import extended_paths
+from plugmw.dialects.tyk.reading import Reader
 from plugmw.dialects.tyk.responses import ResponseHook
 from plugmw.dialects.tyk.session import SessionState
 from plugmw.dialects.tyk.settings import TykConf
@@ -34,9 +34,6 @@ from plugmw.exchange import Exchange
 from plugmw.order import Entry
 from plugmw.plugin import Plugin
 from plugmw.schema import fields
-
-if TYPE_CHECKING:
-    from plugmw.dialects.tyk.definition import _Definition
 
 BANDS: Final = {
     "pre": 1900.0,
@@ -49,7 +46,6 @@ BANDS: Final = {
     "response": 700.0,
     "analytics": 5.0,
 }
-LISTS: Final = ("pre", "post_key_auth", "post", "response")
 _CLASSES: Final[dict[str, type[NativeHook]]] = {
     "auth_check": AuthHook,
     "response": ResponseHook,
@@ -81,7 +77,7 @@ class Middleware:
 
     def __init__(
         self,
-        definition: _Definition,
+        definition: Reader,
         api: Api,
         conf: TykConf,
         lookup: Lookup,
@@ -106,7 +102,7 @@ class Middleware:
         except LoadError as error:
             self._not_loaded(error)
             return
-        self._authentication(hooks)
+        self._authentication()
         counts = dict.fromkeys(BANDS, 0)
         for kind, steps, plugin in hooks:
             if kind in ("auth_check", "post_key_auth") and self.definition.keyless:
@@ -121,7 +117,8 @@ class Middleware:
         self._analytics()
 
     def _not_loaded(self, error: LoadError) -> None:
-        steps: Place = ("custom_middleware_bundle",)
+        # Of the definition's own hooks it is their code, which is told here only if it must be good.
+        steps: Place = self.steps
         if self.options.strict:
             self.definition.error(steps, str(error))
         else:
@@ -150,6 +147,7 @@ class Middleware:
         name = self.definition.text("custom_middleware_bundle")
         if not name or self.definition.flag("custom_middleware_bundle_disabled"):
             return
+        self.steps = ("custom_middleware_bundle",)
         conf = self.conf
         key = conf.folder / conf.public_key_path if conf.public_key_path else None
         found = Bundles(
@@ -162,7 +160,6 @@ class Middleware:
             compat=self.options.compat,
         ).get(name)
         self.section = found.manifest.custom_middleware
-        self.steps = ("custom_middleware_bundle",)
         self.bundle = found
         self.api = attrs.evolve(self.api, bundle_hash=found.hash)
 
@@ -264,7 +261,7 @@ class Middleware:
         hook = self._plugin_auth and any(kind == "auth_check" for kind, *_ in self._listed())
         return self.definition.flag("use_standard_auth") or not hook
 
-    def _authentication(self, hooks: list[tuple[str, Place, Plugin]]) -> None:
+    def _authentication(self) -> None:
         if self.definition.keyless:
             return
         if self._token_auth:
@@ -295,57 +292,18 @@ class Middleware:
     # -- endpoints and analytics ------------------------------------------------------------------
 
     def _endpoints(self) -> None:
-        """Add the plugins of single endpoints; of several that match a request, the first runs."""
-        versions = self.definition.mapping("version_data", "versions")
-        if not versions:
-            return
-        versioned = not self.definition.value(bool, "version_data", "not_versioned", default=True)
-        if versioned and (len(versions) > 1 or self.definition.text("definition", "key")):
-            where: Place = ("version_data", "not_versioned")
-            self.definition.error(where, "versions have no counterpart", "true, and an API per version")
-            return
-        name = "Default" if "Default" in versions else next(iter(versions))
-        steps = ("version_data", "versions", name)
-        if not self.definition.flag(*steps, "use_extended_paths"):
-            return
-        paths = self.definition.mapping(*steps, "extended_paths")
-        inner: Place = (*steps, "extended_paths")
-        for key, problem, expected, is_error in extended_paths(paths):
-            (self.definition.error if is_error else self.definition.warn)((*inner, key), problem, expected)
-        listed = self.definition.value(list, *steps, "extended_paths", "go_plugin", default=[])
-        endpoints: list[Endpoint] = []
-        for index, item in enumerate(listed):
-            self._endpoint(item, (*inner, "go_plugin", index), endpoints)
-
-    def _endpoint(self, item: Any, steps: Place, endpoints: list[Endpoint]) -> None:
-        if not isinstance(item, Mapping):
-            self.definition.error(steps, f"got {item!r}", "path, method, plugin_path and func_name")
-            return
-        if item.get("disabled"):
-            return
-        texts = [item.get(name) for name in ("path", "method", "plugin_path", "func_name")]
-        if not all(isinstance(text, str) and text for text in texts):
-            self.definition.error(steps, "is not complete", "path, method, plugin_path and func_name")
-            return
-        path, method, file, function = map(str, texts)
-        try:
-            endpoints.append(Endpoint(method, path))
-        except re.error as error:
-            self.definition.error((*steps, "path"), f"got {path!r}", f"a regular expression ({error})")
-            return
-        hook = self._outside_bundle("endpoint", steps, file, function)
-        self._entry("endpoint", hook, steps, len(endpoints) - 1, when=First(list(endpoints)))
+        found = endpoints(self.definition)
+        for count, (steps, endpoint, path, name) in enumerate(found):
+            when = First([one for _, one, *_ in found[:count]], endpoint)
+            self._entry("endpoint", self._made("endpoint", steps, path, name), steps, count, when=when)
 
     def _analytics(self) -> None:
         steps: Place = ("analytics_plugin",)
         if self.definition.flag("analytics_plugin", "enable"):
             path = self.definition.text("analytics_plugin", "plugin_path")
             name = self.definition.text("analytics_plugin", "func_name")
-            self._entry("analytics", self._outside_bundle("analytics", steps, path, name), steps)
-
-    def _outside_bundle(self, kind: str, steps: Place, path: str, name: str) -> NativeHook:
-        """Make a hook that the definition names itself; its file may be in the bundle all the same."""
-        return self._made(kind, steps, path, name)
+            # Its file may be in the bundle, like those of endpoints.
+            self._entry("analytics", self._made("analytics", steps, path, name), steps)
 
 
 def _is_compiled(kind: str, item: Mapping[str, Any]) -> bool:

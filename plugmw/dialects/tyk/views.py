@@ -151,10 +151,15 @@ class Request(gostyle.Request):
 
     @property
     def body(self) -> bytes:
-        """The whole body. Too large a one is answered 413 (``max_request_body``)."""
+        """The whole body. Too large a one is answered 413 (``max_request_body``).
+
+        On the way back it is what a hook before the upstream has read, ``b""`` if none has.
+        """
         x = current.exchange()
         if x is not None and x.environ is self.environ:
-            return x.read_body()
+            kept = self.environ.get(body.BODY_KEY)
+            # The upstream has it now, and there is nothing left to read.
+            return x.read_body() if x.phase != "response" else kept[1] if kept else b""
         return body.read_request(self.environ, DEFAULT_BODY_LIMIT)
 
     @body.setter

@@ -78,6 +78,10 @@ def test_several_problems_of_a_source_are_all_told(tmp_path):
     assert len(problems(tmp_path / "a.json")) == 2
 
 
+def test_a_value_that_is_read_often_is_reported_once():
+    assert problems(definition(use_keyless="yes")) == ["use_keyless: got 'yes', expected true or false"]
+
+
 def test_messages_name_file_and_place(tmp_path):
     path = write(tmp_path / "b.json", definition(name=5))
     assert problems([definition(proxy={"listen_path": "/x/"}), str(path)]) == [
@@ -400,52 +404,6 @@ def test_an_auth_check_that_does_not_run_is_a_warning(api):
     assert warnings(made) == [
         "custom_middleware.auth_check: is not used: custom_plugin_auth_enabled is not set"
     ]
-
-
-def paths(**extended):
-    versions = {"v1": {"use_extended_paths": True, "extended_paths": extended}}
-    return definition(version_data={"not_versioned": True, "versions": versions})
-
-
-def test_endpoints_that_are_not_complete_are_errors():
-    good = {"path": "/x", "method": "GET", "plugin_path": "p.so", "func_name": "F"}
-    found = problems(paths(go_plugin=[5, {**good, "path": ""}, {**good, "path": "("}]))
-    place = "version_data.versions.v1.extended_paths.go_plugin"
-    assert found[:2] == [
-        f"{place}[0]: got 5, expected path, method, plugin_path and func_name",
-        f"{place}[1]: is not complete, expected path, method, plugin_path and func_name",
-    ]
-    assert found[2].startswith(f"{place}[2].path: got '(', expected a regular expression")
-
-
-def test_other_extended_paths_are_errors_if_they_decide_who_may_pass_and_warnings_otherwise():
-    listed = [{"path": "/x"}]
-    found = problems(paths(white_list=listed, black_list=[{"disabled": True}], ignored=listed, cache=["x"]))
-    place = "version_data.versions.v1.extended_paths"
-    assert [message.partition(",")[0] for message in found] == [
-        f"{place}.white_list: has no counterpart",
-        f"{place}.ignored: has no counterpart",
-    ]
-    assert warnings(paths(cache=["x"], transform=[])) == [
-        f"{place}.cache: is left out: requests to these endpoints go on as others"
-    ]
-
-
-def test_extended_paths_that_are_switched_off_do_nothing():
-    made = paths(white_list=[{"path": "/x"}])
-    made["version_data"]["versions"]["v1"]["use_extended_paths"] = False
-    assert not warnings(made)
-
-
-def test_versions_are_an_error():
-    made = paths()
-    made["version_data"]["not_versioned"] = False
-    assert not warnings(made)
-    made["version_data"]["versions"]["v2"] = {}
-    expected = (
-        "version_data.not_versioned: versions have no counterpart, expected true, and an API per version"
-    )
-    assert problems(made) == [expected]
 
 
 # -- python hooks and bundles --------------------------------------------------------------------------

@@ -194,6 +194,14 @@ def three(rw, r):
     assert (seen["body"], seen["headers"]["Content-Length"]) == ("a=1&b=2&c=3", "11")
 
 
+def test_a_form_that_webob_reads_is_there_for_the_upstream(serve):
+    text = (
+        "def one(rw, r):\n    r.Header.Set('X-A', r.POST['a'] + r.POST['a'])\n    assert r.body == b'a=1'\n"
+    )
+    answer = serve(text, pre=["one"], post=["one"]).post("/api/x", data={"a": "1"})
+    assert (answer.json["headers"]["X-A"], answer.json["body"]) == ("11", "a=1")
+
+
 def test_a_body_above_the_limit_is_answered_413(serve, upstream):
     client = serve("def one(rw, r):\n    r.Body.read()\n", pre=["one"], plugmw={"max_request_body": 3})
     assert client.post("/api/x", data=b"1234").status_code == 413
@@ -295,45 +303,6 @@ def change(rw, r):
 def test_what_must_not_be_in_a_request_is_a_failure_of_the_hook(serve, line, upstream):
     assert serve(f"def bad(rw, r):\n    {line}\n", pre=["bad"]).get("/api/x").status_code == 500
     assert not upstream.asked
-
-
-ENDPOINTS = """
-def _mark(name):
-    def hook(rw, r):
-        r.Header.Add("X-Endpoint", name)
-    return hook
-
-one, two, three = map(_mark, ["one", "two", "three"])
-"""
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "expected"),
-    [
-        ("GET", "/api/users/5", "one"),
-        ("GET", "/api/users/5/posts", "one"),
-        ("POST", "/api/users/5", "two"),
-        ("GET", "/api/exact", "three"),
-        ("GET", "/api/exact/not", None),
-        ("GET", "/api/other", None),
-        ("DELETE", "/api/users/5", None),
-        ("GET", "/api/a/../users/5", "one"),
-    ],
-)
-def test_endpoints_have_plugins_of_their_own_and_the_first_that_matches_runs(
-    serve, tmp_path, method, path, expected
-):
-    file = str(tmp_path / "plugin.so")
-    plugins = [
-        {"path": "/users", "method": "GET", "plugin_path": file, "func_name": "none", "disabled": True},
-        {"path": "/users/{id}", "method": "GET", "plugin_path": file, "func_name": "one"},
-        {"path": "/users", "method": "POST", "plugin_path": file, "func_name": "two"},
-        {"path": "/users", "method": "GET", "plugin_path": file, "func_name": "three"},
-        {"path": "^/exact$", "method": "GET", "plugin_path": file, "func_name": "three"},
-    ]
-    versions = {"Default": {"use_extended_paths": True, "extended_paths": {"go_plugin": plugins}}}
-    client = serve(ENDPOINTS, version_data={"not_versioned": True, "versions": versions})
-    assert headers_seen(client.open(path, method=method)).get("X-Endpoint") == expected
 
 
 @pytest.mark.parametrize("compat", [None, "tyk"])

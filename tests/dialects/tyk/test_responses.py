@@ -91,6 +91,14 @@ for cookie in reversed(cookies):
     assert answer.headers.getlist("Set-Cookie") == ["b=2", "a=1"]
 
 
+@pytest.mark.parametrize(("pre", "seen"), [(["reads"], "abc"), ([], "")])
+def test_a_hook_sees_the_request_body_that_another_has_read(serve, upstream, pre, seen):
+    text = hook("res.Header.Set('X-Body', req.Body.read().decode())") + "def reads(rw, r):\n    r.body\n"
+    answer = serve(text, pre=pre, response=["Hook"]).post("/api/x", data=b"abc")
+    assert (answer.status_code, answer.headers["X-Body"]) == (201, seen)
+    assert upstream.asked[0].body == b"abc"
+
+
 def test_headers_of_the_writer_are_in_the_reply(serve):
     answer = serve(hook("rw.Header().Set('X-Writer', '1')"), response=["Hook"]).get("/api/x")
     assert (answer.status_code, answer.headers["X-Writer"], answer.headers["X-One"]) == (201, "1", "1")

@@ -18,10 +18,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 from xml.etree import ElementTree
 
-from plugmw import patterns
+from plugmw import patterns, safe_xml
 from plugmw.dialects.tyk.session import SessionState
 from plugmw.exchange import Exchange
 from plugmw.forms import FORM, from_wsgi, media_type, read_pairs
+from plugmw.safe_xml import local
 
 MOST: Final = 10_000
 #: Characters of the source that a regular expression is matched against.
@@ -121,13 +122,10 @@ def _by_xpath(source: Extract, options: Mapping[str, Any]) -> Extract:
         )
 
     def extract(x: Exchange) -> str:
-        document, text = ElementTree.Element("document"), source(x)
-        # Nothing can be defined in what is left, so nothing can grow.
-        if "<!DOCTYPE" in text:
-            raise Missing
+        document = ElementTree.Element("document")
         try:
-            document.append(ElementTree.fromstring(text))  # noqa: S314
-        except (ElementTree.ParseError, ValueError):
+            document.append(_tree(source(x)))
+        except ValueError:
             raise Missing from None
         found = document.find(path)
         if found is None:
@@ -135,6 +133,18 @@ def _by_xpath(source: Extract, options: Mapping[str, Any]) -> Extract:
         return _present((found.get(attribute) or "") if attribute else "".join(found.itertext()))
 
     return extract
+
+
+def _tree(text: str) -> ElementTree.Element:
+    """Return the root of a document, names without prefixes; raises ``ValueError``."""
+    builder = ElementTree.TreeBuilder()
+    safe_xml.read(
+        text,
+        lambda name, attributes: builder.start(local(name), attributes),
+        lambda name: builder.end(local(name)),
+        builder.data,
+    )
+    return builder.close()
 
 
 class Sessions:

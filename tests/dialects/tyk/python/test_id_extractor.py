@@ -117,6 +117,14 @@ FORM = {"content_type": "application/x-www-form-urlencoded"}
         (config("body", "xpath", xpath_expression="/b"), {"data": XML}, None),
         (config("body", "xpath", xpath_expression="/a"), {"data": b"<a>"}, None),
         (
+            config("body", "xpath", xpath_expression="/a/b"),
+            {"data": b'<n:a xmlns:n="u"><n:b>x</n:b></n:a>'},
+            "x",
+        ),
+        (config("body", "xpath", xpath_expression="/a"), {"data": b"<!DOCTYPE a><a>x</a>"}, "x"),
+        (config("body", "xpath", xpath_expression="/a"), {"data": b"<a>x</a><a/>"}, None),
+        (config("body", "xpath", xpath_expression="//a"), {"data": b"<a>" * 201 + b"</a>" * 201}, None),
+        (
             config("body", "xpath", xpath_expression="/a"),
             {"data": b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'},
             None,

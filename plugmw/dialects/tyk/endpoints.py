@@ -1,0 +1,81 @@
+"""The plugins of single endpoints: ``extended_paths.go_plugin`` of an API that is not versioned."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from plugmw import patterns
+from plugmw.dialects.tyk.not_carried_over import extended_paths
+from plugmw.dialects.tyk.reading import Reader
+from plugmw.documents.document import Place
+from plugmw.exchange import Exchange
+
+
+class Endpoint:
+    """The requests that an endpoint's plugin is for: a method, and a pattern found in the path.
+
+    As in Tyk the pattern is a regular expression that may match anywhere in the path below the API's, and
+    ``{id}`` in it any one segment.
+    """
+
+    def __init__(self, method: str, path: str) -> None:
+        self.method = method
+        self.path = path
+        self._find = patterns.compiled(re.sub(r"\{[^{}/]*\}", "([^/]+)", path)).search
+
+    def __call__(self, x: Exchange) -> bool:
+        if x.method != self.method:
+            return False
+        path, prefix = x.path, x.route.matched(x.path).rstrip("/") if x.route else ""
+        # A path that is too long to be looked at is one of them: the hook may be a guard.
+        return len(path) > patterns.LONGEST or self._find(path[len(prefix) :] or "/") is not None
+
+
+class First:
+    """Of several endpoints that match a request, the first in the definition is meant."""
+
+    def __init__(self, before: Sequence[Endpoint], endpoint: Endpoint) -> None:
+        self._before, self._own = before, endpoint
+
+    def __call__(self, x: Exchange) -> bool:
+        return self._own(x) and not any(endpoint(x) for endpoint in self._before)
+
+
+def endpoints(definition: Reader) -> list[tuple[Place, Endpoint, str, str]]:
+    """Return the place, the endpoint, the file and the function of each plugin; reports what is wrong."""
+    versions = definition.mapping("version_data", "versions")
+    if not versions:
+        return []
+    versioned = not definition.value(bool, "version_data", "not_versioned", default=True)
+    if versioned and (len(versions) > 1 or definition.text("definition", "key")):
+        where: Place = ("version_data", "not_versioned")
+        definition.error(where, "versions have no counterpart", "true, and an API per version")
+        return []
+    name = "Default" if "Default" in versions else next(iter(versions))
+    steps = ("version_data", "versions", name)
+    if not definition.flag(*steps, "use_extended_paths"):
+        return []
+    inner = (*steps, "extended_paths")
+    for key, problem, expected, is_error in extended_paths(definition.mapping(*inner)):
+        (definition.error if is_error else definition.warn)((*inner, key), problem, expected)
+    listed = definition.texts(*inner, "go_plugin")
+    found = (_endpoint(definition, item, (*inner, "go_plugin", n)) for n, item in enumerate(listed))
+    return [one for one in found if one is not None]
+
+
+def _endpoint(definition: Reader, item: Any, steps: Place) -> tuple[Place, Endpoint, str, str] | None:
+    if isinstance(item, Mapping) and item.get("disabled"):
+        return None
+    names = ("path", "method", "plugin_path", "func_name")
+    texts = [item.get(name) if isinstance(item, Mapping) else None for name in names]
+    if not all(isinstance(text, str) and text for text in texts):
+        definition.error(steps, "is not complete", "path, method, plugin_path and func_name")
+        return None
+    path, method, file, function = map(str, texts)
+    try:
+        return steps, Endpoint(method, path), file, function
+    except ValueError as error:
+        definition.error((*steps, "path"), f"got {path!r}", f"a regular expression ({error})")
+        return None

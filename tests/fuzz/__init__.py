@@ -1,0 +1,1 @@
+"""Inputs from outside, changed at random: see CONTRIBUTING.md, "Fuzzing"."""

@@ -18,14 +18,15 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 import attrs
 
-from plugmw import inspect, phases
+from plugmw import foreign, inspect, phases
+from plugmw.documents.translated import Options
 from plugmw.errors import LoadError, PlugmwError
 from plugmw.exchange import Exchange, cgi_key
 from plugmw.gateway import Gateway
 from plugmw.offline import offline
 from plugmw.order import Entry, Slot
 from plugmw.paths import normalise, readings
-from plugmw.plan import Extras, Plan, read_plan
+from plugmw.plan import Plan
 from plugmw.routing import Route, Router
 from plugmw.trace import Step, Trace
 
@@ -93,17 +94,24 @@ def explain(
     """
     app = _StubApp()
     messages = _Messages()
-    plan = read_plan(source, Extras(plugins))
+    document = foreign.read(source, None, Options(offline=not run))
     trace = Trace(mute=frozenset() if run else frozenset((phases.LOG,)))
+
+    def dry() -> contextlib.AbstractContextManager[object]:
+        return contextlib.nullcontext() if run else offline()
+
+    with dry(), messages:
+        gateway = _gateway(app, document, plugins, messages)
     if consumer is not None:
-        trace.consumer = plan.runtime.consumers.consumer(consumer)
+        trace.consumer = gateway.plan.runtime.consumers.consumer(consumer)
         if trace.consumer is None:
             raise LookupError(f'no consumer "{consumer}"')
     environ = request.environ()
     trace.routed = dict(environ)
-    with contextlib.nullcontext() if run else offline(), messages:
-        gateway = _gateway(app, source, plugins, messages)
+    with dry(), messages:
         gateway.entries = trace.entries(gateway.plan.entries)
+        if not run:
+            gateway.stand_in(app)
         answer = _send(gateway, environ)
         gateway.stop()
     return _told(gateway.plan, request, trace, app, answer, messages)

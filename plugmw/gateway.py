@@ -139,6 +139,12 @@ class Gateway(Worker):
         services = self.plan.services.values()
         return any(getattr(each, "forwards", False) for each in inside) or any(s.url for s in services)
 
+    def stand_in(self, app: WSGIApplication) -> None:
+        """Let ``app`` answer for every service, before the first request: for trying requests out."""
+        for service in self.plan.services.values():
+            service.stand_in = app
+        self._made = None
+
     # -- reload -----------------------------------------------------------------------------------
 
     @property

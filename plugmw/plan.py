@@ -185,8 +185,9 @@ class _Reading:
             listed, problems = parse(self._list("consumers"), text=self.document.text)
             self.take(problems)
             runtime.consumers = self._consumers(listed, settings)
-        if isinstance(runtime.store_url, str):
-            self._check_store(runtime.store_url)
+        for url in {settings.store, runtime.store_url}:
+            if isinstance(url, str):
+                self._check_store(url)
         return runtime
 
     def _given_consumers(self, runtime: Runtime, settings: Settings) -> None:

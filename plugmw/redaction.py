@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from plugmw.exchange import Exchange
 
 REDACTED: Final = "REDACTED"
-#: Headers whose value never goes out. Kong hides the first two only, but a session's cookie is a credential too.
+#: Headers whose value never goes out. Kong hides the first two only; a session's cookie is a credential too.
 REDACTED_HEADERS: Final = frozenset(("authorization", "proxy-authorization", "cookie", "set-cookie"))
 
 

@@ -37,6 +37,8 @@ class Service:
     ca_file: str | None = None
     enabled: bool = True
     tags: list[str] = attrs.field(factory=list)
+    #: Answers instead of the URL, where a request is only tried.
+    stand_in: WSGIApplication | None = None
 
     def described(self) -> dict[str, Any]:
         """Return the service as log entries and ``kong.router.get_service`` show it (times in ms)."""
@@ -68,8 +70,8 @@ def destination(
 def _of_service(
     app: WSGIApplication, route: Route, service: Service, trusted: Trusted | None
 ) -> WSGIApplication:
-    inner: WSGIApplication = app
-    if service.url:
+    inner: WSGIApplication = service.stand_in or app
+    if service.url and service.stand_in is None:
         inner = Upstream(
             Target(
                 url=service.url,

@@ -366,13 +366,19 @@ def test_a_wrapper_that_cannot_be_built_is_told():
 
 
 def test_errors_of_building_the_gateway_are_passed_on():
-    def fail_the_second_time(self, seen=[]):
-        seen.append(self)
-        if len(seen) > 1:
-            raise ConfigError("x", "got x")
+    def fail(self):
+        raise ConfigError("x", "got x")
 
     with pytest.raises(ConfigErrors, match="got x"):
-        told(made(configure=fail_the_second_time, access=lambda self, x: None))
+        told(made(configure=fail, access=lambda self, x: None))
+
+
+def test_a_service_is_not_asked():
+    found = told(services=[{"name": "far", "url": "http://127.0.0.1:9"}], routes=FAR)
+    assert found["answer"]["status"] == 200
+
+
+FAR = [{"name": "r", "paths": ["/"], "service": "far"}]
 
 
 def test_a_plugin_that_calls_out_when_closed_is_let_be():

@@ -37,6 +37,10 @@ _HOPS: Final = 5
 _STEP: Final = 64 * 1024
 
 
+class Silent(LoadError):
+    """A server did not answer at all."""
+
+
 @attrs.frozen
 class Validators:
     """What lets a server say that nothing has changed: values of ETag and Last-Modified, or empty."""
@@ -108,16 +112,23 @@ class Download:
     #: None is time.sleep, not bound early: gevent puts another in its place.
     sleep: Callable[[float], object] | None = None
     clock: Callable[[], float] = time.monotonic
+    #: Until when servers that did not answer are not asked again: one that hangs costs its time once.
+    _silent: dict[str, float] = attrs.field(factory=dict, init=False)
 
     def __call__(self, url: str, known: Validators, tries: int = PATIENT) -> Found | None:
         """Return what is there, None if it is what ``known`` stands for; raises :class:`LoadError`."""
+        server = urlsplit(url).netloc
+        if self.clock() < self._silent.get(server, 0.0):
+            raise LoadError(shown(url), "not asked: its server did not answer a moment ago")
         give_up = self.clock() + PATIENCE
         pause = FIRST_PAUSE
         for left in reversed(range(tries)):
             try:
                 return self._once(url, known)
-            except LoadError:
+            except LoadError as error:
                 if not left or self.clock() + pause > give_up:
+                    if isinstance(error, Silent):
+                        self._silent[server] = self.clock() + PATIENCE
                     raise
             (self.sleep or time.sleep)(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
@@ -139,7 +150,7 @@ class Download:
             found = answer.get(timeout=self.deadline)
         except queue.Empty:
             stop.set()
-            raise LoadError(shown(url), f"no whole answer within {self.deadline:g} s") from None
+            raise Silent(shown(url), f"no whole answer within {self.deadline:g} s") from None
         if isinstance(found, LoadError):
             raise found
         return found
@@ -164,7 +175,7 @@ class Download:
                 session.trust_env = False
                 return self._follow(session, url, known, stop)
         except (RequestException, HTTPError, OSError, ValueError) as error:
-            raise LoadError(shown(url), f"cannot be fetched: {_reason(error)}") from error
+            raise Silent(shown(url), f"cannot be fetched: {_reason(error)}") from error
 
     def _follow(self, session: Any, url: str, known: Validators, stop: threading.Event) -> Found | None:
         headers = {"Accept-Encoding": "identity", **known.headers}

@@ -10,12 +10,13 @@ from plugmw.answer import check_header
 from plugmw.cli import texts
 from plugmw.cli.command import BAD, GOOD, USAGE, Command, Failure, Terminal
 from plugmw.documents import fingerprint, load
+from plugmw.documents.translated import Options
 from plugmw.errors import ConfigError, ConfigErrors
 from plugmw.explain import Request
 from plugmw.explain import explain as explain_request
 from plugmw.foreign import dialect
 from plugmw.offline import CallsOut
-from plugmw.plan import Plan, read_plan
+from plugmw.plan import Extras, Plan, read_plan
 from plugmw.schema import suggest
 
 
@@ -26,7 +27,7 @@ def read(path: str) -> Plan:
     except ConfigError as error:
         raise Failure(str(error)) from None
     try:
-        return read_plan(path)
+        return read_plan(path, Extras(options=Options(offline=True)))
     except SystemExit:
         raise Failure(f"{path}: a plugin's module ended the program when it was imported", BAD) from None
 

@@ -22,6 +22,8 @@ class Options:
     strict: bool = False
     #: Whether there is an app for what the document says nothing about.
     has_app: bool = True
+    #: Fetch nothing: the document is only looked at.
+    offline: bool = False
     logger: Any = None
 
 

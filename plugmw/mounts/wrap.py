@@ -29,11 +29,11 @@ LINGER: Final = 1.0
 def wrap(app: str | WSGIApplication | None, config: Any = None, **options: Any) -> Gateway:
     """Return ``Gateway(app, config, **options)`` for an app named as on gunicorn's command line.
 
-    ``app`` is ``module:name``, ``module`` (its ``application``), a factory call ``module:make('x')``, or
-    the app itself, or None for a gateway without one; ``config`` and ``options`` are those of :class:`~plugmw.gateway.Gateway`, a relative
-    path is taken from the working directory. What is wrong with the names or the configuration is a
-    :class:`~plugmw.errors.PlugmwError`; under gunicorn it ends the start with its lines and no traceback.
-    An exception that the app's own code raises is left alone.
+    ``app`` is ``module:name``, ``module`` (its ``application``), a factory call ``module:make('x')``, the app
+    itself, or None for a gateway without one; ``config`` and ``options`` are those of
+    :class:`~plugmw.gateway.Gateway`, a relative path is taken from the working directory. What is wrong with
+    the names or the configuration is a :class:`~plugmw.errors.PlugmwError`; under gunicorn it ends the start
+    with its lines and no traceback. An exception that the app's own code raises is left alone.
     """
     try:
         return Gateway(_named(app) if isinstance(app, str) else app, config, **options)

@@ -119,7 +119,9 @@ class Middleware:
     def _not_loaded(self, error: LoadError) -> None:
         # Of the definition's own hooks it is their code, which is told here only if it must be good.
         steps: Place = self.steps
-        if self.options.strict:
+        if self.options.offline and self.bundle is None:
+            self.definition.warn(steps, f"{error} (nothing is fetched to look at a file)")
+        elif self.options.strict:
             self.definition.error(steps, str(error))
         else:
             self._put(Entry(NotLoaded(f"API {self.api.name!r} is not loaded: {error}")), steps)
@@ -148,20 +150,37 @@ class Middleware:
         if not name or self.definition.flag("custom_middleware_bundle_disabled"):
             return
         self.steps = ("custom_middleware_bundle",)
-        conf = self.conf
-        key = conf.folder / conf.public_key_path if conf.public_key_path else None
-        found = Bundles(
-            conf.folder / conf.middleware_path,
-            conf.bundle_base_url,
-            enabled=conf.enable_bundle_downloader,
-            verify=not conf.bundle_insecure_skip_verify,
-            public_key=key,
-            skip_verify_existing=conf.skip_verify_existing_plugin_bundle,
-            compat=self.options.compat,
-        ).get(name)
+        self._check_trust(name)
+        found = self._bundles().get(name)
         self.section = found.manifest.custom_middleware
         self.bundle = found
         self.api = attrs.evolve(self.api, bundle_hash=found.hash)
+
+    def _check_trust(self, name: str) -> None:
+        """Raise :class:`LoadError` for a bundle that is fetched if nothing says whose code may run."""
+        conf = self.conf
+        fetched = conf.enable_bundle_downloader and conf.bundle_base_url.startswith(("http:", "https:"))
+        if fetched and not (conf.public_key_path or conf.allow_unsigned_bundles or self.options.compat):
+            raise LoadError(
+                f"bundle {name!r}",
+                "is fetched, and nothing says whose code may run",
+                "public_key_path, or allow_unsigned_bundles: true, in tyk.conf",
+            )
+
+    def _bundles(self) -> Bundles:
+        """Return the bundles of a configuration: one object for all APIs asks a server that hangs once."""
+        conf, known = self.conf, self.definition.into.bundles
+        if conf not in known:
+            known[conf] = Bundles(
+                conf.folder / conf.middleware_path,
+                conf.bundle_base_url,
+                enabled=conf.enable_bundle_downloader and not self.options.offline,
+                verify=not conf.bundle_insecure_skip_verify,
+                public_key=conf.folder / conf.public_key_path if conf.public_key_path else None,
+                skip_verify_existing=conf.skip_verify_existing_plugin_bundle,
+                compat=self.options.compat,
+            )
+        return known[conf]
 
     def _hooks(self) -> Iterator[tuple[str, Place, Plugin]]:
         """Yield the hooks with their kinds and places, in running order."""

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import attrs
 
+from plugmw.bundles import Bundles
 from plugmw.dialects.tyk.documents import APIS, Definitions
 from plugmw.dialects.tyk.lookup import Lookup
 from plugmw.documents import Document
@@ -34,6 +35,7 @@ class Translation:
         #: Host and path, with the place of the API that has them.
         self.taken: dict[tuple[str, str], Place] = {}
         self.lookups: dict[str, Lookup] = {}
+        self.bundles: dict[Any, Bundles] = {}
 
     def error(self, place: Place, problem: str, expected: str | None = None) -> None:
         found = self.document.error(place, problem, expected)

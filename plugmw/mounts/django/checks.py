@@ -10,9 +10,10 @@ from typing import Any
 
 from django.core.checks import CheckMessage, Error, Warning
 
+from plugmw.documents.translated import Options
 from plugmw.errors import ConfigError, ConfigErrors
 from plugmw.mounts.django.wsgi import setting
-from plugmw.plan import read_plan
+from plugmw.plan import Extras, read_plan
 
 
 def check_configuration(**_: Any) -> list[CheckMessage]:
@@ -23,7 +24,7 @@ def check_configuration(**_: Any) -> list[CheckMessage]:
         hint = 'Set it to a path or a mapping: PLUGMW = BASE_DIR / "gateway.yaml"'
         return [Error(str(error), hint=hint, id="plugmw.E002")]
     try:
-        plan = read_plan(config)
+        plan = read_plan(config, Extras(options=Options(offline=True)))
     except ConfigErrors as errors:
         return [_message(Error, "plugmw.E001", error) for error in errors.errors]
     except ConfigError as error:

@@ -27,7 +27,7 @@ class _Given(str):
 
 
 def take(x: Flow, kind: Callable[..., Any] = webob.Response) -> Any:
-    """Return a response like the exchange's, of a class of WebOb's kind; changes count once it is :func:`put` back.
+    """Return a response like the exchange's, of WebOb's kind; changes count once it is :func:`put` back.
 
     Its Content-Length is left out: of a HEAD it would be that of a body that is not there.
     """

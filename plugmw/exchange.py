@@ -244,8 +244,7 @@ class Exchange:
 
     def add_header(self, name: str, value: str) -> None:
         """Add a response header beside any of the same name. Not after the headers went out."""
-        if not (value.isascii() and value.isprintable()):
-            answer.check_header(name, value)
+        answer.check_header(name, value)
         items = self.header_list
         if items is None:
             items = self.header_list = []

@@ -5,6 +5,7 @@ Needs ``pip install 'plugmw[aws]'``. Nothing is opened before a client is asked 
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Any
 
@@ -19,6 +20,7 @@ def client(c: Any) -> Any:
     region = c.aws_region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     if not region:
         raise ValueError("no region is configured, nor in AWS_REGION or AWS_DEFAULT_REGION")
+    _quiet()
     session = Session()
     if c.aws_imds_protocol_version == "v2":
         session.set_config_variable("ec2_metadata_v1_disabled", True)
@@ -56,3 +58,13 @@ def client(c: Any) -> Any:
     port = "" if c.port == (80 if c.disable_https else 443) else f":{c.port}"
     url = f"{scheme}://{host}{port}"
     return session.create_client("lambda", region_name=region, endpoint_url=url, config=settings)
+
+
+def _quiet() -> None:
+    """Keep botocore from telling what it sends where everything is logged at DEBUG.
+
+    That is requests with their credentials; who wants it sets the level of the logger ``botocore``.
+    """
+    logger = logging.getLogger("botocore")
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.INFO)

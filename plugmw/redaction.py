@@ -84,6 +84,13 @@ def credential_names(config: Any) -> set[str]:
     return found
 
 
+def without(told: bytes, secrets: Iterable[str]) -> bytes:
+    """Return what another server has told without the secrets that it was sent, which some repeat."""
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        told = told.replace(secret.encode(), REDACTED.encode())
+    return told
+
+
 def text(value: str) -> str:
     """Return what WSGI carries as latin-1 as the UTF-8 that was meant; other bytes become U+FFFD."""
     if value.isascii():

@@ -32,9 +32,9 @@ class Rules(Generic[V]):
 
     remove: tuple[str, ...] = ()
     rename: tuple[tuple[str, str], ...] = ()
-    replace: tuple[tuple[str, V], ...] = ()
-    add: tuple[tuple[str, V], ...] = ()
-    append: tuple[tuple[str, V], ...] = ()
+    replace: tuple[tuple[str, V], ...] = attrs.field(default=(), repr=False)
+    add: tuple[tuple[str, V], ...] = attrs.field(default=(), repr=False)
+    append: tuple[tuple[str, V], ...] = attrs.field(default=(), repr=False)
 
     def __bool__(self) -> bool:
         return any(attrs.astuple(self, recurse=False))

@@ -40,7 +40,7 @@ class Runtime:
     consumers: Directory = attrs.field(factory=MemoryDirectory)
     trusted: Trusted = attrs.field(factory=Trusted)
     #: A store URL (``auto`` is decided on the first request), or a store object.
-    store_url: str | Store = "auto"
+    store_url: str | Store = attrs.field(default="auto", repr=False)
     clock: Callable[[], float] = time.time
     logger: logging.Logger = attrs.field(factory=lambda: logging.getLogger("plugmw"))
     #: Bytes; above it the client is answered 413.
@@ -62,7 +62,7 @@ class Runtime:
     #: Names under which credentials come, in headers and queries; log entries leave their values out.
     credential_names: set[str] = attrs.field(factory=set, init=False)
     #: What outlives a reload, by key, each with ``close()``; opened in this process.
-    kept: dict[Any, Any] = attrs.field(factory=dict, init=False)
+    kept: dict[Any, Any] = attrs.field(factory=dict, init=False, repr=False)
     _store: Store | None = attrs.field(default=None, init=False)
 
     @property

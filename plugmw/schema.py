@@ -104,18 +104,20 @@ def field(
     secret: bool = False,
     empty: bool = False,
     aliases: tuple[str, ...] = (),
+    repr: bool = True,
 ) -> Any:
     """Declare a field: default (required if left out), checks, and one sentence of help with the unit.
 
     ``secret`` values never appear in messages and may be references (:mod:`plugmw.references`); ``empty``
-    allows ``""``; ``aliases`` are older spellings that are read too (both at once is an error).
+    allows ``""``; ``aliases`` are older spellings that are read too (both at once is an error). Without
+    ``repr`` a value that may hold a secret is left out of the repr of its class.
     """
     metadata = {"checks": checks, "help": help, "secret": secret, "empty": empty, "aliases": aliases}
     if isinstance(default, (list, dict, set)):
         kept = default
         factory = functools.partial(copy.deepcopy, kept)
-        return attrs.field(factory=factory, kw_only=True, repr=not secret, metadata=metadata)
-    return attrs.field(default=default, kw_only=True, repr=not secret, metadata=metadata)
+        return attrs.field(factory=factory, kw_only=True, repr=repr and not secret, metadata=metadata)
+    return attrs.field(default=default, kw_only=True, repr=repr and not secret, metadata=metadata)
 
 
 def config(cls: type[T]) -> type[T]:

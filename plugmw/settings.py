@@ -122,7 +122,11 @@ class Settings:
     )
     folders: list[FolderConfig] = field([], help="Folders of plugin files.")
     pluginservers: list[dict[str, Any]] = field([], help="Kong plugin servers whose plugins can be used.")
-    store: str = field("auto", help="Where counters are: `auto`, `memory://`, `file:///path`, `redis://...`.")
+    store: str = field(
+        "auto",
+        secret=True,
+        help="Where counters are: `auto`, `memory://`, `file:///path`, `redis://...`.",
+    )
     trusted: list[str] | int = field(
         [], help="Proxies whose forwarding headers count: networks and `unix:`, or how many there are."
     )

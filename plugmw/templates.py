@@ -42,7 +42,7 @@ class Unrenderable(ValueError):
 class Template:
     """Literal texts and, between them, values to choose from."""
 
-    pieces: tuple[str | tuple[Value, ...], ...]
+    pieces: tuple[str | tuple[Value, ...], ...] = attrs.field(repr=False)
 
     @property
     def fixed(self) -> bool:

@@ -241,9 +241,8 @@ def test_early_headers_replace_the_apps_but_for_fields_that_lists_are_made_of():
 def test_a_value_that_would_split_a_message_cannot_be_added_either():
     with pytest.raises(ValueError, match="control character"):
         exchange().add_header("X", "a\r\nB: c")
-
-
-# -- leaving ----------------------------------------------------------------------------------------------
+    with pytest.raises(ValueError, match="header name"):
+        exchange().add_header("X: a\r\nB", "c")
 
 
 WAYS = {
@@ -265,6 +264,9 @@ def test_the_header_view_refuses_what_would_split_a_message(way):
     assert x.header_list == []
     WAYS[way](x.headers, "X-A", "b")
     assert (x.header_list, x.headers.setdefault("x-a", "c")) == ([("X-A", "b")], "b")
+
+
+# -- leaving ----------------------------------------------------------------------------------------------
 
 
 def test_exit_and_fail_are_refused_in_the_wrong_phase():

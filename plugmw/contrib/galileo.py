@@ -86,7 +86,9 @@ class Galileo(Plugin):
         host = f"[{c.host}]" if ":" in c.host else c.host
         url = f"{'https' if c.https else 'http'}://{host}:{c.port}/1.1.0/single"
         server = HTTP(
-            "POST", url, {"Content-Type": "application/json"}, c.connection_timeout, verify=c.https_verify
+            *("POST", url, {"Content-Type": "application/json"}, c.connection_timeout),
+            verify=c.https_verify,
+            secrets=[c.service_token],
         )
         settings = QueueConfig(  # type: ignore[call-arg]
             max_batch_size=c.queue_size,

@@ -104,7 +104,10 @@ class HTTPLog(Reporting):
 
     def _queue(self) -> Queue:
         c = self.config
-        server = HTTP(c.method, self._url, self._headers, c.timeout / 1000, c.keepalive / 1000, self._verify)
+        server = HTTP(
+            *(c.method, self._url, self._headers, c.timeout / 1000, c.keepalive / 1000, self._verify),
+            secrets=[urlsplit(c.http_endpoint).password or ""],
+        )
         alone = self._settings.max_batch_size == 1
 
         def send(batch: list[bytes]) -> None:

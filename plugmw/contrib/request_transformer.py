@@ -93,11 +93,11 @@ class Renames:
 
 @config
 class Values:
-    """What to set."""
+    """What to set; may hold credentials for the app."""
 
-    headers: list[str] = field([], help="Entries `name:value`.")
-    querystring: list[str] = field([], help="Entries `name:value`.")
-    body: list[str] = field([], help="Entries `name:value`.")
+    headers: list[str] = field([], repr=False, help="Entries `name:value`.")
+    querystring: list[str] = field([], repr=False, help="Entries `name:value`.")
+    body: list[str] = field([], repr=False, help="Entries `name:value`.")
 
     def check(self) -> Problems:
         wrong = dict(header_problems(self.headers))

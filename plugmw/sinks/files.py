@@ -16,7 +16,7 @@ class Files:
 
     def __init__(self) -> None:
         self._open: dict[str, int] = {}
-        #: Paths whose last line broke off.
+        #: Paths whose last line broke off and is still there.
         self._torn: set[str] = set()
 
     def append(self, path: str, line: bytes, mode: int, reopen: bool = False) -> None:
@@ -42,10 +42,11 @@ class Files:
                 written = os.write(file, data)
             except OSError as error:
                 raise OSError(f"failed to write to the file: {error.strerror}") from error
-            self._torn.discard(path)
             if written < len(data):
-                self._torn.add(path)
+                if not _taken_back(file, written):
+                    self._torn.add(path)
                 raise OSError(f"failed to write to the file: {written} of {len(data)} bytes were written")
+            self._torn.discard(path)
 
     def _forget(self, path: str) -> None:
         file = self._open.pop(path, None)
@@ -61,6 +62,21 @@ class Files:
         with self.__dict__.setdefault("_lock", threading.Lock()):
             for path in list(self._open):
                 self._forget(path)
+
+
+def _taken_back(file: int, size: int) -> bool:
+    """Remove the beginning of a line that was just written, unless another process has written behind it.
+
+    Other processes know nothing of it, and would join their next line to it.
+    """
+    try:
+        end = os.lseek(file, 0, os.SEEK_CUR)
+        if os.fstat(file).st_size != end:
+            return False
+        os.ftruncate(file, end - size)
+    except OSError:
+        return False  # a pipe or a device
+    return True
 
 
 def _opened(path: str, mode: int) -> int:

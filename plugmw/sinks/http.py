@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
+
+from plugmw.redaction import without
 
 if TYPE_CHECKING:
     from requests import Response, Session
@@ -21,7 +23,8 @@ class HTTP:
     """A server at ``url``, which has no user info. Durations are seconds.
 
     ``timeout`` is for connecting, sending and reading each; a connection idle for ``keepalive`` is not used
-    again. ``verify`` may name a file of CA certificates.
+    again. ``verify`` may name a file of CA certificates. Answers that repeat what they were sent are told
+    without the values of ``headers`` and without ``secrets``.
     """
 
     def __init__(
@@ -33,6 +36,7 @@ class HTTP:
         keepalive: float = 60.0,
         verify: bool | str = True,
         clock: Callable[[], float] = time.monotonic,
+        secrets: Iterable[str] = (),
     ) -> None:
         parts = urlsplit(url)
         host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
@@ -44,6 +48,9 @@ class HTTP:
         self._keepalive = keepalive
         self._verify = verify
         self._clock = clock
+        self._secrets = [*headers.values(), *secrets]
+        #: Bytes to read of an answer, so that no secret is cut.
+        self._told = TOLD + max((len(secret.encode()) for secret in self._secrets), default=0)
         self._session: Session | None = None
         self._used = 0.0
 
@@ -70,7 +77,7 @@ class HTTP:
         except (RequestException, HTTPError, OSError, ValueError) as error:
             raise OSError(f"failed request to {self.name}: {_reason(error)}") from error
         self._used = self._clock()
-        return response.status_code, repr(told[:TOLD])[2:-1]
+        return response.status_code, repr(without(told, self._secrets)[:TOLD])[2:-1]
 
     def _fresh(self) -> Session:
         session = self._session
@@ -92,7 +99,7 @@ class HTTP:
         told, length = b"", 0
         with response:
             for chunk in response.raw.stream(4096, decode_content=False):
-                told += chunk[: TOLD - len(told)]
+                told += chunk[: self._told - len(told)]
                 length += len(chunk)
                 if length > READ or self._clock() > end:
                     response.raw.close()

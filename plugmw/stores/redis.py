@@ -28,6 +28,7 @@ from redis.exceptions import NoScriptError, ReadOnlyError, RedisError
 from redis.retry import Retry
 
 from plugmw.errors import StoreError
+from plugmw.redaction import REDACTED
 from plugmw.stores.base import MOST, Scope, distinct, encode, lifetime, short
 from plugmw.stores.breaker import Breaker
 
@@ -127,6 +128,7 @@ class RedisStore:
         where["db"] = db
         where.update(options or {})
         self._prefix = encode(prefix)
+        self._password = password
         self._timeout = timeout
         self._closed = False
         self._client = _client(where, timeout)
@@ -194,17 +196,27 @@ class RedisStore:
         try:
             return self._client.execute_command(*command)
         except _OUTAGES as error:
+            self._hide(error)
             # The other idle connections lead to the same lost or demoted server.
             self._client.connection_pool.disconnect(inuse_connections=False)
             self._breaker.trip(error)
             raise StoreError(self.url, f"failed within {self._timeout} s: {error}") from error
         except RedisError as error:
+            self._hide(error)
             raise StoreError(self.url, f"refused: {error}") from error
+
+    def _hide(self, error: Exception) -> None:
+        """Take the password out of what a server says that repeats the commands it does not know."""
+        if self._password:
+            error.args = tuple(str(arg).replace(self._password, REDACTED) for arg in error.args)
 
     def _probe(self) -> None:
         """Write something: a replica, and so a server that was demoted, answers a ping all the same."""
         try:
             self._probe_client.execute_command("SET", self._prefix + b"probe", b"1", "PX", 1000)
+        except (RedisError, OSError) as error:
+            self._hide(error)
+            raise
         finally:  # here and not in close(), which may run in another thread in the middle of this
             self._probe_client.connection_pool.disconnect()
 

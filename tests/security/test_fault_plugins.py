@@ -67,6 +67,7 @@ SOURCE = """
         made("noting", 1, log=log),
     ])
 """
+ENDINGS = ("/exit", "/interrupt", "/greenlet", "/timeout")
 
 
 @pytest.fixture(params=WORKERS)
@@ -89,7 +90,7 @@ def test_a_plugin_that_hangs_holds_up_nobody_else(gunicorn, kind):
             load.wait(50)
             if kind == "sync":
                 server.wait_for("WORKER TIMEOUT")
-                assert raw.read_all(client) == b"" or raw.Answer(b"").status == 0
+                assert raw.Answer(raw.read_all(client)).status in (0, 500)
                 until(lambda: len(server.worker_pids()) == 2 and server.worker_pids() != before)
                 server.wait_for("NOTE /hang 500 error")
                 load.wait(25)
@@ -101,13 +102,14 @@ def test_a_plugin_that_hangs_holds_up_nobody_else(gunicorn, kind):
 def test_what_ends_a_process_or_a_greenlet_passes_through_and_is_logged_once(gunicorn, kind):
     server = start(gunicorn, kind)
     with Load(server.port) as load:
-        for path in ("/exit", "/interrupt", "/greenlet", "/timeout"):
+        for path in ENDINGS:
             ask(server.port, path)
             server.wait_for(f"NOTE {path} 500 error")
             load.wait(10)
-    print(kind, load.bad)
-    print(server.log())
-    assert all(server.log().count(f"NOTE {path} ") == 1 for path in ("/exit", "/interrupt", "/timeout"))
+    # gunicorn's threaded worker ends with what one thread lets through, and takes with it what runs there.
+    assert len(load.bad) <= (3 * 4 if kind == "gthread" else 0), load.bad
+    assert all(server.log().count(f"NOTE {path} ") == 1 for path in ENDINGS)
+    until(lambda: len(server.worker_pids()) == 2)
     assert {ask(server.port, "/after").status for _ in range(10)} == {200}
 
 

@@ -12,7 +12,6 @@ pytestmark = pytest.mark.slow
 SOURCE = """
     from flask import Flask, request
     from plugmw import Gateway
-    from tests.support.plugins import made
 
     site = Flask("site")
     METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"]
@@ -35,8 +34,6 @@ SOURCE = """
             {"name": "request-termination", "route": "writes", "config": REFUSE},
             {"name": "request-termination", "config": REFUSE,
              "when": {"paths": ["/when"], "methods": ["POST", "DELETE"]}},
-            {"name": "request-termination", "priority": 3, "instance_name": "others", "config": REFUSE,
-             "when": {"paths": ["/unless"], "methods": ["GET"]}},
             {"name": "key-auth", "route": "preflight", "config": {"run_on_preflight": False}},
         ],
     })

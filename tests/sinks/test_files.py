@@ -111,20 +111,55 @@ def test_a_fifo_without_a_reader_holds_up_nobody(files, path):
         files.append(path, b"a\n", 0o600)
 
 
-def test_a_line_after_one_that_broke_off_begins_on_its_own(files, path, monkeypatch):
+@pytest.fixture
+def breaking_off(monkeypatch):
+    """Make each write end after two bytes, as on a disk that is nearly full, and call ``then`` after it."""
     write = os.write
-    monkeypatch.setattr(os, "write", lambda file, data: write(file, data[:2]))
+
+    def patch(then=int):
+        monkeypatch.setattr(os, "write", lambda file, data: (write(file, data[:2]), then())[0])
+
+    return patch
+
+
+def test_a_line_that_breaks_off_is_taken_back(files, path, breaking_off, monkeypatch):
+    files.append(path, b"0\n", 0o600)
+    breaking_off()
     with pytest.raises(OSError, match="2 of 5 bytes were written"):
         files.append(path, b"long\n", 0o600)
+    monkeypatch.undo()
+    # Another process, which knows nothing of it.
+    Files().append(path, b"a\n", 0o600)
+    files.append(path, b"b\n", 0o600)
+    assert read(path) == b"0\na\nb\n"
+
+
+def test_a_line_that_breaks_off_stays_in_a_pipe(files, tmp_path, breaking_off, monkeypatch):
+    path = str(tmp_path / "pipe")
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    breaking_off()
+    with pytest.raises(OSError, match="2 of 5 bytes were written"):
+        files.append(path, b"long\n", 0o600)
+    monkeypatch.undo()
+    assert os.read(reader, 10) == b"lo"
+    os.close(reader)
+
+
+def test_a_line_after_one_that_broke_off_begins_on_its_own(files, path, breaking_off, monkeypatch):
+    """It cannot be taken back when another process has written behind it."""
+    breaking_off(lambda: os.truncate(path, 3))
+    with pytest.raises(OSError, match="2 of 5 bytes were written"):
+        files.append(path, b"long\n", 0o600)
+    os.truncate(path, 2)
     monkeypatch.undo()
     files.append(path, b"a\n", 0o600, reopen=True)
     files.append(path, b"b\n", 0o600)
     assert read(path) == b"lo\na\nb\n"
 
 
-def test_a_new_file_does_not_begin_with_an_empty_line(files, path, monkeypatch):
-    write = os.write
-    monkeypatch.setattr(os, "write", lambda file, data: write(file, data[:2]))
+def test_a_new_file_does_not_begin_with_an_empty_line(files, path, breaking_off, monkeypatch):
+    breaking_off(lambda: os.truncate(path, 3))
     with pytest.raises(OSError):
         files.append(path, b"long\n", 0o600)
     monkeypatch.undo()

@@ -1,6 +1,7 @@
 """What is kept of a backend's reply, and how the parts of several backends become one.
 
     target -> allow, or else deny -> mapping -> group
+    target -> flatmap_filter                -> group
 
 Names of ``allow``, ``deny`` and ``target`` may have dots for objects inside; an array is never looked into:
 ``allow`` drops it unless it is named itself, ``deny`` leaves it alone. The rules are Lura's
@@ -13,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from plugmw.dialects.krakend.flatmap import manipulator
 from plugmw.dialects.krakend.model import Backend
 
 Map = dict[str, Any]
@@ -25,18 +27,12 @@ def formatter(backend: Backend) -> Callable[[Map], Map]:
 
     It returns a new map, which may share values with the one it is given.
     """
-    allowed, denied = _allow_tree(backend.allow), _deny_tree(backend.deny)
-    mapping = {old: new.partition(".")[0] for old, new in backend.mapping.items()}
+    shaped = manipulator(backend.extra_config) or _filter(backend)
 
     def run(data: Map) -> Map:
         if backend.target:
             data = _inside(data, backend.target)
-        if allowed:
-            data = _allow(allowed, data)
-        elif denied:
-            data = _deny(denied, data)
-        if mapping:
-            data = _renamed(mapping, data)
+        data = shaped(data)
         return {backend.group: data} if backend.group else data
 
     return run
@@ -45,6 +41,20 @@ def formatter(backend: Backend) -> Callable[[Map], Map]:
 def merge(parts: Sequence[Map]) -> Map:
     """Return one map of several; of names that several have, the last part's value counts."""
     return {name: value for part in parts for name, value in part.items()}
+
+
+def _filter(backend: Backend) -> Callable[[Map], Map]:
+    allowed, denied = _allow_tree(backend.allow), _deny_tree(backend.deny)
+    mapping = {old: new.partition(".")[0] for old, new in backend.mapping.items()}
+
+    def run(data: Map) -> Map:
+        if allowed:
+            data = _allow(allowed, data)
+        elif denied:
+            data = _deny(denied, data)
+        return _renamed(mapping, data) if mapping else data
+
+    return run
 
 
 def _inside(data: Map, target: str) -> Map:

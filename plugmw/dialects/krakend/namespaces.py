@@ -92,6 +92,7 @@ _REFUSED: Final = {
 _LEFT_OUT: Final = ("qos/", "telemetry/", "documentation/", "async/", "grpc", "redis")
 #: Of the namespace ``proxy``: those that change which calls are made or which replies are shown.
 _PROXY_REFUSED: Final = ("sequential", "shadow")
+_PROXY_KNOWN: Final = ("flatmap_filter",)
 
 #: (steps below ``extra_config``, what was found, what would be right, whether it is an error).
 Found = tuple[tuple[str, ...], str, "str | None", bool]
@@ -135,5 +136,5 @@ def _proxy(name: str, value: Any) -> Iterable[Found]:
     for key, inner in value.items() if isinstance(value, Mapping) else ():
         if key in _PROXY_REFUSED and inner:
             yield (name, key), "has no counterpart", "an endpoint without it", True
-        elif key not in _PROXY_REFUSED:
+        elif key not in (*_PROXY_REFUSED, *_PROXY_KNOWN):
             yield (name, key), "is left out: it has no counterpart", None, False

@@ -4,8 +4,8 @@ A single backend is asked in the request's own thread. Several are asked at once
 after 85 % of the endpoint's timeout is left out: the response is then not complete. It fails only if no
 backend gave anything.
 
-Unless ``compat``, response modifiers run on an incomplete response too, and a request modifier may answer
-instead of the backends, in which case the response modifiers of the endpoint do not run.
+Unless ``compat``, ``flatmap_filter`` and response modifiers work on an incomplete response too, and a request
+modifier may answer instead of the backends, in which case the response modifiers of the endpoint do not run.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from plugmw.dialects.krakend.backends import NOOP, Asker, Origin, reply_encoding
 from plugmw.dialects.krakend.failures import TOO_LATE, BackendError, MergeError
+from plugmw.dialects.krakend.flatmap import manipulator
 from plugmw.dialects.krakend.formatting import merge
 from plugmw.dialects.krakend.model import Endpoint
 from plugmw.dialects.krakend.modifiers import Modifiers
@@ -49,6 +50,7 @@ class Pipe:
         self._compat = compat
         self._noop = reply_encoding(endpoint) == NOOP
         self._share = endpoint.timeout * MERGE_SHARE
+        self._shaped = manipulator(endpoint.extra_config)
 
     def run(self, request: RequestWrapper, origin: Origin) -> Outcome:
         """Return the endpoint's response; raises what went wrong if there is none."""
@@ -94,6 +96,8 @@ class Pipe:
             is_complete=not errors and all(part.is_complete for part in parts),
         )
         made.data = merge([part.data for part in parts])
+        if self._shaped and not (errors and self._compat):
+            made.data = self._shaped(made.data)
         for part in parts:
             for name, values in part.headers.items():
                 made.headers.setdefault(name, list(values))

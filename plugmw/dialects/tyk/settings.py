@@ -31,6 +31,8 @@ class TykConf:
     bundle_insecure_skip_verify: bool = False
     skip_verify_existing_plugin_bundle: bool = False
     public_key_path: str = ""
+    #: Our own: whether the code of whoever answers for the server runs, when there is no public key.
+    allow_unsigned_bundles: bool = False
     middleware_path: str = "middleware"
     #: ``coprocess_options.enable_coprocess``; None if it is not said.
     enable_coprocess: bool | None = None

@@ -52,6 +52,16 @@ RULES = {
     "mapping over a name that is there": ({"target": "user.deep", "mapping": {"x": "y"}}, {"y": 1}),
     "group": ({"allow": ["id"], "group": "g"}, {"g": {"id": 1}}),
     "group of nothing": ({"target": "gone", "group": "g"}, {"g": {}}),
+    "flatmap_filter in the place of the others": (
+        {
+            "target": "user",
+            "allow": ["name"],
+            "mapping": {"name": "n"},
+            "group": "g",
+            "extra_config": {"proxy": {"flatmap_filter": [{"type": "del", "args": ["mail", "deep"]}]}},
+        },
+        {"g": {"name": "Ann"}},
+    ),
     "all": (
         {"target": "user", "allow": ["name"], "mapping": {"name": "n"}, "group": "g"},
         {"g": {"n": "Ann"}},

@@ -44,6 +44,7 @@ def bundled(tmp_path, api):
             served["/abc/FooBarBundle.zip"] = Told(200, [("Connection", "close")], bundle)
             conf = {
                 "enable_bundle_downloader": True,
+                "allow_unsigned_bundles": True,
                 "bundle_base_url": f"http://127.0.0.1:{server.port}/abc",
             }
             write(tmp_path / "tyk.conf", conf)
@@ -90,6 +91,7 @@ def test_several_bundles_have_their_hooks_in_order_and_modules_of_their_own(tmp_
     }
     with stub(lambda asked: Told(200, [("Connection", "close")], bundles[asked.target])) as server:
         conf = {"enable_bundle_downloader": True, "bundle_base_url": f"http://127.0.0.1:{server.port}"}
+        conf["allow_unsigned_bundles"] = True
         own = {"tyk_conf": {**conf, "middleware_path": str(tmp_path / "mw")}}
         gateway = Gateway.from_tyk(None, api("", custom_middleware_bundle="a.zip,b.zip", plugmw=own))
     assert [entry.name for entry in gateway.entries] == ["pre:H", "pre:H #2"]

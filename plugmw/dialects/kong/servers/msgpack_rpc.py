@@ -16,7 +16,7 @@ except ModuleNotFoundError as _error:  # pragma: no cover
         "plugin servers that speak MessagePack need msgpack: pip install 'plugmw[rpc]'", name="msgpack"
     ) from _error
 
-from plugmw.dialects.kong.servers.wire import MAX_MESSAGE, MAX_STEPS, Ask, Failed, Garbled, Told, Wire
+from plugmw.dialects.kong.servers.wire import MAX_MESSAGE, MAX_STEPS, Ask, Failed, Garbled, Told, Wire, double
 
 #: Items of one list or map: what a header of five bytes can make an unpacker take memory for.
 _MAX_ITEMS: Final = 100_000
@@ -50,7 +50,8 @@ class MsgPackRPC:
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
         self._id = 0
-        self._pack = msgpack.Packer(use_bin_type=True).pack
+        # Integers beyond 64 bits, which clients may send in JSON, are given to ``default``.
+        self._pack = msgpack.Packer(use_bin_type=True, unicode_errors="replace", default=_number).pack
         self._unpacker = msgpack.Unpacker(
             raw=False,
             strict_map_key=False,
@@ -86,17 +87,21 @@ class MsgPackRPC:
                 raise Garbled("a step is no {Method, Args}")
             try:
                 value = ask(method, list(arguments))
-            except Failed as error:
-                reply = self._call("plugin.StepError", {"EventId": event, "Data": str(error)}, end)
-            else:
                 step = _STEPS.get(method, "plugin.Step") if value is not None else "plugin.Step"
                 reply = self._call(step, {"EventId": event, "Data": value}, end)
+            except Failed as error:
+                reply = self._call("plugin.StepError", {"EventId": event, "Data": str(error)}, end)
         raise Garbled(f"more than {MAX_STEPS} steps in one event")
 
     def _call(self, method: str, argument: Any, end: float) -> Any:
         """Make one call and return its result; the answer's id must be the call's."""
-        self._id = number = self._id + 1
-        self.wire.send(self._pack([0, number, method, [argument]]), end)
+        number = self._id + 1
+        try:
+            data = self._pack([0, number, method, [argument]])
+        except ValueError:
+            raise Failed("the value is nested too deep to be sent") from None
+        self._id = number
+        self.wire.send(data, end)
         for notices in range(_MAX_NOTICES):
             answer = self._read(b"" if notices else self.wire.receive())
             if not isinstance(answer, list) or not answer:
@@ -128,6 +133,12 @@ class MsgPackRPC:
                 # What is shorter cannot be nested deeper.
                 check_depth(found)
             return found
+
+
+def _number(value: Any) -> float:
+    if not isinstance(value, int):
+        raise TypeError(f"got {type(value).__name__}, which MessagePack has no form for")
+    return double(value)
 
 
 def check_depth(value: Any, left: int = _MAX_DEPTH) -> None:

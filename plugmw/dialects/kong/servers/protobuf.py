@@ -13,6 +13,8 @@ from typing import Any, Final
 
 import attrs
 
+from plugmw.dialects.kong.servers.wire import double
+
 #: Messages within messages, and values within google.protobuf.Struct.
 MAX_DEPTH: Final = 100
 _MASK: Final = (1 << 64) - 1
@@ -241,7 +243,7 @@ def write_value(value: Any) -> bytes:
     if isinstance(value, bool):
         return b"\x20\x01" if value else b"\x20\x00"
     if isinstance(value, (int, float)):
-        return b"\x11" + _double.pack(value)
+        return b"\x11" + _double.pack(double(value))
     if isinstance(value, Mapping):
         return sized(5, write_struct(value))
     if isinstance(value, (list, tuple)):

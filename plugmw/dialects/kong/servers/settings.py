@@ -55,6 +55,9 @@ class ServerConfig:
     def check(self) -> Iterator[tuple[str, str]]:
         if not _NAME.test(self.name):
             yield "name", f"got {self.name!r}, expected {_NAME.expected}"
+        # One that begins with NUL would be an abstract one, which belongs to whoever was first.
+        if "\0" in (self.socket or ""):
+            yield "socket", f"got {self.socket!r}, expected the path of a socket"
         for name in ("start_cmd", "query_cmd"):
             try:
                 words(getattr(self, name))

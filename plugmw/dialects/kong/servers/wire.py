@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import struct
 import time
@@ -46,6 +47,14 @@ class Failed(Exception):
     def __init__(self, text: str, expected: bool = False) -> None:
         super().__init__(text)
         self.expected = expected
+
+
+def double(value: float) -> float:
+    """Return a number as Lua has it: one that is too large is infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 class Connection(Protocol):

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import os
 import socket
 import struct
 import threading
 import time
+from types import SimpleNamespace
 
 import msgpack
 import pytest
 
 from plugmw.answer import Exit
 from plugmw.dialects.kong.servers.dump import MSGPACK, PROTOBUF, Dump, PluginInfo
+from plugmw.dialects.kong.servers.msgpack_rpc import MsgPackRPC
 from plugmw.dialects.kong.servers.remote import remote_class
 from plugmw.dialects.kong.servers.server import Fleet
 from plugmw.dialects.kong.servers.settings import ServerConfig
@@ -286,6 +289,42 @@ def test_a_failed_call_is_told_as_step_error(plugin):
     run(plugin(do))
     assert seen[0][2] == "plugin.StepError"
     assert "not a function that plugin servers may call" in seen[0][3][0]["Data"]
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (f'{{"a": {10**30}}}', {"a": 1e30}),
+        (f'{{"a": -{10**400}}}', {"a": float("-inf")}),
+        ('{"a": "\\ud800"}', {"a": "?"}),
+    ],
+    ids=["beyond 64 bits", "beyond any number", "half a character"],
+)
+def test_a_body_that_messagepack_cannot_say_is_told_all_the_same(plugin, body, told):
+    seen = []
+
+    def do(connection):
+        for data in ({"Id": 0}, {"Data": {"Method": "kong.request.get_body", "Args": []}, "EventId": 0}):
+            connection.sendall(msgpack.packb([1, read_call(connection)[1], None, data]))
+        seen.append(read_call(connection))
+        connection.sendall(ok("ret")(seen[0][1]))
+        connection.recv(1)
+
+    request = {"CONTENT_TYPE": "application/json", "CONTENT_LENGTH": str(len(body))}
+    run(plugin(do), **request, **{"wsgi.input": io.BytesIO(body.encode())})
+    assert seen[0][2:] == ["plugin.Step", [{"EventId": 0, "Data": told}]]
+
+
+def test_a_value_nested_too_deep_is_told_as_step_error():
+    deep = []
+    for _ in range(5000):
+        deep = [deep]
+    sent = []
+    replies = [ok({"Method": "kong.request.get_body", "Args": []})(1), ok("ret")(2)]
+    wire = SimpleNamespace(send=lambda data, end: sent.append(data), receive=lambda: replies.pop(0))
+    MsgPackRPC(wire).event(0, "access", lambda method, arguments: deep, 0.0)
+    step = [0, 2, "plugin.StepError", [{"EventId": 0, "Data": "the value is nested too deep to be sent"}]]
+    assert msgpack.unpackb(sent[1]) == step
 
 
 def test_a_socket_of_anybody_in_an_open_folder_is_refused(plugin, tmp_path):

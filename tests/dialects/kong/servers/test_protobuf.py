@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from plugmw.dialects.kong.servers.messages import METHODS, RPC_RETURN
@@ -44,6 +46,10 @@ VALUES = [None, True, False, 0, 1.5, -3, "", "é", [], {}, {"a": [1, "b", None, 
 @pytest.mark.parametrize("value", VALUES, ids=repr)
 def test_values_go_there_and_back(value):
     assert read_value(write_value(value)) == value
+
+
+def test_a_number_too_large_for_a_double_is_infinite():
+    assert [read_value(write_value(value)) for value in (10**400, -(10**400))] == [math.inf, -math.inf]
 
 
 @pytest.mark.parametrize("number", [0, 1, 127, 128, 300, 2**31 - 1, -1, -(2**31)])

@@ -1,0 +1,171 @@
+"""A Redis that is not there, dies, hangs, loads, takes no writes or has forgotten the scripts, under load."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.security.load import CLIENTS, RECOVERY, WORKERS, Load, ask, until
+from tests.stores.conftest import RedisServer
+from tests.support.servers import require_module, require_program
+
+pytestmark = pytest.mark.slow
+
+#: The same limits twice: once without counters nobody passes, once everybody does.
+SOURCE = """
+    from plugmw import Gateway
+
+    def site(environ, start_response):
+        start_response("200 OK", [("Content-Length", "2")])
+        return [b"ok"]
+
+    def limit(name):
+        config = {{"hour": 1000000, "limit_by": "path", "path": "/" + name, "fault_tolerant": name == "open"}}
+        return {{"name": "rate-limiting", "instance": name, "route": name, "config": config}}
+
+    app = Gateway(site, {{
+        "store": {url!r},
+        "routes": [{{"name": name, "paths": ["/" + name]}} for name in ("open", "closed")],
+        "plugins": [limit("open"), limit("closed")],
+    }})
+"""
+LEFT = "x-ratelimit-remaining-hour"
+#: Seconds that a store waits for an answer: what one request may cost, with room for a busy machine.
+ONE_TIMEOUT = 1.0 + 1.0
+
+
+@contextmanager
+def down(redis: RedisServer) -> Iterator[None]:
+    redis.stop()
+    yield
+    redis.start()
+
+
+@contextmanager
+def hanging(redis: RedisServer) -> Iterator[None]:
+    """Connections are made and commands taken, and no answer comes: half-open, as after a lost network."""
+    assert redis._process
+    os.kill(redis._process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(redis._process.pid, signal.SIGCONT)
+
+
+@contextmanager
+def read_only(redis: RedisServer) -> Iterator[None]:
+    redis("REPLICAOF", "127.0.0.1", "1")
+    yield
+    redis("REPLICAOF", "NO", "ONE")
+
+
+@contextmanager
+def no_memory(redis: RedisServer) -> Iterator[None]:
+    """Every write is refused with -OOM; reads are answered."""
+    redis("CONFIG", "SET", "maxmemory", "1")
+    yield
+    redis("CONFIG", "SET", "maxmemory", "0")
+
+
+FAULTS = {"killed": down, "stopped by a signal": hanging, "read-only": read_only, "out of memory": no_memory}
+
+
+@pytest.fixture(params=WORKERS)
+def kind(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def servers(gunicorn_for_module, tmp_path_factory):
+    """Servers by kind of worker, each started when it is needed, with a Redis that is not there yet."""
+    require_program("redis-server")
+    require_module("redis")
+    made = {}
+
+    def get(kind):
+        if kind not in made:
+            redis = RedisServer(tmp_path_factory.mktemp("redis"))
+            source = SOURCE.format(url=redis.url)
+            made[kind] = redis, gunicorn_for_module(source, workers=2, worker_class=kind, args=WORKERS[kind])
+        return made[kind]
+
+    yield get
+    for redis, _ in made.values():
+        redis.stop()
+
+
+def counts(got):
+    """Say whether a request was counted; what was counted is never below zero."""
+    left = got.answer.header(LEFT) if got.answer else None
+    assert left is None or 0 <= int(left) <= 1_000_000, got
+    return left is not None
+
+
+def serves(port):
+    """Say whether both workers count again, as far as twenty requests can tell."""
+    return all(counts(ask(port, "/closed")) for _ in range(20))
+
+
+def test_a_redis_that_is_down_from_the_start_is_used_when_it_comes(servers, kind):
+    redis, server = servers(kind)
+    with Load(server.port, "/open") as load, Load(server.port, "/closed", rate=20) as strict:
+        load.wait(20)
+        redis.start()
+        assert until(lambda: serves(server.port)) < RECOVERY
+        load.wait()
+    assert load.statuses == {200}
+    assert strict.statuses == {500, 200}
+    assert not counts(load.got[0])
+    assert counts(load.got[-1])
+    assert max(got.seconds for got in load.got + strict.got) < ONE_TIMEOUT
+
+
+CASES = [(kind, fault) for kind in WORKERS for fault in ("killed", "stopped by a signal")]
+CASES += [("gthread", "read-only"), ("gthread", "out of memory")]
+
+
+@pytest.mark.parametrize(("kind", "fault"), CASES)
+def test_a_redis_that_fails_costs_one_timeout_and_is_used_again_within_two_seconds(servers, kind, fault):
+    redis, server = servers(kind)
+    if not redis.answers():
+        redis.start()
+    until(lambda: serves(server.port))
+    threads = {pid: threads_of(pid) for pid in server.worker_pids()}
+    with Load(server.port, "/open") as load, Load(server.port, "/closed", rate=20) as strict:
+        load.wait(10)
+        begun = len(strict.got)
+        with FAULTS[fault](redis):
+            until(lambda: ask(server.port, "/closed").status == 500)
+            load.wait(25)
+            # One thread looks for the server, whoever waits for it.
+            assert all(threads_of(pid) <= count + 1 for pid, count in threads.items())
+        assert until(lambda: serves(server.port)) < RECOVERY
+        load.wait(10)
+    assert load.statuses == {200}
+    assert strict.statuses == {200, 500}
+    assert {got.status for got in strict.got[:begun]} == {200}
+    slow = [got for got in load.got + strict.got if got.seconds > 0.5]
+    # Those that were under way when a worker noticed have waited; nobody has after them.
+    assert len(slow) <= 2 * (2 * CLIENTS + 1), slow
+    assert all(got.seconds < ONE_TIMEOUT for got in slow), slow
+    assert all(counts(got) for got in load.got[-5:])
+
+
+def test_a_redis_that_has_forgotten_the_scripts_is_told_them_again(servers, kind):
+    redis, server = servers(kind)
+    if not redis.answers():
+        redis.start()
+    until(lambda: serves(server.port))
+    with Load(server.port, "/closed") as load:
+        for _ in range(5):
+            load.wait(5)
+            redis("SCRIPT", "FLUSH")
+    assert load.statuses == {200}
+
+
+def threads_of(pid):
+    return len(os.listdir(f"/proc/{pid}/task"))

@@ -25,7 +25,7 @@ class BadLength(Exception):
 
 
 class Incomplete(Exception):
-    """The client went away before the whole body came; its arguments are bytes read and declared."""
+    """The client went away before the whole body came; its arguments are bytes read, and declared or None."""
 
 
 def content_length(environ: WSGIEnvironment) -> int | None:
@@ -70,7 +70,11 @@ def _read(stream: Any, length: int | None, limit: int) -> bytes:
     parts: list[bytes] = []
     total = 0
     while length is None or total < length:
-        part = stream.read(_STEP if length is None else min(_STEP, length - total))
+        try:
+            part = stream.read(_STEP if length is None else min(_STEP, length - total))
+        except OSError as error:
+            # Reset, timed out, or chunks that break off: the client's doing, and no failure of a plugin.
+            raise Incomplete(total, length) from error
         if not part:
             break
         total += len(part)

@@ -76,7 +76,7 @@ class Gateway(Worker):
         if not callable(app) and app is not None:
             raise TypeError(f"app: got {app!r}, expected a WSGI callable or None")
         self.app: WSGIApplication = app or no_app
-        options = Options(bool(compat), strict, app is not None, logger)
+        options = Options(bool(compat), strict, app is not None, logger=logger)
         self._source = config
         self._extras = Extras(plugins, consumers, store, logger, clock, dialect or compat, options)
         self._watch = reload

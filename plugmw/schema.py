@@ -152,6 +152,8 @@ def _number(value: Any) -> float:
     return float(value) if isinstance(value, float) else value
 
 
+#: User and password in a URL, up to the last @ that could end them.
+_USER_INFO: Final = re.compile(r"//\S*@").sub
 _KINDS: Final[dict[Any, Kind]] = {
     str: Kind(_exactly(str), "a string", {"type": "string"}),
     int: Kind(_exactly(int), "an integer", {"type": "integer"}),
@@ -342,8 +344,8 @@ def steps(where: str) -> Path:
 
 
 def shown(value: Any) -> str:
-    """Quote a value for a message, cut to a readable length."""
-    text = repr(value)
+    """Quote a value for a message, cut to a readable length, URLs in it without user and password."""
+    text = _USER_INFO("//***@", repr(value))
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 

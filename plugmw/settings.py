@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from plugmw import patterns
 from plugmw.certificates import CertificateConfig
@@ -60,7 +62,9 @@ class ServiceConfig:
     """What answers the requests of routes: an HTTP service, or the wrapped app under a name."""
 
     name: str = field(help="Name by which routes and entries refer to the service.")
-    url: URL | None = field(None, help="Where requests are sent; the wrapped app answers if not given.")
+    url: URL | None = field(
+        None, help="Where requests are sent, without user info; the wrapped app answers if not given."
+    )
     connect_timeout: float = field(60.0, above(0), help="Seconds to open a connection.")
     read_timeout: float = field(60.0, above(0), help="Seconds between two reads.")
     write_timeout: float = field(60.0, above(0), help="Seconds between two writes.")
@@ -70,6 +74,10 @@ class ServiceConfig:
     enabled: bool = field(True, help="Whether the service is asked at all; else 503.")
     id: str = field("", empty=True, help="Identifier, for logs.")
     tags: list[str] = field([], help="Free labels.")
+
+    def check(self) -> Iterator[tuple[str, str]]:
+        if self.url and "@" in urlsplit(self.url).netloc:
+            yield "url", "has user info, which no service is sent and logs would show"
 
 
 @config

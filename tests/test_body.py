@@ -95,6 +95,21 @@ def test_half_a_body_does_not_pass_for_a_whole_one():
     assert caught.value.args == (3, 5)
 
 
+@pytest.mark.parametrize(("length", "declared"), [("5", 5), (None, None)])
+def test_a_connection_that_breaks_in_the_body_is_half_a_body(length, declared):
+    class Broken(io.BytesIO):
+        def read(self, size=-1):
+            found = super().read(2)
+            if not found:
+                raise ConnectionResetError
+            return found
+
+    broken = {"wsgi.input": Broken(b"1234"), "wsgi.input_terminated": True}
+    with pytest.raises(body.Incomplete) as caught:
+        body.read_request(request(length=length, **broken), 100)
+    assert caught.value.args == (4, declared)
+
+
 def test_a_stream_that_gives_little_at_a_time_is_read_to_its_length():
     class Slow(io.BytesIO):
         def read(self, size=-1):

@@ -37,6 +37,8 @@ _ORIGIN: Final = re.compile(
     r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):)?//(?P<host>\[[0-9A-Fa-f:.]+\]|[^/?#:@\[\]\\]+)"
     r"(?::(?P<port>[0-9]+))?(?:/.*)?"
 ).fullmatch
+#: What is in no host: text with it must not get past a pattern for hosts by what stands behind it.
+_NOT_IN_HOSTS: Final = re.compile(r"[/?#@\\]").search
 _PRINTABLE: Final = matches("[ -~]+", "printable ASCII text")
 
 ALLOW_ORIGIN: Final = "Access-Control-Allow-Origin"
@@ -142,6 +144,9 @@ class Cors(Plugin):
             vary_on_origin(x)
         if credentials:
             x.set_header(ALLOW_CREDENTIALS, "true")
+        else:
+            # What the app says is replaced as a whole: its credentials were for its own list of origins.
+            x.remove_header(ALLOW_CREDENTIALS)
         if self.config.exposed_headers:
             x.set_header("Access-Control-Expose-Headers", ",".join(self.config.exposed_headers))
 
@@ -187,7 +192,7 @@ class Origins:
         return (
             whole in self._literals
             or any(match(whole) for match in self._wholes)
-            or any(match(host) for match in self._hosts)
+            or (not _NOT_IN_HOSTS(host) and any(match(host) for match in self._hosts))
         )
 
 

@@ -76,7 +76,8 @@ class _Expansion:
         if match["escaped"]:
             return "$"
         if match["broken"]:
-            self.refuse(f'"{match[0]}" is no placeholder', "${NAME}, ${NAME:-default}, or $${ for a plain ${")
+            # Not as it is written: it may be a part of a password.
+            self.refuse('"${...}" is no placeholder', "${NAME}, ${NAME:-default}, or $${ for a plain ${")
             return ""
         name, default = match["name"], match["default"]
         text = self.environ.get(name)

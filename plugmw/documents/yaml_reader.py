@@ -75,7 +75,8 @@ class _Reader:
         if isinstance(event, yaml.AliasEvent):
             return self.alias(event, depth)
         if event.tag not in (None, *TEXT_TAGS):
-            raise self.refuse(event, f"tag {event.tag}", "plain data without tags")
+            # Its name is not told, nor that of an alias: it may be a password without the quotes it needs.
+            raise self.refuse(event, "a tag (! before a text)", "plain data without tags")
         if isinstance(event, yaml.ScalarEvent):
             value = self.scalar(event)
         else:
@@ -131,9 +132,9 @@ class _Reader:
 
     def alias(self, event: Any, depth: int) -> Any:
         if event.anchor not in self.anchors:
-            raise self.refuse(event, f"alias *{event.anchor}", "an anchor of that name before it")
+            raise self.refuse(event, "an alias (* before a text)", "an anchor of that name before it")
         if self.anchors[event.anchor] is UNFINISHED:
-            raise self.refuse(event, f"alias *{event.anchor} inside itself", "a document without cycles")
+            raise self.refuse(event, "an alias (* before a text) inside itself", "a document without cycles")
         return self.copy(self.anchors[event.anchor], event, depth)
 
     def copy(self, value: Any, event: Any, depth: int) -> Any:

@@ -346,6 +346,11 @@ def test_replaces_what_the_app_allows():
     assert "Access-Control-Allow-Origin" not in simple(config, "http://c.test", app=app).headers
 
 
+def test_s17_the_credentials_of_the_app_go_with_its_origins():
+    app = app_with(("access-control-allow-credentials", "true"))
+    assert cors(simple({"origins": ["*"]}, "http://a.test", app=app)) == {"Allow-Origin": "*"}
+
+
 VARY = {
     "none": ([], ["Origin"]),
     "another name": (["Accept-Encoding"], ["Accept-Encoding", "Origin"]),

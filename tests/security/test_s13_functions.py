@@ -1,4 +1,4 @@
-"""S13: no spelling of ``{file}`` or ``{func}`` leaves the folder, and only a file's own functions are called."""
+"""S13: no spelling of ``{file}`` or ``{func}`` leaves the folder; a file's own functions alone are called."""
 
 from __future__ import annotations
 

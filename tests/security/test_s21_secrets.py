@@ -21,6 +21,7 @@ import pytest
 from plugmw import ConfigError, Gateway, cli
 from plugmw.plan import read_plan
 from tests.security.secrets_planted import Planted, document, forms, requests
+from tests.support import raw
 from tests.support.certificates import certificates
 from tests.support.sinks import closed_port, tcp_sink, udp_sink, unix_sink, until
 from tests.support.stub import Told, stub
@@ -234,13 +235,17 @@ def test_s21_the_commands_print_no_secret(tmp_path, planted, sinks, capsys, reco
         status, texts[" ".join(arguments)] = printed(capsys, arguments[0], path, *arguments[1:])
         assert status == 0, texts
     secret = planted["key-header"]
-    for more in ([], ["--json"], ["-H", f"apikey: {secret}"], ["--json", "-H", f"apikey: {secret}"]):
-        for target in ("/key-auth", "/acl", f"/key-auth?apikey={planted['key-query']}", "/lambda", "/limited"):
-            status, text = printed(capsys, "explain", path, "GET", target, *more)
-            # What was asked for is repeated to who has asked for it.
-            asked = text.replace(target, "")
-            texts[f"explain {target} {more}"] = asked
-            assert status == 0, text
+    for target, *more in (
+        ("/key-auth", "-H", f"apikey: {secret}"),
+        ("/acl", "--json", "-H", f"apikey: {secret}"),
+        (f"/key-auth?apikey={planted['key-query']}", "--json"),
+        ("/lambda", "-H", f"Authorization: Bearer {secret}"),
+        ("/limited", "--json"),
+    ):
+        status, text = printed(capsys, "explain", path, "GET", target, *more)
+        # What was asked for is repeated to whoever asked.
+        texts[f"explain {target}"] = text.replace(target, "")
+        assert status == 0, text
     texts["log"] = "\n".join(records)
     assert {name: planted.found_in(text) for name, text in texts.items() if planted.found_in(text)} == {}
 
@@ -289,7 +294,6 @@ BAD = {
     "store with a hash": {"store": f"redis://user:{S}#@h/0"},
     "store of another type": {"store": [f"redis://:{S}@h"]},
     "consumer store of no kind": {"consumer_store": f"mysql://user:{S}@h/db"},
-    "consumer store without database": {"consumer_store": f"postgresql://user:{S}@h:port"},
     "service with user info": {"services": [{"name": "a", "url": URL}]},
     "service with user info and a wrong port": {"services": [{"name": "a", "url": f"{URL}:port"}]},
     "certificate key that is none": {"certificates": [{"cert": "x", "key": f"-----BEGIN PRIVATE KEY-----\n{S}"}]},
@@ -309,9 +313,10 @@ BAD = {
     "aws proxy of no kind": entry("aws-lambda", function_name="f", proxy_url=f"socks://user:{S}@h"),
     "provision key of another type": entry("oauth2", enable_implicit_grant=True, provision_key=[S]),
     "Redis password of another type": entry("rate-limiting", minute=1, redis={"host": "h", "password": [S]}),
-    "Redis password and older spelling": entry(
-        "rate-limiting", minute=1, redis={"host": "h", "password": S}, redis_host="h", redis_password=S
+    "Redis password beside an unknown field": entry(
+        "rate-limiting", minute=1, redis={"host": "h", "password": S, "pasword": S}
     ),
+    "URL where a number should be": {"max_request_body": URL, "unrouted": f"postgres://a:p@{S}@h"},
     "value from the environment": entry("rate-limiting", minute="${PLANTED_FROM_ENV}"),
     "name from the environment": {"plugins": [{"name": "${PLANTED_FROM_ENV}"}]},
     "route from the environment": {"plugins": [{"name": "cors", "route": "${PLANTED_FROM_ENV}"}]},
@@ -375,3 +380,46 @@ def test_s21_a_reload_that_is_refused_says_why_without_secrets(tmp_path, planted
     gateway.stop()
     assert sum("reload refused" in line for line in records) == len(BAD)
     assert planted.found_in("\n".join(records)) == set()
+
+
+# -- on servers ----------------------------------------------------------------------------------------------
+
+SERVED = """
+import logging
+logging.basicConfig(level=logging.DEBUG)
+from plugmw import Gateway
+
+def app(environ, start_response):
+    start_response("200 OK", [("Set-Cookie", {cookie!r})])
+    return [b"hello"]
+
+app = Gateway(app, {path!r}, reload=False)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("worker_class", ["sync", "gthread", "gevent"])
+def test_s21_a_server_that_logs_everything_logs_no_secret(tmp_path, planted, sinks, gunicorn, worker_class):
+    _, ports = sinks
+    path = written(tmp_path, document(planted, ports, tmp_path))
+    server = gunicorn(
+        SERVED.format(cookie=f"session={planted['set-cookie']}", path=str(path)),
+        worker_class=worker_class,
+        args=["--log-level", "debug", "--threads", "2" if worker_class == "gthread" else "1"],
+        env={name: planted[kind] for name, kind in (
+            ("PLANTED_FROM_ENV", "from-env"), ("PLANTED_FROM_ENV_REFERENCE", "from-env-reference"))},
+    )  # fmt: skip
+    statuses = []
+    for method, target, headers, body in requests(planted, signed):
+        lines = [f"{name}: {value}" for name, value in headers.items()]
+        answer = raw.get(server.port, target, *lines, method=method, body=body[: 64 * 1024])
+        statuses.append(answer.status)
+        if method == "GET" and "lambda" not in target:
+            shown = answer.raw.decode("latin-1").replace(planted["set-cookie"], "")
+            assert planted.found_in(shown) == set(), target
+    server.stop()
+    log = server.log()
+    assert {200, 401, 403, 500} <= set(statuses)
+    assert "DEBUG" in log
+    assert "Traceback" in log
+    assert planted.found_in(log) == set()

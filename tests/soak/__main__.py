@@ -48,18 +48,14 @@ def main(argv: list[str] | None = None) -> int:
     """Run what was asked for; 1 if anything was wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     parser.add_argument("--requests", type=int, default=333_334, help="per kind of worker (%(default)s)")
-    parser.add_argument(
-        "--warm", type=int, default=50_000, help="of which the first do not count (%(default)s)"
-    )
+    parser.add_argument("--warm", type=int, default=50_000, help="first ones, not counted (%(default)s)")
     parser.add_argument("--legs", type=int, default=10, help="readings after the warm-up (%(default)s)")
     parser.add_argument(
-        "--seconds", type=float, default=7200, help="longest per kind of worker (%(default)s)"
+        "--seconds", type=float, default=7200, help="at most, per kind of worker (%(default)s)"
     )
     parser.add_argument("--workers", default=",".join(WORKERS), help="kinds of workers (%(default)s)")
     parser.add_argument("--mib", type=int, default=1024, help="MiB streamed each way (%(default)s)")
-    parser.add_argument(
-        "--turns", type=int, default=300, help="requests per thread and greenlet (%(default)s)"
-    )
+    parser.add_argument("--turns", type=int, default=300, help="per thread and greenlet (%(default)s)")
     parser.add_argument("--only", choices=("soak", "mix", "stream"), help="only this part")
     options = parser.parse_args(argv)
     tell: Tell = lambda line: print(line, flush=True)  # noqa: E731

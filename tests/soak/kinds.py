@@ -69,7 +69,7 @@ class Kind:
     sends: str = ""
     chunked: bool = False
     cut: bool = False
-    #: Whether the answer says in X-Soak-Seen whose it is: not when a header filter failed, or the server answered.
+    #: Whether X-Soak-Seen says whose the answer is: not if a header filter failed or the server answered.
     seen: bool = True
 
 

@@ -1,4 +1,4 @@
-"""An app that streams, behind plugins that must not keep what they see; served as ``tests.soak.large:app``."""
+"""An app that streams, behind plugins that must not keep what they see: ``tests.soak.large:app``."""
 
 from __future__ import annotations
 

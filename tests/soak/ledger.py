@@ -1,4 +1,4 @@
-"""What a worker counts: every request that reached it, and every one that was logged, in a file that outlives it.
+"""What a worker counts, in a file that outlives it: requests that reached it, and those that were logged.
 
 ledger = Ledger(folder)                  # in a worker, after the fork
 number = ledger.reach()                  # outside of the gateway

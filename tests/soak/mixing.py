@@ -54,7 +54,7 @@ def mixed(kind: str, turns: int, seconds: float = PATIENCE, careless: bool = Fal
     return Outcome(**json.loads(done.stdout))
 
 
-# -- in the process ------------------------------------------------------------------------------------------
+# -- in the process --------------------------------------------------------------------------------------
 
 
 def gateway(logged: Counter[str], careless: bool) -> Any:

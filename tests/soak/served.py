@@ -1,4 +1,4 @@
-"""What is soaked: a gateway with plugins in all phases and bundled ones, round an app that does all sorts of things.
+"""What is soaked: a gateway with plugins in all phases and bundled ones, round an app that does all sorts.
 
 Served by gunicorn as ``tests.soak.served:app``; its ledger and its log are in the folder in which it runs.
 A request says by its path what the app does, and by ``X-Soak-Do`` what a plugin does: ``exit-access``,
@@ -31,7 +31,7 @@ def asked(environ: dict[str, Any]) -> str:
     return str(environ.get("HTTP_X_SOAK", ""))
 
 
-# -- the app -------------------------------------------------------------------------------------------------
+# -- the app ---------------------------------------------------------------------------------------------
 
 
 class Closing:
@@ -128,7 +128,7 @@ _DOES = {
 }
 
 
-# -- the gateway ---------------------------------------------------------------------------------------------
+# -- the gateway -----------------------------------------------------------------------------------------
 
 
 class Mark(Plugin):

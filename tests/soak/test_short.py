@@ -54,7 +54,7 @@ def test_large_bodies_go_through_in_constant_memory(kind, tmp_path):
     assert stream(tmp_path, kind, MIB) == []
 
 
-# -- the soak itself would notice ------------------------------------------------------------------------------
+# -- the soak itself would notice ------------------------------------------------------------------------
 
 
 GOOD = Outcome(

@@ -22,6 +22,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from plugmw.dialects.gostyle import AppHandler, as_handler
+from plugmw.dialects.krakend.failures import BackendError
 from plugmw.dialects.krakend.loader import Loader
 from plugmw.dialects.krakend.registry import CLIENT, namespace_of
 from plugmw.errors import LoadError
@@ -36,10 +37,6 @@ class _NotAsked(LoadError):
     """There is nothing to use; a DEBUG line in the original."""
 
 
-class TooLarge(ValueError):
-    """A client plugin answered more bytes than the limit, its one argument."""
-
-
 def build_client(
     loader: Loader,
     extra_config: Any,
@@ -51,9 +48,9 @@ def build_client(
 ) -> WSGIApplication:
     """Return the client that ``extra_config`` asks for, ``default`` if it asks for none that can be used.
 
-    ``scope`` (``[BACKEND: GET /ep -> /pattern]``) is for the log. The client raises :class:`TooLarge` above
-    ``limit`` bytes. With ``strict`` what cannot be used raises :class:`~plugmw.errors.LoadError` (after its
-    log line).
+    ``scope`` (``[BACKEND: GET /ep -> /pattern]``) is for the log. The client raises
+    :class:`~plugmw.dialects.krakend.failures.BackendError` above ``limit`` bytes. With ``strict`` what cannot
+    be used raises :class:`~plugmw.errors.LoadError` (after its log line).
     """
     extra = namespace_of(extra_config, CLIENT)
     if extra is None:
@@ -147,7 +144,7 @@ class _Record:
     def add(self, piece: bytes) -> None:
         self._size += len(piece)
         if self._size > self._limit:
-            raise TooLarge(self._limit)
+            raise BackendError(f"the body has more than {self._limit} bytes")
         self.pieces.append(piece)
 
 

@@ -18,17 +18,23 @@ OUTPUTS: Final = ("json", "fast-json", "json-collection", "string", "no-op", "ne
 ENCODINGS: Final = ("json", "safejson", "fast-json", "xml", "rss", "string", "no-op", "yaml")
 
 _UNITS: Final = {"h": 3600, "m": 60, "s": 1, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ns": 1e-9}
-_PART: Final = re.compile(r"(\d+\.?\d*|\.\d+)(ms|us|µs|μs|ns|h|m|s)")
+_PART: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ms|us|µs|μs|ns|h|m|s)", re.ASCII)
+_PARTS: Final = re.compile(rf"(?:{_PART.pattern})+", re.ASCII).fullmatch
+#: Seconds; Go counts nanoseconds in 64 bits.
+_LONGEST: Final = 2**63 / 1e9
 
 
 def seconds(text: Any) -> float:
     """Read a duration as Go writes it (``1h30m``, ``300ms``, ``0``); ValueError for anything else."""
     if not isinstance(text, str):
         raise ValueError
-    parts = _PART.findall(text)
-    if text != "0" and (not parts or "".join(map("".join, parts)) != text):
+    # As a whole first: of many digits without a unit, each might begin a part.
+    if text != "0" and not _PARTS(text):
         raise ValueError
-    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+    made = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+    if made >= _LONGEST:
+        raise ValueError
+    return made
 
 
 def _word(words: tuple[str, ...], fold: Callable[[str], str] = str) -> Kind:

@@ -8,7 +8,8 @@ import pytest
 from werkzeug.test import Client
 
 from plugmw import ClientRegisterer
-from plugmw.dialects.krakend.clients import TooLarge, build_client
+from plugmw.dialects.krakend.clients import build_client
+from plugmw.dialects.krakend.failures import BackendError
 from plugmw.dialects.krakend.loader import Loader
 from plugmw.dialects.krakend.registry import CLIENT
 from plugmw.errors import LoadError
@@ -175,7 +176,7 @@ def test_the_answer_is_read_whole_and_closed_once(build):
 
 @pytest.mark.parametrize(
     ("pieces", "error"),
-    [((b"x" * 900, b"x" * 100), TooLarge), ((b"a", KeyError("x")), KeyError)],
+    [((b"x" * 900, b"x" * 100), BackendError), ((b"a", KeyError("x")), KeyError)],
     ids=["cap", "crash"],
 )
 def test_an_answer_that_fails_half_way_is_no_answer(build, pieces, error):

@@ -22,7 +22,7 @@ _CLASSES: Final = {
 
 @functools.lru_cache(maxsize=512)
 def lua_pattern(pattern: str) -> re.Pattern[str]:
-    """Translate a Lua pattern; ``%b`` and ``%f`` have no counterpart and raise ValueError."""
+    """Translate a Lua pattern; raises ValueError for none, and for ``%b`` and ``%f``: they have no counterpart."""
     out, at, inside = "", 0, False
     while at < len(pattern):
         char = pattern[at]
@@ -37,11 +37,13 @@ def lua_pattern(pattern: str) -> re.Pattern[str]:
             if pattern[at : at + 1] == "^":
                 out, at = out + "^", at + 1
             if pattern[at : at + 1] == "]":
-                out, at = out + r"\]", at + 1
+                members, at = _members(pattern, at)
+                out += members
         elif char == "]" and inside:
             inside, out = False, out + "]"
         elif inside:
-            out += char if char in "-^" else re.escape(char)
+            members, at = _members(pattern, at - 1)
+            out += members
         elif char == "-":
             out += "*?"
         elif char == "$" and at == len(pattern):
@@ -52,7 +54,18 @@ def lua_pattern(pattern: str) -> re.Pattern[str]:
             out += char
         else:
             out += re.escape(char)
-    return re.compile(out, re.DOTALL)
+    try:
+        return re.compile(out, re.DOTALL)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(str(error)) from error
+
+
+def _members(pattern: str, at: int) -> tuple[str, int]:
+    """Return the character at a place of a set, or the range that begins with it, and where the next one is."""
+    first, dash, last = pattern[at], pattern[at + 1 : at + 2], pattern[at + 2 : at + 3]
+    if dash == "-" and last not in ("", "]"):
+        return f"{re.escape(first)}-{re.escape(last)}", at + 3
+    return re.escape(first), at + 1
 
 
 def _escaped(char: str, inside: bool) -> str:

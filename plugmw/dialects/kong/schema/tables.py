@@ -78,16 +78,19 @@ def config_class(name: str, table: Mapping[str, Any]) -> type:
     found = _config_of(name, table)
     if found is None:
         return Nothing
-    checks = [_below_config(check) for check in table.get("entity_checks") or ()]
-    merged = {**found, "entity_checks": [*(found.get("entity_checks") or ()), *filter(None, checks)]}
     try:
+        checks = [_below_config(check) for check in table.get("entity_checks") or ()]
+        merged = {**found, "entity_checks": [*(found.get("entity_checks") or ()), *filter(None, checks)]}
         return _class(_class_name(name), record(merged, (name, "config")))
     except BadSchema as error:
         raise LoadError(name, f"Schema: {error}", error.expected) from None
+    except Exception as error:
+        # Rules are taken for what they should be: of any other shape, they fail at their first use.
+        raise LoadError(name, f"Schema: {type(error).__name__}: {error}", "Kong's schema language") from error
 
 
 def _config_of(name: str, table: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    fields = table.get("fields")
+    fields = table.get("fields") if isinstance(table, Mapping) else None
     # kong-pdk for JavaScript gives {} where Lua would an empty list.
     if not isinstance(fields, (list, tuple, Mapping)):
         raise LoadError(name, f"Schema: fields: got {fields!r}", "a list")

@@ -17,16 +17,15 @@ what cannot be used is logged, and the default client asks the backend.
 from __future__ import annotations
 
 import inspect
-import logging
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from plugmw.dialects.gostyle import AppHandler, as_handler
+from plugmw.dialects.krakend.alone import Alone, whole
 from plugmw.dialects.krakend.failures import BackendError
 from plugmw.dialects.krakend.loader import Loader
 from plugmw.dialects.krakend.registry import CLIENT, namespace_of
 from plugmw.errors import LoadError
-from plugmw.plugin import inject
 from plugmw.runtime import DEFAULT_BODY_LIMIT
 
 if TYPE_CHECKING:
@@ -148,7 +147,7 @@ class _Record:
         self.pieces.append(piece)
 
 
-class ClientRegisterer:
+class ClientRegisterer(Alone):
     """A WSGI middleware: the client plugin of one KrakenD-style module, in place of ``app``.
 
     A factory with a third parameter is given ``app``; it also answers where the plugin cannot be used.
@@ -168,21 +167,6 @@ class ClientRegisterer:
         strict: bool = False,
         limit: int = DEFAULT_BODY_LIMIT,
     ) -> None:
-        self.app = app
-        self.loader = Loader(logger or logging.getLogger("plugmw.http-client"))
-        self.loader.load(source, CLIENT)
-        if strict and self.loader.errors:
-            raise self.loader.errors[0]
-        extra = namespace_of(extra_config or {}, CLIENT) or extra_config or {}
-        if isinstance(extra, Mapping):
-            extra = {"name": next(iter(self.loader.register.clients), None), **extra}
-        wanted = {CLIENT.namespaces[0]: extra}
-        self._client = build_client(self.loader, wanted, "[PLUGIN: Client]", "the app", app, strict, limit)
-
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        return self._client(environ, start_response)
-
-    def register_logger(self, logger: Any) -> None:
-        """Take an injected logger (see ``InjectLogger``), for the plugin and for the app inside."""
-        self.loader.register_logger(logger)
-        inject(self.app, logger)
+        super().__init__(app, source, CLIENT, logger, strict)
+        wanted = whole(extra_config, CLIENT, next(iter(self.loader.register.clients), None))
+        self._run = build_client(self.loader, wanted, "[PLUGIN: Client]", "the app", app, strict, limit)

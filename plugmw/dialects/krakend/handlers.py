@@ -15,18 +15,17 @@ logged and left out, and the app stays as it is.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from plugmw.dialects.gostyle import AppHandler, as_handler
+from plugmw.dialects.krakend.alone import Alone, whole
 from plugmw.dialects.krakend.loader import Loader
 from plugmw.dialects.krakend.registry import HANDLER, namespace_of
 from plugmw.errors import LoadError
-from plugmw.plugin import inject
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import WSGIApplication
 
 _SERVER = "[PLUGIN: Server]"
 
@@ -87,7 +86,7 @@ def _made(name: str, loader: Loader, extra: Mapping[str, Any], handler: Any) -> 
     raise LoadError(HANDLER.namespaces[0], f"Error getting the plugin handler: {error}")
 
 
-class HandlerRegisterer:
+class HandlerRegisterer(Alone):
     """A WSGI middleware: ``app`` inside the handlers of one KrakenD-style module.
 
     ``source`` is a module, a module's name, the path of a file, or a registerer itself. ``extra_config``
@@ -105,21 +104,6 @@ class HandlerRegisterer:
         logger: Any = None,
         strict: bool = False,
     ) -> None:
-        self.app = app
-        self.loader = Loader(logger or logging.getLogger("plugmw.http-server"))
-        self.loader.load(source, HANDLER)
-        if strict and self.loader.errors:
-            raise self.loader.errors[0]
-        extra = namespace_of(extra_config or {}, HANDLER) or extra_config or {}
-        if isinstance(extra, Mapping):
-            extra = {"name": list(self.loader.register.handlers), **extra}
-        self._handler = wrap_handlers(app, self.loader, {HANDLER.namespaces[0]: extra}, strict)
-
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        made: Iterable[bytes] = self._handler(environ, start_response)
-        return made
-
-    def register_logger(self, logger: Any) -> None:
-        """Take an injected logger (see ``InjectLogger``), for the plugin and for the app inside."""
-        self.loader.register_logger(logger)
-        inject(self.app, logger)
+        super().__init__(app, source, HANDLER, logger, strict)
+        wanted = whole(extra_config, HANDLER, list(self.loader.register.handlers))
+        self._run = wrap_handlers(app, self.loader, wanted, strict)

@@ -10,7 +10,6 @@ Relative paths begin at the definition's folder (in a bundle at the bundle's), t
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -18,24 +17,20 @@ from typing import Any, Final
 
 import attrs
 
+from plugmw.bundles import naming
 from plugmw.errors import LoadError
 from plugmw.imports import load_file, load_module
 from plugmw.watching import note
 
-#: Go's names of architectures, where they are others than Python's.
-_ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64", "i686": "386", "i386": "386"}
 _ELF: Final = b"\x7fELF"
 
 
 def candidates(path: str, version: str) -> Iterator[str]:
     """Yield the file names that ``path`` may stand for, the first choice first."""
-    stem = path.removesuffix(".so").removesuffix(".py")
-    machine = platform.machine().lower()
-    built_for = f"{platform.system().lower()}_{_ARCHITECTURES.get(machine, machine)}"
-    stems = [f"{stem}_v{version}_{built_for}", f"{stem}_{version}_{built_for}"] if version else []
-    for one in (*stems, stem):
-        yield f"{one}.py"
-        yield f"{one}.so"
+    file = f"{path.removesuffix('.so').removesuffix('.py')}.py"
+    for one in naming.candidates(file, version) if version else [Path(file)]:
+        yield str(one)
+        yield str(one.with_suffix(".so"))
 
 
 @attrs.define(eq=False)

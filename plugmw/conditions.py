@@ -53,8 +53,8 @@ def compiled(condition: Condition) -> Test:
     """Return the test for a condition; raises LoadError for a ``call`` that cannot be imported.
 
     Each test is True or False for an exchange; an exception in ``call`` is the entry's failure. Where apps
-    could read a path or a method in several ways, one that makes it apply will do, as does a value that is too
-    long for a pattern: the entry may be a guard.
+    could read a path or a method in several ways, one that makes it apply will do, as does a value that is
+    too long for a pattern: the entry may be a guard.
     """
     tests = list(_tests(condition))
     wanted = not condition.negate

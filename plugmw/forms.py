@@ -113,7 +113,7 @@ def read_object(data: bytes, unique: bool = False) -> dict[str, Any]:
 
 
 def member_values(data: bytes, name: str) -> list[Any]:
-    """Return every value of a member of a JSON object, as :func:`read_object`: readers disagree which counts."""
+    """Return every value of a member of a JSON object: of several, readers disagree which one counts."""
     members: list[tuple[str, Any]] = []
 
     def note(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -148,7 +148,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_number(text: str) -> NoReturn:
-    raise ValueError(f"got {text}, expected a number")
+    raise ValueError(f"got {text[:40]}, expected a number")
 
 
 def _finite(text: str) -> float:

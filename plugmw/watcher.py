@@ -40,6 +40,8 @@ class Watcher:
         self._seen: Signature | None = None
         #: What was new at the last look.
         self._fresh: Signature | None = None
+        #: The main files when the configuration was read last, so that a request for another is not missed.
+        self._asked = signature(dict.fromkeys(watched.sources, ""))
 
     def start(self) -> None:
         """Look every :data:`EVERY` seconds, until :meth:`stop` or the end of what is watched."""
@@ -66,8 +68,9 @@ class Watcher:
         if now != self._fresh:
             self._fresh = now
             return False
-        before, self._seen, self._fresh = self._seen, now, None
-        if not changed(watched.files) and not _touched(before, now, watched.sources):
+        self._seen, self._fresh = now, None
+        before, self._asked = self._asked, {path: now.get(path) for path in watched.sources}
+        if not changed(watched.files) and not _touched(before, self._asked):
             return False
         if watched.reload():
             # It may have read other files, and these again since.
@@ -88,5 +91,5 @@ def _stat(path: str) -> tuple[int, int, int] | None:
     return info.st_size, info.st_mtime_ns, info.st_ino
 
 
-def _touched(before: Signature | None, now: Signature, sources: tuple[str, ...]) -> bool:
-    return before is not None and any(now.get(path) != before.get(path) for path in sources)
+def _touched(before: Signature, now: Signature) -> bool:
+    return any(now[path] != before[path] for path in now.keys() & before.keys())

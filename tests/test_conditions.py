@@ -7,6 +7,7 @@ import pytest
 from plugmw.conditions import Condition, compiled
 from plugmw.errors import ConfigErrors, LoadError
 from plugmw.gateway import Gateway
+from plugmw.patterns import LONGEST
 from plugmw.schema import build
 from plugmw.testing import get, hello_app
 from tests.support.plugins import made
@@ -106,6 +107,17 @@ def test_a_path_with_very_many_readings_makes_the_entry_apply(monkeypatch):
     assert applies({"paths": ["/admin"]}, path="/a;b/../c")
 
 
+@pytest.mark.parametrize("negate", [False, True])
+def test_a_value_that_is_too_long_for_a_pattern_makes_the_entry_apply(negate):
+    long, fitting = "a" * (LONGEST + 1), "a" * LONGEST
+    for condition, ask in (
+        ({"headers": {"X-A": "b"}}, lambda value: {"headers": {"X-A": value}}),
+        ({"query": {"q": "b"}, "paths": ["/"]}, lambda value: {"query_string": f"q={value}"}),
+    ):
+        assert applies({**condition, "negate": negate}, **ask(long))
+        assert applies({**condition, "negate": negate}, **ask(fitting)) is negate
+
+
 @pytest.mark.parametrize(
     ("condition", "text"),
     [
@@ -115,6 +127,7 @@ def test_a_path_with_very_many_readings_makes_the_entry_apply(monkeypatch):
         ({"paths": ["a"]}, "paths[0]: got 'a', expected a path that starts with /"),
         ({"headers": {"a b": "x"}}, "headers[\"a b\"]: got 'a b', expected a header name"),
         ({"headers": {"a": "("}}, "headers.a: got '(', expected a regular expression"),
+        ({"query": {"a": "(a+)+"}}, "query.a: got '(a+)+', expected a regular expression (a repeated part"),
         ({"addresses": ["x"]}, "addresses[0]: got 'x', expected an IP address or CIDR range"),
     ],
 )

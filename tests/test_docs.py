@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import pkgutil
 import re
 
+import attrs
 import pytest
 
 from plugmw.cli.program import COMMANDS
@@ -100,9 +102,113 @@ def test_every_command_is_named(command):
     assert f"plugmw {command}" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+# -- security --------------------------------------------------------------------------------------------
+
+
+#: What a plugin does when it cannot work; SECURITY.md says what each word means.
+POSTURES = ("closed", "error", "open")
+#: Traps whose tests are not written yet.
+UNTESTED: set[str] = set()
+TRAPS = [f"S{number}" for number in range(1, 31)]
+
+
+def rows(title: str) -> dict[str, list[str]]:
+    """Return the rows of the table under a title of SECURITY.md, by their first cell."""
+    text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    section = text.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    lines = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| ")]
+    return {cells[0]: cells[1:] for cells in lines[1:]}
+
+
+def phases_of(cls) -> list[str]:
+    """Return the phases that a class may have, those of its properties too; configure is everybody's."""
+    return [phase for phase in PHASES if phase != "configure" and getattr(cls, phase, None) is not None]
+
+
+def words_in(text: str, words) -> list[str]:
+    return [word for word in words if re.search(rf"\b{word}\b", text)]
+
+
+def fits(cls, posture: str) -> bool:
+    """Say whether a cell like ``closed, authenticates`` is what the class says of itself."""
+    word, _, rest = posture.partition(", ")
+    assert word in POSTURES
+    return (word == "closed", rest == "authenticates") == (cls.decides, cls.authenticates)
+
+
+def test_security_tells_of_every_plugin_and_of_no_other():
+    assert list(rows("Posture of each plugin")) == bundled.names()
+
+
 @pytest.mark.parametrize("name", bundled.names())
 def test_every_plugin_has_a_posture(name):
-    assert f"| {name} |" in (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    phases, posture, text = rows("Posture of each plugin")[name]
+    cls = bundled.find(name)
+    assert phases.split(", ") == phases_of(cls)
+    assert fits(cls, posture)
+    assert text
+
+
+@pytest.mark.parametrize("name", bundled.names())
+def test_the_page_of_a_plugin_says_the_same_as_security(name):
+    text = page(f"plugins/{name}.rst")
+    fields = dict(re.findall(r"^:([\w ]+): (.*(?:\n   .*)*)", text, re.M))
+    phases, posture, _ = rows("Posture of each plugin")[name]
+    assert words_in(fields["Phases"], PHASES) == phases.split(", ")
+    assert re.match(r"\w+", fields["When it cannot work"])[0] == posture.partition(",")[0]
+
+
+def test_an_entry_refuses_when_its_plugin_fails_unless_it_says_otherwise():
+    from plugmw import Entry
+    from plugmw.settings import EntryConfig
+
+    assert "`on_error` of an entry is `closed` unless written otherwise" in page("../SECURITY.md")
+    assert Entry(None).on_error == "closed"
+    assert attrs.fields(EntryConfig).on_error.default == "closed"
+
+
+def plugins_of_dialects():
+    """Return the plugin classes of the dialects that are not bundled, and not only the base of others."""
+    import plugmw.dialects
+    from plugmw.plugin import Plugin
+
+    for module in pkgutil.walk_packages(plugmw.dialects.__path__, "plugmw.dialects."):
+        importlib.import_module(module.name)
+    known = tuple(bundled.find(name) for name in bundled.names())
+    queue, found = [Plugin], {}
+    while queue:
+        cls = queue.pop()
+        queue += cls.__subclasses__()
+        own = cls.__module__.startswith("plugmw.dialects.") and not cls.__name__.startswith("_")
+        if own and cls.name and phases_of(cls) and not issubclass(cls, known):
+            found[f"{cls.__module__.removeprefix('plugmw.dialects.')}:{cls.__qualname__}"] = cls
+    return found
+
+
+def test_security_tells_the_posture_of_what_dialects_make():
+    told = {cells[0].strip("`"): cells[1:] for cells in rows("Posture of the dialects' entries").values()}
+    # What these are depends on the foreign plugin.
+    assert told.pop("kong.handler:HandlerPlugin")[0] == "own"
+    assert told.pop("kong.servers.remote:RemotePlugin")[:2] == ["init_worker, own", "closed"]
+    found = plugins_of_dialects()
+    assert set(told) == set(found)
+    for name, (phases, posture, text) in told.items():
+        assert phases.split(", ") == phases_of(found[name]), name
+        assert fits(found[name], posture), name
+        assert text
+
+
+def test_every_trap_is_in_the_table():
+    assert list(rows("Traps, and the tests that prove them shut")) == TRAPS
+
+
+@pytest.mark.parametrize("trap", TRAPS)
+def test_every_trap_has_tests_that_are_named_after_it(trap):
+    cell = rows("Traps, and the tests that prove them shut")[trap][-1]
+    named = re.findall(r"\]\(([^)]+)\)", cell)
+    texts = [(ROOT / name).read_text(encoding="utf-8") for name in named]
+    assert all(re.search(rf"^def test_{trap.lower()}_", text, re.M) for text in texts), named
+    assert bool(named) is (trap not in UNTESTED)
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -245,27 +245,6 @@ def test_a_value_that_would_split_a_message_cannot_be_added_either():
         exchange().add_header("X: a\r\nB", "c")
 
 
-WAYS = {
-    "set": lambda headers, name, value: headers.__setitem__(name, value),
-    "add": lambda headers, name, value: headers.add(name, value),
-    "default": lambda headers, name, value: headers.setdefault(name, value),
-    "update": lambda headers, name, value: headers.update({name: value}),
-    "extend": lambda headers, name, value: headers.extend([(name, value)]),
-    "extend by name": lambda headers, name, value: headers.extend(**{name: value}),
-}
-
-
-@pytest.mark.parametrize("way", WAYS)
-def test_the_header_view_refuses_what_would_split_a_message(way):
-    x = exchange()
-    for name, value in (("X-A", "a\r\nX-B: c"), ("X-A", "\x00"), ("X-A", "\u20ac"), ("X-A: b\r\nX-B", "c")):
-        with pytest.raises(ValueError, match="header"):
-            WAYS[way](x.headers, name, value)
-    assert x.header_list == []
-    WAYS[way](x.headers, "X-A", "b")
-    assert (x.header_list, x.headers.setdefault("x-a", "c")) == ([("X-A", "b")], "b")
-
-
 # -- leaving ----------------------------------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ import plugmw
 from plugmw import ConfigError, Entry, Gateway, Plugin
 from plugmw.answer import Exit
 from plugmw.testing import gateway, get, hello_app
+from plugmw.upstream import request_headers
 from tests.support.plugins import made, nothing, noting
 from tests.support.wsgi import environ_of, serve
 
@@ -344,6 +345,21 @@ def test_a_method_that_frameworks_take_for_one_of_a_route_is_refused(unrouted):
     gateway = Gateway(hello_app, {"routes": routes, "unrouted": unrouted})
     for method, status in (("post", 400), ("Post", 400), ("get", 200 if unrouted == "pass" else 404)):
         assert serve(gateway, environ_of("/a", method)).status.startswith(str(status)), method
+
+
+@pytest.mark.parametrize("forwards", [True, False])
+def test_what_connection_names_is_noted_for_plugins_that_forward(forwards):
+    seen = []
+    gateway = Gateway(
+        hello_app,
+        {"store": "memory://"},
+        plugins=[
+            made("sets", 2, access=lambda x: x.set_request_header("X-Mine", "ours")),
+            made("sends", 1, access=lambda x: seen.append(request_headers(x.environ)), forwards=forwards),
+        ],
+    )
+    serve(gateway, environ_of(HTTP_CONNECTION="X-Mine", HTTP_X_MINE="theirs"))
+    assert (("X-Mine", "ours") in seen[0]) is forwards
 
 
 def test_a_gateway_can_be_tried_like_a_plugin():

@@ -236,6 +236,11 @@ PROBLEMS = {
         "routes[0].paths[0]: got '~(', expected a regular expression"
         " (missing ), unterminated subpattern at position 0)",
     ),
+    "a pattern that could take for ever": (
+        {"routes": [{"name": "r", "paths": ["~/(a+)+$"]}]},
+        "routes[0].paths[0]: got '~/(a+)+$', expected a regular expression"
+        " (a repeated part holds one of varying length, or alternatives)",
+    ),
     "trusted": (
         {"trusted": ["10.0.0.0/40"]},
         "trusted: '10.0.0.0/40' does not appear to be an IPv4 or IPv6 network"
@@ -246,6 +251,10 @@ PROBLEMS = {
     "twice the same service": (
         {"services": [{"name": "s"}, {"name": "s"}]},
         "services[1].name: got 's' a second time, expected a unique name",
+    ),
+    "user info of a service": (
+        {"services": [{"name": "s", "url": "http://user:secret@h/"}]},
+        "services[0].url: has user info, which no service is sent and logs would show",
     ),
     "a route of no service": (
         {"services": [{"name": "back"}], "routes": [{"name": "r", "paths": ["/"], "service": "bakc"}]},

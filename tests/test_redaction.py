@@ -7,11 +7,16 @@ from types import SimpleNamespace
 import pytest
 
 from plugmw import Gateway, Plugin
-from plugmw.redaction import REDACTED, Redaction, credential_names, text
+from plugmw.redaction import REDACTED, Redaction, credential_names, text, without
 from plugmw.runtime import Runtime
 from plugmw.schema import config, field
 
 HIDE = Redaction.of(headers=["X-Key"], query=["api_key"])
+
+
+def test_secrets_are_taken_out_of_what_is_told_the_longest_first():
+    assert without(b"key abc, key abcdef", ["abc", "abcdef", ""]) == b"key REDACTED, key REDACTED"
+
 
 TARGETS = {
     "/a": "/a",

@@ -24,6 +24,7 @@ from plugmw.schema import (
     not_empty,
     one_of,
     read,
+    shown,
 )
 
 
@@ -319,6 +320,21 @@ def test_no_secret_is_in_a_message(data):
     assert "got a secret value" in str(caught.value)
     assert "S3CRET" not in str(caught.value)
     assert "5318008" not in str(caught.value)
+
+
+def test_a_url_is_quoted_without_user_and_password():
+    assert shown("https://user:p@ss/w@h.example/a") == "'https://***@h.example/a'"
+    assert shown(["https://u:p@a", "https://b"]) == "['https://***@a', 'https://b']"
+
+
+@config
+class Quiet:
+    values: list[str] = field([], repr=False, help="Values.")
+    one: str = field("", repr=False, empty=True, help="A value.")
+
+
+def test_values_that_may_be_secret_are_not_in_a_repr():
+    assert repr(build(Quiet, {"values": ["a"], "one": "b"}, "T")) == "Quiet()"
 
 
 def test_a_secret_that_refers_to_what_is_not_there_is_told(monkeypatch):

@@ -81,6 +81,33 @@ def test_a_new_time_on_another_file_means_nothing(watched, watcher):
     assert looks(watcher) == [False] * 4
 
 
+@pytest.mark.parametrize("looks_before", [0, 1])
+def test_a_request_for_a_reload_that_comes_during_one_or_just_after_it_is_another(
+    watched, watcher, looks_before
+):
+    reload, during = watched.reload, [True]
+
+    def reload_slowly():
+        if during and not looks_before:
+            during.clear()
+            write(watched.paths[0], "first")
+        return reload()
+
+    watched.reload = reload_slowly
+    write(watched.paths[0], "first")
+    assert looks(watcher, 2) == [False, True]
+    assert looks(watcher, looks_before) == [False] * looks_before
+    if looks_before:
+        write(watched.paths[0], "first")
+    assert looks(watcher) == [False, True, False, False]
+
+
+def test_a_request_for_a_reload_right_after_the_start_counts(watched):
+    watcher = Watcher(watched)
+    write(watched.paths[0], "first")
+    assert looks(watcher) == [False, True, False, False]
+
+
 def test_what_was_refused_is_not_tried_again_before_it_changes(watched, watcher):
     watched.good = False
     write(watched.paths[0], "bad")

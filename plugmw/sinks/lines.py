@@ -10,7 +10,6 @@ from typing import Final
 
 from plugmw.delivery import Lost
 
-
 #: Pieces of 4 KiB that are read of what a peer says.
 _HEARD: Final = 64
 

@@ -16,7 +16,7 @@ whether it takes writes again. Resolving a host name has no deadline of ours (th
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha1
 from typing import Any
 
@@ -128,7 +128,7 @@ class RedisStore:
         where["db"] = db
         where.update(options or {})
         self._prefix = encode(prefix)
-        self._password = password
+        self._hide = _hiding(password or "")
         self._timeout = timeout
         self._closed = False
         self._client = _client(where, timeout)
@@ -205,11 +205,6 @@ class RedisStore:
             self._hide(error)
             raise StoreError(self.url, f"refused: {error}") from error
 
-    def _hide(self, error: Exception) -> None:
-        """Take the password out of what a server says that repeats the commands it does not know."""
-        if self._password:
-            error.args = tuple(str(arg).replace(self._password, REDACTED) for arg in error.args)
-
     def _probe(self) -> None:
         """Write something: a replica, and so a server that was demoted, answers a ping all the same."""
         try:
@@ -219,6 +214,19 @@ class RedisStore:
             raise
         finally:  # here and not in close(), which may run in another thread in the middle of this
             self._probe_client.connection_pool.disconnect()
+
+
+def _hiding(password: str) -> Callable[[Exception], None]:
+    """Return what takes the password out of an error: some servers repeat the commands they do not know.
+
+    A closure, so that no ``repr`` shows it.
+    """
+
+    def hide(error: Exception) -> None:
+        if password:
+            error.args = tuple(str(arg).replace(password, REDACTED) for arg in error.args)
+
+    return hide
 
 
 def _client(where: Mapping[str, Any], timeout: float) -> Any:

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import io
 import json
+import logging
 import re
 import zipfile
 from urllib.parse import parse_qsl, quote
@@ -218,6 +219,19 @@ ROLE = b"""<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"
 <Credentials><AccessKeyId>role-key</AccessKeyId><SecretAccessKey>role-secret</SecretAccessKey>
 <SessionToken>role-token</SessionToken><Expiration>2126-01-01T00:00:00Z</Expiration></Credentials>
 </AssumeRoleResult></AssumeRoleResponse>"""
+
+
+@pytest.mark.parametrize("level", [logging.NOTSET, logging.DEBUG])
+def test_botocore_tells_what_it_sends_only_if_its_own_logger_is_told_to(invoke, caplog, level):
+    library = logging.getLogger("botocore")
+    before = library.level
+    library.setLevel(level)
+    caplog.set_level(logging.DEBUG)
+    try:
+        invoke(headers={"Authorization": "Bearer of-a-client"}, config={"forward_request_headers": True})
+    finally:
+        library.setLevel(before)
+    assert ("of-a-client" in caplog.text) is (level == logging.DEBUG)
 
 
 def test_a_role_is_assumed_once_and_signs_the_calls():

@@ -101,6 +101,10 @@ def test_two_fields_are_enough_and_certificates_are_verified():
         AzureFunctions(functionname="f")
 
 
+def test_it_forwards_so_that_connection_takes_nothing_away_that_plugins_set():
+    assert AzureFunctions.forwards
+
+
 def test_secrets_are_not_shown():
     assert "anything" not in repr(AzureFunctions(**CONFIG).config)
 

@@ -17,7 +17,7 @@ from plugmw.contrib.hmac_auth import DIFFERENT, NO_DATE, UNVERIFIABLE, HMACAuth,
 from plugmw.contrib.key_auth import KeyAuth
 from plugmw.errors import StoreError
 from plugmw.gateway import Gateway
-from plugmw.identity import Credential, MemoryDirectory
+from plugmw.identity import Consumer, Credential, MemoryDirectory
 from plugmw.stores import open_store
 from plugmw.testing import get, hello_app
 from tests.support import raw
@@ -178,6 +178,26 @@ def test_one_date_must_be_near_enough(dates, status):
     assert answer.status_code == status
     if status == 401:
         assert answer.json["message"] == NO_DATE
+
+
+def test_an_enforced_date_is_the_one_that_counts():
+    dates = {"Date": at(-999), "X-Date": at(0)}
+    text = f"date: {at(-999)}\nx-date: {at(0)}"
+    for names, message in ((["date"], NO_DATE), (["x-date"], None), (["date", "x-date"], None)):
+        config = {"enforce_headers": names}
+        answer, _ = ask({**dates, "Authorization": sign(text, "date x-date")}, config)
+        assert (answer.status_code, answer.json["message"] if message else None) == (
+            401 if message else 200,
+            message,
+        )
+
+
+def test_an_empty_secret_verifies_nothing():
+    directory = MemoryDirectory([Consumer(id="1", username="bob")])
+    directory.add("hmac-auth", "bob", Credential(id="2", consumer_id="1", data={"secret": ""}))
+    app = Gateway(hello_app, plugins=[HMACAuth()], consumers=directory, clock=lambda: NOW)
+    answer, _ = ask(signed(sign(f"date: {DATE}", secret="")), app=app)
+    assert (answer.status_code, answer.json["message"]) == (401, DIFFERENT)
 
 
 # -- access ------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import Any
 
 #: Seconds. Inputs here are of some kilobytes at most.
 MOST = 0.05
-#: Counts only if it takes so long each time: the first run may import, and the garbage is collected by somebody.
+#: Counts only if it takes so long each time: the first run may import, any may collect the garbage.
 TIMES = 3
 
 

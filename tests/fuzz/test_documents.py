@@ -28,6 +28,9 @@ from tests.fuzz.budget import REFUSED, tried
 from tests.fuzz.strategies import NUMBERS, blobs, texts, trees
 from tests.support.bundles import bundle
 
+#: Python warns of sets in a pattern that may mean something else one day; whose patterns these are may see it.
+pytestmark = pytest.mark.filterwarnings("ignore:Possible:FutureWarning")
+
 # -- files -------------------------------------------------------------------------------------------------
 
 NATIVE = {
@@ -36,22 +39,39 @@ NATIVE = {
     "max_request_body": 1000,
     "unrouted": "pass",
     "routes": [
-        {"name": "a", "paths": ["/a", "~/b/(?P<id>[0-9]+)$"], "methods": ["GET"], "hosts": ["*.example"], "strip_path": True},
+        {
+            "name": "a",
+            "paths": ["/a", "~/b/(?P<id>[0-9]+)$"],
+            "methods": ["GET"],
+            "hosts": ["*.example"],
+            "strip_path": True,
+        },
         {"name": "b", "paths": ["/"], "headers": {"x-a": ["1"]}, "regex_priority": 2},
     ],
     "services": [{"name": "s", "url": "http://127.0.0.1:9/base", "retries": 1, "connect_timeout": 1}],
     "consumers": [{"username": "alice", "keyauth_credentials": [{"key": "k"}], "acls": [{"group": "g"}]}],
     "plugins": [
-        {"name": "cors", "config": {"origins": ["https://a.example", "(.*)[.]b"], "max_age": 60, "credentials": True}},
+        {
+            "name": "cors",
+            "config": {"origins": ["https://a.example", "(.*)[.]b"], "max_age": 60, "credentials": True},
+        },
         {"name": "rate-limiting", "route": "a", "config": {"minute": 5, "limit_by": "ip", "policy": "local"}},
         {"name": "key-auth", "route": "b", "config": {"key_names": ["apikey"], "anonymous": "alice"}},
         {"name": "request-transformer", "config": {"add": {"headers": ["x-a:$(headers.b or 'c')"]}}},
         {"name": "ip-restriction", "config": {"allow": ["10.0.0.0/8", "::1"]}, "on_error": "closed"},
         {"name": "bot-detection", "config": {"deny": ["a+b"]}, "when": {"methods": ["GET"]}},
-        {"name": "http-log", "config": {"http_endpoint": "http://127.0.0.1:9/", "custom_fields_by_lua": {"a": "return 1"}}},
-        {"name": "request-size-limiting", "before": ["cors"], "priority": 7, "config": {"allowed_payload_size": 1}},
+        {
+            "name": "http-log",
+            "config": {"http_endpoint": "http://127.0.0.1:9/", "custom_fields_by_lua": {"a": "return 1"}},
+        },
+        {
+            "name": "request-size-limiting",
+            "before": ["cors"],
+            "priority": 7,
+            "config": {"allowed_payload_size": 1},
+        },
     ],
-}  # fmt: skip
+}
 PREST = """
 pluginpath = "./lib"
 context = "/api"
@@ -84,7 +104,23 @@ def read(folder, extension, text):
     return made.data
 
 
-SYNTAX = ("{", "}", "[", "]", ",", ":", '"', "\\u0000", "\\ud800", "//", "${HOME}", "${NOBODY}", "null", "[" * 200, "1e999")
+SYNTAX = (
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ":",
+    '"',
+    "\\u0000",
+    "\\ud800",
+    "//",
+    "${HOME}",
+    "${NOBODY}",
+    "null",
+    "[" * 200,
+    "1e999",
+)
 
 
 @given(texts(json.dumps(NATIVE), '{"a": {"b": [1, 2.5, null, true, "\\u00e9"]}}', words=SYNTAX))
@@ -92,12 +128,26 @@ def test_any_json_is_plain_data_or_refused(folder, text):
     read(folder, ".json", text)
 
 
-@given(texts(yaml.safe_dump(NATIVE), ALIASES, "- a\n", "? [a]\n: b", words=("&a ", "*a", "<<: ", "!!str ", "- ", "|\n", ">-", "\n  ", "---\n", "%")))
+@given(
+    texts(
+        yaml.safe_dump(NATIVE),
+        ALIASES,
+        "- a\n",
+        "? [a]\n: b",
+        words=("&a ", "*a", "<<: ", "!!str ", "- ", "|\n", ">-", "\n  ", "---\n", "%"),
+    )
+)
 def test_any_yaml_is_plain_data_or_refused(folder, text):
     read(folder, ".yaml", text)
 
 
-@given(texts(PREST, 'a = {b = 1}\n[c."d.e"]\nf = 1_000\ng = inf', words=("[", "[[", "]]", "=", '"""', "'", "\n", "= {", "07:32:00", "nan")))
+@given(
+    texts(
+        PREST,
+        'a = {b = 1}\n[c."d.e"]\nf = 1_000\ng = inf',
+        words=("[", "[[", "]]", "=", '"""', "'", "\n", "= {", "07:32:00", "nan"),
+    )
+)
 def test_any_toml_is_plain_data_or_refused(folder, text):
     data = read(folder, ".toml", text)
     if data is not None:
@@ -105,7 +155,11 @@ def test_any_toml_is_plain_data_or_refused(folder, text):
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=9),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=9),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
 )
 
@@ -120,7 +174,11 @@ def test_plain_data_goes_there_and_back(folder, data):
         assert read(folder, ".yaml", text) in (data, None)
 
 
-@given(st.lists(st.integers(0, 10**9 - 1) | texts("a", "a.b", "x-y", '"', "[0]").filter(bool), min_size=1, max_size=4))
+@given(
+    st.lists(
+        st.integers(0, 10**9 - 1) | texts("a", "a.b", "x-y", '"', "[0]").filter(bool), min_size=1, max_size=4
+    )
+)
 def test_a_place_goes_there_and_back(steps):
     text = tried(render_place, tuple(steps))
     assert tried(parse_place, text) == tuple(steps)
@@ -136,17 +194,33 @@ KONG = {
             "url": "http://127.0.0.1:9/base",
             "retries": 2,
             "routes": [
-                {"name": "r", "paths": ["/a", "~/b/(?<id>\\d+)$"], "methods": ["GET"], "headers": {"x": ["1"]}, "strip_path": False},
-                {"name": "q", "hosts": ["a.example"], "protocols": ["https"], "https_redirect_status_code": 301},
+                {
+                    "name": "r",
+                    "paths": ["/a", "~/b/(?<id>\\d+)$"],
+                    "methods": ["GET"],
+                    "headers": {"x": ["1"]},
+                    "strip_path": False,
+                },
+                {
+                    "name": "q",
+                    "hosts": ["a.example"],
+                    "protocols": ["https"],
+                    "https_redirect_status_code": 301,
+                },
             ],
             "plugins": [{"name": "key-auth", "config": {"key_names": ["k"]}, "enabled": True}],
         }
     ],
-    "consumers": [{"username": "a", "keyauth_credentials": [{"key": "k", "ttl": 5}], "plugins": [{"name": "cors"}]}],
+    "consumers": [
+        {"username": "a", "keyauth_credentials": [{"key": "k", "ttl": 5}], "plugins": [{"name": "cors"}]}
+    ],
     "jwt_secrets": [{"consumer": "a", "key": "j", "secret": "{vault://env/nobody}"}],
-    "plugins": [{"name": "rate-limiting", "config": {"minute": 5, "policy": "local"}, "route": "r"}, {"name": "acl", "config": {"allow": ["g"]}, "service": {"name": "s"}}],
+    "plugins": [
+        {"name": "rate-limiting", "config": {"minute": 5, "policy": "local"}, "route": "r"},
+        {"name": "acl", "config": {"allow": ["g"]}, "service": {"name": "s"}},
+    ],
     "upstreams": [],
-}  # fmt: skip
+}
 KRAKEND = {
     "version": 3,
     "timeout": "3s",
@@ -159,14 +233,33 @@ KRAKEND = {
             "timeout": "1m30s",
             "input_headers": ["X-A", "*"],
             "backend": [
-                {"url_pattern": "/u/{id}?a={resp0_b}", "host": ["app:"], "encoding": "xml", "mapping": {"a": "b"}, "target": "d"},
-                {"url_pattern": "/v", "method": "POST", "allow": ["a.b"], "is_collection": True, "group": "g"},
+                {
+                    "url_pattern": "/u/{id}?a={resp0_b}",
+                    "host": ["app:"],
+                    "encoding": "xml",
+                    "mapping": {"a": "b"},
+                    "target": "d",
+                },
+                {
+                    "url_pattern": "/v",
+                    "method": "POST",
+                    "allow": ["a.b"],
+                    "is_collection": True,
+                    "group": "g",
+                },
             ],
             "extra_config": {"proxy": {"sequential": True}, "plugin/req-resp-modifier": {"name": ["a"]}},
         }
     ],
-    "extra_config": {"router": {"return_error_msg": True, "error_body": {"404": {"a": 1}}, "trusted_proxies": ["10.0.0.0/8"]}, "plugmw": {"strict": False}},
-}  # fmt: skip
+    "extra_config": {
+        "router": {
+            "return_error_msg": True,
+            "error_body": {"404": {"a": 1}},
+            "trusted_proxies": ["10.0.0.0/8"],
+        },
+        "plugmw": {"strict": False},
+    },
+}
 TYK = {
     "name": "api",
     "api_id": "1",
@@ -174,14 +267,43 @@ TYK = {
     "use_keyless": False,
     "auth": {"auth_header_name": "X-Key", "use_param": True, "param_name": "k", "use_cookie": True},
     "proxy": {"listen_path": "/api/", "target_url": "http://127.0.0.1:9/", "strip_listen_path": True},
-    "version_data": {"not_versioned": True, "versions": {"Default": {"name": "Default", "use_extended_paths": True, "extended_paths": {"ignored": [{"path": "/a", "method_actions": {"GET": {"action": "no_action", "code": 200}}}]}}}},
-    "custom_middleware": {"driver": "", "pre": [], "id_extractor": {"extract_from": "header", "extract_with": "regex", "extractor_config": {"header_name": "a", "regex_expression": "a+"}}},
+    "version_data": {
+        "not_versioned": True,
+        "versions": {
+            "Default": {
+                "name": "Default",
+                "use_extended_paths": True,
+                "extended_paths": {
+                    "ignored": [
+                        {"path": "/a", "method_actions": {"GET": {"action": "no_action", "code": 200}}}
+                    ]
+                },
+            }
+        },
+    },
+    "custom_middleware": {
+        "driver": "",
+        "pre": [],
+        "id_extractor": {
+            "extract_from": "header",
+            "extract_with": "regex",
+            "extractor_config": {"header_name": "a", "regex_expression": "a+"},
+        },
+    },
     "global_rate_limit": {"rate": 1, "per": 1},
     "allowed_ips": ["10.0.0.1"],
     "config_data": {"a": 1},
-    "plugmw": {"sessions": {"k": {"rate": 1, "per": 1, "quota_max": -1, "access_rights": {"1": {"api_id": "1"}}}}},
-}  # fmt: skip
-PREST_DATA = {"pluginpath": "./lib", "context": "/c", "pluginmiddlewarelist": [{"file": "a", "func": "B"}], "jwt": {"default": False}, "pg": {"host": "h"}}  # fmt: skip
+    "plugmw": {
+        "sessions": {"k": {"rate": 1, "per": 1, "quota_max": -1, "access_rights": {"1": {"api_id": "1"}}}}
+    },
+}
+PREST_DATA = {
+    "pluginpath": "./lib",
+    "context": "/c",
+    "pluginmiddlewarelist": [{"file": "a", "func": "B"}],
+    "jwt": {"default": False},
+    "pg": {"host": "h"},
+}
 DURATIONS = ("1h2m3s", "300ms", "-1s", "0", "1.5h", "9" * 400 + "h", "1e3s", "µs", ".s", "٣s")
 
 
@@ -191,7 +313,10 @@ def planned(data, dialect):
     data = plain(data, None, errors)
     if errors or not isinstance(data, dict):
         return None
-    made = tried(lambda: read_plan(Document(json.loads(json.dumps(data))), Extras(dialect=dialect)), refuses=ConfigError)
+    made = tried(
+        lambda: read_plan(Document(json.loads(json.dumps(data))), Extras(dialect=dialect)),
+        refuses=ConfigError,
+    )
     assert made is REFUSED or isinstance(made, Plan)
     return None if made is REFUSED else made
 
@@ -201,14 +326,17 @@ def planned(data, dialect):
     [(NATIVE, None), (KONG, "kong"), (TYK, "tyk"), (PREST_DATA, "prest")],
     ids=["plugmw", "kong", "tyk", "prest"],
 )
-def test_what_is_changed_here_is_read_or_refused_by_name(data, dialect):
-    try:
-        read_plan(Document(json.loads(json.dumps(data))), Extras(dialect=dialect))
-    except ConfigError as error:
-        assert ", expected " in str(error)
+def test_what_is_changed_here_is_good_before(data, dialect):
+    assert read_plan(Document(json.loads(json.dumps(data))), Extras(dialect=dialect)).routes is not None
 
 
-@given(trees(NATIVE, keys=("config", "name", "when", "service", "plugins"), values=("memory://x", "redis://a:b", "~(", "$(")))
+@given(
+    trees(
+        NATIVE,
+        keys=("config", "name", "when", "service", "plugins"),
+        values=("memory://x", "redis://a:b", "~(", "$("),
+    )
+)
 def test_any_document_is_a_plan_or_refused(data):
     planned(data, None)
 
@@ -218,7 +346,13 @@ def test_any_kong_file_is_a_plan_or_refused(data):
     planned(data, "kong")
 
 
-@given(trees(KRAKEND, keys=("plugin", "tls", "qos/http-cache", "static"), values=(*DURATIONS, "{a", "/{}", "resp0_x")))
+@given(
+    trees(
+        KRAKEND,
+        keys=("plugin", "tls", "qos/http-cache", "static"),
+        values=(*DURATIONS, "{a", "/{}", "resp0_x"),
+    )
+)
 def test_any_krakend_file_is_a_plan_or_refused(data):
     planned(data, "krakend")
 
@@ -242,13 +376,34 @@ def test_any_duration_is_a_number_or_refused(text):
     assert found is REFUSED or 0 <= found < float("inf")
 
 
-@given(texts("^%a+[%w_-]*$", "[^]]", "%d%.%d", "(a)-b?", "%b()", "%f[%w]", "[a-z]", words=("%", "[", "]", "^", "$", "-", "%a", "%S", "(")))
+@given(
+    texts(
+        "^%a+[%w_-]*$",
+        "[^]]",
+        "%d%.%d",
+        "(a)-b?",
+        "%b()",
+        "%f[%w]",
+        "[a-z]",
+        words=("%", "[", "]", "^", "$", "-", "%a", "%S", "("),
+    )
+)
 def test_any_lua_pattern_is_one_or_refused(text):
     found = tried(lua_pattern, text, refuses=ValueError)
     assert found is REFUSED or isinstance(found, re.Pattern)
 
 
-@given(texts("(a+)+b", "^/users/(?P<id>[0-9]{1,9})$", "(?i)a|b", "[a-z]*?", "(?:a|ab)(?=c)", words=("(", ")", "*", "+", "?", "{2,}", "|", "(?i)", "\\", "[")), texts("a" * 40, "/users/7", "ab" * 500))
+@given(
+    texts(
+        "(a+)+b",
+        "^/users/(?P<id>[0-9]{1,9})$",
+        "(?i)a|b",
+        "[a-z]*?",
+        "(?:a|ab)(?=c)",
+        words=("(", ")", "*", "+", "?", "{2,}", "|", "(?i)", "\\", "["),
+    ),
+    texts("a" * 40, "/users/7", "ab" * 500),
+)
 def test_a_pattern_that_is_taken_is_quick(pattern, text):
     made = tried(patterns.compiled, pattern, refuses=ValueError)
     assert (made is REFUSED) == (tried(patterns.problem, pattern) is not None)
@@ -256,7 +411,15 @@ def test_a_pattern_that_is_taken_is_quick(pattern, text):
         tried(made.search, text[:64])
 
 
-@given(texts("a$(headers.host)b", "$(query_params.q or 'x')", "$(uri_captures['id'] or uri_captures[1])", '$( shared.a or "b" )', words=("$(", ")", " or ", "'", '"', "[", "]", "headers", "shared", "999999")))
+@given(
+    texts(
+        "a$(headers.host)b",
+        "$(query_params.q or 'x')",
+        "$(uri_captures['id'] or uri_captures[1])",
+        '$( shared.a or "b" )',
+        words=("$(", ")", " or ", "'", '"', "[", "]", "headers", "shared", "999999"),
+    )
+)
 def test_any_template_is_one_or_refused(text):
     made = tried(templates.parse, text, refuses=ValueError)
     if made is not REFUSED:
@@ -265,15 +428,39 @@ def test_any_template_is_one_or_refused(text):
         assert found is REFUSED or not re.search("[\r\n\0]", found)
 
 
-SCHEMA = {"name": "p", "fields": [{"protocols": {"type": "set"}}, {"config": {"type": "record", "fields": [
-    {"a": {"type": "string", "required": True, "match": "^%a+$", "default": "b"}},
-    {"n": {"type": "integer", "between": [1, 5], "default": 3}},
-    {"l": {"type": "array", "elements": {"type": "string", "one_of": ["x", "y"]}, "len_min": 1}},
-    {"m": {"type": "map", "keys": {"type": "string"}, "values": {"type": "number", "gt": 0}}},
-], "entity_checks": [{"at_least_one_of": ["a", "n"]}]}}]}  # fmt: skip
+SCHEMA = {
+    "name": "p",
+    "fields": [
+        {"protocols": {"type": "set"}},
+        {
+            "config": {
+                "type": "record",
+                "fields": [
+                    {"a": {"type": "string", "required": True, "match": "^%a+$", "default": "b"}},
+                    {"n": {"type": "integer", "between": [1, 5], "default": 3}},
+                    {
+                        "l": {
+                            "type": "array",
+                            "elements": {"type": "string", "one_of": ["x", "y"]},
+                            "len_min": 1,
+                        }
+                    },
+                    {"m": {"type": "map", "keys": {"type": "string"}, "values": {"type": "number", "gt": 0}}},
+                ],
+                "entity_checks": [{"at_least_one_of": ["a", "n"]}],
+            }
+        },
+    ],
+}
 
 
-@given(trees(SCHEMA, keys=("type", "fields", "elements", "match_any", "required", "uuid"), values=("foreign", "%", "record", "function")))
+@given(
+    trees(
+        SCHEMA,
+        keys=("type", "fields", "elements", "match_any", "required", "uuid"),
+        values=("foreign", "%", "record", "function"),
+    )
+)
 def test_any_schema_table_is_a_class_or_refused(table):
     made = tried(config_class, "p", table, refuses=LoadError)
     assert made is REFUSED or isinstance(made, type)
@@ -281,7 +468,12 @@ def test_any_schema_table_is_a_class_or_refused(table):
 
 # -- bundles: what tests/bundles/test_fuzz.py has not --------------------------------------------------------
 
-MANIFEST = {"file_list": ["a.py", "b/c.py"], "custom_middleware": {"driver": "python", "pre": [{"name": "A"}]}, "checksum": "d4", "signature": ""}  # fmt: skip
+MANIFEST = {
+    "file_list": ["a.py", "b/c.py"],
+    "custom_middleware": {"driver": "python", "pre": [{"name": "A"}]},
+    "checksum": "d4",
+    "signature": "",
+}
 
 
 @given(trees(MANIFEST, keys=("file_list", "checksum"), values=("../a", "a.py", "C:\\a", "/etc/passwd", ".")))
@@ -293,7 +485,15 @@ def test_any_changed_manifest_is_one_or_refused(data):
 
 
 BUNDLE = bundle({"a.py": b"A" * 50, "b.py": b"B"})
-ZIP_PARTS = (b"PK\x01\x02", b"PK\x03\x04", b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07", b"\x01\x00", b"../a.py")
+ZIP_PARTS = (
+    b"PK\x01\x02",
+    b"PK\x03\x04",
+    b"PK\x05\x06",
+    b"PK\x06\x06",
+    b"PK\x06\x07",
+    b"\x01\x00",
+    b"../a.py",
+)
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,15 @@ from plugmw.dialects.kong.servers import dump
 from plugmw.dialects.kong.servers.messages import METHODS, RPC_RETURN
 from plugmw.dialects.kong.servers.msgpack_rpc import MsgPackRPC
 from plugmw.dialects.kong.servers.pdk_table import Calls
-from plugmw.dialects.kong.servers.protobuf import Malformed, decode, encode, read_value, sized, varint, write_value
+from plugmw.dialects.kong.servers.protobuf import (
+    Malformed,
+    decode,
+    encode,
+    read_value,
+    sized,
+    varint,
+    write_value,
+)
 from plugmw.dialects.kong.servers.protobuf_rpc import ProtoBufRPC
 from plugmw.dialects.kong.servers.wire import Closed, Garbled, Late, Told
 from plugmw.dialects.prest import abi
@@ -99,7 +107,10 @@ CALLS = (
 
 def steps(*calls):
     """Return the answers of a server that makes these calls and ends."""
-    made = [[1, n + 1, None, {"Data": {"Method": name, "Args": args}, "EventId": 1}] for n, (name, args) in enumerate(calls)]
+    made = [
+        [1, n + 1, None, {"Data": {"Method": name, "Args": args}, "EventId": 1}]
+        for n, (name, args) in enumerate(calls)
+    ]
     return [*made, [1, len(calls) + 1, None, {"Data": "ret", "EventId": 1}]]
 
 
@@ -120,7 +131,11 @@ def _packed(value):
 
 def test_what_is_changed_here_is_good_before():
     for stream in STREAMS[:-1]:
-        app = gateway(plugin(access=lambda config: MsgPackRPC(Said(packed(stream), 9)).event(1, "access", Calls().ask, 9e9)))
+        app = gateway(
+            plugin(
+                access=lambda config: MsgPackRPC(Said(packed(stream), 9)).event(1, "access", Calls().ask, 9e9)
+            )
+        )
         assert serve(app, environ_of()).status[0] == "2", stream
     assert MsgPackRPC(Said(packed([[1, 1, None, {"Id": 7}]]), 9)).start("a", "{}", 9e9) == 7
 
@@ -130,24 +145,34 @@ def test_any_messages_of_a_server_are_an_event_or_a_fault(data, piece, phase):
     event(MsgPackRPC, data, piece, phase)
 
 
-@given(blobs(*map(packed, STREAMS), parts=(b"\xdd\xff\xff\xff\xff", b"\xdf\xff\xff\xff\xff", b"\x91" * 500)), PIECES)
+@given(
+    blobs(*map(packed, STREAMS), parts=(b"\xdd\xff\xff\xff\xff", b"\xdf\xff\xff\xff\xff", b"\x91" * 500)),
+    PIECES,
+)
 def test_any_bytes_of_messagepack_are_an_event_or_a_fault(data, piece):
     event(MsgPackRPC, data, piece)
     start(MsgPackRPC, data, piece)
 
 
-ASKING = packed(steps(("kong.request.get_body", []), ("kong.request.get_query", []), ("kong.request.get_headers", [])))
+ASKING = packed(
+    steps(("kong.request.get_body", []), ("kong.request.get_query", []), ("kong.request.get_headers", []))
+)
 BODY = {"a": [1, "b", {"c": None}], "d": 1.5}
 
 
-@given(trees(BODY, values=(10**30, -(10**30), "\ud800", [[[]]])).map(json.dumps), headers("a=1&%ff=%00", "a[]=%ed%a0%80"))
+@given(
+    trees(BODY, values=(10**30, -(10**30), "\ud800", [[[]]])).map(json.dumps),
+    headers("a=1&%ff=%00", "a[]=%ed%a0%80"),
+)
 def test_what_a_client_sends_reaches_a_plugin_server(body, query):
     request = {"CONTENT_TYPE": "application/json", "CONTENT_LENGTH": str(len(body)), "QUERY_STRING": query}
     request |= {"wsgi.input": io.BytesIO(body.encode()), "REQUEST_METHOD": "POST", "HTTP_X_B": query}
     event(MsgPackRPC, ASKING, 65536, **request)
 
 
-@given(trees([[1, 1, None, {"Id": 7}]], [[2, "a"], [1, 1, None, {"Id": 7}]], keys=("Id",)).map(packed), PIECES)
+@given(
+    trees([[1, 1, None, {"Id": 7}]], [[2, "a"], [1, 1, None, {"Id": 7}]], keys=("Id",)).map(packed), PIECES
+)
 def test_an_instance_has_a_number_or_is_a_fault(data, piece):
     start(MsgPackRPC, data, piece)
 
@@ -212,17 +237,24 @@ PLUGIN = {
     "Phases": ["access", "log"],
     "Priority": 10,
     "Version": "1.0",
-    "Schema": {"name": "hello", "fields": [{"config": {"type": "record", "fields": [{"a": {"type": "string"}}]}}]},
+    "Schema": {
+        "name": "hello",
+        "fields": [{"config": {"type": "record", "fields": [{"a": {"type": "string"}}]}}],
+    },
 }
 DUMP = {"Protocol": "ProtoBuf:1", "SocketPath": "/run/hello.socket", "Plugins": [PLUGIN]}
 
 
-@given(trees(DUMP, [PLUGIN], keys=("Name", "Protocol"), values=("MsgPack:1", "config", "record")).map(json.dumps))
+@given(
+    trees(DUMP, [PLUGIN], keys=("Name", "Protocol"), values=("MsgPack:1", "config", "record")).map(json.dumps)
+)
 def test_any_dump_is_read_or_refused(printed):
     tried(dump.read, "pluginserver a", printed, refuses=LoadError)
 
 
-@given(texts(json.dumps(DUMP), "starting\n" + json.dumps([PLUGIN]) + "\ndone", words=("{", "}", "[", "\n", "1")))
+@given(
+    texts(json.dumps(DUMP), "starting\n" + json.dumps([PLUGIN]) + "\ndone", words=("{", "}", "[", "\n", "1"))
+)
 def test_any_text_that_a_server_prints_is_read_or_refused(printed):
     tried(dump.read, "pluginserver a", printed, 1, printed, refuses=LoadError)
 

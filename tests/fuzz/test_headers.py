@@ -20,7 +20,17 @@ from tests.fuzz.strategies import headers
 from tests.support.kong import plugin
 
 T, S, P = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", "00f067aa0ba902b7"
-ADDRESSES = ("10.0.0.1", "::1", "[::1]:80", "::ffff:10.0.0.1", "fe80::1%eth0", "10.0.0.1:99", "unknown", "_x", "1.2.3.256")
+ADDRESSES = (
+    "10.0.0.1",
+    "::1",
+    "[::1]:80",
+    "::ffff:10.0.0.1",
+    "fe80::1%eth0",
+    "10.0.0.1:99",
+    "unknown",
+    "_x",
+    "1.2.3.256",
+)
 
 # -- addresses ---------------------------------------------------------------------------------------------
 
@@ -69,7 +79,10 @@ TRACES = {
     "x-instana-l": ("1,correlationType=web;correlationId=1", "0"),
 }
 TRACED = st.fixed_dictionaries(
-    {}, optional={name: headers(*good, words=(T, S, "-", ":", "0" * 16, "0" * 32)) for name, good in TRACES.items()}
+    {},
+    optional={
+        name: headers(*good, words=(T, S, "-", ":", "0" * 16, "0" * 32)) for name, good in TRACES.items()
+    },
 )
 _ID = re.compile("[0-9a-f]{16}(?:[0-9a-f]{16})?").fullmatch
 
@@ -91,10 +104,19 @@ def test_a_trace_goes_on_as_it_came(sent, form):
     found = extract(sent.get, ALL, lambda warning: None)
     if found is None or found.trace_id is None:
         return
-    span = Span(found.trace_id, found.span_id or S, found.parent_id, bool(found.sampled), found.debug, len(found.trace_id))
+    span = Span(
+        found.trace_id,
+        found.span_id or S,
+        found.parent_id,
+        bool(found.sampled),
+        found.debug,
+        len(found.trace_id),
+    )
     again = extract(inject(form, span).get, (form,), lambda warning: None)
     if again.trace_id is not None:  # formats that have shorter ids may have nothing but zeros left
-        assert again.trace_id.endswith(found.trace_id[-16:]) or found.trace_id.endswith(again.trace_id.lstrip("0"))
+        assert again.trace_id.endswith(found.trace_id[-16:]) or found.trace_id.endswith(
+            again.trace_id.lstrip("0")
+        )
         assert again.sampled == (span.sampled or span.debug)
 
 
@@ -131,7 +153,9 @@ SENT = st.fixed_dictionaries(
         for name, good in GOOD.items()
     }
     | {
-        "CONTENT_TYPE": headers("application/json; charset=utf-8", "text/plain", "multipart/form-data; boundary=b"),
+        "CONTENT_TYPE": headers(
+            "application/json; charset=utf-8", "text/plain", "multipart/form-data; boundary=b"
+        ),
         "CONTENT_LENGTH": headers("0", "5", "12"),
         "REQUEST_METHOD": st.sampled_from(["GET", "POST", "OPTIONS", "HEAD", "PROPFIND", "get"]),
         "REMOTE_ADDR": st.sampled_from(["127.0.0.1", "", "10.9.8.7", "::ffff:10.0.0.1", "unix:", "x"]),
@@ -166,20 +190,27 @@ PLUGINS = [
     {"name": "correlation-id", "config": {"header_name": "X-Request-ID", "echo_downstream": True}},
     {
         "name": "cors",
-        "config": {"origins": ["https://shop.example", r"(.*)\.shop\.example"], "credentials": True, "max_age": 5},
+        "config": {
+            "origins": ["https://shop.example", r"(.*)\.shop\.example"],
+            "credentials": True,
+            "max_age": 5,
+        },
     },
     {"name": "bot-detection", "config": {"deny": ["evil.*bot"]}},
     {"name": "ip-restriction", "config": {"deny": ["203.0.113.0/24"]}},
     {"name": "request-size-limiting", "config": {"allowed_payload_size": 1, "size_unit": "kilobytes"}},
     {"name": "key-auth", "config": {"anonymous": "nobody", "key_in_body": True}},
     {"name": "jwt", "config": {"anonymous": "nobody", "cookie_names": ["a"]}},
-    {"name": "rate-limiting", "config": {"minute": 1_000_000, "limit_by": "header", "header_name": "x-header"}},
+    {
+        "name": "rate-limiting",
+        "config": {"minute": 1_000_000, "limit_by": "header", "header_name": "x-header"},
+    },
     {"name": "response-ratelimiting", "config": {"limits": {"a": {"minute": 1_000_000}}}},
     {
         "name": "request-transformer",
         "config": {
-            "add": {"headers": ["x-a:$(headers.host)", "x-b:$(headers['user-agent'] or 'none')"]},
-            "append": {"querystring": ["q:$(query_params.q)"], "body": ["b:$(headers.x_header)"]},
+            "add": {"querystring": ["a:$(headers.host)"], "body": ["b:$(headers['user-agent'] or 'none')"]},
+            "append": {"querystring": ["q:$(headers.x_header)"], "body": ["b:$(headers.accept)"]},
         },
     },
     {"name": "response-transformer", "config": {"add": {"headers": ["x-c:1"], "json": ["a:b"]}}},
@@ -194,7 +225,10 @@ def everything(request):
     document = {
         "trusted": ["127.0.0.1", "10.0.0.0/8"],
         "consumers": [{"username": "nobody", "keyauth_credentials": [{"key": "k"}]}],
-        "routes": [{"name": "all", "paths": ["/"]}, {"name": "b", "hosts": ["*.b.example"], "headers": {"x-a": ["1"]}}],
+        "routes": [
+            {"name": "all", "paths": ["/"]},
+            {"name": "b", "hosts": ["*.b.example"], "headers": {"x-a": ["1"]}},
+        ],
         "plugins": PLUGINS,
     }
     gateway = Gateway(seen, document, plugins=[asked(request.param)])

@@ -23,7 +23,7 @@ def _gates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Gate]
 def gate(
     request: pytest.FixtureRequest, _gates: dict[str, Gate], tmp_path_factory: pytest.TempPathFactory
 ) -> Any:
-    """The gateway of :mod:`tests.security.gates` under gunicorn's three kinds of workers, one after another."""
+    """The gateway of :mod:`tests.security.gates` under each of gunicorn's kinds of workers."""
     kind = request.param
     if kind not in _gates:
         folder = tmp_path_factory.mktemp("gate")

@@ -19,8 +19,8 @@ from typing import Any
 from tests.support import raw
 from tests.support.servers import Server
 from tests.support.tokens import LATER, RSA, SECRET, pem, token
+from tests.support.wire import WORKERS as WORKERS
 
-WORKERS = {"sync": (), "gthread": ("--threads", "4"), "gevent": ()}
 KEY = "key-0123456789abcdef"
 OTHER_KEY = "key-of-somebody-else"
 HMAC_SECRET = "hmac-0123456789abcdef"
@@ -40,7 +40,12 @@ CONSUMERS = [
             {"key": "pem", "secret": pem(RSA)},
         ],
         "oauth2_credentials": [
-            {"name": "shop", "client_id": "shop", "client_secret": "s", "redirect_uris": ["https://a.example/"]}
+            {
+                "name": "shop",
+                "client_id": "shop",
+                "client_secret": "s",
+                "redirect_uris": ["https://a.example/"],
+            }
         ],
     },
     {"username": "bob", "keyauth_credentials": [{"key": OTHER_KEY}]},

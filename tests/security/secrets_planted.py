@@ -1,8 +1,8 @@
 """Secrets of every kind, a gateway with every bundled plugin that has them, and where they were found again.
 
-    planted = Planted()
-    planted["key"]                      # "planted-key-5e3c..."; the same at every use
-    planted.found_in(text)              # names of the secrets that are in a text, in any spelling
+planted = Planted()
+planted["key"]                      # "planted-key-5e3c..."; the same at every use
+planted.found_in(text)              # names of the secrets that are in a text, in any spelling
 """
 
 from __future__ import annotations
@@ -17,7 +17,13 @@ from tests.support.tokens import LATER, token
 #: Everything that is written into the configuration or sent by a client.
 KINDS = (
     *("basic-password", "basic-wrong", "key-header", "key-query", "key-body", "key-wrong", "hmac-secret"),
-    *("jwt-secret", "oauth2-client-secret", "oauth2-provision-key", "oauth2-wrong-token", "oauth2-wrong-code"),
+    *(
+        "jwt-secret",
+        "oauth2-client-secret",
+        "oauth2-provision-key",
+        "oauth2-wrong-token",
+        "oauth2-wrong-code",
+    ),
     *("cookie", "set-cookie", "ldap-password", "proxy-password", "bearer-unknown", "store-password"),
     *("redis-password", "aws-key", "aws-secret", "aws-proxy", "azure-key", "azure-client", "galileo-token"),
     *("loggly-token", "http-log-password", "http-log-header", "zipkin-password", "service-password"),
@@ -29,7 +35,9 @@ class Planted(dict):
     """The secrets by name; more can be added that are only known at run time."""
 
     def __init__(self) -> None:
-        super().__init__({kind: f"planted-{kind}-{hashlib.sha256(kind.encode()).hexdigest()[:12]}" for kind in KINDS})
+        super().__init__(
+            {kind: f"planted-{kind}-{hashlib.sha256(kind.encode()).hexdigest()[:12]}" for kind in KINDS}
+        )
 
     def found_in(self, text: str) -> set[str]:
         """Return the names of the secrets in a text, as they are or in Base64."""
@@ -53,7 +61,9 @@ def consumers(planted: Planted) -> list[dict[str, Any]]:
         {
             "username": "alice",
             "acls": [{"group": "staff"}],
-            "keyauth_credentials": [{"key": planted[f"key-{place}"]} for place in ("header", "query", "body")],
+            "keyauth_credentials": [
+                {"key": planted[f"key-{place}"]} for place in ("header", "query", "body")
+            ],
             "basicauth_credentials": [{"username": "alice", "password": planted["basic-password"]}],
             "hmacauth_credentials": [{"username": "alice", "secret": planted["hmac-secret"]}],
             "jwt_secrets": [{"key": "alice", "secret": planted["jwt-secret"]}],
@@ -69,7 +79,9 @@ def consumers(planted: Planted) -> list[dict[str, Any]]:
     ]
 
 
-def document(planted: Planted, ports: dict[str, Any], folder: Any, store: str = "memory://") -> dict[str, Any]:
+def document(
+    planted: Planted, ports: dict[str, Any], folder: Any, store: str = "memory://"
+) -> dict[str, Any]:
     """Return a gateway with all plugins; ``ports`` says where the sinks are."""
     (folder / "secret.txt").write_text(planted["from-file"], encoding="utf-8")
     http = {"queue": {"max_retry_time": 0.01, "max_coalescing_delay": 0}}
@@ -82,18 +94,38 @@ def document(planted: Planted, ports: dict[str, Any], folder: Any, store: str = 
         "hmac-auth": {"strict": True},
         "jwt": {"claims_to_verify": ["exp"], "cookie_names": ["jwt"]},
         "oauth2": {
-            **{"enable_authorization_code": True, "enable_client_credentials": True, "enable_password_grant": True},
-            **{"provision_key": planted["oauth2-provision-key"], "scopes": ["a"], "global_credentials": True},
+            "enable_authorization_code": True, "enable_client_credentials": True,
+            "enable_password_grant": True,
+            "provision_key": planted["oauth2-provision-key"], "scopes": ["a"], "global_credentials": True,
         },
-        "ldap-auth": {"ldap_host": here, "ldap_port": ports["closed"], "base_dn": "dc=example", "attribute": "uid",
+        "ldap-auth": {"ldap_host": here, "ldap_port": ports["closed"], "base_dn": "dc=example",
+                      "attribute": "uid",
                       "timeout": 500},
         "basic-auth": {},
     }  # fmt: skip
-    names = [*auth, "acl", "limited", "lambda", "lambda-direct", "azure", "upstream", "crash", "hidden", "anonymous"]
+    names = [
+        *auth,
+        "acl",
+        "limited",
+        "lambda",
+        "lambda-direct",
+        "azure",
+        "upstream",
+        "crash",
+        "hidden",
+        "anonymous",
+    ]
     aws = {
-        **{"aws_region": "eu-central-1", "function_name": "f", "host": here, "port": ports["error"]},
-        **{"disable_https": True, "aws_key": planted["aws-key"], "aws_secret": planted["aws-secret"]},
-        **{"forward_request_headers": True, "forward_request_body": True, "forward_request_uri": True},
+        "aws_region": "eu-central-1",
+        "function_name": "f",
+        "host": here,
+        "port": ports["error"],
+        "disable_https": True,
+        "aws_key": planted["aws-key"],
+        "aws_secret": planted["aws-secret"],
+        "forward_request_headers": True,
+        "forward_request_body": True,
+        "forward_request_uri": True,
     }
     through_proxy = {"proxy_url": f"http://u:{planted['aws-proxy']}@{here}:{ports['closed']}"}
     entries: list[dict[str, Any]] = [{"name": name, "route": name, "config": configs[name]} for name in auth]
@@ -136,8 +168,8 @@ def document(planted: Planted, ports: dict[str, Any], folder: Any, store: str = 
             "name": "azure-functions",
             "route": "azure",
             "config": {
-                **{"appname": "shop", "functionname": "f", "hostdomain": "invalid", "timeout": 500},
-                **{"apikey": planted["azure-key"], "clientid": planted["azure-client"], "https": False},
+                "appname": "shop", "functionname": "f", "hostdomain": "invalid", "timeout": 500,
+                "apikey": planted["azure-key"], "clientid": planted["azure-client"], "https": False,
             },
         },
         {"name": "zipkin", "config": {
@@ -149,7 +181,8 @@ def document(planted: Planted, ports: dict[str, Any], folder: Any, store: str = 
         {"name": "galileo", "config": {
             "service_token": planted["galileo-token"], "host": here, "port": ports["galileo"], "https": False,
             "flush_timeout": 0, "retry_count": 1, **own}},
-        {"name": "loggly", "config": {"key": planted["loggly-token"], "host": here, "port": ports["udp"], **own}},
+        {"name": "loggly", "config": {
+            "key": planted["loggly-token"], "host": here, "port": ports["udp"], **own}},
         {"name": "udp-log", "config": {"host": here, "port": ports["udp"], **own}},
         {"name": "tcp-log", "config": {"host": here, "port": ports["tcp"], **own}},
         {"name": "statsd", "config": {"host": here, "port": ports["udp"]}},
@@ -165,7 +198,8 @@ def document(planted: Planted, ports: dict[str, Any], folder: Any, store: str = 
         {"name": "request-termination", "route": "crash", "config": {
             "status_code": 503, "trigger": "x-terminate"}},
         {"name": "pre-function", "route": "crash", "config": {
-            "access": ["tests.security.secrets_planted:crash"], "packages": ["tests.security.secrets_planted"]}},
+            "access": ["tests.security.secrets_planted:crash"],
+            "packages": ["tests.security.secrets_planted"]}},
         {"name": "post-function", "route": "crash", "config": {
             "header_filter": ["tests.security.secrets_planted:crash_later"],
             "log": ["tests.security.secrets_planted:crash_later"],
@@ -188,7 +222,9 @@ def document(planted: Planted, ports: dict[str, Any], folder: Any, store: str = 
         "services": [
             {"name": "up", "url": f"http://{here}:{ports['closed']}", "connect_timeout": 0.2, "retries": 0}
         ],
-        "routes": [{"name": n, "paths": [f"/{n}"], **({"service": "up"} if n == "upstream" else {})} for n in names],
+        "routes": [
+            {"name": n, "paths": [f"/{n}"], **({"service": "up"} if n == "upstream" else {})} for n in names
+        ],
         "plugins": entries,
     }
 
@@ -208,7 +244,7 @@ def crash_later(x: Any) -> None:
 
 
 def requests(planted: Planted, signed: Any) -> list[tuple[str, str, dict[str, str], bytes]]:
-    """Return method, target, headers and body of good and of failing requests; ``signed`` makes HMAC headers."""
+    """Return method, target, headers and body of good and failing requests; ``signed`` makes HMAC headers."""
     good = token({"iss": "alice", "exp": LATER}, key=planted["jwt-secret"])
     bad = token({"iss": "alice", "exp": LATER}, key="wrong")
     late = token({"iss": "alice", "exp": 1}, key=planted["jwt-secret"])
@@ -251,7 +287,10 @@ def requests(planted: Planted, signed: Any) -> list[tuple[str, str, dict[str, st
         ("GET", f"/oauth2?access_token={planted['oauth2-wrong-token']}", {}, b""),
         posted("/oauth2/oauth2/token", f"grant_type=client_credentials&{client}"),
         posted("/oauth2/oauth2/token", f"grant_type=client_credentials&client_id=shop&client_secret={wrong}"),
-        posted(f"/oauth2/oauth2/token?{client}&grant_type=authorization_code", f"code={planted['oauth2-wrong-code']}"),
+        posted(
+            f"/oauth2/oauth2/token?{client}&grant_type=authorization_code",
+            f"code={planted['oauth2-wrong-code']}",
+        ),
         posted("/oauth2/oauth2/token", f"grant_type=refresh_token&{client}&refresh_token={wrong}"),
         posted(
             "/oauth2/oauth2/token",
@@ -268,13 +307,23 @@ def requests(planted: Planted, signed: Any) -> list[tuple[str, str, dict[str, st
         ("GET", f"/anonymous?apikey={wrong}", {"Authorization": basic("alice", planted["basic-wrong"])}, b""),
         ("GET", "/limited", {"Cookie": f"session={planted['cookie']}"}, b""),
         ("GET", "/lambda", {"Authorization": basic("a", planted["basic-wrong"]), "apikey": wrong}, b""),
-        ("GET", "/lambda-direct", {"Authorization": basic("a", planted["basic-wrong"]), "apikey": wrong}, b""),
+        (
+            "GET",
+            "/lambda-direct",
+            {"Authorization": basic("a", planted["basic-wrong"]), "apikey": wrong},
+            b"",
+        ),
         ("GET", "/azure", {"Authorization": basic("a", planted["basic-wrong"]), "apikey": wrong}, b""),
         ("GET", f"/upstream?apikey={wrong}", {"Authorization": basic("a", planted["basic-wrong"])}, b""),
         ("GET", "/metrics", {}, b""),
         ("GET", f"/nowhere?apikey={wrong}", {"Cookie": f"session={planted['cookie']}"}, b""),
         ("GET", "/%2e%2e;/key-auth%00", {"apikey": wrong}, b""),
-        ("OPTIONS", "/key-auth", {"Origin": "https://shop.example", "Access-Control-Request-Method": "PUT"}, b""),
+        (
+            "OPTIONS",
+            "/key-auth",
+            {"Origin": "https://shop.example", "Access-Control-Request-Method": "PUT"},
+            b"",
+        ),
         ("GET", "/key-auth", {"apikey": key, "User-Agent": "BadClient"}, b""),
         ("POST", "/key-auth", {"apikey": key, "Content-Type": form}, b"a" * (1024 * 1024 + 1)),
     ]

@@ -82,7 +82,7 @@ def start(gunicorn, kind, *args):
 @slow
 def test_a_plugin_that_hangs_holds_up_nobody_else(gunicorn, kind):
     """A sync worker is ended by its timeout; threads and greenlets go on beside the one that hangs."""
-    server = start(gunicorn, kind, *(["--timeout", "2"] if kind == "sync" else []))
+    server = start(gunicorn, kind, "--graceful-timeout", "1", *(["--timeout", "2"] if kind == "sync" else []))
     before = server.worker_pids()
     with raw.connect(server.port) as client:
         client.sendall(raw.request("/hang"))
@@ -179,6 +179,9 @@ GARBAGE = {
     "headers that are a number in exit": ("access", lambda x: x.exit(200, "a", 5)),
     "header set to a number": ("access", lambda x: x.set_header("X", 5)),
     "header added as a number": ("access", lambda x: x.add_header("X", 5)),
+    "header put in as a number": ("access", lambda x: x.headers.update({"X": 5})),
+    "header put in as bytes": ("response", lambda x: x.headers.__setitem__("X", b"5")),
+    "header put in with a line break": ("header_filter", lambda x: x.headers.add("X", "a\r\nb: c")),
     "header with a line break": ("header_filter", lambda x: x.set_header("X", "a\r\nb: c")),
     "header of no name": ("header_filter", lambda x: x.set_header("", "a")),
     "status 99": ("header_filter", lambda x: setattr(x, "status", 99)),

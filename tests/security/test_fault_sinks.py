@@ -149,11 +149,11 @@ def test_a_log_server_that_fails_holds_up_no_answer_and_gets_what_waited(site, k
             load.wait(10)
             for peer in site.peers:
                 broken(peer)
-            load.wait(40)
+            load.wait(25)
             for peer in site.peers:
                 mended(peer)
             before = len(load.got)
-            load.wait(20)
+            load.wait(15)
         check_unhurt(load)
         sent = [got.path for got in load.got]
         # Nobody says that a line has come: what a server had not noted when it closed or died is lost.

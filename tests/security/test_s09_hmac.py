@@ -40,9 +40,7 @@ def test_s9_what_is_signed_is_what_counts_on_every_server(gate):
         "another method": gate.ask(TARGET, date, digest, signed(f"post {TARGET}", date, digest), body=BODY),
         "another body": sent(gate, date, digest, body=b'{"amount": 99}'),
         "no body": sent(gate, date, digest, body=b""),
-        "another body, its digest added": sent(
-            gate, date, digest, body=b"x", more=(digest_line(b"x"),)
-        ),
+        "another body, its digest added": sent(gate, date, digest, body=b"x", more=(digest_line(b"x"),)),
         "another body, its digest not signed": gate.ask(
             TARGET, date, digest_line(b"x"), signed(f"post {TARGET}", date), method="POST", body=b"x"
         ),

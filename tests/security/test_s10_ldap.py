@@ -1,4 +1,4 @@
-"""S10: no name is another's DN, no password is none, nothing a client sends is more than a 401 (real OpenLDAP)."""
+"""S10: no name is another's DN, no password is none, all else a client sends is 401 (a real OpenLDAP)."""
 
 from __future__ import annotations
 
@@ -139,7 +139,11 @@ def read_dn(dn: str) -> str:
     assert found, dn
     pieces = re.findall(r"\\[0-9a-fA-F]{2}|\\.|[^\\]+", found[1])
     value = b"".join(
-        piece.encode() if piece[0] != "\\" else piece[1:].encode() if len(piece) == 2 else bytes.fromhex(piece[1:])
+        piece.encode()
+        if piece[0] != "\\"
+        else piece[1:].encode()
+        if len(piece) == 2
+        else bytes.fromhex(piece[1:])
         for piece in pieces
     )
     return value.decode()

@@ -106,13 +106,13 @@ def signed(files, **other):
     return bundle(files, signed=True, custom_middleware=HOOKS, **other)
 
 
-def with_entries(files, *entries):
-    """Return a signed bundle with more entries, before and behind the good ones."""
-    text = json.dumps({**manifest(files, signed=True), "custom_middleware": HOOKS}).encode()
-    listed = [*entries, *files.items(), ("manifest.json", text), *entries]
+def with_entry(files, name, kind, content, listed=True):
+    """Return a signed bundle with one more entry, which its manifest vouches for too."""
+    vouched = manifest({**files, name: content} if listed else files, signed=True)
+    text = json.dumps({**vouched, "custom_middleware": HOOKS}).encode()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return archive(listed)
+        return archive([*files.items(), (entry(name, kind), content), ("manifest.json", text)])
 
 
 def test_s11_a_good_bundle_is_served(serve, trace):
@@ -120,7 +120,7 @@ def test_s11_a_good_bundle_is_served(serve, trace):
     assert trace.exists()
 
 
-#: Entries beside good ones that are signed.
+#: Entries beside good ones, signed as these.
 ESCAPES = {
     "up": ("../../../../escaped", stat.S_IFREG),
     "up, later": ("a/b/../../../escaped", stat.S_IFREG),
@@ -144,7 +144,8 @@ ESCAPES = {
 def test_s11_a_name_that_leads_elsewhere_refuses_the_bundle(serve, trace, tmp_path, name, kind):
     code_ = code(trace)
     target = str(tmp_path / "escaped").encode() if kind == stat.S_IFLNK else code_
-    assert serve(with_entries({"middleware.py": code_}, (entry(name, kind), target))) == 404
+    data = with_entry({"middleware.py": code_}, name, kind, target, listed=name != "extra.py")
+    assert serve(data) == 404
     assert not trace.exists()
     assert [name for name in left(tmp_path) if not name.endswith(("lock", ".turn"))] == []
     assert not os.path.lexists("/tmp/plugmw-escaped")
@@ -333,7 +334,8 @@ def test_s11_s12_an_api_with_a_bomb_is_not_there_and_the_others_are(
     server, tmp_path, keys, trace, gunicorn, worker_class
 ):
     server.has["bomb.zip"] = BOMBS["a thousand to one"]()
-    server.has["slip.zip"] = with_entries({"middleware.py": code(trace)}, (entry("../../escaped"), b"1"))
+    files = {"middleware.py": code(trace)}
+    server.has["slip.zip"] = with_entry(files, "../../escaped", stat.S_IFREG, b"1", listed=False)
     server.has["good.zip"] = signed({"middleware.py": code(tmp_path / "good")})
     made = [
         definition(server, tmp_path, name, public_key_path=str(keys[1])) for name in ("bomb", "slip", "good")

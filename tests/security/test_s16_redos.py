@@ -147,7 +147,7 @@ def test_s16_krakend_has_no_patterns_that_clients_are_matched_against():
     # Parameters are found segment by segment, in a tree; what is compiled there is plugmw's own.
     for path in Path(krakend.__file__).parent.glob("*.py"):
         text = path.read_text(encoding="utf-8")
-        assert not re.search(r"re\.(?:compile|match|search|fullmatch|sub)\((?!\s*r?[\"'])", text), path.name
+        assert not re.search(r"re\.(?:compile|match|search|fullmatch|sub)\((?!\s*r?f?[\"'])", text), path.name
 
 
 # -- values that are too long --------------------------------------------------------------------------

@@ -97,6 +97,8 @@ def server(request, gunicorn_for_module):
 
 @pytest.mark.slow
 def test_s19_nothing_that_a_client_sends_is_a_line_of_the_answer(server):
+    mark = len(server.log())
+
     def ask(name):
         target, lines = SENT[name]
         host = [] if any(line.startswith(b"Host") for line in lines) else [b"Host: t"]
@@ -107,13 +109,13 @@ def test_s19_nothing_that_a_client_sends_is_a_line_of_the_answer(server):
         [answer] = replies(data, ["GET"])
         assert answer.header("x-split") is None, (name, answer.raw)
         assert data.count(b"HTTP/1.1 ") == 1, (name, answer.raw)
-        if name.startswith("redirect") and answer.status != 400:
+        if name.startswith("redirect"):
             assert answer.status == 308, (name, answer.raw)
             assert "\r" not in answer.header("location")
         if name in ("transformer", "transformer, LF", "transformer, NUL"):
             # Nothing half-changed reaches the app.
             assert answer.status == 500, (name, answer.raw)
-    assert "Traceback" not in server.log()
+    assert "Traceback" not in server.log()[mark:]
 
 
 @pytest.mark.slow

@@ -7,9 +7,7 @@ import hmac
 import json
 import logging
 import socket
-import ssl
 import threading
-import time
 from base64 import b64encode
 from contextlib import ExitStack, contextmanager
 from email.utils import formatdate
@@ -20,7 +18,7 @@ import pytest
 
 from plugmw import ConfigError, Gateway, cli
 from plugmw.plan import read_plan
-from tests.security.secrets_planted import Planted, document, forms, requests
+from tests.security.secrets_planted import Planted, document, requests
 from tests.support import raw
 from tests.support.certificates import certificates
 from tests.support.sinks import closed_port, tcp_sink, udp_sink, unix_sink, until
@@ -32,13 +30,15 @@ def signed(secret):
     date = formatdate(usegmt=True)
     text = f"date: {date}\n@request-target: get /hmac-auth".encode()
     made = b64encode(hmac.digest(secret.encode(), text, "sha256")).decode()
-    value = f'hmac username="alice", algorithm="hmac-sha256", headers="date @request-target", signature="{made}"'
+    value = (
+        f'hmac username="alice", algorithm="hmac-sha256", headers="date @request-target", signature="{made}"'
+    )
     return {"Date": date, "Authorization": value}
 
 
 @contextmanager
 def rude_redis():
-    """A server that answers every command with an error that repeats it, as servers that know no such command do."""
+    """A server that answers every command with an error that repeats it, as for commands it does not know."""
     listener = socket.create_server(("127.0.0.1", 0))
     running = threading.Event()
 
@@ -113,13 +113,17 @@ def sinks(tmp_path, planted):
         files = certificates(tmp_path)
         key = files.key.read_text(encoding="utf-8")
         planted["tls-key"] = key.splitlines()[1][8:40]
-        yield made, {
-            **{"certificate": files.certificate.read_text(encoding="utf-8"), "key": key},
-            **{name: sink.port for name, sink in made.items() if name != "syslog"},
-            "syslog": tmp_path / "log",
-            "redis": stack.enter_context(rude_redis()),
-            "closed": closed_port(),
-        }
+        yield (
+            made,
+            {
+                "certificate": files.certificate.read_text(encoding="utf-8"),
+                "key": key,
+                **{name: sink.port for name, sink in made.items() if name != "syslog"},
+                "syslog": tmp_path / "log",
+                "redis": stack.enter_context(rude_redis()),
+                "closed": closed_port(),
+            },
+        )
 
 
 def got_by(sink):
@@ -168,7 +172,11 @@ def told(sink, name, planted):
 @pytest.mark.parametrize("store", ["memory", "redis"])
 def test_s21_a_run_of_good_and_failing_requests_tells_no_secret(tmp_path, planted, sinks, records, store):
     got, ports = sinks
-    url = "memory://" if store == "memory" else f"redis://:{planted['store-password']}@127.0.0.1:{ports['redis']}/0"
+    url = (
+        "memory://"
+        if store == "memory"
+        else f"redis://:{planted['store-password']}@127.0.0.1:{ports['redis']}/0"
+    )
     path = written(tmp_path, document(planted, ports, tmp_path, url))
     gateway = Gateway(app_of(planted), str(path), reload=False)
     statuses, bodies = [], []
@@ -179,7 +187,11 @@ def test_s21_a_run_of_good_and_failing_requests_tells_no_secret(tmp_path, plante
         if "access_token" in answer.body.decode("latin-1"):
             # Given to who may have it; a secret from now on.
             made = json.loads(answer.body)
-            planted |= {f"{len(planted)}-{name}": made[name] for name in ("access_token", "refresh_token") if name in made}
+            planted |= {
+                f"{len(planted)}-{name}": made[name]
+                for name in ("access_token", "refresh_token")
+                if name in made
+            }
             for access in ({"Authorization": f"Bearer {made['access_token']}"}, {}):
                 query = "" if access else f"?access_token={made['access_token']}"
                 statuses.append(int(ask(gateway, "GET", f"/oauth2{query}", access, b"").status[:3]))
@@ -231,7 +243,13 @@ def test_s21_the_commands_print_no_secret(tmp_path, planted, sinks, capsys, reco
     url = f"redis://:{planted['store-password']}@127.0.0.1:{ports['redis']}/0"
     path = written(tmp_path, document(planted, ports, tmp_path, url))
     texts = {}
-    for arguments in (["check"], ["check", "--json"], ["show"], ["show", "--json"], ["show", "--route", "limited"]):
+    for arguments in (
+        ["check"],
+        ["check", "--json"],
+        ["show"],
+        ["show", "--json"],
+        ["show", "--route", "limited"],
+    ):
         status, texts[" ".join(arguments)] = printed(capsys, arguments[0], path, *arguments[1:])
         assert status == 0, texts
     secret = planted["key-header"]
@@ -268,20 +286,31 @@ def entry(name, **config):
     return {"plugins": [{"name": name, "config": config}]}
 
 
-TWICE = [{"username": "a", "keyauth_credentials": [{"key": S}]}, {"username": "b", "keyauth_credentials": [{"key": S}]}]
+TWICE = [
+    {"username": "a", "keyauth_credentials": [{"key": S}]},
+    {"username": "b", "keyauth_credentials": [{"key": S}]},
+]
 #: Documents with a secret where it is wrong.
 BAD = {
     "key of another type": credentials(keyauth_credentials=[{"key": [S]}]),
     "key in an object": credentials(keyauth_credentials=[{"key": {"value": S}}]),
     "key twice": {"consumers": TWICE},
-    "password that is no hash": credentials(basicauth_credentials=[{"username": "a", "password": f"scrypt:1$x${S}"}]),
+    "password that is no hash": credentials(
+        basicauth_credentials=[{"username": "a", "password": f"scrypt:1$x${S}"}]
+    ),
     "password of another type": credentials(basicauth_credentials=[{"username": "a", "password": {"x": S}}]),
-    "public key that is none": credentials(jwt_secrets=[{"key": "a", "algorithm": "RS256", "rsa_public_key": S}]),
+    "public key that is none": credentials(
+        jwt_secrets=[{"key": "a", "algorithm": "RS256", "rsa_public_key": S}]
+    ),
     "public key without end": credentials(
-        jwt_secrets=[{"key": "a", "algorithm": "RS256", "rsa_public_key": f"-----BEGIN PRIVATE KEY-----\n{S}"}]
+        jwt_secrets=[
+            {"key": "a", "algorithm": "RS256", "rsa_public_key": f"-----BEGIN PRIVATE KEY-----\n{S}"}
+        ]
     ),
     "JWT secret beside an unknown field": credentials(jwt_secrets=[{"key": "a", "secret": S, "secrett": S}]),
-    "JWT secret and unknown algorithm": credentials(jwt_secrets=[{"key": "a", "secret": S, "algorithm": "none"}]),
+    "JWT secret and unknown algorithm": credentials(
+        jwt_secrets=[{"key": "a", "secret": S, "algorithm": "none"}]
+    ),
     "HMAC secret of another type": credentials(hmacauth_credentials=[{"username": "a", "secret": [S]}]),
     "client secret that is no digest": credentials(
         oauth2_credentials=[{"name": "a", "client_id": "a", "client_secret": f"$pbkdf2-{S}"}]
@@ -296,12 +325,16 @@ BAD = {
     "consumer store of no kind": {"consumer_store": f"mysql://user:{S}@h/db"},
     "service with user info": {"services": [{"name": "a", "url": URL}]},
     "service with user info and a wrong port": {"services": [{"name": "a", "url": f"{URL}:port"}]},
-    "certificate key that is none": {"certificates": [{"cert": "x", "key": f"-----BEGIN PRIVATE KEY-----\n{S}"}]},
+    "certificate key that is none": {
+        "certificates": [{"cert": "x", "key": f"-----BEGIN PRIVATE KEY-----\n{S}"}]
+    },
     "certificate key that is a file": {"certificates": [{"cert": "x", "key": f"/{S}"}]},
     "log endpoint of no kind": entry("http-log", http_endpoint=f"ftp://user:{S}@h"),
     "log endpoint with a wrong port": entry("http-log", http_endpoint=f"{URL}:port"),
     "log headers": entry("http-log", http_endpoint="http://h", headers={"Authorization": f"{S}\n"}),
-    "log headers of another type": entry("http-log", http_endpoint="http://h", headers={"Authorization": [S]}),
+    "log headers of another type": entry(
+        "http-log", http_endpoint="http://h", headers={"Authorization": [S]}
+    ),
     "log headers that are a text": entry("http-log", http_endpoint="http://h", headers=S),
     "spans with user info": entry("zipkin", http_endpoint=URL),
     "loggly token": entry("loggly", key=f"{S}]"),
@@ -323,17 +356,17 @@ BAD = {
 }
 #: Texts that are no document, with a secret near where they break.
 BROKEN = {
-    "JSON cut": ("json", '{"consumers": [{"keyauth_credentials": [{"key": "%s"' % S),
-    "JSON with a comma": ("json", '{"store": "redis://:%s@h",}' % S),
-    "JSON with a name twice": ("json", '{"store": "redis://:%s@h", "store": "redis://:%s@i"}' % (S, S)),
-    "YAML with a tab": ("yaml", "consumers:\n- keyauth_credentials:\n\t- key: %s\n" % S),
-    "YAML with an open quote": ("yaml", 'store: "redis://:%s@h\nplugins: []\n' % S),
-    "YAML with a colon": ("yaml", "store: %s: %s\n" % (S, S)),
-    "YAML with a tag": ("yaml", "store: !%s x\n" % S),
-    "YAML with an alias": ("yaml", "store: *%s\n" % S),
-    "TOML": ("toml", 'store = "redis://:%s@h\n' % S),
-    "TOML without quotes": ("toml", "store = %s\n" % S),
-    "environment in half": ("yaml", 'store: "${%s"\n' % S),
+    "JSON cut": ("json", '{"consumers": [{"keyauth_credentials": [{"key": "SECRET"'),
+    "JSON with a comma": ("json", '{"store": "redis://:SECRET@h",}'),
+    "JSON with a name twice": ("json", '{"store": "redis://:SECRET@h", "store": "redis://:SECRET@i"}'),
+    "YAML with a tab": ("yaml", "consumers:\n- keyauth_credentials:\n\t- key: SECRET\n"),
+    "YAML with an open quote": ("yaml", 'store: "redis://:SECRET@h\nplugins: []\n'),
+    "YAML with a colon": ("yaml", "store: SECRET: SECRET\n"),
+    "YAML with a tag": ("yaml", "store: !SECRET x\n"),
+    "YAML with an alias": ("yaml", "store: *SECRET\n"),
+    "TOML": ("toml", 'store = "redis://:SECRET@h\n'),
+    "TOML without quotes": ("toml", "store = SECRET\n"),
+    "environment in half": ("yaml", 'store: "${SECRET"\n'),
 }
 
 
@@ -365,7 +398,7 @@ def test_s21_a_file_that_cannot_be_read_is_told_without_its_secrets(
 ):
     planted["wrong"] = S
     path = tmp_path / f"gateway.{kind}"
-    path.write_text(text, encoding="utf-8")
+    path.write_text(text.replace("SECRET", S), encoding="utf-8")
     assert planted.found_in(problems(path, capsys, records, planted)) == set()
 
 

@@ -1,4 +1,4 @@
-"""S22: secrets are compared by ``hmac.compare_digest``, and who does not exist costs as much as a wrong password.
+"""S22: secrets are compared by ``hmac.compare_digest``; an unknown user costs as much as a wrong password.
 
 Times are not measured: what is counted is the work, every hash and every comparison.
 """

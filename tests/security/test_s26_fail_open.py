@@ -14,7 +14,6 @@ from plugmw import Entry, Gateway
 from plugmw.contrib.basic_auth import BasicAuth
 from plugmw.contrib.hmac_auth import HMACAuth
 from plugmw.contrib.jwt import JWT
-from plugmw.contrib.key_auth import KeyAuth
 from plugmw.contrib.ldap_auth import LDAPAuth
 from plugmw.contrib.oauth2 import OAuth2
 from plugmw.errors import StoreError
@@ -64,7 +63,13 @@ CREDENTIALS = {
     "ldap-auth": lambda: basic(scheme="ldap"),
     "oauth2": lambda: {"Authorization": "Bearer token"},
 }
-FAILURES = [StoreError("memory://", "down"), RuntimeError("x"), TimeoutError(), KeyError("x"), OSError(24, "too many")]
+FAILURES = [
+    StoreError("memory://", "down"),
+    RuntimeError("x"),
+    TimeoutError(),
+    KeyError("x"),
+    OSError(24, "too many"),
+]
 
 
 class App:
@@ -83,13 +88,17 @@ def asked(config, headers=None, app=None, method="GET", **more):
     """Send a request through a gateway; return the status, and how often the app was reached."""
     app = app or App()
     client = Client(Gateway(app, config, **more), use_cookies=False)
-    answer = client.open("/", method=method, headers=headers or {}, environ_overrides={"REMOTE_ADDR": "127.0.0.1"})
+    answer = client.open(
+        "/", method=method, headers=headers or {}, environ_overrides={"REMOTE_ADDR": "127.0.0.1"}
+    )
     assert b"secret page" not in answer.data or answer.status_code == 200
     return answer.status_code, app.reached
 
 
 def test_s26_every_plugin_that_decides_is_in_this_test():
-    found = {name for name in bundled.names() if bundled.find(name).decides or bundled.find(name).authenticates}
+    found = {
+        name for name in bundled.names() if bundled.find(name).decides or bundled.find(name).authenticates
+    }
     assert found == set(CONFIGS)
     # Who authenticates decides.
     assert all(bundled.find(name).decides for name in found)
@@ -162,7 +171,9 @@ def test_s26_a_store_that_fails_under_strict_hmac_or_oauth2_refuses():
     date = signed()["Date"]
     text = f"date: {date}\n@request-target: get /".encode()
     made = b64encode(signature(b"secret", "hmac-sha256", text)).decode()
-    value = f'hmac username="alice", algorithm="hmac-sha256", headers="date @request-target", signature="{made}"'
+    value = (
+        f'hmac username="alice", algorithm="hmac-sha256", headers="date @request-target", signature="{made}"'
+    )
     headers = {"Date": date, "Authorization": value}
     assert asked({"consumers": consumers}, headers, plugins=[HMACAuth(strict=True)]) == (200, 1)
     assert asked({"consumers": consumers}, headers, plugins=[HMACAuth(strict=True)], store=down) == (500, 0)
@@ -419,9 +430,7 @@ def test_s26_krakends_endpoints_that_cannot_start_serve_nothing(tmp_path, monkey
 
     document = {
         "version": 3,
-        "endpoints": [
-            {"endpoint": "/private", "backend": [{"host": ["app:"], "url_pattern": "/x"}]}
-        ],
+        "endpoints": [{"endpoint": "/private", "backend": [{"host": ["app:"], "url_pattern": "/x"}]}],
     }
     app = App()
     gateway = Gateway.from_krakend(app, document)

@@ -9,7 +9,17 @@ import json
 
 import pytest
 
-from tests.security.gates import KEY, OTHER_KEY, PASSWORD, basic, bearer, digest_line, good_token, http_date, signed
+from tests.security.gates import (
+    KEY,
+    OTHER_KEY,
+    PASSWORD,
+    basic,
+    bearer,
+    digest_line,
+    good_token,
+    http_date,
+    signed,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -91,9 +101,12 @@ def test_s27_two_signatures_are_refused_in_any_order(gate):
 
 
 def test_s27_two_headers_that_both_may_hold_a_password_are_kongs(gate):
-    # Proxy-Authorization goes before Authorization: both are the client's own, and the right one is who it is.
+    # Proxy-Authorization goes first: both are the client's own, and the right one is who it is.
     proxy = RIGHT.replace("Authorization", "Proxy-Authorization")
-    for lines in ((proxy, basic("nobody", "x")), (RIGHT, basic("nobody", "x").replace("Auth", "Proxy-Auth", 1))):
+    for lines in (
+        (proxy, basic("nobody", "x")),
+        (RIGHT, basic("nobody", "x").replace("Auth", "Proxy-Auth", 1)),
+    ):
         answer = gate.ask("/basic", *lines)
         assert answer.status == 200
         assert json.loads(answer.body)["HTTP_X_CONSUMER_USERNAME"] == "alice"

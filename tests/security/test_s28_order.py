@@ -124,7 +124,9 @@ def test_s28_a_preflight_never_reaches_the_app_behind_authentication():
     answer, saw = preflight("10.0.0.2", plugins)
     assert (answer.status_code, saw) == (401, [])
     # And OPTIONS that is no preflight too.
-    answer, saw = preflight("10.0.0.2", [Cors(origins=["*"]), KeyAuth()], headers={"Origin": "https://a.example"})
+    answer, saw = preflight(
+        "10.0.0.2", [Cors(origins=["*"]), KeyAuth()], headers={"Origin": "https://a.example"}
+    )
     assert (answer.status_code, saw) == (401, [])
 
 

@@ -23,7 +23,7 @@ SOURCE = """
     def view(path):
         return request.method
 
-    app = Gateway(site, {
+    routed = Gateway(site, {
         "store": "memory://",
         "consumers": [KEY],
         "routes": [
@@ -32,11 +32,16 @@ SOURCE = """
         ],
         "plugins": [
             {"name": "request-termination", "route": "writes", "config": REFUSE},
-            {"name": "request-termination", "config": REFUSE,
-             "when": {"paths": ["/when"], "methods": ["POST", "DELETE"]}},
             {"name": "key-auth", "route": "preflight", "config": {"run_on_preflight": False}},
         ],
     })
+    conditional = Gateway(site, {"store": "memory://", "plugins": [
+        {"name": "request-termination", "when": {"methods": ["POST", "DELETE"]}, "config": REFUSE},
+    ]})
+
+    def app(environ, start_response):
+        chosen = conditional if environ["PATH_INFO"] == "/when" else routed
+        return chosen(environ, start_response)
 """
 OVERRIDES = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "_method", "X-Original-Method")
 

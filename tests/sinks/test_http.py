@@ -106,6 +106,15 @@ def test_what_is_told_of_an_answer_is_short_and_harmless(client):
     )
 
 
+def test_an_answer_that_repeats_secrets_is_told_without_them(client):
+    body = b"x" * 180 + b"no such token: header-secret-0123456789, of body-secret"
+    with http_sink(b"HTTP/1.1 403 X\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)) as sink:
+        sent = client(sink, headers={"X-Token": "header-secret-0123456789"}, secrets=["body-secret", ""])
+        _, told = sent.send(b"1")
+    # Also not by half where it is cut.
+    assert told == "x" * 180 + "no such token: REDAC"
+
+
 def test_a_long_answer_is_left(client):
     length = READ * 10
     with http_sink(b"HTTP/1.1 200 X\r\nContent-Length: %d\r\n\r\n" % length + b"x" * length, 200) as sink:

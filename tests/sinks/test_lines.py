@@ -9,7 +9,7 @@ import ssl
 import pytest
 
 from plugmw.delivery import Lost
-from plugmw.sinks.lines import Lines, tls_context
+from plugmw.sinks.lines import Lines, _has_gone, tls_context
 from tests.support.sinks import Certificate, closed_port, tcp_sink, until
 
 
@@ -91,6 +91,16 @@ def test_what_the_peer_says_is_dropped(connect):
         lines.send([b"b\n"])
         assert sink.wait(2) == [b"a", b"b"]
         assert sink.connections == 1
+
+
+def test_a_peer_that_talks_on_and_on_counts_as_gone(monkeypatch):
+    monkeypatch.setattr("plugmw.sinks.lines._HEARD", 2)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(b"x" * 4096)
+        assert not _has_gone(ours)
+        theirs.sendall(b"x" * 4096 * 2)
+        assert _has_gone(ours)
 
 
 def test_no_server_is_told_and_loses_nothing(connect):

@@ -17,7 +17,8 @@ stay and that are closed. A fifth of the requests is left at a random moment. Wh
 * each request that reached the app server is logged exactly once, by a plugin and by the bundled file-log,
   and each iterable of the app is closed exactly once (:mod:`tests.soak.ledger`);
 * memory (RssAnon, within 4 MiB), file descriptors and threads of every worker are what they were after the
-  warm-up (``--warm``); the readings after each of ``--legs`` legs are printed.
+  warm-up (``--warm``, long enough for both workers to have had their part; no fewer than 5,000); the
+  readings after each of ``--legs`` legs are printed.
 
 ``mix``: 32 threads that are switched every microsecond, then 200 greenlets, ask one gateway in one process
 (:mod:`tests.soak.mixing`). Every answer says in headers, body and by way of the context whose it is.

@@ -21,6 +21,8 @@ ORIGIN = "https://shop.example"
 LIMIT = 65536
 #: Bytes of a request body, at most; more may still be on the way when an answer is complete.
 LARGEST = 6000
+#: Bytes of each piece of a body that is streamed.
+CHUNK = 65536
 
 
 def lines(who: str, count: int) -> list[bytes]:

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from plugmw import Gateway, Plugin
-
-CHUNK = 65536
+from tests.soak.kinds import CHUNK
 
 
 def service(environ: Any, start_response: Any) -> Any:

@@ -9,7 +9,7 @@ import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.soak.large import CHUNK
+from tests.soak.kinds import CHUNK
 from tests.soak.readings import read
 from tests.soak.soaking import WORKERS
 from tests.support.servers import start_gunicorn
@@ -17,8 +17,8 @@ from tests.support.servers import start_gunicorn
 MIB = 1 << 20
 #: MiB at the beginning, in which buffers and arenas find their size.
 WARM = 8
-#: KiB that a worker may hold more at any time of a stream than before it; sockets and gunicorn's own buffers
-#: take up to 3,500, however long the stream is.
+#: KiB that a worker may hold more at any time of a stream than before it: it is up to 3,500, however long
+#: the stream, and about half of that without a gateway.
 GROWTH = 8192
 #: Seconds that either side may be silent.
 TIMEOUT = 120.0

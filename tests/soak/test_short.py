@@ -14,7 +14,8 @@ from tests.soak.soaking import WORKERS, Outcome, Plan, sizes, soak
 from tests.soak.streaming import stream
 from tests.support.servers import require_module
 
-PLAN = Plan(requests=3000, warm=1000, legs=2, growth=1024, seconds=120)
+#: One worker, which the warm-up is sure to reach: of two, one may get next to nothing at first.
+PLAN = Plan(requests=3000, warm=1000, legs=2, workers=1, growth=1024, seconds=300)
 MIB = 100
 #: Turns of each thread, and of each greenlet.
 TURNS = {"threads": 20, "greenlets": 6}
@@ -23,7 +24,6 @@ TURNS = {"threads": 20, "greenlets": 6}
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", WORKERS)
 def test_every_request_is_logged_once_and_nothing_is_kept_of_it(kind, tmp_path):
-    require_module("gevent")
     outcome = soak(tmp_path, kind, PLAN)
     assert outcome.problems() == []
     assert outcome.sent == PLAN.requests
@@ -50,7 +50,6 @@ def test_a_plugin_that_keeps_a_request_on_itself_is_found_out(kind):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", WORKERS)
 def test_large_bodies_go_through_in_constant_memory(kind, tmp_path):
-    require_module("gevent")
     assert stream(tmp_path, kind, MIB) == []
 
 
@@ -83,8 +82,8 @@ def grown(**changes):
         "a line that is missing": ({"lines": 89}, "89 lines of file-log for 90 requests"),
         "a request that never came": ({"answered": 95, "left": 5}, "90 reached, 95 answered, 100 sent"),
         "memory": ({"readings": grown(anonymous=24_097)}, "memory grew by 4097 KiB"),
-        "a file": ({"readings": grown(descriptors=10)}, "descriptors or threads changed"),
-        "a thread": ({"readings": grown(threads=6)}, "descriptors or threads changed"),
+        "a file": ({"readings": grown(descriptors=10)}, "more descriptors"),
+        "a thread": ({"readings": grown(threads=6)}, "more threads"),
         "another worker": ({"readings": grown(pid=2)}, "workers [1] have become [2]"),
     }.values(),
     ids=lambda value: value if isinstance(value, str) else "",

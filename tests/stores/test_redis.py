@@ -415,3 +415,25 @@ def test_a_hundred_and_fifty_calls_at_once_are_no_outage(
 def test_the_module_is_not_mistaken_for_redis_py() -> None:
     module = importlib.import_module("plugmw.stores.redis")
     assert module.redis is importlib.import_module("redis")
+
+
+REPEATING = {
+    "a refusal": (b"-ERR unknown command, with args beginning with: %s\r\n", "refused"),
+    "an outage": (b"-READONLY %s\r\n", "failed"),
+}
+
+
+@pytest.mark.parametrize(("reply", "told"), REPEATING.values(), ids=REPEATING)
+def test_what_a_server_repeats_is_told_without_the_password(fake, opened, reply, told) -> None:
+    fake.reply = lambda name: reply % SECRET.encode()
+    store = opened(f"unix://user:{SECRET}@{fake.server_address}")
+    with pytest.raises(StoreError, match=told) as raised:
+        store.incr("a")
+    assert "REDACTED" in str(raised.value)
+    assert SECRET not in str(raised.value) + repr(raised.value.__cause__)
+    if told == "failed":
+        # The probe's own failure, which later calls tell, is as quiet.
+        until(lambda: len(fake.commands) > 2, 5)
+        with pytest.raises(StoreError, match="is down") as raised:
+            store.incr("a")
+        assert SECRET not in str(raised.value) + repr(raised.value.__cause__)

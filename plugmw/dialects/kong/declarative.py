@@ -292,7 +292,7 @@ class _Translation:
             elif key != "name":
                 self._unknown("plugin", place, key)
         config = made.get("config", {})
-        if name in _DEFAULTS and isinstance(config, dict):
+        if isinstance(name, str) and name in _DEFAULTS and isinstance(config, dict):
             made["config"] = {**_DEFAULTS[name], **config}
         self._add("plugins", made, place)
 

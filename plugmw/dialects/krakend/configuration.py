@@ -117,7 +117,8 @@ def _router(reading: Reading, given: RouterFields, extra_config: Mapping[str, An
             reading.error((*place, "error_body", status), f"got {status!r}", "404 or 405")
     if not given.health_path.startswith("/"):
         reading.error((*place, "health_path"), f"got {given.health_path!r}", "a path that starts with /")
-    for key in extra_config.get(name) or ():
+    written = extra_config.get(name)
+    for key in written if isinstance(written, Mapping) else ():
         if key in _ROUTER_LEFT_OUT:
             reading.warn((*place, key), "is left out: it has no counterpart")
     bodies = {int(status): body for status, body in given.error_body.items() if status.isdecimal()}

@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from plugmw.dialects.krakend.exact_json import Exact, read_json, write_json
+from plugmw.dialects.krakend.exact_json import Exact, mended, read_json, write_json
 from plugmw.dialects.krakend.feeds import read_feed
 from plugmw.dialects.krakend.xml_maps import read_xml, write_xml
 from plugmw.errors import ConfigError, PlugmwError
@@ -164,6 +164,7 @@ def _to_yaml(data: Map) -> tuple[bytes, str]:
     Dumper.add_representer(
         Exact, lambda dumper, value: dumper.represent_scalar("tag:yaml.org,2002:float", value.text)
     )
+    Dumper.add_representer(str, lambda dumper, value: dumper.represent_str(mended(value)))
     text: str = yaml.dump(data, Dumper=Dumper, allow_unicode=True, default_flow_style=False)
     return text.encode(), "application/yaml; charset=utf-8"
 

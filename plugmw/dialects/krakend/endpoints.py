@@ -52,6 +52,7 @@ class Endpoints(Plugin):
     name, priority = "krakend", -2_000_000
     #: Without the endpoints, requests that are theirs must not reach the app.
     decides = True
+    forwards = True
 
     service: Service
     loader: Loader

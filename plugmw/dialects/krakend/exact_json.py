@@ -65,7 +65,12 @@ def write_json(value: Any) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
-        return _SURROGATES.sub(r"\\ufffd", text).encode()
+        return mended(text, r"\ufffd").encode()
+
+
+def mended(text: str, mark: str = "\ufffd") -> str:
+    """Put a mark in place of every half of a character, and of every byte that was no UTF-8."""
+    return _SURROGATES.sub(lambda _: mark, text)
 
 
 _plain: Final = json.JSONEncoder(

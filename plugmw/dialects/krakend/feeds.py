@@ -160,5 +160,8 @@ def _dated(name: str, text: str) -> Map:
             found = datetime.fromisoformat(text.replace("Z", "+00:00"))
         except ValueError:
             return {name: text}
-    utc = found.astimezone(timezone.utc) if found.tzinfo else found
+    try:
+        utc = found.astimezone(timezone.utc) if found.tzinfo else found
+    except OverflowError:  # before the year 1, or after 9999
+        return {name: text}
     return {name: text, f"{name}Parsed": f"{utc:%Y-%m-%dT%H:%M:%SZ}"}

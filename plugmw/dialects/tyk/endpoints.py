@@ -29,8 +29,7 @@ class Endpoint:
         if x.method != self.method:
             return False
         path, prefix = x.path, x.route.matched(x.path).rstrip("/") if x.route else ""
-        # A path that is too long to be looked at is one of them: the hook may be a guard.
-        return len(path) > patterns.LONGEST or self._find(path[len(prefix) :] or "/") is not None
+        return is_too_long(x) or self._find(path[len(prefix) :] or "/") is not None
 
 
 class First:
@@ -40,7 +39,14 @@ class First:
         self._before, self._own = before, endpoint
 
     def __call__(self, x: Exchange) -> bool:
+        if is_too_long(x):
+            return self._own(x)
         return self._own(x) and not any(endpoint(x) for endpoint in self._before)
+
+
+def is_too_long(x: Exchange) -> bool:
+    """Say whether no pattern is tried on the path: it is one of every endpoint, as any may be a guard."""
+    return len(x.path) > patterns.LONGEST
 
 
 def endpoints(definition: Reader) -> list[tuple[Place, Endpoint, str, str]]:

@@ -285,8 +285,16 @@ def test_durations_are_go_s(text, value):
     assert seconds(text) == pytest.approx(value)
 
 
-@pytest.mark.parametrize("text", ["2", "s", "2 s", "2s!", "-1s", "two", 2, None])
+@pytest.mark.parametrize("text", ["2", "s", "2 s", "2s!", "-1s", "two", "٣s", 2, None])
 def test_other_durations_are_refused(text):
+    with pytest.raises(ValueError):
+        seconds(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["2562048h", "9" * 400 + "h", "9" * 100_000], ids=["64 bits", "infinite", "digits"]
+)
+def test_a_duration_beyond_what_go_counts_is_refused(text):
     with pytest.raises(ValueError):
         seconds(text)
 

@@ -115,6 +115,12 @@ def test_a_date_without_a_zone_is_taken_as_it_is():
     assert items[0]["updatedParsed"] == "2003-12-13T18:30:02Z"
 
 
+@pytest.mark.parametrize("date", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_date_that_utc_has_no_year_for_stays_as_it_is(date):
+    items = read_feed(f"<feed><entry><updated>{date}</updated></entry></feed>".encode())["items"]
+    assert items == [{"updated": date, "published": date}]
+
+
 def test_other_documents_are_no_feeds():
     with pytest.raises(ValueError, match="neither an RSS"):
         read_feed(b"<html/>")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
+from plugmw.dialects.tyk.endpoints import Endpoint, First
+from plugmw.patterns import LONGEST
 from tests.dialects.tyk.conftest import headers_seen
 from tests.dialects.tyk.test_definition import definition, problems, warnings
 
@@ -44,6 +48,16 @@ def test_endpoints_have_plugins_of_their_own_and_the_first_that_matches_runs(
     versions = {"Default": {"use_extended_paths": True, "extended_paths": {"go_plugin": plugins}}}
     client = serve(ENDPOINTS, version_data={"not_versioned": True, "versions": versions})
     assert headers_seen(client.open(path, method=method)).get("X-Endpoint") == expected
+
+
+def test_a_path_that_is_too_long_to_be_looked_at_is_one_of_every_endpoint_of_its_method():
+    x = SimpleNamespace(method="GET", path="/" + "a" * LONGEST, route=None)
+    first, second, other = Endpoint("GET", "/x"), Endpoint("GET", "/y"), Endpoint("POST", "/y")
+    assert First([], first)(x)
+    assert First([first], second)(x)
+    assert not First([first], other)(x)
+    x.path = "/" + "a" * (LONGEST - 1)
+    assert not First([], first)(x)
 
 
 def paths(**extended):

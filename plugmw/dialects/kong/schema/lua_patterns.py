@@ -22,7 +22,7 @@ _CLASSES: Final = {
 
 @functools.lru_cache(maxsize=512)
 def lua_pattern(pattern: str) -> re.Pattern[str]:
-    """Translate a Lua pattern; raises ValueError for none, and for ``%b`` and ``%f``: they have no counterpart."""
+    """Translate a Lua pattern; ``ValueError`` if it is none, or has ``%b`` or ``%f``: no counterpart."""
     out, at, inside = "", 0, False
     while at < len(pattern):
         char = pattern[at]
@@ -61,7 +61,7 @@ def lua_pattern(pattern: str) -> re.Pattern[str]:
 
 
 def _members(pattern: str, at: int) -> tuple[str, int]:
-    """Return the character at a place of a set, or the range that begins with it, and where the next one is."""
+    """Return the character at a place of a set, or the range from it on, and where the next one is."""
     first, dash, last = pattern[at], pattern[at + 1 : at + 2], pattern[at + 2 : at + 3]
     if dash == "-" and last not in ("", "]"):
         return f"{re.escape(first)}-{re.escape(last)}", at + 3

@@ -316,6 +316,12 @@ def nested(depth):
             "x: Schema: x.config.a: shorthand_fields: no func",
         ),
         (table(nested(40)), "nested deeper than 30 levels"),
+        (None, "x: Schema: fields: got None, expected a list"),
+        (table({"a": {"type": "integer", "between": [1]}}), "x: Schema: ValueError: not enough values"),
+        (
+            table({"a": {"type": "record", "required": True, "default": "b"}}),
+            "expected Kong's schema language",
+        ),
     ],
 )
 def test_a_table_that_is_no_schema_is_refused_with_its_place(broken, text):

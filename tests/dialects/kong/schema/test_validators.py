@@ -72,6 +72,9 @@ def test_values_are_shown_as_lua_shows_them():
         ("a^b$c", ["a^b$c"], ["abc"]),
         ("^[]]$", ["]"], ["a"]),
         ("^[^]]$", ["a"], ["]"]),
+        ("^[]-_]$", ["]", "^", "_"], ["-", "a"]),
+        ("^[+--]$", ["+", ",", "-"], ["."]),
+        ("^[a^-]$", ["a", "^", "-"], ["b"]),
         ("^.?(a)%1?", ["a"], ["bb"]),
     ],
 )
@@ -86,7 +89,7 @@ def test_lua_patterns_match_what_lua_would(pattern, good, bad):
         assert not lua_pattern(pattern).search(text), text
 
 
-@pytest.mark.parametrize("pattern", ["a%", "%b()", "%f[a]", "[%S]"])
+@pytest.mark.parametrize("pattern", ["a%", "%b()", "%f[a]", "[%S]", "[%w_--]", "(a", "a]*[", "(" * 5000])
 def test_a_pattern_without_a_counterpart_is_refused(pattern):
     with pytest.raises(ValueError):
         lua_pattern(pattern)

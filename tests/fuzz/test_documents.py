@@ -28,7 +28,7 @@ from tests.fuzz.budget import REFUSED, tried
 from tests.fuzz.strategies import NUMBERS, blobs, texts, trees
 from tests.support.bundles import bundle
 
-#: Python warns of sets in a pattern that may mean something else one day; whose patterns these are may see it.
+#: Of sets in a pattern that may mean something else one day: for whoever wrote the pattern.
 pytestmark = pytest.mark.filterwarnings("ignore:Possible:FutureWarning")
 
 # -- files -------------------------------------------------------------------------------------------------

@@ -405,6 +405,7 @@ ROUTE = {"name": "r", "paths": ["/a"]}
             "keyauth_credentials[0].consumer: no consumer 'b', expected the name or id of a consumer in this",
         ),
         ({"plugins": [{}]}, "plugins[0].name: missing, expected the name of a plugin"),
+        ({"plugins": [{"name": ["cors"]}]}, "plugins[0].name: got ['cors'], expected a string"),
         ({"plugins": [{"name": "corss"}]}, 'plugins[0].name: no plugin "corss"; did you mean "cors"?'),
         (
             {"plugins": [{"name": "cors", "x": 1}]},

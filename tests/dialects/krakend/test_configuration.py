@@ -270,6 +270,12 @@ def test_a_version_of_another_type_is_refused(version):
     assert problems(content) == [f"version: unsupported version: {found} (want: 3)"]
 
 
+@pytest.mark.parametrize("router", [5, True, "a"])
+def test_a_router_that_is_no_mapping_is_refused(router):
+    found = problems({"version": 3, "endpoints": [], "extra_config": {"router": router}})
+    assert found == [f"extra_config.router: got {router!r}, expected a mapping"]
+
+
 def test_yaml_and_toml_are_read_too(tmp_path):
     (tmp_path / "k.yaml").write_text("version: 3\nendpoints: []\n")
     (tmp_path / "k.toml").write_text("version = 3\nendpoints = []\n")

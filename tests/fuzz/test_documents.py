@@ -274,9 +274,7 @@ TYK = {
                 "name": "Default",
                 "use_extended_paths": True,
                 "extended_paths": {
-                    "ignored": [
-                        {"path": "/a", "method_actions": {"GET": {"action": "no_action", "code": 200}}}
-                    ]
+                    "hard_timeouts": [{"path": "/a", "method": "GET", "timeout": 3}]
                 },
             }
         },
@@ -294,7 +292,7 @@ TYK = {
     "allowed_ips": ["10.0.0.1"],
     "config_data": {"a": 1},
     "plugmw": {
-        "sessions": {"k": {"rate": 1, "per": 1, "quota_max": -1, "access_rights": {"1": {"api_id": "1"}}}}
+        "sessions": [{"key": "k", "rate": 1, "per": 1, "access_rights": {"1": {"api_id": "1"}}}]
     },
 }
 PREST_DATA = {

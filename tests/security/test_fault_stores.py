@@ -71,31 +71,16 @@ def no_memory(redis: RedisServer) -> Iterator[None]:
     redis("CONFIG", "SET", "maxmemory", "0")
 
 
-FAULTS = {"killed": down, "stopped by a signal": hanging, "read-only": read_only, "out of memory": no_memory}
+FAULTS = {"killed": down, "stopped": hanging, "read-only": read_only, "out of memory": no_memory}
 
 
-@pytest.fixture(params=WORKERS)
-def kind(request):
-    return request.param
-
-
-@pytest.fixture(scope="module")
-def servers(gunicorn_for_module, tmp_path_factory):
-    """Servers by kind of worker, each started when it is needed, with a Redis that is not there yet."""
+@pytest.fixture
+def redis(tmp_path):
     require_program("redis-server")
     require_module("redis")
-    made = {}
-
-    def get(kind):
-        if kind not in made:
-            redis = RedisServer(tmp_path_factory.mktemp("redis"))
-            source = SOURCE.format(url=redis.url)
-            made[kind] = redis, gunicorn_for_module(source, workers=2, worker_class=kind, args=WORKERS[kind])
-        return made[kind]
-
-    yield get
-    for redis, _ in made.values():
-        redis.stop()
+    made = RedisServer(tmp_path)
+    yield made
+    made.stop()
 
 
 def counts(got):
@@ -110,13 +95,22 @@ def serves(port):
     return all(counts(ask(port, "/closed")) for _ in range(20))
 
 
-def test_a_redis_that_is_down_from_the_start_is_used_when_it_comes(servers, kind):
-    redis, server = servers(kind)
+@pytest.mark.parametrize("kind", WORKERS)
+def test_a_redis_that_fails_costs_one_timeout_and_is_used_again_within_two_seconds(gunicorn, redis, kind):
+    source = SOURCE.format(url=redis.url)
+    server = gunicorn(source, workers=2, worker_class=kind, args=WORKERS[kind])
+    check_absence_at_the_start(server, redis)
+    for fault in FAULTS if kind == "gthread" else ("killed", "stopped"):
+        check_fault(server, redis, fault)
+    check_forgotten_scripts(server, redis)
+
+
+def check_absence_at_the_start(server, redis):
     with Load(server.port, "/open") as load, Load(server.port, "/closed", rate=20) as strict:
         load.wait(20)
         redis.start()
         assert until(lambda: serves(server.port)) < RECOVERY
-        load.wait()
+        load.wait(10)
     assert load.statuses == {200}
     assert strict.statuses == {500, 200}
     assert not counts(load.got[0])
@@ -124,16 +118,7 @@ def test_a_redis_that_is_down_from_the_start_is_used_when_it_comes(servers, kind
     assert max(got.seconds for got in load.got + strict.got) < BOUND
 
 
-CASES = [(kind, fault) for kind in WORKERS for fault in ("killed", "stopped by a signal")]
-CASES += [("gthread", "read-only"), ("gthread", "out of memory")]
-
-
-@pytest.mark.parametrize(("kind", "fault"), CASES)
-def test_a_redis_that_fails_costs_one_timeout_and_is_used_again_within_two_seconds(servers, kind, fault):
-    redis, server = servers(kind)
-    if not redis.answers():
-        redis.start()
-    until(lambda: serves(server.port))
+def check_fault(server, redis, fault):
     threads = {pid: threads_of(pid) for pid in server.worker_pids()}
     with Load(server.port, "/open") as load, Load(server.port, "/closed", rate=20) as strict:
         load.wait(10)
@@ -142,28 +127,25 @@ def test_a_redis_that_fails_costs_one_timeout_and_is_used_again_within_two_secon
             until(lambda: ask(server.port, "/closed").status == 500)
             load.wait(25)
             # One thread looks for the server, whoever waits for it.
-            assert all(threads_of(pid) <= count + 1 for pid, count in threads.items())
-        assert until(lambda: serves(server.port)) < RECOVERY
+            assert all(threads_of(pid) <= count + 1 for pid, count in threads.items()), fault
+        assert until(lambda: serves(server.port)) < RECOVERY, fault
         load.wait(10)
-    assert load.statuses == {200}
-    assert strict.statuses == {200, 500}
-    assert {got.status for got in strict.got[:begun]} == {200}
+    assert load.statuses == {200}, fault
+    assert strict.statuses == {200, 500}, fault
+    assert {got.status for got in strict.got[:begun]} == {200}, fault
     slow = [got for got in load.got + strict.got if got.seconds > 0.5]
     # Those that were under way when a worker noticed have waited; nobody has after them.
-    assert len(slow) <= 2 * (2 * CLIENTS + 1), slow
-    assert all(got.seconds < BOUND for got in slow), slow
-    assert all(counts(got) for got in load.got[-5:])
+    assert len(slow) <= 2 * (2 * CLIENTS + 1), (fault, slow)
+    assert all(got.seconds < BOUND for got in slow), (fault, slow)
+    assert all(counts(got) for got in load.got[-5:]), fault
 
 
-def test_a_redis_that_has_forgotten_the_scripts_is_told_them_again(servers, kind):
-    redis, server = servers(kind)
-    if not redis.answers():
-        redis.start()
-    until(lambda: serves(server.port))
+def check_forgotten_scripts(server, redis):
     with Load(server.port, "/closed") as load:
-        for _ in range(5):
+        for _ in range(3):
             load.wait(5)
             redis("SCRIPT", "FLUSH")
+        load.wait(5)
     assert load.statuses == {200}
 
 

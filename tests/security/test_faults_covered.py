@@ -152,7 +152,6 @@ FAULTS = {
         "tolerant entries let pass, others answer 500; one wait, then none; used again within 2 s",
         {
             "security/test_fault_stores.py": [
-                "test_a_redis_that_is_down_from_the_start_is_used_when_it_comes",
                 "test_a_redis_that_fails_costs_one_timeout_and_is_used_again_within_two_seconds",
             ],
             "live/test_limits.py": ["test_redis_stopped_slow_and_back_again"],
@@ -168,7 +167,6 @@ FAULTS = {
         {
             "security/test_fault_stores.py": [
                 "test_a_redis_that_fails_costs_one_timeout_and_is_used_again_within_two_seconds",
-                "test_a_redis_that_has_forgotten_the_scripts_is_told_them_again",
             ],
             "stores/test_redis.py": [
                 "test_a_silent_server_holds_twenty_threads_for_one_timeout",

@@ -27,6 +27,7 @@ NEGOTIATE: Final = "negotiate"
 _OURS: Final = ("x-krakend", "x-krakend-completed", "content-length")
 _OF_BYTES: Final = ("content-encoding", "etag", "content-md5", "accept-ranges", "digest")
 _EMPTY: Final = (204, 304)
+_CREDENTIALS: Final = ("HTTP_AUTHORIZATION", "HTTP_COOKIE", "plugmw.credential")
 _JSON: Final = "application/json; charset=utf-8"
 _PLAIN: Final = "text/plain; charset=utf-8"
 
@@ -53,7 +54,7 @@ class Replies:
 
     def __init__(self, endpoint: Endpoint, compat: bool = False) -> None:
         self._kind = reply_encoding(endpoint)
-        self._cache = f"public, max-age={int(endpoint.cache_ttl)}" if endpoint.cache_ttl >= 1 else ""
+        self._age = int(endpoint.cache_ttl)
         self._compat = compat
 
     def send(
@@ -65,8 +66,8 @@ class Replies:
         if self._kind == NOOP or not (data or self._compat or not response.body):
             return _as_it_is(start_response, response)
         headers = own_headers(bool(response.is_complete and data))
-        if self._cache and response.is_complete and data:
-            headers.append(("Cache-Control", self._cache))
+        if self._age and response.is_complete and data:
+            headers.append(("Cache-Control", f"{self._audience(environ)}, max-age={self._age}"))
         if self._kind == NEGOTIATE:
             headers.append(("Vary", "Accept"))
         body, media = encode(self._kind, data, environ.get("HTTP_ACCEPT", ""))
@@ -74,6 +75,11 @@ class Replies:
         if not has(own, "content-type"):
             headers.append(("Content-Type", media))
         return send(start_response, 200 if self._compat else _status(response), [*headers, *own], body)
+
+    def _audience(self, environ: WSGIEnvironment) -> str:
+        """Say whose cache may keep a reply: not a shared one if it may be about who has asked."""
+        known = any(environ.get(name) for name in _CREDENTIALS)
+        return "private" if known and not self._compat else "public"
 
 
 def _as_it_is(start_response: StartResponse, response: ResponseWrapper) -> Iterable[bytes]:

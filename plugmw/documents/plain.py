@@ -29,6 +29,9 @@ BOOLEANS = {word: word.lower() == "true" for word in ("true", "True", "TRUE", "f
 # The interpreter refuses to read longer decimal integers (sys.int_info.default_max_str_digits).
 MAX_DIGITS = 4300
 
+# Whoever takes a whole number for a fraction finds that it is one.
+LARGEST = 10**308
+
 
 class Repeated(dict[str, Any]):
     """A mapping in which ``keys_twice`` were given more than once; :func:`plain` reports it."""
@@ -86,6 +89,8 @@ def plain(value: Any, source: str | None, errors: list[ConfigError], place: Plac
         return value.isoformat()
     elif isinstance(value, float) and not math.isfinite(value):
         refuse("not a finite number", "a number that JSON can write")
+    elif isinstance(value, int) and abs(value) > LARGEST:
+        refuse("too large a number", f"one up to {LARGEST:.0e}")
     elif isinstance(value, str) and not is_unicode(value):
         refuse("text with half a surrogate pair", "Unicode text")
     return value

@@ -64,6 +64,7 @@ BAD = {
         {"a": [float("nan")]},
         "a[0]: not a finite number, expected a number that JSON can write",
     ),
+    "beyond all fractions": ({"a": -(10**309)}, "a: too large a number, expected one up to 1e+308"),
     "infinity": ({"a": float("-inf")}, "a: not a finite number, expected a number that JSON can write"),
     "half a surrogate pair": ({"a": "\ud800"}, "a: text with half a surrogate pair, expected Unicode text"),
     "number as key": ({"a": {404: "x"}}, "a: got key 404, expected keys that are text"),

@@ -212,19 +212,22 @@ KONG = {
         }
     ],
     "consumers": [
-        {"username": "a", "keyauth_credentials": [{"key": "k", "ttl": 5}], "plugins": [{"name": "cors"}]}
+        {
+            "username": "a",
+            "keyauth_credentials": [{"key": "k"}],
+            "plugins": [{"name": "request-size-limiting"}],
+        }
     ],
-    "jwt_secrets": [{"consumer": "a", "key": "j", "secret": "{vault://env/nobody}"}],
+    "jwt_secrets": [{"consumer": "a", "key": "j", "secret": "s" * 40}],
     "plugins": [
         {"name": "rate-limiting", "config": {"minute": 5, "policy": "local"}, "route": "r"},
         {"name": "acl", "config": {"allow": ["g"]}, "service": {"name": "s"}},
     ],
-    "upstreams": [],
 }
 KRAKEND = {
     "version": 3,
     "timeout": "3s",
-    "host": ["http://127.0.0.1:9"],
+    "host": ["http://users:8080"],
     "endpoints": [
         {
             "endpoint": "/users/{id}",
@@ -234,7 +237,7 @@ KRAKEND = {
             "input_headers": ["X-A", "*"],
             "backend": [
                 {
-                    "url_pattern": "/u/{id}?a={resp0_b}",
+                    "url_pattern": "/u/{id}",
                     "host": ["app:"],
                     "encoding": "xml",
                     "mapping": {"a": "b"},
@@ -248,7 +251,7 @@ KRAKEND = {
                     "group": "g",
                 },
             ],
-            "extra_config": {"proxy": {"sequential": True}, "plugin/req-resp-modifier": {"name": ["a"]}},
+            "extra_config": {"plugin/req-resp-modifier": {"name": ["a"]}},
         }
     ],
     "extra_config": {
@@ -273,9 +276,7 @@ TYK = {
             "Default": {
                 "name": "Default",
                 "use_extended_paths": True,
-                "extended_paths": {
-                    "hard_timeouts": [{"path": "/a", "method": "GET", "timeout": 3}]
-                },
+                "extended_paths": {"hard_timeouts": [{"path": "/a", "method": "GET", "timeout": 3}]},
             }
         },
     },
@@ -291,9 +292,7 @@ TYK = {
     "global_rate_limit": {"rate": 1, "per": 1},
     "allowed_ips": ["10.0.0.1"],
     "config_data": {"a": 1},
-    "plugmw": {
-        "sessions": [{"key": "k", "rate": 1, "per": 1, "access_rights": {"1": {"api_id": "1"}}}]
-    },
+    "plugmw": {"sessions": [{"key": "k", "rate": 1, "per": 1, "access_rights": {"1": {"api_id": "1"}}}]},
 }
 PREST_DATA = {
     "pluginpath": "./lib",
@@ -321,8 +320,8 @@ def planned(data, dialect):
 
 @pytest.mark.parametrize(
     ("data", "dialect"),
-    [(NATIVE, None), (KONG, "kong"), (TYK, "tyk"), (PREST_DATA, "prest")],
-    ids=["plugmw", "kong", "tyk", "prest"],
+    [(NATIVE, None), (KONG, "kong"), (KRAKEND, "krakend"), (TYK, "tyk"), (PREST_DATA, "prest")],
+    ids=["plugmw", "kong", "krakend", "tyk", "prest"],
 )
 def test_what_is_changed_here_is_good_before(data, dialect):
     assert read_plan(Document(json.loads(json.dumps(data))), Extras(dialect=dialect)).routes is not None
@@ -339,7 +338,13 @@ def test_any_document_is_a_plan_or_refused(data):
     planned(data, None)
 
 
-@given(trees(KONG, keys=("id", "tags", "service", "ca_certificates"), values=("~(?<a", "3.0", {"name": "s"})))
+@given(
+    trees(
+        KONG,
+        keys=("id", "tags", "service", "ca_certificates", "ttl", "upstreams"),
+        values=("~(?<a", "3.0", {"name": "s"}, "{vault://env/nobody}"),
+    )
+)
 def test_any_kong_file_is_a_plan_or_refused(data):
     planned(data, "kong")
 
@@ -347,7 +352,7 @@ def test_any_kong_file_is_a_plan_or_refused(data):
 @given(
     trees(
         KRAKEND,
-        keys=("plugin", "tls", "qos/http-cache", "static"),
+        keys=("plugin", "tls", "qos/http-cache", "static", "proxy", "sequential"),
         values=(*DURATIONS, "{a", "/{}", "resp0_x"),
     )
 )

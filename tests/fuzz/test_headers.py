@@ -241,7 +241,8 @@ def test_any_headers_have_an_answer(everything, sent, query, body):
     length = sent.pop("CONTENT_LENGTH", None)
     result = ask(everything, b"" if length else body, QUERY_STRING=query, **sent)
     assert not result.status.startswith("500")
-    if length is not None:
+    # A good length without a body is a client that went away, whom nobody answers.
+    if length is not None and not length.strip("0 \t").isdigit():
         ask(everything, QUERY_STRING=query, CONTENT_LENGTH=length, **sent)
 
 

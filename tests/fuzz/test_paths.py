@@ -133,7 +133,9 @@ def spelled(before, place, escape, after):
 
 SPELLED = st.builds(
     spelled,
-    st.lists(st.sampled_from(["/", "//", "/./", "/x/../", "\\", "%2f", "/;a/", "%5c", " /"]), min_size=1).map("".join),
+    st.lists(st.sampled_from(["/", "//", "/./", "/x/../", "\\", "%2f", "/;a/", "%5c", " /"]), min_size=1).map(
+        "".join
+    ),
     st.integers(0, 4),
     st.sampled_from(["{1}", "%{0:02x}", "%25{0:02x}", "{1}\t"]),
     st.sampled_from(["", "/", "/users", ";x", ";x/y", "\\z", "%2fz", "/.", "/x/..", " ", "%20"]),

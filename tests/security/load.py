@@ -8,6 +8,8 @@ assert load.statuses == {200}
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
 import time
 from collections import Counter
@@ -104,6 +106,15 @@ def ask(port: int, path: str, *headers: str, timeout: float = PATIENCE) -> Got:
     except (OSError, ValueError) as failure:
         answer, status, error = None, 0, repr(failure)
     return Got(path, status, time.monotonic() - begun, answer, error)
+
+
+def links(pid: int) -> list[str]:
+    """Return what the open files and sockets of a process are called in /proc."""
+    found = []
+    for number in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(OSError):  # closed meanwhile
+            found.append(os.readlink(f"/proc/{pid}/fd/{number}"))
+    return found
 
 
 def until(what: Callable[[], Any], seconds: float = PATIENCE) -> float:

@@ -118,7 +118,7 @@ def test_reloads_at_once_come_one_after_the_other_and_requests_see_one_each(path
     gateway.app = site
 
     def client():
-        while not done.is_set():
+        while not done.wait(0.002):
             found = serve(gateway, environ_of("/"))
             seen = found.header("X-In"), found.header("X-Out")
             if found.raised or not found.status.startswith("200") or seen[0] not in (seen[1], None):

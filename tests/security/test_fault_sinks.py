@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from tests.security.load import CLIENTS, RECOVERY, WORKERS, Load, ask, until
+from tests.security.load import CLIENTS, RECOVERY, WORKERS, Load, ask, links, until
 from tests.security.peers import Peer
 
 pytestmark = pytest.mark.slow
@@ -39,6 +39,10 @@ class Site:
             peer.start()
         source = SOURCE.format(plugins=[*self._files(), *self._senders()])
         self.server = gunicorn(source, workers=2, worker_class=kind, args=[*HOOKS, *WORKERS[kind]])
+        # A file is opened for the first line: both workers shall have it before something happens to it.
+        with Load(self.server.port, "/warm/{n}"):
+            kept = str(self.logs / "kept")
+            until(lambda: all(kept in links(pid) for pid in self.server.worker_pids()))
 
     def _files(self):
         for name in ("kept", "reopened"):
@@ -51,8 +55,10 @@ class Site:
         yield {"name": "http-log", "config": {"http_endpoint": url, "queue": queue}}
         yield {"name": "tcp-log", "config": {"host": "127.0.0.1", "port": self.tcp.port}}
 
-    def close(self):
-        assert self.server.stop() == 0
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc_info):
         for peer in self.peers:
             peer.kill()
 
@@ -64,9 +70,9 @@ def kind(request):
 
 @pytest.fixture(scope="module")
 def site(kind, gunicorn_for_module, tmp_path_factory):
-    made = Site(gunicorn_for_module, tmp_path_factory.mktemp("site"), kind)
-    yield made
-    made.close()
+    with Site(gunicorn_for_module, tmp_path_factory.mktemp("site"), kind) as made:
+        yield made
+        assert made.server.stop() == 0
 
 
 def check_unhurt(load):
@@ -162,16 +168,17 @@ def test_a_log_server_that_fails_holds_up_no_answer_and_gets_what_waited(site, k
 
 
 def test_the_end_of_a_worker_does_not_wait_for_a_log_server_that_hangs(gunicorn, tmp_path, kind):
-    site = Site(gunicorn, tmp_path, kind)
-    assert ask(site.server.port, "/first").status == 200
-    until(lambda: all("/first" in peer.got() for peer in site.peers))
-    for peer in site.peers:
-        peer.pause()
-    with Load(site.server.port) as load:
-        load.wait()
+    with Site(gunicorn, tmp_path, kind) as site:
+        assert ask(site.server.port, "/first").status == 200
+        until(lambda: all("/first" in peer.got() for peer in site.peers))
+        for peer in site.peers:
+            peer.pause()
+        with Load(site.server.port) as load:
+            load.wait()
+        begun = time.monotonic()
+        assert site.server.stop() == 0
+        took = time.monotonic() - begun
     check_unhurt(load)
-    begun = time.monotonic()
-    site.close()
     # The second of shutdown_timeout, and what ending processes takes on a busy machine.
-    assert time.monotonic() - begun < 4
+    assert took < 4
     assert "queue stopped with" in site.server.log()

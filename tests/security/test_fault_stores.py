@@ -110,11 +110,10 @@ def check_absence_at_the_start(server, redis):
         load.wait(20)
         redis.start()
         assert until(lambda: serves(server.port)) < RECOVERY
-        load.wait(10)
+        until(lambda: all(counts(got) for got in load.got[-15:]))
     assert load.statuses == {200}
     assert strict.statuses == {500, 200}
     assert not counts(load.got[0])
-    assert counts(load.got[-1])
     assert max(got.seconds for got in load.got + strict.got) < BOUND
 
 
@@ -126,10 +125,11 @@ def check_fault(server, redis, fault):
         with FAULTS[fault](redis):
             until(lambda: ask(server.port, "/closed").status == 500)
             load.wait(25)
-            # One thread looks for the server, whoever waits for it.
-            assert all(threads_of(pid) <= count + 1 for pid, count in threads.items()), fault
+            # One thread looks for the server, whoever waits; gthread's own four come when they are needed.
+            assert all(threads_of(pid) <= count + 1 + 4 for pid, count in threads.items()), fault
         assert until(lambda: serves(server.port)) < RECOVERY, fault
-        load.wait(10)
+        # The worker that none of these has asked counts soon, too.
+        until(lambda: all(counts(got) for got in load.got[-15:]))
     assert load.statuses == {200}, fault
     assert strict.statuses == {200, 500}, fault
     assert {got.status for got in strict.got[:begun]} == {200}, fault
@@ -137,7 +137,6 @@ def check_fault(server, redis, fault):
     # Those that were under way when a worker noticed have waited; nobody has after them.
     assert len(slow) <= 2 * (2 * CLIENTS + 1), (fault, slow)
     assert all(got.seconds < BOUND for got in slow), (fault, slow)
-    assert all(counts(got) for got in load.got[-5:]), fault
 
 
 def check_forgotten_scripts(server, redis):

@@ -47,6 +47,7 @@ DEV = [
     "kong-pdk>=0.36",
     "moto[server]>=5",
     "mypy>=1.13",
+    "pip>=23",
     "pyramid>=2.0",
     "pytest>=8",
     "pytest-cov>=5",

@@ -185,9 +185,8 @@ class _Reading:
             listed, problems = parse(self._list("consumers"), text=self.document.text)
             self.take(problems)
             runtime.consumers = self._consumers(listed, settings)
-        for url in {settings.store, runtime.store_url}:
-            if isinstance(url, str):
-                self._check_store(url)
+        for url in dict.fromkeys(url for url in (settings.store, runtime.store_url) if isinstance(url, str)):
+            self._check_store(url)
         return runtime
 
     def _given_consumers(self, runtime: Runtime, settings: Settings) -> None:

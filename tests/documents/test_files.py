@@ -79,7 +79,11 @@ BAD = {
     "yaml, half": ("a.yaml", "a: [1,\n", None),
     "toml, half": ("a.toml", "a = [\n1,\n", "a.toml:3: not TOML: "),
     "toml, key twice": ("a.toml", "a = 1\na = 2\n", "a.toml:2: not TOML: cannot overwrite a value"),
-    "toml, no quotes": ("a.toml", "a = ./lib\n", "a.toml:1: not TOML: invalid value, expected text in quotes"),
+    "toml, no quotes": (
+        "a.toml",
+        "a = ./lib\n",
+        "a.toml:1: not TOML: invalid value, expected text in quotes",
+    ),
     "json, key twice": (
         "a.json",
         '{"p": [{"k": 1, "k": 2}]}',

@@ -68,7 +68,10 @@ BAD = {
     "tag on a key": ("!env a: 1", ":1: a key that is not plain text, expected keys that are text"),
     "list as key": ("? [a]\n: 1", ":1: a key that is not plain text, expected keys that are text"),
     "unknown alias": ("a: *x", ":1: an alias (* before a text), expected an anchor of that name before it"),
-    "cycle": ("a: &x\n  - *x", ":2: an alias (* before a text) inside itself, expected a document without cycles"),
+    "cycle": (
+        "a: &x\n  - *x",
+        ":2: an alias (* before a text) inside itself, expected a document without cycles",
+    ),
     "two documents": ("a: 1\n---\nb: 2\n", ":2: a second document, expected one document in a file"),
     "alias bomb": (BOMB, ":6: aliases unfold to more than 100000 values, expected fewer aliases"),
     "deep by aliases": (CHAIN, ":100: nested deeper than 100 levels, expected a flatter document"),

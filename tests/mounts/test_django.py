@@ -5,10 +5,11 @@ Django is configured once for a process, so the settings here hold for the whole
 
 from __future__ import annotations
 
-import django
 import pytest
 from django.conf import settings
 from werkzeug.test import Client
+
+from tests.support.django_site import configure
 
 CONFIG = {
     "store": "memory://",
@@ -31,16 +32,7 @@ def project():
     class urls:
         urlpatterns = [path("", who), path("me", who)]
 
-    if not settings.configured:
-        settings.configure(
-            ALLOWED_HOSTS=["*"],
-            INSTALLED_APPS=["plugmw.mounts.django"],
-            MIDDLEWARE=["plugmw.mounts.django.ConsumerMiddleware"],
-            ROOT_URLCONF=urls,
-            SECRET_KEY="only for tests",
-            USE_TZ=True,
-        )
-        django.setup()
+    configure(urls)
 
 
 @pytest.fixture

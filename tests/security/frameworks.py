@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
+
+from tests.support.django_site import configure
 
 #: Views by the path they are at.
 VIEWS = {"/": "home", "/admin/users": "users", "/api/v1/secret": "secret", "/public/<name>": "public"}
@@ -32,8 +35,6 @@ def flask(ran: list[str]) -> Any:
 
 
 def django(ran: list[str]) -> Any:
-    import django
-    from django.conf import settings
     from django.core.handlers.wsgi import WSGIHandler
     from django.http import HttpResponse
     from django.urls import path, re_path
@@ -54,11 +55,7 @@ def django(ran: list[str]) -> Any:
             path("files/<path:rest>", view("files")),
         ]
 
-    if not settings.configured:
-        settings.configure(
-            ALLOWED_HOSTS=["*"], ROOT_URLCONF=Urls, SECRET_KEY="only for tests", LOGGING_CONFIG=None
-        )
-        django.setup()
+    configure(Urls)
     _DJANGO.append(ran)
     handler = WSGIHandler()
 
@@ -86,8 +83,11 @@ def _with_urls(handler: Any, urls: Any, environ: Any, start_response: Any, set_u
 
 
 def pyramid(ran: list[str]) -> Any:
-    from pyramid.config import Configurator
-    from pyramid.response import Response
+    with warnings.catch_warnings():
+        # Its import of pkg_resources, which setuptools deprecates.
+        warnings.simplefilter("ignore")
+        from pyramid.config import Configurator
+        from pyramid.response import Response
 
     config = Configurator()
     for path, name in VIEWS.items():

@@ -114,12 +114,13 @@ def nested_dispatchers(ran, on):
 
 
 def in_pyramid(ran, on):
+    site = pyramid(ran)  # which imports the framework first
     from pyramid.config import Configurator
     from pyramid.wsgi import wsgiapp2
 
     config = Configurator()
     config.add_route("site", "/site/*subpath")
-    config.add_view(wsgiapp2(guarded(pyramid(ran), on)), route_name="site")
+    config.add_view(wsgiapp2(guarded(site, on)), route_name="site")
     return config.make_wsgi_app()
 
 

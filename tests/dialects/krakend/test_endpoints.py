@@ -142,8 +142,9 @@ def test_a_complete_reply_may_be_cached(value, ttl, header):
 @pytest.mark.parametrize("name", ["HTTP_AUTHORIZATION", "HTTP_COOKIE"])
 @pytest.mark.parametrize(("compat", "audience"), [(False, "private"), (True, "public")])
 def test_a_reply_to_somebody_known_is_not_for_shared_caches(name, compat, audience):
-    app = Middleware(missing, plugin_of(endpoint(cache_ttl=60.0), app=json_app({"a": 1}), compat=compat))
-    found = Client(app, use_cookies=False).get("/x", environ_overrides={name: "a=b"})
+    client = run(endpoint(cache_ttl=60.0), app=json_app({"a": 1}), compat=compat)
+    app = Client(client.application, use_cookies=False)
+    found = app.get("/x", environ_overrides={name: "a=b"})
     assert found.headers["Cache-Control"] == f"{audience}, max-age=60"
 
 

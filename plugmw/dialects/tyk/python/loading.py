@@ -4,8 +4,9 @@ Inside a bundle ``import helper`` finds the bundle's own file, ``import tyk`` an
 plugmw gives plugins, everything else what it finds anywhere. Outside nothing changes: a bundle's modules are
 in ``sys.modules`` under names that no other load ever has (``plugmw_tyk_7_helper``), so bundles with equal
 file names, and an app with a ``gateway`` module, do not meet. A bundle's files stand behind the standard
-library and plugmw, and before what is installed, as do the libraries in its folder ``vendor`` (those without
-compiled parts). ``import`` statements work so; ``importlib.import_module`` knows nothing of the bundle.
+library and plugmw, and before what is installed, as do the libraries in its folder ``vendor``. ``import``
+statements of Python code work so; ``importlib.import_module``, and imports that compiled code makes itself,
+know nothing of the bundle.
 
 The modules live as long as the :class:`Loaded` they came with.
 """
@@ -18,7 +19,7 @@ import sys
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from importlib.machinery import ModuleSpec
+from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -104,7 +105,8 @@ class _Folder:
 
 def _file(places: Sequence[str], name: str) -> Path | None:
     for place in map(Path, places):
-        for path in (place / name / "__init__.py", place / f"{name}.py"):
+        compiled = (place / f"{name}{suffix}" for suffix in EXTENSION_SUFFIXES)
+        for path in (place / name / "__init__.py", *compiled, place / f"{name}.py"):
             if path.is_file():
                 return path
     return None
@@ -143,7 +145,7 @@ class _Finder:
         file = folder.top(rest) if path is None else _file(path, rest.rpartition(".")[2])
         if file is None:
             return None
-        loader: Any = _Loader(folder, file)
+        loader: Any = _Loader(folder, file) if file.suffix == ".py" else _Compiled(rest, str(file))
         spec = ModuleSpec(name, loader, origin=str(file), is_package=file.name == "__init__.py")
         spec.has_location = True
         if spec.submodule_search_locations is not None:
@@ -167,6 +169,15 @@ class _Loader:
         module.__dict__["__builtins__"] = self.folder.builtins
         code = compile(content, str(self.file), "exec", dont_inherit=True)
         exec(code, module.__dict__)  # noqa: S102
+
+
+class _Compiled(ExtensionFileLoader):
+    """Loads a compiled module; one in no package is made under its own name, which its code has inside."""
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        note(self.path)
+        inner = spec.name if "." in self.name else self.name
+        return super().create_module(ModuleSpec(inner, self, origin=self.path))
 
 
 _finder: Final[Any] = _Finder()

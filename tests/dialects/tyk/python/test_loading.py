@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import shutil
 import sys
 import types
 from pathlib import Path
@@ -267,3 +268,28 @@ def test_a_missing_entry_is_noted_too(bundle):
     with recording() as record, pytest.raises(LoadError):
         loading.load(bundle({"helper.py": ""}), ())
     assert {Path(path).name for path in record.files} == {"middleware.py"}
+
+
+def test_compiled_libraries_in_vendor_are_each_bundles_own(bundle):
+    import _cffi_backend
+    import markupsafe
+
+    folder = bundle(
+        {
+            "middleware.py": "import _cffi_backend\n"
+            + "from markupsafe import _speedups\n"
+            + "@Hook\ndef H():\n    return _speedups, _cffi_backend\n"
+        }
+    )
+    (folder / "vendor").mkdir()
+    shutil.copytree(Path(markupsafe.__file__).parent, folder / "vendor/markupsafe")
+    shutil.copy(_cffi_backend.__file__, folder / "vendor")
+    before = ours()
+    # Kept, so that the modules of both are alive.
+    loaded = [loading.load(folder, ()) for _ in range(2)]
+    names = [module.__spec__.name for one in loaded for module in one.hooks["H"]()]
+    # A module without multi-phase initialisation is one for each file.
+    assert len({name for name in names if name.endswith("_speedups")}) == 2
+    assert {name.split("_", 3)[3] for name in names} == {"markupsafe._speedups", "_cffi_backend"}
+    assert set(names) <= ours() - before
+    assert markupsafe.escape("<") == "&lt;"

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,8 @@ SOURCE = """
         if environ["PATH_INFO"] == "/slow":
             yield b"a" * 70000
             time.sleep(2)
+        if environ["PATH_INFO"] == "/slowly":
+            time.sleep(0.1)
         yield b"end"
 
     app = Gateway(app, "gateway.json")
@@ -79,8 +82,17 @@ def site(tmp_path):
 def start(gunicorn, site, worker_class="sync", workers=2, args=()):
     args = [*HOOKS, "--chdir", str(site.folder), *CLASSES[worker_class], *args]
     server = gunicorn(SOURCE, workers=workers, worker_class=worker_class, args=args)
-    assert in_force(server.port, "0")
+    # Each has loaded the app: what is changed now is a change for all.
+    until(lambda: len(answering(server.port)) == workers)
     return server
+
+
+def answering(port):
+    """Return the process ids of the workers that answer several clients at once."""
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: raw.get(port, "/slowly"), range(8)))
+    assert {answer.header("x-out") for answer in answers} == {"0"}
+    return {answer.header("x-pid") for answer in answers}
 
 
 def tells(port, path="/"):

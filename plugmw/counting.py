@@ -15,7 +15,7 @@ from plugmw.errors import ConfigError, StoreError
 from plugmw.exchange import Exchange
 from plugmw.fields import Port
 from plugmw.plugin import Plugin
-from plugmw.schema import above, as_dict, at_least, config, field, fields, matches
+from plugmw.schema import above, as_dict, at_least, config, field, fields_of, matches
 from plugmw.stores import Store, open_store
 
 #: Seconds between two log lines about the same outage.
@@ -49,14 +49,13 @@ class Redis:
         return f"{scheme}://{who}{'@' if who else ''}{host}:{self.port}/{self.database}{options}"
 
 
-_FIELDS: Final = {attribute.name: attribute for attribute, _ in fields(Redis)}
+_FIELDS: Final = {field.name: field for field in fields_of(Redis)}
 
 
 def older(name: str) -> Any:
     """Declare ``redis_<name>``, the spelling from before there was a ``redis`` record."""
-    metadata = _FIELDS[name].metadata
-    text = f"Older spelling of `redis.{name}`."
-    return field(None, *metadata["checks"], help=text, secret=metadata["secret"])
+    newer = _FIELDS[name]
+    return field(None, *newer.checks, help=f"Older spelling of `redis.{name}`.", secret=newer.secret)
 
 
 def redis_record(config: Any) -> Redis:

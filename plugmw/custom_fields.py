@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any, Final
 from plugmw.errors import ConfigError, LoadError
 from plugmw.imports import resolve
 from plugmw.record import Custom, check_key, check_value
-from plugmw.schema import field, shown
+from plugmw.schema import field
+from plugmw.schema.messages import shown
 
 if TYPE_CHECKING:
     from plugmw.exchange import Exchange

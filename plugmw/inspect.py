@@ -159,14 +159,14 @@ def shown_config(document: Document, entry: Entry) -> dict[str, Any]:
 
 def _shown_fields(document: Document, made: Any, place: tuple[Any, ...]) -> dict[str, Any]:
     told = {}
-    for attribute, _ in schema.fields(type(made)):
-        value = getattr(made, attribute.name)
-        if value == schema.default_value(attribute):
+    for field in schema.fields_of(type(made)):
+        value = getattr(made, field.name)
+        if value == field.default:
             continue
-        aliased = any(document.is_secret((*place, alias)) for alias in attribute.metadata["aliases"])
-        secret = attribute.metadata["secret"] and value is not None
-        shown = HIDDEN if secret or aliased else _shown(document, value, (*place, attribute.name))
-        told[attribute.name] = shown
+        aliased = any(document.is_secret((*place, alias)) for alias in field.aliases)
+        secret = field.secret and value is not None
+        shown = HIDDEN if secret or aliased else _shown(document, value, (*place, field.name))
+        told[field.name] = shown
     return told
 
 

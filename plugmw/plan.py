@@ -27,7 +27,8 @@ from plugmw.order import Entry, slots
 from plugmw.plugin import Plugin, check_class
 from plugmw.routing import Route
 from plugmw.runtime import Runtime
-from plugmw.schema import Path, Problem, as_dict, read, steps, suggest
+from plugmw.schema import as_dict, read
+from plugmw.schema.messages import Path, Problem, steps, suggest
 from plugmw.services import Service
 from plugmw.settings import EntryConfig, RouteConfig, Settings
 from plugmw.sources import Catalogue, Folder

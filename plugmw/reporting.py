@@ -59,7 +59,7 @@ class Delivering(Reporting):
     """A plugin with a queue of its own, whose sink takes what comes, in order, as long as there is room."""
 
     #: A sink that cannot be reached is tried for ever, while the oldest entries give way.
-    settings: ClassVar[QueueConfig] = QueueConfig(  # type: ignore[call-arg]
+    settings: ClassVar[QueueConfig] = QueueConfig(
         max_batch_size=1000, max_coalescing_delay=0, max_retry_time=math.inf
     )
 

@@ -12,7 +12,7 @@ from plugmw import passwords
 from plugmw.consumers import directory, parse
 from plugmw.errors import ConfigError, ConfigErrors
 from plugmw.identity import MemoryDirectory
-from plugmw.schema import place
+from plugmw.schema.messages import place
 
 ID = "00000001-0000-4000-8000-000000000001"
 KEY = rsa.generate_private_key(65537, 2048).public_key()

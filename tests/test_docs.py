@@ -59,7 +59,7 @@ def test_the_table_of_fields_names_every_field_and_says_what_it_is(extension, na
     config = bundled.find(name).Config
     rows = list(extension.field_rows(config))
     listed = {field for row in rows for field in re.findall(r"``([^`]+)``", row[0])}
-    assert {attribute.name for attribute, _ in schema.fields(config)} <= listed
+    assert {field.name for field in schema.fields_of(config)} <= listed
     assert all(cell for row in rows for cell in row)
 
 

@@ -13,19 +13,22 @@ from plugmw import schema
 from plugmw.errors import ConfigError, ConfigErrors
 from plugmw.fields import HeaderName, Network, Port, URLPath
 from plugmw.schema import (
+    REQUIRED,
     above,
     at_least,
     between,
     build,
     config,
+    describing,
     each,
     field,
     matches,
+    messages,
     not_empty,
     one_of,
     read,
-    shown,
 )
+from plugmw.schema.messages import shown
 
 
 @config
@@ -392,19 +395,41 @@ def test_without_its_text_a_number_is_no_string():
     [((), ""), (("a",), "a"), (("a", 2, "b", "c"), "a[2].b.c"), ((0,), "[0]"), (("a", 1, 2), "a[1][2]")],
 )
 def test_places_are_written_and_read_back(path, text):
-    assert schema.place(path) == text
-    assert schema.steps(text) == path
+    assert messages.place(path) == text
+    assert messages.steps(text) == path
 
 
 def test_the_table_of_fields_has_their_defaults():
-    texts = {attribute.name: schema.default_text(attribute) for attribute, _ in schema.fields(Outer)}
+    texts = {each.name: describing.default_text(each) for each in schema.fields_of(Outer)}
     assert (texts["text"], texts["maybe"], texts["filled"], texts["flag"]) == (
         '"x"',
         "none",
         '["x"]',
         "false",
     )
-    assert schema.default_text(schema.fields(Inner)[0][0]) == "required"
+    assert describing.default_text(schema.fields_of(Inner)[0]) == "required"
+
+
+def test_a_check_in_place_of_the_default_is_refused():
+    with pytest.raises(TypeError) as error:
+
+        @config
+        class Wrong:
+            size: int = field(above(0), help="A size.")
+
+    assert str(error.value) == (
+        "field() got the check for a number above 0 as default,"
+        " expected REQUIRED or a default before the checks"
+    )
+
+
+def test_a_required_field_may_have_checks():
+    @config
+    class Checked:
+        size: int = field(REQUIRED, above(0), help="A size.")
+
+    assert read(Checked, {})[1] == [(("size",), "missing", "a number above 0")]
+    assert read(Checked, {"size": 0})[1] == [(("size",), "got 0", "a number above 0")]
 
 
 @config
@@ -413,8 +438,8 @@ class Nested:
 
 
 def test_a_record_as_default_is_told_as_such():
-    attribute = schema.fields(Nested)[0][0]
-    assert schema.default_text(attribute) == "its defaults"
+    declared = schema.fields_of(Nested)[0]
+    assert describing.default_text(declared) == "its defaults"
     assert "default" not in schema.json_schema(Nested)["properties"]["inner"]
 
 
@@ -434,14 +459,14 @@ def test_a_record_as_default_is_told_as_such():
 )
 def test_types_are_described(hint, text):
     if hint == list[Network]:
-        assert schema.describe(hint).startswith("a list of ")
+        assert describing.describe(hint).startswith("a list of ")
     else:
-        assert schema.describe(hint) == text
+        assert describing.describe(hint) == text
 
 
 def test_a_likely_word_is_suggested():
-    assert schema.suggest("mniute", ["minute", "hour"]) == '; did you mean "minute"?'
-    assert schema.suggest("xyz", ["minute"]) == ""
+    assert messages.suggest("mniute", ["minute", "hour"]) == '; did you mean "minute"?'
+    assert messages.suggest("xyz", ["minute"]) == ""
 
 
 def test_a_class_may_inherit_fields_from_one_of_another_module():

@@ -22,6 +22,8 @@ from plugmw import errors, schema
 from plugmw.errors import LoadError
 from plugmw.imports import resolve
 from plugmw.phases import PHASES
+from plugmw.schema import describing
+from plugmw.schema.declaring import Field
 from plugmw.sources import bundled
 
 Row = tuple[str, ...]
@@ -95,29 +97,29 @@ class ErrorTable(Table):
 
 def field_rows(cls: type, prefix: str = "", above: tuple[type, ...] = ()) -> Iterator[Row]:
     """Yield (name, type, default, help) per field; the fields of a mapping follow it, as ``name.field``."""
-    for attribute, hint in schema.fields(cls):
-        name = prefix + attribute.name
-        names = [name, *(prefix + alias for alias in attribute.metadata["aliases"])]
+    for field in schema.fields_of(cls):
+        name = prefix + field.name
+        names = [name, *(prefix + alias for alias in field.aliases)]
         yield (
             " or ".join(f"``{each}``" for each in names),
-            type_text(attribute, hint),
-            default_text(attribute),
-            prose(attribute.metadata["help"]),
+            type_text(field),
+            default_text(field),
+            prose(field.help),
         )
-        for inner, mark in inner_classes(hint):
+        for inner, mark in inner_classes(field.hint):
             if inner not in above:
                 yield from field_rows(inner, f"{name}{mark}.", (*above, cls))
 
 
-def type_text(attribute: Any, hint: Any) -> str:
+def type_text(field: Field) -> str:
     """Say what a value may be: the type, then what the checks want."""
-    wanted = [schema.describe(hint), *(check.expected for check in attribute.metadata["checks"])]
+    wanted = [describing.describe(field.hint), *(check.expected for check in field.checks)]
     text = ", ".join(dict.fromkeys(re.sub(r"^a list of a ", "a list of ", each) for each in wanted))
     return prose(text).replace("*", r"\*")
 
 
-def default_text(attribute: Any) -> str:
-    text = schema.default_text(attribute)
+def default_text(field: Field) -> str:
+    text = describing.default_text(field)
     return text if text in ("required", "none", "its defaults") else f"``{text}``"
 
 

@@ -17,7 +17,7 @@ from plugmw.explain import explain as explain_request
 from plugmw.foreign import dialect
 from plugmw.offline import CallsOut
 from plugmw.plan import Extras, Plan, read_plan
-from plugmw.schema import suggest
+from plugmw.schema.messages import suggest
 
 
 def read(path: str) -> Plan:

@@ -90,7 +90,7 @@ class Galileo(Plugin):
             verify=c.https_verify,
             secrets=[c.service_token],
         )
-        settings = QueueConfig(  # type: ignore[call-arg]
+        settings = QueueConfig(
             max_batch_size=c.queue_size,
             max_coalescing_delay=c.flush_timeout,
             max_entries=MOST,

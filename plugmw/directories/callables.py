@@ -23,7 +23,7 @@ from plugmw.consumers import parse
 from plugmw.directories.cache import MISSING, MOST, Cache
 from plugmw.errors import StoreError
 from plugmw.identity import Consumer, Credential, MemoryDirectory, digest
-from plugmw.schema import place
+from plugmw.schema.messages import place
 from plugmw.stores.forks import watch
 
 #: Seconds for which an answer is kept: nobody tells when it changes, so a revoked key lives so much longer.

@@ -22,7 +22,7 @@ from plugmw.directories.cache import MISSING, MOST, TTL, Cache
 from plugmw.directories.database import Database, Run
 from plugmw.errors import ConfigError, ConfigErrors, StoreError
 from plugmw.identity import Consumer, Credential, digest
-from plugmw.schema import place
+from plugmw.schema.messages import place
 from plugmw.stores.forks import watch
 
 _NAMED: Final = (

@@ -8,7 +8,7 @@ from typing import Any
 from plugmw.errors import LoadError
 from plugmw.imports import resolve
 from plugmw.plugin import Plugin, check_class
-from plugmw.schema import suggest
+from plugmw.schema.messages import suggest
 from plugmw.sources import bundled, entrypoints
 
 

@@ -33,7 +33,8 @@ from plugmw.documents import Document
 from plugmw.documents.document import Place
 from plugmw.documents.translated import Options, Translated
 from plugmw.order import Entry
-from plugmw.schema import as_dict, fields, suggest
+from plugmw.schema import as_dict, fields_of
+from plugmw.schema.messages import suggest
 from plugmw.watching import note
 
 VERSION: Final = 3
@@ -66,7 +67,7 @@ def translate(document: Document, options: Options) -> Translated:
 
 def _switched(reading: Reading, file: File, options: Options) -> Options:
     """Return the options with what the namespace ``plugmw`` adds to them."""
-    known = [attribute.name for attribute, _ in fields(Switches)]
+    known = [field.name for field in fields_of(Switches)]
     given = file.extra_config.get(SWITCHES)
     for key in given if isinstance(given, Mapping) else ():
         if key not in known:

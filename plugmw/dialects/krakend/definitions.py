@@ -15,7 +15,7 @@ from plugmw.dialects.krakend.namespaces import normalised
 from plugmw.dialects.krakend.reading import Reading
 from plugmw.dialects.krakend.settings import BackendFields, EndpointFields, File
 from plugmw.documents.document import Place, render_place
-from plugmw.schema import suggest
+from plugmw.schema.messages import suggest
 
 #: Seconds (``DefaultTimeout`` of Lura).
 TIMEOUT: Final = 2.0

@@ -11,7 +11,8 @@ from plugmw.dialects.krakend.registry import Kind
 from plugmw.errors import ConfigError, ConfigErrors
 from plugmw.plugin import Plugin
 from plugmw.runtime import Runtime
-from plugmw.schema import config, field, suggest
+from plugmw.schema import config, field
+from plugmw.schema.messages import suggest
 
 
 @config

@@ -14,7 +14,8 @@ from plugmw.dialects.krakend.settings import BackendFields, EndpointFields, File
 from plugmw.documents import Document
 from plugmw.documents.document import Place
 from plugmw.errors import ConfigError
-from plugmw.schema import fields, suggest
+from plugmw.schema import fields_of
+from plugmw.schema.messages import suggest
 
 _COMMENTS: Final = ("@", "$", "_", "#")
 #: What fields of version 2 are called in version 3.
@@ -52,7 +53,7 @@ def _unknown(data: Any, cls: type, place: Place) -> Iterator[Found]:
     """Yield the unknown fields of a mapping and the unknown namespaces of its ``extra_config``."""
     if not isinstance(data, Mapping):
         return
-    known = [attribute.name for attribute, _ in fields(cls)]
+    known = [field.name for field in fields_of(cls)]
     for key in _without_comments(data):
         if key not in known:
             renamed = _RENAMED.get(key)

@@ -10,7 +10,7 @@ from plugmw.documents import Document
 from plugmw.documents.document import Origin, Place
 from plugmw.documents.plain import scalar
 from plugmw.errors import ConfigError
-from plugmw.schema import fields, read
+from plugmw.schema import fields_of, read
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ class Reading:
 
     def part(self, cls: type[T], data: Any, place: Place) -> T:
         """Read the known fields of a mapping; a bad one is told, and stands as if it was not given."""
-        known = {attribute.name for attribute, _ in fields(cls)}
+        known = {field.name for field in fields_of(cls)}
         if not isinstance(data, Mapping):
             self.error(place, f"got {data!r}", "a mapping")
             data = {}

@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Any, Final
 
-from plugmw.schema import Kind, at_least, config, field, suggest
+from plugmw.schema import Kind, at_least, config, field
+from plugmw.schema.messages import suggest
 
 ENDPOINT_METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 METHODS: Final = (*ENDPOINT_METHODS, "HEAD", "OPTIONS")

@@ -33,7 +33,7 @@ from plugmw.errors import LoadError
 from plugmw.exchange import Exchange
 from plugmw.order import Entry
 from plugmw.plugin import Plugin
-from plugmw.schema import fields
+from plugmw.schema import fields_of
 
 BANDS: Final = {
     "pre": 1900.0,
@@ -296,7 +296,7 @@ class Middleware:
         named = ("auth_configs", "authToken")
         steps = named if self.definition.mapping(*named) else ("auth",)
         made: dict[str, Any] = {}
-        for field, _ in fields(TokenConfig):
+        for field in fields_of(TokenConfig):
             if field.name != "strip_auth_data":
                 kind = bool if isinstance(field.default, bool) else str
                 value = self.definition.value(kind, *steps, field.name)

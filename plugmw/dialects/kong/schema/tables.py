@@ -23,7 +23,9 @@ from plugmw.dialects.kong.schema.definitions import BadSchema, record
 from plugmw.dialects.kong.schema.engine import ENTITY, REQUIRED, UNKNOWN, failures, filled
 from plugmw.errors import LoadError
 from plugmw.schema import REQUIRED as NO_DEFAULT
-from plugmw.schema import Kind, Nothing, Path, Reader, field, shown, unknown
+from plugmw.schema import Kind, Nothing, field
+from plugmw.schema.messages import Path, shown, unknown
+from plugmw.schema.reading import Reader
 
 _SCALARS: Final = {"string": str, "integer": int, "number": float, "boolean": bool}
 

@@ -219,7 +219,7 @@ class RemotePlugin(Plugin):
         if queue is None:
             self._enter()
             most = self.server.settings.log_entries
-            settings = QueueConfig(max_entries=most, max_retry_time=-1)  # type: ignore[call-arg]
+            settings = QueueConfig(max_entries=most, max_retry_time=-1)
             queue = self._queue = Queue(f"{self.name} log", settings, self._send_logs, self.logger)
         queue.put(past(x))
 

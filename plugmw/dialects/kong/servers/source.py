@@ -10,7 +10,9 @@ from plugmw.dialects.kong.servers.remote import RemotePlugin, remote_class
 from plugmw.dialects.kong.servers.server import Fleet, Server
 from plugmw.dialects.kong.servers.settings import ServerConfig
 from plugmw.errors import LoadError
-from plugmw.schema import Problem, Text, read
+from plugmw.schema import read
+from plugmw.schema.messages import Problem
+from plugmw.schema.reading import Text
 
 
 class PluginServers:

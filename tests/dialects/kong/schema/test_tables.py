@@ -7,7 +7,7 @@ import pytest
 from plugmw.dialects.kong.schema import as_plain, config_class, schema_violation, violation
 from plugmw.dialects.kong.schema.typedefs import TYPEDEFS
 from plugmw.errors import LoadError
-from plugmw.schema import Nothing, build, config, default_value, field, fields, json_schema, read
+from plugmw.schema import Nothing, build, config, field, fields_of, json_schema, read
 
 
 def table(*listed, **more):
@@ -101,7 +101,7 @@ def test_a_required_record_is_filled_from_its_own_defaults():
     )
     found = build(cls, {}, "here")
     assert (found.redis.port, found.other, found.third.host, found.third.port) == (6379, None, "a", 6379)
-    defaults = {a.name: default_value(a) for a, _ in fields(cls)}
+    defaults = {field.name: field.default for field in fields_of(cls)}
     assert (defaults["redis"].port, defaults["other"]) == (6379, None)
 
 
@@ -151,14 +151,14 @@ def test_shorthands_are_put_in_their_place():
 
 @pytest.mark.parametrize("name", TYPEDEFS)
 def test_every_typedef_makes_a_field(name):
-    assert fields(made({"a": {"typedef": name}}))[0][0].name == "a"
+    assert fields_of(made({"a": {"typedef": name}}))[0].name == "a"
 
 
 def test_fields_whose_names_python_does_not_take_have_others():
     names = ["a-b", "class", "1st", "get", "a.b", "_"]
     cls = made(*({name: {"type": "integer"}} for name in names))
     found = build(cls, {name: place for place, name in enumerate(names)}, "here")
-    assert [a.name for a, _ in fields(cls)] == ["a_b", "class_", "n1st", "get_", "a_b_", "field"]
+    assert [field.name for field in fields_of(cls)] == ["a_b", "class_", "n1st", "get_", "a_b_", "field"]
     assert [found[name] for name in names] == list(range(len(names)))
     assert as_plain(found) == {name: place for place, name in enumerate(names)}
 

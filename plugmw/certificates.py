@@ -25,7 +25,7 @@ from plugmw.errors import ConfigError
 from plugmw.order import Entry, slots
 from plugmw.plugin import Plugin
 from plugmw.schema import config, field
-from plugmw.typedefs import wildcard_host_problem
+from plugmw.schema.typedefs import wildcard_host_problem
 
 if TYPE_CHECKING:
     from plugmw.worker import Worker

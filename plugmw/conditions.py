@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from plugmw.exchange import Exchange
-from plugmw.fields import HeaderName, Network, Pattern, URLPath
 from plugmw.forms import pair_values
 from plugmw.imports import resolve
 from plugmw.paths import TOO_MANY, full_path, is_plain, readings
-from plugmw.patterns import LONGEST
 from plugmw.schema import config, each, field, matches
+from plugmw.schema.fields import HeaderName, Network, Pattern, URLPath
+from plugmw.schema.patterns import LONGEST
 
 Test = Callable[[Exchange], bool]
 

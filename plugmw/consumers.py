@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 from plugmw import client_secrets, passwords
 from plugmw.errors import ConfigError, ConfigErrors
-from plugmw.fields import GroupName
 from plugmw.identity import Consumer, Credential, Directory, MemoryDirectory, stable_id
 from plugmw.public_keys import ALGORITHMS, HMAC, public_key
 from plugmw.schema import REQUIRED, Check, as_dict, at_least, config, field, one_of, read
+from plugmw.schema.fields import GroupName
 from plugmw.schema.messages import Path, Problem, place
 from plugmw.schema.reading import Text
 

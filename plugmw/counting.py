@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 from plugmw.errors import ConfigError, StoreError
 from plugmw.exchange import Exchange
-from plugmw.fields import Port
 from plugmw.plugin import Plugin
 from plugmw.schema import above, as_dict, at_least, config, field, fields_of, matches
+from plugmw.schema.fields import Port
 from plugmw.stores import Store, open_store
 
 #: Seconds between two log lines about the same outage.

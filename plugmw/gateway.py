@@ -24,10 +24,10 @@ from plugmw.generations import Generation, Mark, Retired, modules_of
 from plugmw.imports import forget
 from plugmw.order import Entry, slots
 from plugmw.paths import TOO_MANY, full_path, is_plain, normalise, readings
-from plugmw.patterns import LONGEST
 from plugmw.plan import Extras, Plan, read_plan
 from plugmw.plugin import inject, without_identity, without_remote_user
 from plugmw.routing import Route, Router, without_port
+from plugmw.schema.patterns import LONGEST
 from plugmw.services import destination, no_app
 from plugmw.target import sent
 from plugmw.upstream import noting_named

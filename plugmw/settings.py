@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from plugmw import patterns
 from plugmw.certificates import CertificateConfig
 from plugmw.conditions import Condition
 from plugmw.delivery import SHUTDOWN_TIMEOUT
-from plugmw.fields import URL, HeaderName
 from plugmw.runtime import DEFAULT_BODY_LIMIT
-from plugmw.schema import above, at_least, between, config, each, field, matches, not_empty
+from plugmw.schema import above, at_least, between, config, each, field, matches, not_empty, patterns
+from plugmw.schema.fields import URL, HeaderName
 
 _METHOD = matches("[A-Z]+", "HTTP methods in capitals")
 

@@ -22,8 +22,8 @@ import attrs
 from plugmw import answer, target
 from plugmw.connections import IDLE, Answer, Connections, NotConnected, Times, ask
 from plugmw.errors import ConfigError
+from plugmw.schema.typedefs import split_port
 from plugmw.trust import Trusted
-from plugmw.typedefs import split_port
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

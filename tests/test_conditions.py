@@ -7,8 +7,8 @@ import pytest
 from plugmw.conditions import Condition, compiled
 from plugmw.errors import ConfigErrors, LoadError
 from plugmw.gateway import Gateway
-from plugmw.patterns import LONGEST
 from plugmw.schema import build
+from plugmw.schema.patterns import LONGEST
 from plugmw.testing import get, hello_app
 from tests.support.plugins import made
 

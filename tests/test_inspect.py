@@ -11,12 +11,12 @@ from jsonschema import Draft202012Validator
 from plugmw import inspect
 from plugmw.documents import Document, load
 from plugmw.errors import ConfigErrors, LoadError
-from plugmw.fields import Network, Pattern
 from plugmw.gateway import _Dispatcher
 from plugmw.order import Entry
 from plugmw.plan import Extras, Plan, read_plan
 from plugmw.plugin import Plugin
 from plugmw.schema import config, field
+from plugmw.schema.fields import Network, Pattern
 from plugmw.sources import Catalogue
 from plugmw.testing import hello_app
 from tests.support import samples

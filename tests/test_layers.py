@@ -19,7 +19,7 @@ LAYERS = (
     "answer body bundles imports paths trust identity",
     "checked",
     "exchange schema upstream",
-    "fields record stores",
+    "record stores",
     "consumers runtime order sending",
     "flow",
     "chain worker",

@@ -10,9 +10,9 @@ import pytest
 from plugmw import ConfigError
 from plugmw.custom_fields import Fields, custom_fields
 from plugmw.delivery import Lost
-from plugmw.fields import HeaderName
 from plugmw.reporting import Delivering, HeaderNames, Reporting, redact_headers, redact_query
 from plugmw.schema import config, read
+from plugmw.schema.fields import HeaderName
 from plugmw.testing import gateway, get
 
 

@@ -24,9 +24,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from plugmw.exchange import Exchange
-from plugmw.fields import GroupName, listable
 from plugmw.plugin import Plugin
 from plugmw.schema import config, field
+from plugmw.schema.fields import GroupName, listable
 
 REFUSED: Final = "You cannot consume this service"
 #: Key of the request's context under which an authentication plugin leaves a list of group names.

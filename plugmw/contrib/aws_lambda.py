@@ -31,11 +31,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from plugmw import lambda_payload as payload
 from plugmw.answer import UNEXPECTED
 from plugmw.exchange import Exchange
-from plugmw.fields import URL, Port
 from plugmw.lambda_client import client
 from plugmw.plugin import Plugin
 from plugmw.record import changes_of, latencies
 from plugmw.schema import REQUIRED, above, at_least, config, field, matches
+from plugmw.schema.fields import URL, Port
 from plugmw.transform import is_json, write_json
 
 _HOST: Final = matches("[A-Za-z0-9_.-]+", "a host without a port")

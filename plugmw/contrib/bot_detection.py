@@ -23,9 +23,9 @@ from typing import Final
 
 from plugmw.crawlers import is_crawler
 from plugmw.exchange import Exchange
-from plugmw.patterns import problem
 from plugmw.plugin import Plugin
 from plugmw.schema import config, field
+from plugmw.schema.patterns import problem
 
 #: Characters of User-Agent that are looked at; real ones have a few hundred at most.
 LONGEST: Final = 4096

@@ -23,9 +23,9 @@ import uuid
 from typing import Final, Literal
 
 from plugmw.exchange import Exchange, cgi_key
-from plugmw.fields import HeaderName
 from plugmw.plugin import Plugin
 from plugmw.schema import config, field
+from plugmw.schema.fields import HeaderName
 
 ENVIRON: Final = "plugmw.correlation_id"
 

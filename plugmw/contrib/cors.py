@@ -22,9 +22,9 @@ from collections.abc import Iterator
 from typing import ClassVar, Final, Literal
 
 from plugmw.exchange import Exchange
-from plugmw.patterns import compiled
 from plugmw.plugin import Plugin
 from plugmw.schema import config, each, field, matches
+from plugmw.schema.patterns import compiled
 
 METHODS: Final = ("GET", "HEAD", "PUT", "PATCH", "POST", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 Method = Literal["GET", "HEAD", "PUT", "PATCH", "POST", "DELETE", "OPTIONS", "TRACE", "CONNECT"]

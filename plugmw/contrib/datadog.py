@@ -23,8 +23,8 @@ from plugmw import record
 from plugmw.delivery import QueueConfig
 from plugmw.errors import ConfigError
 from plugmw.exchange import Exchange
-from plugmw.fields import Port
 from plugmw.schema import between, config, each, field, matches
+from plugmw.schema.fields import Port
 from plugmw.sinks.datagrams import UDP
 from plugmw.statsd_lines import (
     FLUSH_TIMEOUT,

@@ -22,12 +22,12 @@ from typing import Final
 from plugmw import alf
 from plugmw.delivery import Lost, Queue, QueueConfig
 from plugmw.exchange import Exchange
-from plugmw.fields import Port
 from plugmw.plugin import Plugin
 from plugmw.record import one_line
 from plugmw.redaction import Redaction
 from plugmw.reporting import HeaderNames, redact_headers, redact_query
 from plugmw.schema import above, at_least, between, config, field
+from plugmw.schema.fields import Port
 from plugmw.sinks.http import HTTP
 
 #: Bytes of all entries that wait (``kong/plugins/galileo/buffer.lua``), and their number.

@@ -28,9 +28,9 @@ from plugmw.answer import check_header
 from plugmw.custom_fields import Fields, custom_fields
 from plugmw.delivery import Queue, QueueConfig
 from plugmw.exchange import Exchange
-from plugmw.fields import URL
 from plugmw.reporting import HeaderNames, Reporting, redact_headers, redact_query
 from plugmw.schema import above, as_dict, at_least, between, config, field
+from plugmw.schema.fields import URL
 from plugmw.sinks.http import HTTP
 
 _OLD: Final = ("retry_count", "queue_size", "flush_timeout")

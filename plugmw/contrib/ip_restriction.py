@@ -21,9 +21,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from plugmw.exchange import Exchange
-from plugmw.fields import Network
 from plugmw.plugin import Plugin
 from plugmw.schema import between, config, field
+from plugmw.schema.fields import Network
 from plugmw.trust import Address
 
 NO_ADDRESS = "Cannot identify the client IP address, unix domain sockets are not supported."

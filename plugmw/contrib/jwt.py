@@ -39,10 +39,10 @@ from plugmw.authentication import (
     challenge,
 )
 from plugmw.exchange import Exchange
-from plugmw.fields import HeaderName
 from plugmw.identity import Consumer, Credential
 from plugmw.public_keys import ALGORITHMS
 from plugmw.schema import between, config, field
+from plugmw.schema.fields import HeaderName
 from plugmw.signed_tokens import Token, read, verifier, wrong_claims
 
 #: Key of the request's context under which the token of an authenticated request is left.

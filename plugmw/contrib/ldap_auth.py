@@ -37,10 +37,10 @@ from typing import Any, ClassVar, Final, Protocol
 from plugmw.authentication import ANONYMOUS_HELP, REALM, REALM_HELP, Authentication, Denied, challenge
 from plugmw.errors import ConfigError
 from plugmw.exchange import Exchange
-from plugmw.fields import HeaderName, Port
 from plugmw.identity import Credential, stable_id
 from plugmw.ldap import TLS, Pool, Server, escape
 from plugmw.schema import REQUIRED, above, at_least, config, field, matches
+from plugmw.schema.fields import HeaderName, Port
 
 #: Bytes of UTF-8; longer names and passwords are wrong without a bind.
 LONGEST: Final = 1024

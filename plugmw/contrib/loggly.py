@@ -21,9 +21,9 @@ from typing import Final
 
 from plugmw.custom_fields import Fields, custom_fields
 from plugmw.exchange import Exchange
-from plugmw.fields import Port
 from plugmw.reporting import Delivering, HeaderNames, redact_headers, redact_query
 from plugmw.schema import above, config, each, field, matches
+from plugmw.schema.fields import Port
 from plugmw.sinks.datagrams import LARGEST, UDP
 from plugmw.sinks.syslog import FACILITIES, Severity, header_5424, host_name, quoted, severity, severity_of
 

@@ -44,11 +44,11 @@ from plugmw.authentication import (
     challenge,
 )
 from plugmw.exchange import Exchange, cgi_key
-from plugmw.fields import HeaderName
 from plugmw.grants import Grants
 from plugmw.identity import Consumer, Credential
 from plugmw.oauth import Parameters, Refused
 from plugmw.schema import at_least, between, config, each, field, matches
+from plugmw.schema.fields import HeaderName
 from plugmw.tokens import Tokens
 
 #: Bytes; an endpoint needs no longer body.

@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, Any, Final
 from plugmw import record
 from plugmw.exchange import Exchange
 from plugmw.exposition import Metric, amounts, clean, text
-from plugmw.fields import Network, URLPath
 from plugmw.plugin import Plugin
 from plugmw.schema import between, config, field
+from plugmw.schema.fields import Network, URLPath
 from plugmw.seldom import Seldom
 from plugmw.series import DROPPED, Series, series_of
 

@@ -26,9 +26,9 @@ from plugmw.collecting import Collecting
 from plugmw.counting import Counting, Redis, key_prefix, older, redis_problems
 from plugmw.errors import StoreError
 from plugmw.exchange import Exchange
-from plugmw.fields import HeaderName, Port, URLPath
 from plugmw.limits import PERIODS, Window, Windows, identity, misordered
 from plugmw.schema import above, as_dict, between, config, field
+from plugmw.schema.fields import HeaderName, Port, URLPath
 from plugmw.stores import Store
 from plugmw.stores.base import MOST
 

@@ -23,8 +23,8 @@ from typing import Any, Final, Literal
 from plugmw import record
 from plugmw.delivery import QueueConfig
 from plugmw.exchange import Exchange
-from plugmw.fields import Port
 from plugmw.schema import above, between, config, each, field, matches
+from plugmw.schema.fields import Port
 from plugmw.sinks.lines import Lines
 from plugmw.statsd_lines import (
     FLUSH_TIMEOUT,

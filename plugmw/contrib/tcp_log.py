@@ -21,9 +21,9 @@ from ipaddress import ip_address
 from plugmw.custom_fields import Fields, custom_fields
 from plugmw.errors import ConfigError
 from plugmw.exchange import Exchange
-from plugmw.fields import Port
 from plugmw.reporting import Delivering, HeaderNames, redact_headers, redact_query
 from plugmw.schema import above, at_least, config, field
+from plugmw.schema.fields import Port
 from plugmw.sinks.lines import Lines, tls_context
 
 

@@ -16,9 +16,9 @@ from __future__ import annotations
 
 from plugmw.custom_fields import Fields, custom_fields
 from plugmw.exchange import Exchange
-from plugmw.fields import Port
 from plugmw.reporting import Delivering, HeaderNames, redact_headers, redact_query
 from plugmw.schema import above, between, config, field
+from plugmw.schema.fields import Port
 from plugmw.sinks.datagrams import LARGEST, UDP
 
 

@@ -30,10 +30,10 @@ import attrs
 from plugmw import propagation, spans
 from plugmw.delivery import Queue, QueueConfig
 from plugmw.exchange import Exchange
-from plugmw.fields import URL, HeaderName
 from plugmw.plugin import Plugin
 from plugmw.propagation import ALL, Format, Found, Span
 from plugmw.schema import above, at_least, between, config, field, one_of
+from plugmw.schema.fields import URL, HeaderName
 from plugmw.seldom import Seldom
 from plugmw.sinks.http import HTTP
 

@@ -110,9 +110,9 @@ def field(
 ) -> Any:
     """Declare a field: default (required if left out), checks, and one sentence of help with the unit.
 
-    ``secret`` values never appear in messages and may be references (:mod:`plugmw.references`); ``empty``
-    allows ``""``; ``aliases`` are older spellings that are read too (both at once is an error). Without
-    ``repr`` a value that may hold a secret is left out of the repr of its class.
+    ``secret`` values never appear in messages and may be references (:mod:`plugmw.schema.references`);
+    ``empty`` allows ``""``; ``aliases`` are older spellings that are read too (both at once is an error).
+    Without ``repr`` a value that may hold a secret is left out of the repr of its class.
     """
     if isinstance(default, Check):
         raise TypeError(

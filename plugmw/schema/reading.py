@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal, TypeVar, Union
 
 import attrs
 
-from plugmw import references
 from plugmw.errors import ConfigError, ConfigErrors
+from plugmw.schema import references
 from plugmw.schema.declaring import SCALARS, Field, Kind, fields_of
 from plugmw.schema.describing import describe, expected, plural
 from plugmw.schema.messages import Path, Problem, listed, place, shown, steps, unknown

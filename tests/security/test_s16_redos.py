@@ -15,7 +15,7 @@ from werkzeug.test import Client
 from plugmw import ConfigError, Gateway
 from plugmw.contrib.bot_detection import KEPT, LONGEST, BotDetection
 from plugmw.crawlers import NAMES, is_crawler
-from plugmw.patterns import LONGEST as LONGEST_VALUE
+from plugmw.schema.patterns import LONGEST as LONGEST_VALUE
 from plugmw.testing import gateway, get, hello_app
 from tests.security.gates import WORKERS
 from tests.support import raw

@@ -43,9 +43,9 @@ from plugmw.dialects.prest.functions import Functions as Served
 from plugmw.dialects.prest.loading import NAME, Folder, find
 from plugmw.dialects.prest.middlewares import wrapped
 from plugmw.errors import ConfigError, ConfigErrors, LoadError
-from plugmw.fields import URLPath
 from plugmw.plugin import Middleware, Plugin
 from plugmw.schema import REQUIRED, above, at_least, config, field, matches
+from plugmw.schema.fields import URLPath
 from plugmw.watching import note
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from plugmw import patterns
 from plugmw.dialects.tyk.not_carried_over import extended_paths
 from plugmw.dialects.tyk.reading import Reader
 from plugmw.documents.document import Place
 from plugmw.exchange import Exchange
+from plugmw.schema import patterns
 
 
 class Endpoint:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from plugmw.fields import listable
 from plugmw.identity import Consumer, Credential, stable_id
+from plugmw.schema.fields import listable
 
 if TYPE_CHECKING:
     from plugmw.exchange import Exchange

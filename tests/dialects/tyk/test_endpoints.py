@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from plugmw.dialects.tyk.endpoints import Endpoint, First
-from plugmw.patterns import LONGEST
+from plugmw.schema.patterns import LONGEST
 from tests.dialects.tyk.conftest import headers_seen
 from tests.dialects.tyk.test_definition import definition, problems, warnings
 

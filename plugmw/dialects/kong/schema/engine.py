@@ -12,9 +12,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from plugmw.checks import value_of
 from plugmw.dialects.kong.schema.entity_checks import ENTITY_CHECKS
 from plugmw.dialects.kong.schema.validators import first_failure, shown
+from plugmw.schema.checks import value_of
 
 REQUIRED: Final = "required field missing"
 UNKNOWN: Final = "unknown field"

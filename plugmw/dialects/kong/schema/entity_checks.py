@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from plugmw import checks
+from plugmw.schema import checks
 
 #: (dotted path, rule like ``{"eq": "redis"}``) -> what is wrong with the value there under it, or None.
 Judge = Callable[[str, Mapping[str, Any]], Any]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from plugmw import typedefs as known
+from plugmw.schema import typedefs as known
 
 
 def _text(problem: known.Problem) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from plugmw.dialects.kong.schema.lua_patterns import lua_pattern
-from plugmw.typedefs import uuid_problem
+from plugmw.schema.typedefs import uuid_problem
 
 Validator = Callable[[Any, Any], "str | None"]
 

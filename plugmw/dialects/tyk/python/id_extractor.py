@@ -18,11 +18,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 from xml.etree import ElementTree
 
-from plugmw import patterns, safe_xml
+from plugmw import safe_xml
 from plugmw.dialects.tyk.session import SessionState
 from plugmw.exchange import Exchange
 from plugmw.forms import FORM, from_wsgi, media_type, read_pairs
 from plugmw.safe_xml import local
+from plugmw.schema import patterns
 
 MOST: Final = 10_000
 #: Characters of the source that a regular expression is matched against.

@@ -13,8 +13,8 @@ from plugmw.exchange import Exchange
 from plugmw.forms import read_pairs, replace_query
 from plugmw.paths import full_path
 from plugmw.rewriting import checked_path, grouped, replace_path, written, wsgi
+from plugmw.schema.typedefs import http_method_problem
 from plugmw.templates import Unrenderable
-from plugmw.typedefs import http_method_problem
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

@@ -11,7 +11,6 @@ from jsonschema import Draft202012Validator
 
 from plugmw import schema
 from plugmw.errors import ConfigError, ConfigErrors
-from plugmw.fields import HeaderName, Network, Port, URLPath
 from plugmw.schema import (
     REQUIRED,
     above,
@@ -28,6 +27,7 @@ from plugmw.schema import (
     one_of,
     read,
 )
+from plugmw.schema.fields import HeaderName, Network, Port, URLPath
 from plugmw.schema.messages import shown
 
 

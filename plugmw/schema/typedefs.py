@@ -2,8 +2,8 @@
 
     host: Host | None = field(None, help="Where it is.")
 
-Those that :mod:`plugmw.fields` has (Port, URL, HeaderName, URLPath) are not repeated here. Each type has a
-function beside it that tells in Kong's words what is wrong with a text, None if nothing is.
+Those that :mod:`plugmw.schema.fields` has (Port, URL, HeaderName, URLPath) are not repeated here. Each type
+has a function beside it that tells in Kong's words what is wrong with a text, None if nothing is.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ipaddress import ip_address, ip_network
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
-from plugmw.schema import Kind
+from plugmw.schema.declaring import Kind
 
 PROTOCOLS: Final = ("grpc", "grpcs", "http", "https", "tcp", "tls", "tls_passthrough", "udp", "ws", "wss")
 HTTP_PROTOCOLS: Final = ("grpc", "grpcs", "http", "https")

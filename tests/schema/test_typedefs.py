@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from plugmw import typedefs
-from plugmw.schema import config, field, read
+from plugmw.schema import config, field, read, typedefs
 from tests.support.openssl import self_signed
 
 

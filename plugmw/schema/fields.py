@@ -7,8 +7,8 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from plugmw import patterns
-from plugmw.schema import Kind
+from plugmw.schema import patterns
+from plugmw.schema.declaring import Kind
 from plugmw.trust import parse_network
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch

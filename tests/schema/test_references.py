@@ -7,8 +7,8 @@ import os
 import pytest
 
 from plugmw.errors import ConfigErrors
-from plugmw.references import LONGEST, Unresolved, is_reference, resolve
 from plugmw.schema import build, config, field, matches
+from plugmw.schema.references import LONGEST, Unresolved, is_reference, resolve
 
 SECRET = "correct-horse"
 

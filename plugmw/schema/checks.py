@@ -19,7 +19,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from plugmw.schema import Check
+from plugmw.schema.declaring import Check
 
 # -- one value -------------------------------------------------------------------------------------------
 

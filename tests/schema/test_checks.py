@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from plugmw import checks
 from plugmw.errors import ConfigErrors
-from plugmw.schema import build, config, field, one_of
+from plugmw.schema import build, checks, config, field, one_of
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from ipaddress import ip_network
 import pytest
 
 from plugmw.errors import ConfigError
-from plugmw.fields import URL, GroupName, HeaderName, Network, Pattern, Port, URLPath, listable
 from plugmw.schema import build, config, field
+from plugmw.schema.fields import URL, GroupName, HeaderName, Network, Pattern, Port, URLPath, listable
 
 
 @config

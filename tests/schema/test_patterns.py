@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from plugmw.patterns import problem
+from plugmw.schema.patterns import problem
 
 GOOD = [
     "HelloWorld",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, Final, TypeAlias
+
+from plugmw.schema.networks import parse_network
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 Address: TypeAlias = "IPv4Address | IPv6Address"
-Network: TypeAlias = "IPv4Network | IPv6Network"
 
 #: How a peer on a unix socket, which has no address, is named in the list of trusted peers.
 UNIX: Final = "unix:"
@@ -28,16 +29,6 @@ def parse_address(text: str) -> Address | None:
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
-
-
-def parse_network(text: str) -> Network:
-    """Return the network ``text`` names, host bits allowed; raises ``ValueError``."""
-    network = ip_network(text.strip(), strict=False)
-    if isinstance(network, IPv6Network) and network.prefixlen >= 96:
-        mapped = network.network_address.ipv4_mapped
-        if mapped is not None:
-            return IPv4Network((mapped, network.prefixlen - 96))
-    return network
 
 
 class Trusted:

@@ -16,9 +16,10 @@ ROOT = Path(plugmw.__file__).parent
 #: A module that is not here stands as high as what it imports lets it.
 LAYERS = (
     "errors phases",
+    "schema",
     "answer body bundles imports paths trust identity",
     "checked",
-    "exchange schema upstream",
+    "exchange upstream",
     "record stores",
     "consumers runtime order sending",
     "flow",

@@ -6,7 +6,8 @@ from ipaddress import ip_address
 
 import pytest
 
-from plugmw.trust import Trusted, parse_address, parse_network
+from plugmw.schema.networks import parse_network
+from plugmw.trust import Trusted, parse_address
 
 ADDRESSES = {
     "1.2.3.4": "1.2.3.4",

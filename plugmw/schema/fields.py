@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from plugmw.schema import patterns
 from plugmw.schema.declaring import Kind
-from plugmw.trust import parse_network
+from plugmw.schema.networks import parse_network
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 _LISTABLE = re.compile(r"(?! )[^,\x00-\x1f\x7f]+(?<! )").fullmatch

@@ -20,7 +20,7 @@ Fails closed: only :class:`Denied` leads to the anonymous consumer. A store that
 
 from __future__ import annotations
 
-from typing import ClassVar, Final, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, Protocol
 
 from plugmw.answer import HeaderItems
 from plugmw.exchange import Exchange
@@ -49,11 +49,27 @@ class Denied(Exception):
         super().__init__(message)
 
 
-class Authentication(Plugin):
+class AuthenticationConfig(Protocol):
+    """The field that configuration classes of authentication plugins need."""
+
+    @property
+    def anonymous(self) -> str | None:
+        """Id or username of the consumer for requests without valid credentials."""
+
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    C = TypeVar("C", bound=AuthenticationConfig, default=Any)
+else:
+    from plugmw.plugin import C
+
+
+class Authentication(Plugin[C]):
     """A plugin that finds out who is asking; subclasses give :meth:`identify`. Phases: access."""
 
     authenticates: ClassVar[bool] = True
-    decides: ClassVar[bool] = True
+    fail_closed = True
 
     def identify(self, x: Exchange) -> tuple[Consumer | None, Credential]:
         """Return who is asking and by what credential, or raise :class:`Denied`.

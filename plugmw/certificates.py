@@ -57,7 +57,7 @@ class CertificateConfig:
                 yield f"snis[{index}]", f"got {name!r}, expected a host name, one * at either end allowed"
 
 
-class Certificates(Plugin):
+class Certificates(Plugin[tuple[CertificateConfig, ...]]):
     """The ``certificates`` of a gateway, as a plugin below all others."""
 
     name, priority = "certificates", -1_000_000

@@ -49,9 +49,11 @@ class Chain:
         self.entries = entries
         self.runtime = runtime
         self.filters = self._having(phases.BODY_FILTER)
-        measures = any(getattr(entry.plugin, "measures", False) for entry in entries)
+        measures = any(getattr(entry.plugin, "needs_timings", False) for entry in entries)
         watches = any(
-            getattr(entry.plugin, "watches_service", False) for slot in self.slots for entry in slot.entries
+            getattr(entry.plugin, "needs_upstream_response", False)
+            for slot in self.slots
+            for entry in slot.entries
         )
         text, self._lines = source(self._shape(), runtime.answer_crashes, measures, watches)
         members: dict[str, Any] = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import quote
 
 from plugmw.errors import ConfigError, StoreError
@@ -49,6 +49,23 @@ class Redis:
         return f"{scheme}://{who}{'@' if who else ''}{host}:{self.port}/{self.database}{options}"
 
 
+class CountingConfig(Protocol):
+    """The fields that configuration classes of plugins with counters need, beside those of :func:`older`."""
+
+    @property
+    def policy(self) -> str:
+        """Where counters are: ``redis`` is the plugin's own."""
+
+    @property
+    def redis(self) -> Redis | None:
+        """The Redis of the policy ``redis``."""
+
+    @property
+    def fault_tolerant(self) -> bool:
+        """Whether requests pass uncounted when counters cannot be reached."""
+
+
+C = TypeVar("C", bound=CountingConfig)
 _FIELDS: Final = {field.name: field for field in fields_of(Redis)}
 
 
@@ -58,14 +75,14 @@ def older(name: str) -> Any:
     return field(None, *newer.checks, help=f"Older spelling of `redis.{name}`.", secret=newer.secret)
 
 
-def redis_record(config: Any) -> Redis:
+def redis_record(config: CountingConfig) -> Redis:
     """Return the record that ``redis`` and the older spellings give together."""
     flat = {name: getattr(config, f"redis_{name}") for name in _FIELDS}
     given = {name: value for name, value in flat.items() if value is not None}
     return Redis(**{**(as_dict(config.redis) if config.redis else {}), **given})
 
 
-def redis_problems(config: Any) -> Iterator[tuple[str, str]]:
+def redis_problems(config: CountingConfig) -> Iterator[tuple[str, str]]:
     """Say what is wrong with the record, for the ``check`` of a configuration class."""
     made = redis_record(config)
     if config.redis is not None:
@@ -89,7 +106,7 @@ def key_prefix(kind: str, scope: Sequence[str | None]) -> str:
     return f"{kind}:{blake2b(repr(scope).encode(), digest_size=5).hexdigest()}:"
 
 
-class Counting(Plugin):
+class Counting(Plugin[C]):
     """A plugin with ``policy``, ``redis`` and ``fault_tolerant`` fields."""
 
     _own: Store | None = None

@@ -59,7 +59,8 @@ class Exchange:
     #: The exception that broke the exchange, if one did.
     error: BaseException | None = None
     #: ``time.monotonic`` seconds at which the exchange began, the app was called, its first byte came and
-    #: the last went; 0.0 where that did not happen. Taken only in chains with a plugin that ``measures``.
+    #: the last went; 0.0 where that did not happen. Taken only in chains with a plugin that
+    #: ``needs_timings``.
     begun: float = 0.0
     app_called: float = 0.0
     first_byte: float = 0.0

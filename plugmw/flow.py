@@ -31,9 +31,9 @@ class Flow(Sending):
     """An exchange that is its own start_response wrapper and response iterable."""
 
     _logs: ClassVar[bool] = False
-    #: Whether a plugin wants times and sizes (:attr:`Plugin.measures`).
+    #: Whether a plugin wants times and sizes (:attr:`Plugin.needs_timings`).
     _measures: ClassVar[bool] = False
-    #: Whether a plugin may ask for the service's own answer (:attr:`Plugin.watches_service`).
+    #: Whether a plugin may ask for the service's own answer (:attr:`Plugin.needs_upstream_response`).
     _watches: ClassVar[bool] = False
     #: The app's iterable, closed at the end; and what goes out instead of it, once that is known.
     _it: Iterable[bytes] = _NONE

@@ -75,27 +75,21 @@ class Config:
             yield f"at least one of these fields must be non-empty: {', '.join(map(repr, PHASES))}"
 
 
-class _Unused:
-    """A phase on the class; an object has it once ``configure`` has found functions for it."""
-
-    def __get__(self, plugin: object, owner: type) -> _Unused:
-        if plugin is not None:
-            raise AttributeError("no functions are configured for this phase")
-        return self
-
-
-class Functions(Plugin):
+class Functions(Plugin[Config]):
     """Phases: rewrite, access, header_filter, body_filter, log; those that have functions."""
 
     Config = Config
-    decides: ClassVar[bool] = True
+    fail_closed = True
     no_consumer: ClassVar[bool] = True
 
-    rewrite = access = header_filter = body_filter = log = _Unused()
     #: What the configuration names, by phase, and what runs: the same, factories replaced.
     _given: dict[str, list[Any]] | None = None
     _functions: dict[str, list[Function]]
     _made_in: int | None = None
+
+    @classmethod
+    def phases(cls) -> list[str]:
+        return [phases.INIT_WORKER, *PHASES]
 
     def configure(self) -> None:
         if self._given is not None:

@@ -132,11 +132,6 @@ def _wins(slot: Slot, entry: Entry) -> str:
     return "always" if entry is slot.entries[0] else "otherwise"
 
 
-def phases_of(plugin: type[Plugin]) -> list[str]:
-    """Return the phases a plugin class has, without ``configure``, which every one has."""
-    return [phase for phase in phases.PHASES if phase != phases.CONFIGURE and hasattr(plugin, phase)]
-
-
 def number(value: float) -> float | int | str:
     """Write a priority the shortest way that JSON can hold."""
     if value != value or value in (float("inf"), float("-inf")):
@@ -204,7 +199,7 @@ def _plugin(catalogue: Catalogue, name: str, source: str) -> dict[str, Any]:
         found = catalogue.find(name)
     except LoadError as error:
         return told | {"summary": "", "problem": error.what, "remedy": error.expected}
-    told |= {"priority": number(found.priority), "version": found.version, "phases": phases_of(found)}
+    told |= {"priority": number(found.priority), "version": found.version, "phases": found.phases()}
     return told | {"summary": summary(found), "problem": None, "remedy": None}
 
 

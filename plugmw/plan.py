@@ -414,7 +414,7 @@ class _Reading:
                     (*path, "service"), f'no service "{entry.service}"{suggest(entry.service, services)}'
                 )
             if entry.consumer is not None:
-                if getattr(entry.plugin, "no_consumer", False):
+                if entry.plugin.no_consumer:
                     self.error((*path, "consumer"), f"{entry.plugin.name} cannot be limited to a consumer")
                 elif self._unknown(entry.consumer, runtime):
                     self.error((*path, "consumer"), f'no consumer "{entry.consumer}"', "one of consumers")

@@ -16,7 +16,7 @@ import logging
 import math
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic
 
 from plugmw import phases, schema
 from plugmw.chain import Compiled
@@ -30,13 +30,26 @@ from plugmw.worker import Worker
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-P = TypeVar("P", bound="Plugin")
+    # Type checkers know the module, and by its default `Plugin` is `Plugin[Any]`; it need not be installed.
+    from typing_extensions import TypeVar
+
+    from plugmw.flow import Flow
+
+    C = TypeVar("C", default=Any)
+else:
+    from typing import TypeVar
+
+    C = TypeVar("C")
+P = TypeVar("P", bound="Plugin[Any]")
 #: The module of the one plugin that is before all others, and so has a priority above all numbers.
 _FIRST: Final = "plugmw.contrib.pre_function"
 
 
-class Plugin:
-    """A piece of gateway behaviour: a name, a priority, a configuration class and phase methods."""
+class Plugin(Generic[C]):
+    """A piece of gateway behaviour: a name, a priority, a configuration class and phase methods.
+
+    ``class Hello(Plugin[Config])`` tells type checkers what ``self.config`` is; ``Plugin`` alone will do.
+    """
 
     #: Registry name; a name runs at most once per request.
     name: ClassVar[str] = ""
@@ -45,22 +58,25 @@ class Plugin:
     version: ClassVar[str] = "0.1.0"
     #: The configuration class, made by :func:`plugmw.config`.
     Config: ClassVar[type] = schema.Nothing
-    #: True for plugins that authenticate: client-sent identity headers are removed before the chain.
+    #: The plugin finds out who is asking: client-sent identity headers are removed before the chain.
     authenticates: ClassVar[bool] = False
-    #: True if requests must be refused when the plugin cannot work (authentication, restriction).
-    decides: ClassVar[bool] = False
-    #: True if the plugin sends requests on, with headers by :func:`plugmw.upstream.request_headers`.
+    #: Requests are refused when the plugin cannot start (authentication, restriction); else the worker goes
+    #: on without it. May be set on an object, in ``configure`` at the latest.
+    fail_closed: bool = False
+    #: The plugin sends requests on, with headers by :func:`plugmw.upstream.request_headers`.
     forwards: ClassVar[bool] = False
-    #: True if ``body_filter`` never changes how many bytes there are, so Content-Length may stay.
+    #: ``body_filter`` never changes how many bytes there are, so Content-Length may stay.
     keeps_length: ClassVar[bool] = False
-    #: True if the log phase wants the exchange's times and sizes (``x.begun`` to ``x.sent``).
-    measures: ClassVar[bool] = False
-    #: True if the plugin looks at the service's own answer: ``environ["plugmw.service"]`` (status, headers)
-    #: and, when ``environ["plugmw.buffer"]`` was set before, ``environ["plugmw.service_body"]``.
-    watches_service: ClassVar[bool] = False
+    #: The log phase needs the exchange's times and sizes (``x.begun`` to ``x.sent``).
+    needs_timings: ClassVar[bool] = False
+    #: The plugin needs the service's own answer: ``environ["plugmw.service"]`` (status, headers) and, when
+    #: ``environ["plugmw.buffer"]`` was set before, ``environ["plugmw.service_body"]``.
+    needs_upstream_response: ClassVar[bool] = False
+    #: An entry of the plugin cannot be limited to a consumer: it runs before anybody is known.
+    no_consumer: ClassVar[bool] = False
 
     #: The parsed configuration, immutable.
-    config: Any
+    config: C
     runtime: Runtime
     #: The instance, route, service and consumer of its entry; what tells two of a kind apart in a store.
     scope: tuple[str | None, ...] = (None, None, None, None)
@@ -73,7 +89,7 @@ class Plugin:
         """Build from configuration fields; raises :class:`~plugmw.errors.ConfigErrors` with all problems."""
         self._init(schema.build(self.Config, config, type(self).__name__))
 
-    def _init(self, config: Any) -> None:
+    def _init(self, config: C) -> None:
         self.config = config
         self.runtime = Runtime()
         self.logger = NoLogger()
@@ -93,6 +109,22 @@ class Plugin:
             runtime.credential_names |= credential_names(self.config)
         logger = runtime.logger
         self.logger = logger.getChild(self.name) if isinstance(logger, logging.Logger) else logger
+
+    @classmethod
+    def phases(cls) -> list[str]:
+        """Return the phases that objects of the class may have, without ``configure``; those it defines."""
+        return [phase for phase in phases.PHASES if phase != phases.CONFIGURE and hasattr(cls, phase)]
+
+    @classmethod
+    def configure_all(cls, configs: list[C] | None) -> None:
+        """Take the configurations of all enabled entries of the class; None when there are none any more.
+
+        Called once per process when it starts, and after each reload.
+        """
+
+    def wants_body(self, x: Flow) -> bool:
+        """Say whether ``body_filter`` or ``response`` is called for this response, whose head is known."""
+        return True
 
     def configure(self) -> None:
         """Precompute from ``self.config``; may raise ConfigError. Runs when the entry is built."""
@@ -177,7 +209,7 @@ def check_class(found: Any, reference: str) -> Any:
         raise LoadError(reference, f"priority: got {priority!r}", "a number")
     if not isinstance(version, str) or not re.fullmatch(r"\d+(\.\d+){1,2}", version):
         raise LoadError(reference, f"version: got {version!r}", "a text like 1.2.3")
-    if not any(hasattr(found, phase) for phase in phases.PHASES if phase != phases.CONFIGURE):
+    if not found.phases():
         raise LoadError(reference, "has no phase method", f"at least one of {', '.join(phases.PHASES)}")
     if hasattr(found, phases.RESPONSE) and (
         hasattr(found, phases.HEADER_FILTER) or hasattr(found, phases.BODY_FILTER)

@@ -6,9 +6,10 @@ A configuration class of such a plugin has ``custom_fields_by_lua``, ``redact_he
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar, Protocol
+from collections.abc import Sequence
+from typing import Any, ClassVar, Protocol, TypeVar
 
-from plugmw.custom_fields import read_fields
+from plugmw.custom_fields import Fields, read_fields
 from plugmw.delivery import Queue, QueueConfig
 from plugmw.exchange import Exchange
 from plugmw.plugin import Plugin
@@ -41,10 +42,29 @@ class Sink(Protocol):
         """Give back what is open."""
 
 
-class Reporting(Plugin):
+class ReportingConfig(Protocol):
+    """The fields that configuration classes of plugins with log entries need."""
+
+    @property
+    def custom_fields_by_lua(self) -> Fields | None:
+        """Fields of the entry to set, by path."""
+
+    @property
+    def redact_headers(self) -> Sequence[str]:
+        """Names of headers whose values are left out."""
+
+    @property
+    def redact_query(self) -> Sequence[str]:
+        """Names of query parameters whose values are left out."""
+
+
+C = TypeVar("C", bound=ReportingConfig)
+
+
+class Reporting(Plugin[C]):
     """A plugin that makes log entries. Nothing it does may delay or break the answer."""
 
-    measures = True
+    needs_timings = True
 
     def configure(self) -> None:
         self._custom = read_fields(self.config.custom_fields_by_lua)
@@ -55,7 +75,7 @@ class Reporting(Plugin):
         return encode(entry(x, self._custom, self._redaction), limit).encode("ascii")
 
 
-class Delivering(Reporting):
+class Delivering(Reporting[C]):
     """A plugin with a queue of its own, whose sink takes what comes, in order, as long as there is room."""
 
     #: A sink that cannot be reached is tried for ever, while the oldest entries give way.

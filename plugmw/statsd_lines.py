@@ -9,16 +9,13 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
-import attrs
-
-from plugmw.delivery import Lost, Queue
+from plugmw.delivery import Lost, Queue, QueueConfig
 from plugmw.exchange import Exchange
 from plugmw.plugin import Plugin
-from plugmw.schema import between, field
+from plugmw.schema import as_dict, between, field
 from plugmw.seldom import Seldom
-from plugmw.sinks.datagrams import UDP
 
 #: Spelled-out metric types to what stands on the line.
 TYPES: Final = {
@@ -128,13 +125,36 @@ QUEUE_SIZE: Final = "now `queue.max_batch_size`", between(1, 1_000_000)
 FLUSH_TIMEOUT: Final = "now `queue.max_coalescing_delay`", between(0, 3600)
 
 
-class Measuring(Plugin):
+class MeasuringConfig(Protocol):
+    """The fields that configuration classes of plugins with metrics need."""
+
+    @property
+    def queue(self) -> QueueConfig:
+        """How the lines of an exchange wait."""
+
+    @property
+    def retry_count(self) -> int | None:
+        """Of older versions."""
+
+    @property
+    def queue_size(self) -> int | None:
+        """Of older versions."""
+
+    @property
+    def flush_timeout(self) -> float | None:
+        """Of older versions."""
+
+
+C = TypeVar("C", bound=MeasuringConfig)
+
+
+class Measuring(Plugin[C]):
     """A plugin that sends lines for each exchange from a queue of its own. It delays and breaks no answer.
 
-    Its configuration has ``host``, ``port``, ``queue`` and the three :func:`old_field`.
+    Its configuration has ``queue`` and the three :func:`old_field`.
     """
 
-    measures = True
+    needs_timings = True
 
     def lines(self, x: Exchange) -> Iterable[str]:
         """Return the lines of an exchange. Phase: log."""
@@ -142,7 +162,7 @@ class Measuring(Plugin):
 
     def sink(self) -> Any:
         """Return what the queue sends by (:class:`plugmw.reporting.Sink`); opens nothing."""
-        return UDP(self.config.host, self.config.port)
+        raise NotImplementedError
 
     def send(self, sink: Any, batch: list[list[bytes]]) -> None:
         """Send the lines of a batch of exchanges; OSError, before any was sent, for an unknown host."""
@@ -157,7 +177,7 @@ class Measuring(Plugin):
             changed["max_batch_size"] = config.queue_size
         if config.flush_timeout not in (None, 2):
             changed["max_coalescing_delay"] = config.flush_timeout
-        self._settings = attrs.evolve(config.queue, **changed)
+        self._settings = QueueConfig(**as_dict(config.queue) | changed)
         old = ("retry_count", "queue_size", "flush_timeout")
         if any(getattr(config, name) is not None for name in old):
             self.logger.warning("%s: %s are of older versions, use queue", self.name, ", ".join(old))

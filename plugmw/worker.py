@@ -86,7 +86,7 @@ class Worker:
                 self.runtime.logger.critical(
                     "%s: init_worker failed; the worker serves on%s",
                     plugin.name,
-                    ", requests that need this plugin are refused" if plugin.decides else " without it",
+                    ", requests that need this plugin are refused" if plugin.fail_closed else " without it",
                     exc_info=error,
                 )
 
@@ -142,7 +142,7 @@ def in_force(entries: Iterable[Entry]) -> list[Entry]:
     for entry in entries:
         if getattr(entry.plugin, "broken", None) is None:
             kept.append(entry)
-        elif entry.plugin.decides and entry.on_error == "closed":
+        elif entry.plugin.fail_closed and entry.on_error == "closed":
             kept.append(attrs.evolve(entry, plugin=Refusing(entry.plugin)))
     return kept
 
@@ -150,7 +150,7 @@ def in_force(entries: Iterable[Entry]) -> list[Entry]:
 class Refusing:
     """Stands in for a plugin that decides who may pass and could not start: nobody passes."""
 
-    decides = True
+    fail_closed = True
     broken = None
 
     def __init__(self, plugin: Any) -> None:

@@ -67,7 +67,7 @@ def entry_of(app, hide=None, copies=(None, None), **environ):
     found = []
 
     class Log(Plugin):
-        name, measures = "log", True
+        name, needs_timings = "log", True
 
         def log(self, x):
             found.append(alf.entry_of(x, (hide or Redaction()).within(x), *copies))

@@ -714,7 +714,7 @@ def test_failures_of_an_app_under_answer_crashes_are_not_blamed_on_a_plugin(capl
 
 def measured(*more, app="list", method="GET", environ=None, **config):
     found = []
-    plugin = made("m", log=lambda x: found.append(x), measures=True)
+    plugin = made("m", log=lambda x: found.append(x), needs_timings=True)
     wrapped = GOOD[app]([]) if isinstance(app, str) else app
     gateway = Gateway(wrapped, config or None, plugins=[plugin, *more])
     serve(gateway, environ or environ_of(method=method))
@@ -740,7 +740,7 @@ def test_an_exit_is_measured_without_a_call_of_the_app():
 def test_a_file_that_the_server_sends_by_itself_counts_by_its_length():
     found = []
     gateway = Gateway(
-        GOOD["file"]([]), plugins=[made("m", log=lambda x: found.append(x.sent), measures=True)]
+        GOOD["file"]([]), plugins=[made("m", log=lambda x: found.append(x.sent), needs_timings=True)]
     )
     gateway(environ_of(), lambda *args: None).close()
     assert found == [6]
@@ -768,7 +768,7 @@ def watching(ask):
         seen.update({key: x.environ.get(f"plugmw.{key}") for key in ("service", "service_body")})
 
     change = made("c", header_filter=lambda x: setattr(x, "body", b"changed"))
-    plugin = made("w", 5, access=access, log=log, watches_service=True)
+    plugin = made("w", 5, access=access, log=log, needs_upstream_response=True)
     found = serve(Gateway(GOOD["list"]([]), plugins=[plugin, change]))
     assert found.body == b"changed"
     return seen

@@ -11,6 +11,7 @@ import pytest
 
 from plugmw.cli.program import COMMANDS
 from plugmw.phases import PHASES
+from plugmw.plugin import Plugin
 from plugmw.sources import bundled
 from tests.support.servers import ROOT
 
@@ -120,9 +121,31 @@ def rows(title: str) -> dict[str, list[str]]:
     return {cells[0]: cells[1:] for cells in lines[1:]}
 
 
-def phases_of(cls) -> list[str]:
-    """Return the phases that a class may have, those of its properties too; configure is everybody's."""
-    return [phase for phase in PHASES if phase != "configure" and getattr(cls, phase, None) is not None]
+FLAGS = (
+    "authenticates",
+    "configure_all",
+    "fail_closed",
+    "forwards",
+    "keeps_length",
+    "needs_timings",
+    "needs_upstream_response",
+    "no_consumer",
+    "wants_body",
+)
+
+
+def test_the_table_of_flags_has_all_that_the_base_class_declares(extension):
+    rows = list(extension.flag_rows())
+    assert sorted(name.strip("`()") for name, *_ in rows) == list(FLAGS)
+    assert all(default and text.endswith(".") for _, default, text in rows)
+    assert ".. flag-table::" in (ROOT / "docs/writing-plugins.rst").read_text(encoding="utf-8")
+
+
+def test_bundled_plugins_say_nothing_of_themselves_that_the_base_class_does_not_declare():
+    known = set(dir(Plugin))
+    for name in bundled.names():
+        said = {key for key, value in vars(bundled.find(name)).items() if isinstance(value, bool)}
+        assert {key for key in said if not key.startswith("_")} <= known, name
 
 
 def words_in(text: str, words) -> list[str]:
@@ -133,7 +156,7 @@ def fits(cls, posture: str) -> bool:
     """Say whether a cell like ``closed, authenticates`` is what the class says of itself."""
     word, _, rest = posture.partition(", ")
     assert word in POSTURES
-    return (word == "closed", rest == "authenticates") == (cls.decides, cls.authenticates)
+    return (word == "closed", rest == "authenticates") == (cls.fail_closed, cls.authenticates)
 
 
 def test_security_tells_of_every_plugin_and_of_no_other():
@@ -144,7 +167,7 @@ def test_security_tells_of_every_plugin_and_of_no_other():
 def test_every_plugin_has_a_posture(name):
     phases, posture, text = rows("Posture of each plugin")[name]
     cls = bundled.find(name)
-    assert phases.split(", ") == phases_of(cls)
+    assert phases.split(", ") == cls.phases()
     assert fits(cls, posture)
     assert text
 
@@ -170,7 +193,6 @@ def test_an_entry_refuses_when_its_plugin_fails_unless_it_says_otherwise():
 def plugins_of_dialects():
     """Return the plugin classes of the dialects that are not bundled, and not only the base of others."""
     import plugmw.dialects
-    from plugmw.plugin import Plugin
 
     for module in pkgutil.walk_packages(plugmw.dialects.__path__, "plugmw.dialects."):
         importlib.import_module(module.name)
@@ -180,7 +202,7 @@ def plugins_of_dialects():
         cls = queue.pop()
         queue += cls.__subclasses__()
         own = cls.__module__.startswith("plugmw.dialects.") and not cls.__name__.startswith("_")
-        if own and cls.name and phases_of(cls) and not issubclass(cls, known):
+        if own and cls.name and cls.phases() and not issubclass(cls, known):
             found[f"{cls.__module__.removeprefix('plugmw.dialects.')}:{cls.__qualname__}"] = cls
     return found
 
@@ -193,7 +215,7 @@ def test_security_tells_the_posture_of_what_dialects_make():
     found = plugins_of_dialects()
     assert set(told) == set(found)
     for name, (phases, posture, text) in told.items():
-        assert phases.split(", ") == phases_of(found[name]), name
+        assert phases.split(", ") == found[name].phases(), name
         assert fits(found[name], posture), name
         assert text
 

@@ -126,7 +126,7 @@ def test_has_only_the_phases_with_functions():
     gateway(plugin)
     having = [p for p in ("rewrite", "access", "header_filter", "body_filter", "log") if hasattr(plugin, p)]
     assert having == ["access", "log"]
-    assert all(hasattr(Mine, phase) for phase in ("rewrite", "access", "header_filter", "body_filter", "log"))
+    assert Mine.phases() == ["init_worker", "rewrite", "access", "header_filter", "body_filter", "log"]
 
 
 def test_functions_run_in_order_once_per_request_in_every_phase():

@@ -26,7 +26,7 @@ def logged(*plugins, app=app, custom=(), redaction=None, config=None, **environ)
     entries = []
 
     class Log(Plugin):
-        name, priority, measures = "log", -1000, True
+        name, priority, needs_timings = "log", -1000, True
 
         def log(self, x):
             entries.append(record.entry(x, custom, redaction))
@@ -349,7 +349,7 @@ def test_entries_share_nothing_with_the_configuration():
     entries = []
 
     class Log(Plugin):
-        name, measures = "log", True
+        name, needs_timings = "log", True
 
         def log(self, x):
             entries.append(record.entry(x, custom))

@@ -118,7 +118,7 @@ def test_a_plugin_that_fails_to_start_is_logged_and_left_out(caplog):
 
 def test_a_plugin_that_decides_who_may_pass_refuses_everybody_then(caplog):
     notes: list[str] = []
-    broken = made("auth", 5, init_worker=fail, access=lambda x: None, decides=True)
+    broken = made("auth", 5, init_worker=fail, access=lambda x: None, fail_closed=True)
     found = serve(Gateway(hello_app, MEMORY, plugins=[broken, noting("below", notes, "access", "log")]))
     assert found.status.startswith("500")
     assert b"An unexpected error occurred" in found.body
@@ -127,13 +127,13 @@ def test_a_plugin_that_decides_who_may_pass_refuses_everybody_then(caplog):
 
 
 def test_unless_its_entry_is_open():
-    broken = made("auth", init_worker=fail, access=lambda x: x.exit(401), decides=True)
+    broken = made("auth", init_worker=fail, access=lambda x: x.exit(401), fail_closed=True)
     assert serve(Gateway(hello_app, MEMORY, plugins=[Entry(broken, on_error="open")])).body == b"hello"
 
 
 def test_only_the_requests_it_was_for_are_refused():
     def auth(name):
-        return made("auth", 1, init_worker=fail, access=lambda x: None, decides=True)
+        return made("auth", 1, init_worker=fail, access=lambda x: None, fail_closed=True)
 
     config = {
         **MEMORY,
@@ -160,7 +160,7 @@ def test_a_general_one_that_is_well_serves_where_a_special_one_is_off():
 
 
 def test_a_refusing_stand_in_keeps_the_place_and_the_scope_of_its_entry():
-    plugin = nothing("access", name="auth", priority=7, decides=True)
+    plugin = nothing("access", name="auth", priority=7, fail_closed=True)
     plugin.broken = RuntimeError()
     entry = Entry(plugin, route="r", service="s", consumer="jo", before=("x",), instance="i", where="here")
     (made_one,) = in_force([entry])

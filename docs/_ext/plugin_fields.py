@@ -4,10 +4,14 @@
 .. config-fields:: plugmw.settings:EntryConfig    fields of any configuration class
 .. phase-table::                                  every phase and when it is called
 .. error-table::                                  every error and what it means
+.. flag-table::                                   what a plugin class can say of itself
 """
 
 from __future__ import annotations
 
+import ast
+import inspect
+import itertools
 import re
 import typing
 from collections.abc import Iterator
@@ -22,6 +26,7 @@ from plugmw import errors, schema
 from plugmw.errors import LoadError
 from plugmw.imports import resolve
 from plugmw.phases import PHASES
+from plugmw.plugin import Plugin
 from plugmw.schema import describing
 from plugmw.schema.declaring import Field
 from plugmw.sources import bundled
@@ -83,6 +88,15 @@ class PhaseTable(Table):
         yield from ((f"``{name}``", text) for name, text in PHASES.items())
 
 
+class FlagTable(Table):
+    """What a plugin class can say of itself, beside its phases: the flags of the base class."""
+
+    titles = ("member", "default", "what it says")
+
+    def rows(self) -> Iterator[Row]:
+        yield from flag_rows()
+
+
 class ErrorTable(Table):
     """The errors that plugmw raises on purpose."""
 
@@ -109,6 +123,28 @@ def field_rows(cls: type, prefix: str = "", above: tuple[type, ...] = ()) -> Ite
         for inner, mark in inner_classes(field.hint):
             if inner not in above:
                 yield from field_rows(inner, f"{name}{mark}.", (*above, cls))
+
+
+#: Methods that are asked or told rather than phases.
+ASKED = ("wants_body", "configure_all")
+
+
+def flag_rows() -> Iterator[Row]:
+    """Yield (name, default, text) of every flag of Plugin: from the comment above it, or its docstring."""
+    source = inspect.getsource(Plugin)
+    lines = source.splitlines()
+    for node in ast.parse(source).body[0].body:
+        if isinstance(node, ast.AnnAssign) and "bool" in ast.unparse(node.annotation):
+            before = reversed(lines[: node.lineno - 1])
+            comment = list(itertools.takewhile(lambda line: line.lstrip().startswith("#:"), before))
+            text = " ".join(line.strip(" #:") for line in reversed(comment))
+            name, default = ast.unparse(node.target), f"``{ast.unparse(node.value)}``"
+        elif isinstance(node, ast.FunctionDef) and node.name in ASKED:
+            name, default = f"{node.name}()", "a method"
+            text = " ".join((ast.get_docstring(node) or "").split())
+        else:
+            continue
+        yield f"``{name}``", default, re.sub(r":\w+:(?=`)", "", prose(text))
 
 
 def type_text(field: Field) -> str:
@@ -144,4 +180,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("config-fields", Fields)
     app.add_directive("phase-table", PhaseTable)
     app.add_directive("error-table", ErrorTable)
+    app.add_directive("flag-table", FlagTable)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

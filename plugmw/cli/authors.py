@@ -69,7 +69,7 @@ class Config:
     greeting: str = field("hello", help="What the header says.")
 
 
-class {cls}(Plugin):
+class {cls}(Plugin[Config]):
     name, priority, Config = "{name}", 500, Config
 
     def header_filter(self, x):

@@ -53,15 +53,15 @@ class Config:
             yield "at least one of these fields must be non-empty: 'allow', 'deny'"
 
 
-class ACL(Plugin):
+class ACL(Plugin[Config]):
     """Phases: access."""
 
     name, priority, Config = "acl", 950, Config
-    decides = True
+    fail_closed = True
 
     def configure(self) -> None:
         self._denies = bool(self.config.deny)
-        self._listed = frozenset(self.config.deny or self.config.allow)
+        self._listed = frozenset(self.config.deny or self.config.allow or ())
 
     def access(self, x: Exchange) -> None:
         header, groups = self._groups(x)

@@ -100,11 +100,11 @@ class Config:
             yield "unhandled_status", f"got {status}, which a WSGI app cannot send; expected 200 to 599"
 
 
-class AWSLambda(Plugin):
+class AWSLambda(Plugin[Config]):
     """Phases: access, log."""
 
     name, priority, Config = "aws-lambda", 750, Config
-    decides = True
+    fail_closed = True
 
     def init_worker(self) -> None:
         self._lock = threading.Lock()
@@ -124,7 +124,6 @@ class AWSLambda(Plugin):
             self._failed(x, type(error).__name__ if isinstance(error, BotoCoreError) else str(error))
         finally:
             x.environ[_TOOK] = time.monotonic() - begun
-        unhandled = c.unhandled_status and ("x-amz-function-error", "Unhandled") in headers
         if c.is_proxy_integration:
             try:
                 status, own, data = payload.read_proxy(data)
@@ -133,7 +132,8 @@ class AWSLambda(Plugin):
                 x.exit(502, {"message": "Bad Gateway", "error": why})
             headers = payload.over(headers, own)
         else:
-            status = c.unhandled_status if unhandled else status
+            if c.unhandled_status and ("x-amz-function-error", "Unhandled") in headers:
+                status = c.unhandled_status
             if c.empty_arrays_mode == "legacy" and is_json(dict(headers).get("content-type", "")):
                 data = payload.without_empty_arrays(data)
         x.exit(status, data, [*headers, ("Via", "1.1 plugmw")])
@@ -174,7 +174,7 @@ class AWSLambda(Plugin):
         """Call the function once; return status, headers and body."""
         c = self.config
         end = time.monotonic() + c.timeout / 1000
-        asked = {"InvocationType": c.invocation_type, "LogType": c.log_type, "Payload": told}
+        asked: dict[str, Any] = {"InvocationType": c.invocation_type, "LogType": c.log_type, "Payload": told}
         if c.qualifier:
             asked["Qualifier"] = c.qualifier
         answer = self._lambda().invoke(FunctionName=c.function_name, **asked)

@@ -74,11 +74,11 @@ class Config:
                 yield name, "got a secret value that cannot be sent in a header"
 
 
-class AzureFunctions(Plugin):
+class AzureFunctions(Plugin[Config]):
     """Phases: access."""
 
     name, priority, Config = "azure-functions", 749, Config
-    decides = True
+    fail_closed = True
     forwards = True
 
     def configure(self) -> None:

@@ -55,7 +55,7 @@ class Config:
     realm: str = field("service", REALM, help=REALM_HELP)
 
 
-class BasicAuth(Authentication):
+class BasicAuth(Authentication[Config]):
     """Phases: access."""
 
     name, priority, Config = "basic-auth", 1001, Config

@@ -48,11 +48,11 @@ class Config:
                     yield f"{name}[{index}]", text
 
 
-class BotDetection(Plugin):
+class BotDetection(Plugin[Config]):
     """Phases: access."""
 
     name, priority, Config = "bot-detection", 2500, Config
-    decides = True
+    fail_closed = True
     no_consumer = True
 
     def configure(self) -> None:

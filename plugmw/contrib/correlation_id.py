@@ -49,7 +49,7 @@ class Config:
     )
 
 
-class CorrelationID(Plugin):
+class CorrelationID(Plugin[Config]):
     """Phases: access, header_filter."""
 
     name, priority, Config = "correlation-id", 1, Config

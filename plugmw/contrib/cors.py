@@ -73,7 +73,7 @@ class Config:
                 yield f"origins[{index}]", f"'{origin}' is not a valid regex ({error})"
 
 
-class Cors(Plugin):
+class Cors(Plugin[Config]):
     """Phases: access (preflights), header_filter (all other answers)."""
 
     name, priority, Config = "cors", 2000, Config

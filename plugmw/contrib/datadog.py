@@ -101,7 +101,7 @@ class Config:
     flush_timeout: float | None = old_field(*FLUSH_TIMEOUT)
 
 
-class Datadog(Measuring):
+class Datadog(Measuring[Config]):
     """Phases: log."""
 
     name, priority, Config = "datadog", 10, Config

@@ -47,7 +47,7 @@ class Config:
             yield "path", f"got {self.path!r}, which is not a valid filename"
 
 
-class FileLog(Reporting):
+class FileLog(Reporting[Config]):
     """Phases: log."""
 
     name, priority, Config = "file-log", 9, Config

@@ -54,11 +54,11 @@ class Config:
     redact_query: list[str] = redact_query()
 
 
-class Galileo(Plugin):
+class Galileo(Plugin[Config]):
     """Phases: access, body_filter, log."""
 
     name, priority, Config = "galileo", 3, Config
-    measures = True
+    needs_timings = True
     keeps_length = True
 
     def configure(self) -> None:

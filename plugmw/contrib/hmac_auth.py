@@ -88,7 +88,7 @@ class Signed:
     signature: str = attrs.field(repr=False)
 
 
-class HMACAuth(Authentication):
+class HMACAuth(Authentication[Config]):
     """Phases: access."""
 
     name, priority, Config = "hmac-auth", 1000, Config

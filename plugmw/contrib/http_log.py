@@ -78,7 +78,7 @@ class Config:
             yield "specifying both an 'Authorization' header and user info in 'http_endpoint' is not allowed"
 
 
-class HTTPLog(Reporting):
+class HTTPLog(Reporting[Config]):
     """Phases: log."""
 
     name, priority, Config = "http-log", 12, Config

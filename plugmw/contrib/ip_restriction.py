@@ -43,11 +43,11 @@ class Config:
             yield "at least one of these fields must be non-empty: 'allow', 'deny'"
 
 
-class IPRestriction(Plugin):
+class IPRestriction(Plugin[Config]):
     """Phases: access."""
 
     name, priority, Config = "ip-restriction", 3000, Config
-    decides = True
+    fail_closed = True
 
     def configure(self) -> None:
         self._allowed = matcher(self.config.allow) if self.config.allow else None

@@ -92,7 +92,7 @@ class WrongClaims(Denied):
         self.claims = claims
 
 
-class JWT(Authentication):
+class JWT(Authentication[Config]):
     """Phases: access."""
 
     name, priority, Config = "jwt", 1005, Config

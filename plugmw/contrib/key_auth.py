@@ -59,7 +59,7 @@ class Config:
     realm: str | None = field(None, REALM, help=REALM_HELP)
 
 
-class KeyAuth(Authentication):
+class KeyAuth(Authentication[Config]):
     """Phases: access."""
 
     name, priority, Config = "key-auth", 1003, Config

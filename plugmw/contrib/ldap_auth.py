@@ -97,7 +97,7 @@ class Config:
             yield "'ldaps' and 'start_tls' cannot be enabled simultaneously"
 
 
-class LDAPAuth(Authentication):
+class LDAPAuth(Authentication[Config]):
     """Phases: access. A subclass with a ``binder`` asks something else than an LDAP directory."""
 
     name, priority, Config = "ldap-auth", 1002, Config

@@ -54,7 +54,7 @@ class Config:
             yield "key", "has a character that is not allowed in the name of structured data (RFC 5424)"
 
 
-class Loggly(Delivering):
+class Loggly(Delivering[Config]):
     """Phases: log."""
 
     name, priority, Config = "loggly", 6, Config

@@ -118,7 +118,7 @@ class Config:
             yield f"at least one of these fields must be true: {', '.join(_GRANTS)}"
 
 
-class OAuth2(Authentication):
+class OAuth2(Authentication[Config]):
     """Phases: access."""
 
     name, priority, Config = "oauth2", 1004, Config

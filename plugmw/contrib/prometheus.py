@@ -92,11 +92,11 @@ class Config:
     )
 
 
-class Prometheus(Plugin):
+class Prometheus(Plugin[Config]):
     """Phases: rewrite, log."""
 
     name, priority, Config = "prometheus", 13, Config
-    measures = True
+    needs_timings = True
 
     def configure(self) -> None:
         self._failing = Seldom()

@@ -90,7 +90,7 @@ class Config:
         yield from redis_problems(self)
 
 
-class RateLimiting(Counting):
+class RateLimiting(Counting[Config]):
     """Phases: access."""
 
     name, priority, Config = "rate-limiting", 901, Config

@@ -53,11 +53,11 @@ class Config:
     )
 
 
-class RequestSizeLimiting(Plugin):
+class RequestSizeLimiting(Plugin[Config]):
     """Phases: access; wrap if bodies are measured while the app reads them."""
 
     name, priority, Config = "request-size-limiting", 951, Config
-    decides = True
+    fail_closed = True
 
     def configure(self) -> None:
         self._limit = self.config.allowed_payload_size * UNITS[self.config.size_unit]

@@ -83,11 +83,11 @@ class Config:
             yield "content_type", str(error)
 
 
-class RequestTermination(Plugin):
+class RequestTermination(Plugin[Config]):
     """Phases: access."""
 
     name, priority, Config = "request-termination", 2, Config
-    decides = True
+    fail_closed = True
 
     def access(self, x: Exchange) -> None:
         c = self.config

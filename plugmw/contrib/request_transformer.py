@@ -155,7 +155,7 @@ class Config:
                 yield f"append.headers[{index}]", "there is one Host only: use replace"
 
 
-class RequestTransformer(Plugin):
+class RequestTransformer(Plugin[Config]):
     """Phases: access."""
 
     name, priority, Config = "request-transformer", 801, Config

@@ -109,7 +109,7 @@ class Usage:
         return min(left for (one, _), left in self.left.items() if one == name)
 
 
-class ResponseRateLimiting(Counting):
+class ResponseRateLimiting(Counting[Config]):
     """Phases: access, header_filter."""
 
     name, priority, Config = "response-ratelimiting", 900, Config

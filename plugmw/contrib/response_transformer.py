@@ -101,7 +101,7 @@ class Config:
     )
 
 
-class ResponseTransformer(Plugin):
+class ResponseTransformer(Plugin[Config]):
     """Phases: header_filter, body_filter."""
 
     name, priority, Config = "response-transformer", 800, Config

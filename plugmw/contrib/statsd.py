@@ -25,6 +25,7 @@ from plugmw.delivery import QueueConfig
 from plugmw.exchange import Exchange
 from plugmw.schema import above, between, config, each, field, matches
 from plugmw.schema.fields import Port
+from plugmw.sinks.datagrams import UDP
 from plugmw.sinks.lines import Lines
 from plugmw.statsd_lines import (
     FLUSH_TIMEOUT,
@@ -136,7 +137,7 @@ TIMEOUT: Final = 1.0
 KEEPALIVE: Final = 60.0
 
 
-class StatsD(Measuring):
+class StatsD(Measuring[Config]):
     """Phases: log."""
 
     name, priority, Config = "statsd", 11, Config
@@ -154,7 +155,9 @@ class StatsD(Measuring):
 
     def sink(self) -> Any:
         config = self.config
-        return Lines(config.host, config.port, TIMEOUT, KEEPALIVE) if config.use_tcp else super().sink()
+        if config.use_tcp:
+            return Lines(config.host, config.port, TIMEOUT, KEEPALIVE)
+        return UDP(config.host, config.port)
 
     def send(self, sink: Any, batch: list[list[bytes]]) -> None:
         """Send a batch; with TCP what was sent is taken off, so that a failure repeats only the rest."""

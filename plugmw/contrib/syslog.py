@@ -57,7 +57,7 @@ class Config:
             yield "address", f"got {self.address!r}, expected a path that starts with /, or host:port"
 
 
-class Syslog(Delivering):
+class Syslog(Delivering[Config]):
     """Phases: log."""
 
     name, priority, Config = "syslog", 4, Config

@@ -44,7 +44,7 @@ class Config:
     redact_query: list[str] = redact_query()
 
 
-class TCPLog(Delivering):
+class TCPLog(Delivering[Config]):
     """Phases: log."""
 
     name, priority, Config = "tcp-log", 7, Config

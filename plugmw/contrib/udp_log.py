@@ -37,7 +37,7 @@ class Config:
     redact_query: list[str] = redact_query()
 
 
-class UDPLog(Delivering):
+class UDPLog(Delivering[Config]):
     """Phases: log."""
 
     name, priority, Config = "udp-log", 8, Config

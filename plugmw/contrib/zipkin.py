@@ -121,11 +121,11 @@ class Trace:
     header_filter_at: float = 0.0
 
 
-class Zipkin(Plugin):
+class Zipkin(Plugin[Config]):
     """Phases: access, header_filter, log."""
 
     name, priority, Config = "zipkin", 100_000, Config
-    measures = True
+    needs_timings = True
 
     def configure(self) -> None:
         c = self.config
@@ -217,7 +217,7 @@ class Zipkin(Plugin):
         c = self.config
         timeout = max(c.connect_timeout, c.send_timeout, c.read_timeout) / 1000
         headers = {"Content-Type": "application/json"}
-        server = HTTP("POST", c.http_endpoint, headers, timeout, verify=c.tls_verify)
+        server = HTTP("POST", c.http_endpoint or "", headers, timeout, verify=c.tls_verify)
 
         def send(batch: list[bytes]) -> None:
             try:

@@ -75,7 +75,7 @@ class Config:
     )
 
 
-class ResponseModifierPlugin(Plugin):
+class ResponseModifierPlugin(Plugin[Config]):
     """Phases: response."""
 
     name, priority, Config = "response-modifier", 790, Config

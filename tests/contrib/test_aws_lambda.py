@@ -553,7 +553,7 @@ def test_an_answer_that_does_not_end_in_time_is_500(invoke, monkeypatch):
 
 def test_the_log_tells_the_time_of_the_call_apart(invoke, monkeypatch):
     class Watch(Plugin):
-        name, priority, measures = "watch", 1, True
+        name, priority, needs_timings = "watch", 1, True
 
         def log(self, x):
             seen.append(entry(x))

@@ -35,7 +35,7 @@ def entries():
     found = []
 
     class Log(Plugin):
-        name, priority, measures = "log", -1000, True
+        name, priority, needs_timings = "log", -1000, True
 
         def log(self, x):
             found.append(record.entry(x))

@@ -97,11 +97,11 @@ def asked(config, headers=None, app=None, method="GET", **more):
 
 def test_s26_every_plugin_that_decides_is_in_this_test():
     found = {
-        name for name in bundled.names() if bundled.find(name).decides or bundled.find(name).authenticates
+        name for name in bundled.names() if bundled.find(name).fail_closed or bundled.find(name).authenticates
     }
     assert found == set(CONFIGS)
     # Who authenticates decides.
-    assert all(bundled.find(name).decides for name in found)
+    assert all(bundled.find(name).fail_closed for name in found)
 
 
 def failing(name, failure, phase="access"):
@@ -313,7 +313,7 @@ def test_s26_a_plugin_that_cannot_start_after_a_reload_leaves_the_old_one_in_for
     (tmp_path / "guards.py").write_text(
         "from plugmw import Plugin\n"
         "class Guard(Plugin):\n"
-        "    name, priority, decides = 'guard', 5, True\n"
+        "    name, priority, fail_closed = 'guard', 5, True\n"
         "    def init_worker(self): raise OSError('no connection')\n"
         "    def access(self, x): x.fail(403)\n",
         encoding="utf-8",

@@ -73,10 +73,10 @@ class BasePlugin:
         self._entering("log")
 
 
-class HandlerPlugin(Plugin):
+class HandlerPlugin(Plugin[Any]):
     """A Kong handler as a plugin; :func:`adapt` derives a class per handler with the phases it has."""
 
-    watches_service = True
+    needs_upstream_response = True
     #: Makes the handler; one per plugin class and process, as Kong has one per plugin name.
     handler_factory: ClassVar[Callable[[], Any]]
     _handler: ClassVar[Any] = None
@@ -128,7 +128,7 @@ def adapt(handler: Any, name: str, config: type | None = None) -> type[HandlerPl
     if _defines(handler, phases.INIT_WORKER):
         members["init_worker"] = _start
     early = phases.REWRITE in members or phases.ACCESS in members
-    members |= {"decides": early, "authenticates": early, "measures": phases.LOG in members}
+    members |= {"fail_closed": early, "authenticates": early, "needs_timings": phases.LOG in members}
     made: type[HandlerPlugin] = check_class(type(name, (HandlerPlugin,), members), name)
     return made
 

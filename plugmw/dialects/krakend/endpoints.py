@@ -34,6 +34,7 @@ from plugmw.documents.translated import Options
 from plugmw.paths import full_path, readings
 from plugmw.plugin import Plugin
 from plugmw.runtime import Runtime
+from plugmw.schema import Nothing
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -46,12 +47,12 @@ _ALL: Final = (*METHODS, "HEAD", "OPTIONS", "CONNECT", "TRACE")
 Handler = Callable[["WSGIEnvironment", "StartResponse", dict[str, str], "WSGIApplication"], Iterable[bytes]]
 
 
-class Endpoints(Plugin):
+class Endpoints(Plugin[Nothing]):
     """Phases: wrap."""
 
     name, priority = "krakend", -2_000_000
     #: Without the endpoints, requests that are theirs must not reach the app.
-    decides = True
+    fail_closed = True
     forwards = True
 
     service: Service

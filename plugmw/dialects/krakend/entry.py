@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from plugmw.dialects.krakend.handlers import names_of
 from plugmw.dialects.krakend.loader import Loader
@@ -13,6 +13,8 @@ from plugmw.plugin import Plugin
 from plugmw.runtime import Runtime
 from plugmw.schema import config, field
 from plugmw.schema.messages import suggest
+
+M = TypeVar("M", bound="ModuleConfig")
 
 
 @config
@@ -35,7 +37,7 @@ class ModuleConfig:
             yield "name", "missing, expected the names of the folder's plugins to use"
 
 
-class ModulePlugin(Plugin):
+class ModulePlugin(Plugin[M]):
     """Loads the modules when the entry is built; what they make is made once per process.
 
     With ``strict``, a module that cannot be loaded or a name nobody registers is a ConfigError; a factory
@@ -45,7 +47,7 @@ class ModulePlugin(Plugin):
     kind: ClassVar[Kind]
     loader: Loader
 
-    def _init(self, config: Any) -> None:
+    def _init(self, config: M) -> None:
         super()._init(config)
         self.loader = Loader(self.logger)
 
@@ -54,10 +56,10 @@ class ModulePlugin(Plugin):
         self.loader.register_logger(self.logger)
 
     def configure(self) -> None:
-        self.decides = self.config.strict  # type: ignore[misc]
+        self.fail_closed = self.config.strict
         if self.config.module is not None:
             self.loader.load(self.config.module, self.kind)
-        else:
+        elif self.config.folder is not None:
             self.loader.load_folder(self.config.folder, self.config.pattern)
         if self.config.strict:
             self._refuse_problems()

@@ -35,12 +35,12 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class HTTPServer(ModulePlugin):
+class HTTPServer(ModulePlugin[ModuleConfig]):
     """Phases: wrap."""
 
     name, priority, Config, kind = "http-server", 2_000_000, ModuleConfig, HANDLER
 
-    def _init(self, config: Any) -> None:
+    def _init(self, config: ModuleConfig) -> None:
         super()._init(config)
         self._key = f"plugmw.http-server.{id(self)}"
         self._handler: WSGIApplication = self._next
@@ -90,7 +90,7 @@ class Injected(HTTPServer):
         Plugin.bind(self, runtime)
 
     def configure(self) -> None:
-        self.decides = self.config.strict  # type: ignore[misc]
+        self.fail_closed = self.config.strict
 
     def init_worker(self) -> None:
         """Leave it to :meth:`inject`."""

@@ -57,7 +57,7 @@ class Config(ModuleConfig):
     return_error_msg: bool = field(False, help="Send the text of an error that has a status.")
 
 
-class ReqRespModifier(ModulePlugin):
+class ReqRespModifier(ModulePlugin[Config]):
     """Phases: access, response."""
 
     name, priority, Config, kind = "req-resp-modifier", 795, Config, MODIFIER

@@ -91,7 +91,7 @@ class Config:
             yield "prefix", f"got {self.prefix!r}, expected a path without a slash at its end"
 
 
-class FunctionsPlugin(Plugin):
+class FunctionsPlugin(Plugin[Config]):
     """Phases: wrap."""
 
     name, priority, Config = "functions", -2_000_000, Config
@@ -105,7 +105,7 @@ class FunctionsPlugin(Plugin):
         self._handler: WSGIApplication = self._next
 
     def configure(self) -> None:
-        self.decides = self.config.strict  # type: ignore[misc]
+        self.fail_closed = self.config.strict
         if self.config.reload:
             self._note()
         if self.config.strict:
@@ -135,9 +135,15 @@ class FunctionsPlugin(Plugin):
         if self.config.build:
             self._build()
         options = self.config
-        native = {"isolate": options.isolate, "timeout": options.timeout, "processes": options.processes}
-        flags = {"reload": options.reload, "compat": options.compat}
-        functions = Folder(self._path, self.logger, **flags, **native)
+        functions = Folder(
+            self._path,
+            self.logger,
+            reload=options.reload,
+            compat=options.compat,
+            isolate=options.isolate,
+            timeout=options.timeout,
+            processes=options.processes,
+        )
         inner = Folder(self._inner, self.logger)
         self._folders = [functions, inner]
         names = [(item.file, item.func) for item in options.middlewares]

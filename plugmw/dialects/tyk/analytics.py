@@ -30,8 +30,8 @@ class AnalyticsRecord(Fields):
 class AnalyticsHook(NativeHook):
     """A hook on what is recorded. Phases: log."""
 
-    decides: ClassVar[bool] = False
-    measures: ClassVar[bool] = True
+    fail_closed = False
+    needs_timings: ClassVar[bool] = True
 
     def log(self, x: Exchange) -> None:
         if isinstance(self.found, LoadError):

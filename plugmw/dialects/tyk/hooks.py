@@ -45,11 +45,11 @@ class HookConfig:
     function: str = field(help="The function in it.")
 
 
-class NativeHook(Plugin):
+class NativeHook(Plugin[HookConfig]):
     """A function of a plugin file; a LoadError stands for one that is not there."""
 
     name: ClassVar[str] = "tyk-hook"
-    decides: ClassVar[bool] = True
+    fail_closed = True
     Config: ClassVar[type] = HookConfig
 
     def __init__(

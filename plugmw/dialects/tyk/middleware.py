@@ -33,7 +33,7 @@ from plugmw.errors import LoadError
 from plugmw.exchange import Exchange
 from plugmw.order import Entry
 from plugmw.plugin import Plugin
-from plugmw.schema import fields_of
+from plugmw.schema import Nothing, fields_of
 
 BANDS: Final = {
     "pre": 1900.0,
@@ -55,11 +55,11 @@ _CLASSES: Final[dict[str, type[NativeHook]]] = {
 _PLUGIN_AUTH: Final = ("custom_plugin_auth_enabled", "use_go_plugin_auth", "enable_coprocess_auth")
 
 
-class NotLoaded(Plugin):
+class NotLoaded(Plugin[Nothing]):
     """An API whose bundle could not be loaded: nothing behind it may be reached. Phases: access."""
 
     name, priority = "tyk-not-loaded", 10000
-    decides = True
+    fail_closed = True
 
     def __init__(self, why: str) -> None:
         super().__init__()

@@ -23,7 +23,7 @@ from plugmw.dialects.tyk.session import SESSION, SessionState, session_of, set_s
 from plugmw.exchange import Exchange
 from plugmw.identity import digest
 from plugmw.plugin import Plugin
-from plugmw.schema import config, field
+from plugmw.schema import Nothing, config, field
 
 MISSING: Final = "Authorization field missing"
 DISALLOWED: Final = "Access to this API has been disallowed"
@@ -46,12 +46,12 @@ class TokenConfig:
     strip_auth_data: bool = field(False, help="Whether the upstream gets the request without the token.")
 
 
-class TokenAuth(Plugin):
+class TokenAuth(Plugin[TokenConfig]):
     """Built-in authentication by token. Phases: access."""
 
     name: ClassVar[str] = "tyk-token"
     authenticates: ClassVar[bool] = True
-    decides: ClassVar[bool] = True
+    fail_closed = True
     Config: ClassVar[type] = TokenConfig
 
     def __init__(
@@ -155,11 +155,11 @@ def _drop_cookie(x: Exchange, name: str) -> None:
         x.set_request_header("Cookie", left)
 
 
-class SessionRules(Plugin):
+class SessionRules(Plugin[Nothing]):
     """What a session may do: nothing if it is missing, inactive, expired or for others. Phases: access."""
 
     name: ClassVar[str] = "tyk-session"
-    decides: ClassVar[bool] = True
+    fail_closed = True
 
     def __init__(self, api: Api, rate: bool = True, quota: bool = True, compat: bool = False) -> None:
         super().__init__()

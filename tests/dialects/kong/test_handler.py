@@ -169,12 +169,12 @@ def test_whole_numbers_are_priorities(priority):
 
 
 @pytest.mark.parametrize(
-    ("methods", "decides", "measures"),
+    ("methods", "fail_closed", "needs_timings"),
     [({"access": print}, True, False), ({"rewrite": print}, True, False), ({"log": print}, False, True)],
 )
 def test_what_a_plugin_is_follows_from_its_phases(methods, decides, measures):
     made = adapt(handler(**methods), "x")
-    assert (made.decides, made.authenticates, made.measures) == (decides, decides, measures)
+    assert (made.fail_closed, made.authenticates, made.needs_timings) == (decides, decides, measures)
     assert made.Config is schema.Nothing
 
 

@@ -34,14 +34,14 @@ _PAUSE = 0.05
 _SCOPE = ("plugin_instance_name", "route_id", "service_id", "consumer_id")
 
 
-class RemotePlugin(Plugin):
+class RemotePlugin(Plugin[Any]):
     """A plugin of a plugin server; :func:`remote_class` derives a class for each."""
 
     server: ClassVar[Server]
     #: What a plugin server decides, nobody can decide while it is down.
-    decides: ClassVar[bool] = True
+    fail_closed = True
     #: It may call kong.service.response.
-    watches_service: ClassVar[bool] = True
+    needs_upstream_response: ClassVar[bool] = True
     #: (pool, epoch, instance id): good for that process's connections of that epoch only.
     _instance: tuple[Pool, int, int] | None = None
     _entered: int = 0
@@ -269,5 +269,5 @@ def remote_class(server: Server, info: PluginInfo) -> type[RemotePlugin]:
         members["certificate"] = _certificate
     if "log" in info.phases:
         # The log entry has times in it.
-        members["log"], members["measures"] = _log, True
+        members["log"], members["needs_timings"] = _log, True
     return type(info.name, (RemotePlugin,), members)

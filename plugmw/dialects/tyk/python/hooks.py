@@ -50,11 +50,11 @@ class HookConfig:
     raw_body_only: bool = field(False, help="Whether `body` stays empty, and only `raw_body` is filled.")
 
 
-class PythonHook(Plugin):
+class PythonHook(Plugin[HookConfig]):
     """One hook of a bundle; ``hook`` is None if the bundle does not have it, and ``why`` then says so."""
 
     name: ClassVar[str] = "tyk-python"
-    decides: ClassVar[bool] = True
+    fail_closed = True
     Config: ClassVar[type] = HookConfig
     #: What the client is told if the hook fails.
     failure: ClassVar[tuple[int, str]] = (500, MIDDLEWARE_ERROR)

@@ -56,7 +56,7 @@ class Plugin:
     #: True if the log phase wants the exchange's times and sizes (``x.begun`` to ``x.sent``).
     measures: ClassVar[bool] = False
     #: True if the plugin looks at the service's own answer: ``environ["plugmw.service"]`` (status, headers)
-    #: and, when ``environ["plugmw.buffer"]`` was set before, ``environ["plugmw.service_body"]``.
+    #: and, when ``UpstreamRequest.of(environ).buffer`` was set before, ``environ["plugmw.service_body"]``.
     watches_service: ClassVar[bool] = False
 
     #: The parsed configuration, immutable.

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from plugmw.body import BODY_KEY
+from plugmw import keys
 from plugmw.record import header_pairs, latencies, raw_target
 from plugmw.redaction import Redaction, text
 
@@ -55,7 +55,7 @@ class Copy:
 
 def watch_request(environ: dict[str, Any], copy: Copy) -> None:
     """Copy the request's body, now if it was read already, or else while the app reads it."""
-    kept = environ.get(BODY_KEY)
+    kept = environ.get(keys.BODY)
     if kept is not None and kept[0] is environ["wsgi.input"]:
         copy.add(kept[1])
     else:

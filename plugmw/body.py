@@ -6,11 +6,11 @@ import io
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
+from plugmw import keys
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-#: Where (stream, bytes) of a body that was read are kept; valid while the stream is still wsgi.input.
-BODY_KEY: Final = "plugmw.body"
 _STEP: Final = 64 * 1024
 #: No body has a length of more; beyond some thousands ``int`` raises an error of its own.
 _DIGITS: Final = 18
@@ -48,7 +48,7 @@ def read_request(environ: WSGIEnvironment, limit: int) -> bytes:
     requests). Raises :class:`BodyTooLarge` above ``limit`` bytes, counted while reading, and
     :class:`Incomplete` for a body shorter than declared: half a body must not pass for a whole one.
     """
-    kept = environ.get(BODY_KEY)
+    kept = environ.get(keys.BODY)
     if kept is not None and kept[0] is environ["wsgi.input"]:
         data: bytes = kept[1]
         if len(data) > limit:
@@ -89,7 +89,7 @@ def _read(stream: Any, length: int | None, limit: int) -> bytes:
 def replace_request(environ: WSGIEnvironment, data: bytes) -> None:
     """Give everyone after this call ``data`` as the request body, with framing that fits it."""
     stream = environ["wsgi.input"] = io.BytesIO(data)
-    environ[BODY_KEY] = stream, data
+    environ[keys.BODY] = stream, data
     environ["wsgi.input_terminated"] = True
     environ.pop("HTTP_TRANSFER_ENCODING", None)
     environ["CONTENT_LENGTH"] = str(len(data))

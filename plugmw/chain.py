@@ -24,6 +24,7 @@ from plugmw.flow import Flow
 from plugmw.generated import WRITTEN, compiled, source
 from plugmw.order import Entry, Slot
 from plugmw.sending import Sending
+from plugmw.upstream_request import UpstreamRequest
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -191,7 +192,7 @@ class Chain:
 
     def wants_response(self, x: Sending) -> bool:
         """Say whether this answer must be read whole: for a ``response`` handler, or because one asked."""
-        if x._watches and x.environ.get("plugmw.buffer"):
+        if x._watches and UpstreamRequest.of(x.environ).buffer:
             return True
         return any(wants_body(plugin, x) for plugin in self._in_force(x, phases.RESPONSE))
 

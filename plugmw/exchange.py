@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from plugmw import answer, body
+from plugmw import answer, body, keys, state
 from plugmw.errors import PhaseError
 from plugmw.identity import IDENTITY_KEYS, Consumer, Credential
 from plugmw.paths import full_path, normalise
@@ -154,9 +154,7 @@ class Exchange:
     @property
     def captures(self) -> dict[str, Any]:
         """What the route's regular expressions captured: ``{"unnamed": [...], "named": {...}}``."""
-        found = self.environ.get("plugmw.captures")
-        if found is None:
-            found = {"unnamed": [], "named": {}} if self.route is None else self.route.captures(self.path)
+        found = {"unnamed": [], "named": {}} if self.route is None else self.route.captures(self.path)
         return dict(found)
 
     # -- who is asking ----------------------------------------------------------------------------
@@ -164,12 +162,12 @@ class Exchange:
     @property
     def consumer(self) -> Consumer | None:
         """The authenticated consumer, also in ``environ["plugmw.consumer"]``."""
-        return self.environ.get("plugmw.consumer")
+        return self.environ.get(keys.CONSUMER)
 
     @property
     def credential(self) -> Credential | None:
         """The credential that was used, also in ``environ["plugmw.credential"]``."""
-        return self.environ.get("plugmw.credential")
+        return self.environ.get(keys.CREDENTIAL)
 
     def authenticate(
         self, consumer: Consumer | None, credential: Credential | None, anonymous: bool = False
@@ -180,7 +178,7 @@ class Exchange:
         configured stand-in for requests without a valid credential.
         """
         environ = self.environ
-        if "plugmw.credential" in environ or not self.runtime.identity:
+        if keys.CREDENTIAL in environ or not self.runtime.identity:
             # Otherwise the gateway has removed what the client sent, and nobody has set any since.
             for key in IDENTITY_KEYS:
                 environ.pop(key, None)
@@ -190,8 +188,8 @@ class Exchange:
             name = None if anonymous else getattr(consumer, self.runtime.remote_user, None)
             if name:
                 environ["REMOTE_USER"] = _latin(name)
-        environ["plugmw.consumer"] = consumer
-        environ["plugmw.credential"] = credential
+        environ[keys.CONSUMER] = consumer
+        environ[keys.CREDENTIAL] = credential
         if consumer is not None:
             environ["HTTP_X_CONSUMER_ID"] = _latin(consumer.id)
             if consumer.custom_id:
@@ -312,17 +310,24 @@ class Exchange:
     @property
     def ctx(self) -> dict[Any, Any]:
         """A dict for this request that all plugins share, also across wrapped middlewares."""
-        found: dict[Any, Any] | None = self.environ.get("plugmw.ctx")
+        found: dict[Any, Any] | None = self.environ.get(keys.CTX)
         if found is None:
-            found = self.environ["plugmw.ctx"] = {}
+            found = self.environ[keys.CTX] = {}
         return found
+
+    def state(self, plugin: object) -> dict[str, Any]:
+        """Return the dict in which ``plugin`` remembers things of this request.
+
+        ``x.state(self)["begun"] = 1``. It is there in every phase, as :attr:`ctx` is, and nobody shares it.
+        """
+        return state.of(self.environ, plugin)
 
     @property
     def request_id(self) -> str:
         """A random id of this request, 32 hexadecimal digits, also in ``environ["plugmw.request_id"]``."""
-        found = self.environ.get("plugmw.request_id")
+        found = self.environ.get(keys.REQUEST_ID)
         if found is None:
-            found = self.environ["plugmw.request_id"] = uuid.uuid4().hex
+            found = self.environ[keys.REQUEST_ID] = uuid.uuid4().hex
         return str(found)
 
     @property

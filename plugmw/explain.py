@@ -18,7 +18,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 import attrs
 
-from plugmw import foreign, inspect, phases
+from plugmw import foreign, inspect, keys, phases
 from plugmw.documents.translated import Options
 from plugmw.errors import LoadError, PlugmwError
 from plugmw.exchange import Exchange, cgi_key
@@ -69,7 +69,7 @@ class Request:
             "SERVER_NAME": host.partition(":")[0],
             "SERVER_PORT": host.partition(":")[2] or ("443" if scheme == "https" else "80"),
             # The same in every run, so that two runs can be compared.
-            "plugmw.request_id": "explain",
+            keys.REQUEST_ID: "explain",
         }
         for name, value in self.headers:
             key = cgi_key(name)

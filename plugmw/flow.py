@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from plugmw import answer
+from plugmw import answer, keys
 from plugmw.body import rewrap_file
 from plugmw.exchange import own_headers
 from plugmw.sending import Sending
@@ -256,7 +256,7 @@ class Flow(Sending):
         else:
             if self._watches:
                 self._collected = [b"".join(self._collected or ())]
-                self.environ["plugmw.service_body"] = self._collected[0]
+                self.environ[keys.SERVICE_BODY] = self._collected[0]
             self.phase = "response"
             try:
                 self._respond()

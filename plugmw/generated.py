@@ -12,7 +12,7 @@ import itertools
 from types import CodeType
 from typing import Any
 
-from plugmw import phases
+from plugmw import keys, phases
 
 #: The phases that are written out; the order in which a shape tells of them.
 WRITTEN = (phases.ACCESS, phases.RESPONSE, phases.HEADER_FILTER, phases.BODY_FILTER, phases.LOG)
@@ -145,7 +145,7 @@ def _write_start(
     write.add(0, "def _start(self, status, headers, exc_info=None):")
     write.add(1, "if self.status_line: return self._restart(status, headers, exc_info)")
     if watches:
-        write.add(1, "self.environ['plugmw.service'] = int(status[:3]), list(headers)")
+        write.add(1, f"self.environ[{keys.SERVICE!r}] = int(status[:3]), list(headers)")
     write.add(1, "self.header_list = list(headers) if self.header_list is None else self._merge(headers)")
     write.add(1, "self.status_line = status")
     if response or watches:

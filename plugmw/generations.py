@@ -18,13 +18,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from plugmw import keys
 from plugmw.runtime import Runtime
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-#: Where a request holds the marks of the generations it runs on, the innermost gateway's first.
-KEY: Final = "plugmw.generation"
 #: Seconds between two looks at what has not drained; from the second of waiting on, garbage is collected.
 PAUSE: Final = 0.05
 LONGEST_PAUSE: Final = 2.0
@@ -49,7 +48,8 @@ class Generation:
         mark = Mark()
 
         def marking(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-            environ[KEY] = mark, environ.get(KEY)
+            # A request may run on generations of several gateways; the innermost one's mark is first.
+            environ[keys.GENERATION] = mark, environ.get(keys.GENERATION)
             return run(environ, start_response)
 
         return marking, weakref.ref(mark)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from plugmw import keys
 from plugmw.plugin import inject
 
 if TYPE_CHECKING:
@@ -24,5 +25,5 @@ class InjectLogger:
         inject(app, logger)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        environ["plugmw.logger"] = self.logger
+        environ[keys.LOGGER] = self.logger
         return self.app(environ, start_response)

@@ -70,7 +70,7 @@ class Plugin(Generic[C]):
     #: The log phase needs the exchange's times and sizes (``x.begun`` to ``x.sent``).
     needs_timings: ClassVar[bool] = False
     #: The plugin needs the service's own answer: ``environ["plugmw.service"]`` (status, headers) and, when
-    #: ``environ["plugmw.buffer"]`` was set before, ``environ["plugmw.service_body"]``.
+    #: ``UpstreamRequest.of(environ).buffer`` was set before, ``environ["plugmw.service_body"]``.
     needs_upstream_response: ClassVar[bool] = False
     #: An entry of the plugin cannot be limited to a consumer: it runs before anybody is known.
     no_consumer: ClassVar[bool] = False

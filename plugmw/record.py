@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from plugmw import keys
 from plugmw.answer import Exit, status_line
 from plugmw.redaction import REDACTED as REDACTED
 from plugmw.redaction import REDACTED_HEADERS as REDACTED_HEADERS
 from plugmw.redaction import Redaction, text
 from plugmw.upstream import request_path
+from plugmw.upstream_request import UpstreamRequest
 
 if TYPE_CHECKING:
     from plugmw.exchange import Exchange
@@ -31,7 +33,6 @@ MAX_LENGTH: Final = 1024 * 1024
 CUT: Final = 256
 #: (dotted key, what returns its value); None deletes.
 Custom = tuple[str, Callable[["Exchange"], Any]]
-_CHANGES: Final = "plugmw.record.changes"
 _PIECES: Final = re.compile(r"(?:\\.|[^.\\])+")
 
 
@@ -65,18 +66,18 @@ def entry(x: Exchange, custom: Iterable[Custom] = (), redaction: Redaction | Non
         "upstream_uri": text(hide.target(_upstream_uri(x))) if proxied else "",
         "upstream_status": _upstream_status(x),
         "latencies": latencies(x),
-        "tries": list(environ.get("plugmw.upstream.tries") or ()),
+        "tries": list(UpstreamRequest.of(environ).tries),
         "client_ip": str(x.client_ip or ""),
         "started_at": int(x.started * 1000),
         "source": "upstream" if proxied else "kong",
     }
     _add_scope(x, made)
     _add_tls(x, made["request"])
-    for key in ("trace_id", "correlation_id"):
-        value = environ.get(f"plugmw.{key}")
+    for key, name in (("trace_id", keys.TRACE_ID), ("correlation_id", keys.CORRELATION_ID)):
+        value = environ.get(name)
         if value:
             made[key] = value
-    for key, value, mode in environ.get(_CHANGES) or ():
+    for key, value, mode in environ.get(keys.RECORD_CHANGES) or ():
         try:
             change(made, key, value, mode)
         except ValueError as error:
@@ -181,7 +182,7 @@ def _response_size(x: Exchange) -> int:
 
 
 def _upstream_status(x: Exchange) -> Any:
-    told = x.environ.get("plugmw.upstream.status")
+    told = UpstreamRequest.of(x.environ).status
     if told:
         return told
     return str(x.status) if x.source == "service" else ""
@@ -294,9 +295,9 @@ _BARE: Final = {
 
 def _bare(made: Mapping[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = {key: made.get(key) for key in ("client_ip", "started_at", "source")}
-    for part, keys in _BARE.items():
+    for part, names in _BARE.items():
         inside = made.get(part)
-        kept[part] = {key: inside.get(key) for key in keys} if isinstance(inside, dict) else None
+        kept[part] = {name: inside.get(name) for name in names} if isinstance(inside, dict) else None
     _cut(kept["request"] or {}, "method")
     return {**kept, "truncated": True}
 
@@ -306,7 +307,7 @@ def _bare(made: Mapping[str, Any]) -> dict[str, Any]:
 
 def changes_of(x: Exchange) -> list[tuple[str, Any, str]]:
     """Return the list of (dotted key, value, mode) to apply to this exchange's entry, in order."""
-    found: list[tuple[str, Any, str]] = x.environ.setdefault(_CHANGES, [])
+    found: list[tuple[str, Any, str]] = x.environ.setdefault(keys.RECORD_CHANGES, [])
     return found
 
 

@@ -12,11 +12,12 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from plugmw import target
+from plugmw import keys, target
 from plugmw.paths import full_path
 from plugmw.routing import Route
 from plugmw.trust import Trusted
 from plugmw.upstream import Target, Upstream
+from plugmw.upstream_request import UpstreamRequest
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -117,7 +118,8 @@ class _Stripping:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         # A path that a plugin has set for the service is complete.
-        if "plugmw.upstream.path" not in environ:
+        told: UpstreamRequest | None = environ.get(keys.UPSTREAM)
+        if told is None or told.path is None:
             self._strip(environ)
         return self.app(environ, start_response)
 
@@ -129,4 +131,4 @@ class _Stripping:
             rest = path[len(prefix) :]
             environ["SCRIPT_NAME"] = prefix
             environ["PATH_INFO"] = rest if rest.startswith("/") else "/" + rest
-            environ["plugmw.stripped_prefix"] = prefix
+            environ[keys.STRIPPED_PREFIX] = prefix

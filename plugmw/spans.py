@@ -16,6 +16,7 @@ import attrs
 from plugmw import target
 from plugmw.exchange import Exchange
 from plugmw.propagation import Span
+from plugmw.upstream_request import UpstreamRequest
 
 #: Tags that nobody else may set.
 PROTECTED: Final = frozenset(
@@ -138,7 +139,7 @@ class Report:
             yield self._span(span, f"{name} (balancer try {number})", "CLIENT", begun, ended, tags, remote)
 
     def _tries(self) -> list[dict[str, Any]]:
-        return list(self.x.environ.get("plugmw.upstream.tries") or ())
+        return list(UpstreamRequest.of(self.x.environ).tries)
 
     def _facts(self) -> dict[str, Any]:
         return self.x.service_facts or {"name": self.x.service}

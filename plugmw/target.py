@@ -11,10 +11,11 @@ from urllib.parse import quote
 
 import attrs
 
+from plugmw import keys
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-_KEY: Final = "plugmw.target"
 #: What may stand in a path unescaped (RFC 3986 section 3.3).
 _SAFE: Final = "/!$&'()*+,;=:@~-._"
 
@@ -28,8 +29,8 @@ class _Kept:
 
 def keep(environ: WSGIEnvironment) -> None:
     """Remember the target before it is changed; the first call of a request counts."""
-    if _KEY not in environ:
-        environ[_KEY] = _Kept(sent(environ))
+    if keys.TARGET not in environ:
+        environ[keys.TARGET] = _Kept(sent(environ))
 
 
 def sent(environ: WSGIEnvironment) -> str:
@@ -38,7 +39,7 @@ def sent(environ: WSGIEnvironment) -> str:
     Exactly as sent where the server tells it (RAW_URI, REQUEST_URI). Elsewhere it is put together from the
     decoded path, so that needless escapes, and ``%2F``, do not survive.
     """
-    kept: _Kept | None = environ.get(_KEY)
+    kept: _Kept | None = environ.get(keys.TARGET)
     if kept is not None:
         return kept.target
     raw, query = environ.get("RAW_URI") or environ.get("REQUEST_URI"), environ.get("QUERY_STRING", "")

@@ -134,7 +134,7 @@ def _capture(x: Exchange, key: str | int) -> str | None:
     elif key:
         value = unnamed[key - 1] if key <= len(unnamed) else None
     else:
-        value = captures.get("all") or (x.route.matched(x.path) if x.route is not None else None)
+        value = x.route.matched(x.path) if x.route is not None else None
     return None if value is None else from_wsgi(str(value))
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.test import Client, TestResponse
 
+from plugmw import keys
 from plugmw.gateway import Gateway
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 def hello_app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """Answer ``hello`` as text; keeps the environ it saw in ``environ["plugmw.testing.saw"]``."""
-    saw = environ.get("plugmw.testing.saw")
+    saw = environ.get(keys.TESTING_SAW)
     if saw is not None:
         saw.append(environ)
     start_response("200 OK", [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", "5")])

@@ -13,17 +13,18 @@ from __future__ import annotations
 import http.client
 import ssl
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Generator, Iterable
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 import attrs
 
-from plugmw import answer, target
+from plugmw import answer, keys, target
 from plugmw.connections import IDLE, Answer, Connections, NotConnected, Times, ask
 from plugmw.errors import ConfigError
 from plugmw.schema.typedefs import split_port
 from plugmw.trust import Trusted
+from plugmw.upstream_request import UpstreamRequest
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -38,10 +39,10 @@ HOP_BY_HOP: Final = frozenset(
 #: What a client cannot have taken away by naming it in Connection (CVE-2024-45410), beside identity headers.
 _KEPT: Final = frozenset(("host", "content-length", "content-type", "authorization", "cookie"))
 _OURS: Final = ("x-consumer", "x-credential", "x-authenticated", "x-anonymous", "x-forwarded", "x-real-ip")
-#: Where headers that a client named in Connection are kept as they came; and what Connection usually says.
-_NAMED: Final = "plugmw.upstream.named"
+#: What Connection usually says.
 _USUAL: Final = frozenset(("close", "keep-alive", "Close", "Keep-Alive"))
 _STEP: Final = 64 * 1024
+T = TypeVar("T")
 #: What stays as it is in a target: escapes included, only what cannot be sent is escaped.
 _SENDABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 _SAFE: Final = "/!$&'()*+,;=:@~-._"
@@ -116,7 +117,7 @@ class Upstream:
         except (http.client.HTTPException, OSError, ValueError):
             return _fail(environ, start_response, 502)
         found = body.answer
-        environ["plugmw.upstream.status"] = str(found.status)
+        UpstreamRequest.of(environ).status = str(found.status)
         line = f"{found.status} {found.reason}" if found.reason else answer.status_line(found.status)
         start_response(line, response_headers(found.headers))
         return body
@@ -127,13 +128,13 @@ class Upstream:
 
     def send(self, environ: WSGIEnvironment) -> Body:
         """Send the request; return the answer, its body not yet read. Raises what the steps raise."""
-        wish: Mapping[str, Any] = environ.get("plugmw.upstream.target") or {}
+        wish = UpstreamRequest.of(environ)
         scheme, host, port = self._to
-        key = wish.get("scheme", scheme), wish.get("host", host), wish.get("port", port)
+        key = _chosen(wish.scheme, scheme), _chosen(wish.host, host), _chosen(wish.port, port)
         times = self._times(wish)
         body, chunked = request_body(environ)
         headers = self.headers_of(environ, wish, _netloc(*key))
-        connection = self._connect(environ, key, times, int(wish.get("retries", self.target.retries)))
+        connection = self._connect(wish.tries, key, times, _chosen(wish.retries, self.target.retries))
         try:
             found = ask(
                 connection, environ["REQUEST_METHOD"], self.target_of(environ), headers, body, chunked, times
@@ -147,10 +148,9 @@ class Upstream:
         return Body(found, connection, lambda: self._connections.give(key, connection))
 
     def _connect(
-        self, environ: WSGIEnvironment, key: tuple[str, str, int], times: Times, retries: int
+        self, tries: list[dict[str, Any]], key: tuple[str, str, int], times: Times, retries: int
     ) -> http.client.HTTPConnection:
         """Return a connection; nothing was sent on one that cannot be opened, so it may be tried again."""
-        tries: list[dict[str, Any]] = environ.setdefault("plugmw.upstream.tries", [])
         while True:
             tries.append({"ip": key[1], "port": key[2]})
             try:
@@ -160,35 +160,32 @@ class Upstream:
                 if len(tries) > retries or isinstance(error.__cause__, TimeoutError):
                     raise
 
-    def _times(self, wish: Mapping[str, Any]) -> Times:
+    def _times(self, wish: UpstreamRequest) -> Times:
         to = self.target
-        wanted = {
-            name: wish[f"{name}_timeout"] / 1000 if f"{name}_timeout" in wish else float(own)
-            for name, own in (
-                ("connect", to.connect_timeout),
-                ("write", to.write_timeout),
-                ("read", to.read_timeout),
-            )
-        }
-        until = None if to.deadline is None else self._clock() + to.deadline
-        return Times(**wanted, until=until, clock=self._clock)
+        return Times(
+            connect=float(_chosen(wish.connect_timeout, to.connect_timeout)),
+            write=float(_chosen(wish.write_timeout, to.write_timeout)),
+            read=float(_chosen(wish.read_timeout, to.read_timeout)),
+            until=None if to.deadline is None else self._clock() + to.deadline,
+            clock=self._clock,
+        )
 
     def target_of(self, environ: WSGIEnvironment) -> str:
         """Return the request target: a path that a plugin set is complete, any other is put below ours."""
-        whole = environ.get("plugmw.upstream.path")
+        whole = UpstreamRequest.of(environ).path
         if whole is not None and _unquoted(whole) == environ.get("PATH_INFO"):
-            path = str(whole)
+            path = whole
         else:
             path = self._base + request_path(environ)
         query = quote(str(environ.get("QUERY_STRING", "")).encode("latin-1", "replace"), safe=_SENDABLE)
         return f"{path or '/'}?{query}" if query else path or "/"
 
     def headers_of(
-        self, environ: WSGIEnvironment, wish: Mapping[str, Any], netloc: str
+        self, environ: WSGIEnvironment, wish: UpstreamRequest, netloc: str
     ) -> list[tuple[str, str]]:
         told = forwarded(environ, self._trusted)
         replaced = {name.lower() for name in told}
-        host = wish.get("host_header")
+        host = wish.host_header
         if host is None:
             host = environ.get("HTTP_HOST") if self.target.preserve_host else None
         kept = [item for item in request_headers(environ) if item[0].lower() not in replaced | {"host"}]
@@ -204,6 +201,10 @@ class Upstream:
 
 
 _PORTS: Final = {"http": 80, "https": 443}
+
+
+def _chosen(wish: T | None, own: T) -> T:
+    return own if wish is None else wish
 
 
 def _netloc(scheme: str, host: str, port: int) -> str:
@@ -245,7 +246,8 @@ class Body:
 def request_headers(environ: WSGIEnvironment) -> list[tuple[str, str]]:
     """Return the request's headers without hop-by-hop fields and without what ``Connection`` names."""
     named = _named(environ)
-    as_they_came = environ.get(_NAMED, environ)
+    told: UpstreamRequest | None = environ.get(keys.UPSTREAM)
+    as_they_came = environ if told is None or told.named is None else told.named
     made = []
     for key, value in environ.items():
         if key.startswith("HTTP_"):
@@ -282,9 +284,10 @@ def noting_named(run: WSGIApplication) -> WSGIApplication:
 
     def noted(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ.get("HTTP_CONNECTION", "close") not in _USUAL:
-            keys = [f"HTTP_{name.upper().replace('-', '_')}" for name in _named(environ)]
+            headers = [f"HTTP_{name.upper().replace('-', '_')}" for name in _named(environ)]
             # Texts are told apart by identity; one of a single character is the same object for everybody.
-            environ[_NAMED] = {key: environ[key] for key in keys if len(environ.get(key, "")) > 1}
+            as_they_came = {key: environ[key] for key in headers if len(environ.get(key, "")) > 1}
+            UpstreamRequest.of(environ).named = as_they_came
         return run(environ, start_response)
 
     return noted
@@ -308,7 +311,7 @@ def forwarded(environ: WSGIEnvironment, trusted: Trusted) -> dict[str, str]:
         "X-Forwarded-Host": split_port(trusted.host(environ))[0],
         "X-Forwarded-Port": port or str(environ.get("SERVER_PORT", "")),
         "X-Forwarded-Path": path or target.sent(environ).partition("?")[0],
-        "X-Forwarded-Prefix": prefix or str(environ.get("plugmw.stripped_prefix", "")),
+        "X-Forwarded-Prefix": prefix or str(environ.get(keys.STRIPPED_PREFIX, "")),
         "X-Real-IP": str(trusted.client(environ) or peer),
     }
 
@@ -379,8 +382,8 @@ def _is_websocket(environ: WSGIEnvironment) -> bool:
 
 
 def _fail(environ: WSGIEnvironment, start_response: StartResponse, status: int) -> Iterable[bytes]:
-    environ["plugmw.upstream.status"] = str(status)
-    request_id = str(environ.get("plugmw.request_id") or "")
+    UpstreamRequest.of(environ).status = str(status)
+    request_id = str(environ.get(keys.REQUEST_ID) or "")
     made = answer.error_exit(status, None, None, str(environ.get("HTTP_ACCEPT", "")), request_id)
     start_response(answer.status_line(status), [*made.headers, ("Content-Length", str(len(made.body)))])
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [made.body]

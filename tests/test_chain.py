@@ -15,6 +15,7 @@ from plugmw.identity import Consumer
 from plugmw.order import slots
 from plugmw.runtime import Runtime
 from plugmw.testing import get, hello_app
+from plugmw.upstream_request import UpstreamRequest
 from tests.support.plugins import made, nothing, noting
 from tests.support.wsgi import GOOD, environ_of, serve
 
@@ -762,7 +763,7 @@ def watching(ask):
 
     def access(x):
         if ask:
-            x.environ["plugmw.buffer"] = True
+            UpstreamRequest.of(x.environ).buffer = True
 
     def log(x):
         seen.update({key: x.environ.get(f"plugmw.{key}") for key in ("service", "service_body")})

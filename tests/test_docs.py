@@ -97,6 +97,20 @@ def test_every_error_and_every_setting_is_named():
     assert ".. config-fields:: plugmw.consumers:ConsumerConfig" in text
 
 
+def test_every_public_key_is_named_and_no_private_one(extension):
+    from plugmw import keys
+
+    text = page("environ-keys.rst")
+    for directive, cls, table in (
+        ("environ-keys", extension.EnvironKeys, keys.KEYS),
+        ("context-keys", extension.ContextKeys, keys.CTX_KEYS),
+    ):
+        assert f".. {directive}::\n" in text
+        rows = list(cls.rows(cls))
+        assert [row[0] for row in rows] == [f"``{key.name}``" for key in table if key.public]
+        assert all(cell for row in rows for cell in row)
+
+
 @pytest.mark.parametrize("command", [command.name for command in COMMANDS])
 def test_every_command_is_named(command):
     assert f"plugmw {command}" in page("cli.rst")

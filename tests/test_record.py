@@ -12,6 +12,7 @@ from plugmw import Entry, Gateway, Plugin, record
 from plugmw.answer import Exit
 from plugmw.identity import Consumer, Credential
 from plugmw.redaction import REDACTED, Redaction
+from plugmw.upstream_request import UpstreamRequest
 from tests.support.plugins import made
 from tests.support.wsgi import environ_of, serve
 
@@ -201,8 +202,9 @@ def test_what_is_sent_on_is_under_the_services_path():
 
 def test_what_an_upstream_tells_is_told():
     def answer(environ, start_response):
-        environ["plugmw.upstream.status"] = "500, 200"
-        environ["plugmw.upstream.tries"] = ({"ip": "127.0.0.1", "port": 1},)
+        told = UpstreamRequest.of(environ)
+        told.status = "500, 200"
+        told.tries = [{"ip": "127.0.0.1", "port": 1}]
         return app(environ, start_response)
 
     entry = logged(app=answer)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from plugmw import keys
 from plugmw.gateway import Gateway
 from plugmw.services import Service
 from plugmw.testing import get
+from plugmw.upstream_request import UpstreamRequest
 from tests.support.services import Service as RealService
 from tests.support.services import answer, headers_of
 from tests.support.wsgi import environ_of, serve
@@ -97,7 +99,9 @@ def test_the_app_gets_the_rest_as_it_was_sent():
 
 
 def test_a_path_that_a_plugin_set_for_the_service_is_not_stripped():
-    environ = seen({"paths": ["/api"], "strip_path": True}, "/api/x", **{"plugmw.upstream.path": "/api/x"})
+    environ = seen(
+        {"paths": ["/api"], "strip_path": True}, "/api/x", **{keys.UPSTREAM: UpstreamRequest(path="/api/x")}
+    )
     assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == ("", "/api/x")
 
 

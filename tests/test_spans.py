@@ -7,6 +7,7 @@ import pytest
 from plugmw.propagation import Span
 from plugmw.routing import Route
 from plugmw.spans import MOST, Phases, Report, request_tags
+from plugmw.upstream_request import UpstreamRequest
 
 TAGS = {
     "one": ("a=b", {"a": "b"}, []),
@@ -62,7 +63,7 @@ def vars_of(phases):
 
 def tries_of(*tries, **more):
     x = X(**more)
-    x.environ["plugmw.upstream.tries"] = list(tries)
+    UpstreamRequest.of(x.environ).tries = list(tries)
     report = Report(x, Phases.of(x, 10.001, 10.004), "kong", False)
     parent = Span("a" * 32, "b" * 16, None, True)
     return list(report.tries("GET", parent)), report.proxy("GET", parent, None)

@@ -122,11 +122,6 @@ SOURCES = {
         {"wsgiorg.routing_args": (("p",), {"id": 5})},
         "5/p/z",
     ),
-    "captures set before": (
-        "$(uri_captures[0])",
-        {"plugmw.captures": {"named": {}, "unnamed": ["a"], "all": "/a"}},
-        "/a",
-    ),
     "no captures": ("$(uri_captures.id or uri_captures[0] or uri_captures[1] or 'z')", {}, "z"),
 }
 

@@ -11,12 +11,13 @@ import tracemalloc
 
 import pytest
 
-from plugmw import upstream
+from plugmw import keys, upstream
 from plugmw.errors import ConfigError
 from plugmw.gateway import Gateway
 from plugmw.testing import hello_app
 from plugmw.trust import Trusted
 from plugmw.upstream import Target, Upstream, noting_named, request_headers
+from plugmw.upstream_request import UpstreamRequest
 from tests.support import raw
 from tests.support.services import Service, answer, headers_of, unused_port
 from tests.support.wsgi import environ_of, serve
@@ -77,9 +78,9 @@ def test_a_stripped_prefix_is_not_sent(script, path, raw_uri, line):
 
 
 def test_a_path_that_a_plugin_set_is_complete_unless_it_was_changed_since():
-    environ = environ_of("/a/b", **{"plugmw.upstream.path": "/a%2Fb"})
+    environ = environ_of("/a/b", **{keys.UPSTREAM: UpstreamRequest(path="/a%2Fb")})
     assert sent(environ, "/base").startswith(b"GET /a%2Fb HTTP/1.1")
-    environ = environ_of("/other", **{"plugmw.upstream.path": "/a%2Fb"})
+    environ = environ_of("/other", **{keys.UPSTREAM: UpstreamRequest(path="/a%2Fb")})
     assert sent(environ, "/base").startswith(b"GET /base/other HTTP/1.1")
 
 
@@ -190,7 +191,7 @@ def test_a_peer_on_a_unix_socket_has_no_address():
     ],
 )
 def test_the_host_is_the_services_the_clients_or_a_plugins(options, wish, host):
-    environ = environ_of(HTTP_HOST="shop.example", **{"plugmw.upstream.target": wish})
+    environ = environ_of(HTTP_HOST="shop.example", **{keys.UPSTREAM: UpstreamRequest(**wish)})
     found = headers_of(sent(environ, **options))["host"]
     assert found == host or (host is None and found.startswith("127.0.0.1:"))
 
@@ -201,10 +202,10 @@ def test_a_plugin_may_choose_another_target_and_other_times():
             "host": "127.0.0.1",
             "port": service.port,
             "scheme": "http",
-            "connect_timeout": 5000,
+            "connect_timeout": 5.0,
             "retries": 0,
         }
-        environ = environ_of(**{"plugmw.upstream.target": wish})
+        environ = environ_of(**{keys.UPSTREAM: UpstreamRequest(**wish)})
         assert through("https://192.0.2.1:1", environ).body == b"other"
 
 
@@ -420,8 +421,8 @@ def test_the_status_of_the_service_is_kept_for_the_log():
     with Service(answer(b"", "201 Created")) as service:
         environ = environ_of()
         through(service.url, environ)
-        assert environ["plugmw.upstream.status"] == "201"
-        assert environ["plugmw.upstream.tries"] == [{"ip": "127.0.0.1", "port": service.port}]
+        assert environ[keys.UPSTREAM].status == "201"
+        assert environ[keys.UPSTREAM].tries == [{"ip": "127.0.0.1", "port": service.port}]
 
 
 # -- what goes wrong -------------------------------------------------------------------------------------
@@ -433,7 +434,7 @@ def test_a_service_that_is_down_is_a_502_after_its_retries():
     assert result.status == "502 Bad Gateway"
     assert b'"An invalid response was received from the upstream server"' in result.body
     assert b'"r1"' in result.body
-    assert len(environ["plugmw.upstream.tries"]) == 3
+    assert len(environ[keys.UPSTREAM].tries) == 3
     assert result.header("Content-Length") == str(len(result.body))
 
 
@@ -501,7 +502,7 @@ def test_a_service_that_cannot_be_reached_in_time_is_a_504_and_is_not_tried_agai
     environ = environ_of()
     result = serve(Upstream(Target(url="http://192.0.2.1")), environ)
     assert result.status == "504 Gateway Timeout"
-    assert len(environ["plugmw.upstream.tries"]) == 1
+    assert len(environ[keys.UPSTREAM].tries) == 1
 
 
 def test_a_deadline_counts_for_the_whole_exchange():

@@ -22,7 +22,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from plugmw import errors, schema
+from plugmw import errors, keys, schema
 from plugmw.errors import LoadError
 from plugmw.imports import resolve
 from plugmw.phases import PHASES
@@ -109,6 +109,24 @@ class ErrorTable(Table):
                 yield f"``{name}``", prose(first)
 
 
+class EnvironKeys(Table):
+    """The public keys of the environ."""
+
+    titles = ("key", "type", "what it is")
+    listed = keys.KEYS
+
+    def rows(self) -> Iterator[Row]:
+        yield from (
+            (f"``{key.name}``", prose(key.type), prose(key.help)) for key in self.listed if key.public
+        )
+
+
+class ContextKeys(EnvironKeys):
+    """The public keys of ``x.ctx``."""
+
+    listed = keys.CTX_KEYS
+
+
 def field_rows(cls: type, prefix: str = "", above: tuple[type, ...] = ()) -> Iterator[Row]:
     """Yield (name, type, default, help) per field; the fields of a mapping follow it, as ``name.field``."""
     for field in schema.fields_of(cls):
@@ -181,4 +199,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("phase-table", PhaseTable)
     app.add_directive("error-table", ErrorTable)
     app.add_directive("flag-table", FlagTable)
+    app.add_directive("environ-keys", EnvironKeys)
+    app.add_directive("context-keys", ContextKeys)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

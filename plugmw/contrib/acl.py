@@ -23,14 +23,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from plugmw import keys
 from plugmw.exchange import Exchange
 from plugmw.plugin import Plugin
 from plugmw.schema import config, field
 from plugmw.schema.fields import GroupName, listable
 
 REFUSED: Final = "You cannot consume this service"
-#: Key of the request's context under which an authentication plugin leaves a list of group names.
-GROUPS: Final = "authenticated_groups"
 _OF_CONSUMER: Final = "HTTP_X_CONSUMER_GROUPS"
 _OF_CONTEXT: Final = "HTTP_X_AUTHENTICATED_GROUPS"
 
@@ -89,8 +88,10 @@ class ACL(Plugin[Config]):
 
     def _given(self, x: Exchange) -> Sequence[str] | None:
         """Return the groups in the context, None if there is no list of them."""
-        given = x.ctx.get(GROUPS)
+        given = x.ctx.get(keys.CTX_GROUPS)
         if given is None or (isinstance(given, (list, tuple)) and all(isinstance(one, str) for one in given)):
             return given
-        self.logger.warning("%s is no list of names and is ignored (request %s)", GROUPS, x.request_id)
+        self.logger.warning(
+            "%s is no list of names and is ignored (request %s)", keys.CTX_GROUPS, x.request_id
+        )
         return None

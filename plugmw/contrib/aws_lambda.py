@@ -41,7 +41,6 @@ from plugmw.transform import is_json, write_json
 _HOST: Final = matches("[A-Za-z0-9_.-]+", "a host without a port")
 _REGION: Final = matches("[A-Za-z0-9-]+", "the name of a region, such as eu-central-1")
 _FUNCTION: Final = matches("[A-Za-z0-9_:$./-]+", "the name or the ARN of a function")
-_TOOK: Final = "plugmw.aws_lambda.took"
 _STEP: Final = 64 * 1024
 
 
@@ -123,7 +122,7 @@ class AWSLambda(Plugin[Config]):
         except (BotoCoreError, OSError, ValueError) as error:
             self._failed(x, type(error).__name__ if isinstance(error, BotoCoreError) else str(error))
         finally:
-            x.environ[_TOOK] = time.monotonic() - begun
+            x.state(self)["took"] = time.monotonic() - begun
         if c.is_proxy_integration:
             try:
                 status, own, data = payload.read_proxy(data)
@@ -139,7 +138,7 @@ class AWSLambda(Plugin[Config]):
         x.exit(status, data, [*headers, ("Via", "1.1 plugmw")])
 
     def log(self, x: Exchange) -> None:
-        took = x.environ.get(_TOOK)
+        took = x.state(self).get("took")
         if took is not None and x.begun:
             ms = int(took * 1000)
             changes = changes_of(x)

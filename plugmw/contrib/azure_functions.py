@@ -17,17 +17,19 @@ Fails closed. Contract: Kong's azure-functions (``kong/plugins/azure-functions``
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from plugmw import keys
 from plugmw.answer import UNEXPECTED, check_header, error_exit, status_line, to_json
 from plugmw.connections import NotConnected
 from plugmw.exchange import Exchange
 from plugmw.plugin import Plugin
 from plugmw.schema import REQUIRED, above, at_least, config, field, matches
 from plugmw.upstream import BadRequest, Body, Target, Upstream, request_headers, response_headers
+from plugmw.upstream_request import UpstreamRequest
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -111,7 +113,7 @@ class AzureFunctions(Plugin[Config]):
     def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Call the function once; be its answer, still encoded, as it comes."""
         # What plugins have said about the app's service is not about this one.
-        asked = {name: value for name, value in environ.items() if not name.startswith("plugmw.upstream.")}
+        asked = {**environ, keys.UPSTREAM: UpstreamRequest(named=UpstreamRequest.of(environ).named)}
         try:
             body: Body = self._function.send(asked)
         except BadRequest:
@@ -153,7 +155,7 @@ class _Function(Upstream):
         return f"{self._base}?{query}" if query else self._base
 
     def headers_of(
-        self, environ: WSGIEnvironment, wish: Mapping[str, Any], netloc: str
+        self, environ: WSGIEnvironment, wish: UpstreamRequest, netloc: str
     ) -> list[tuple[str, str]]:
         made = [("Host", netloc)]
         for name, value in request_headers(environ):

@@ -20,14 +20,13 @@ import itertools
 import os
 import re
 import uuid
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
+from plugmw import keys
 from plugmw.exchange import Exchange, cgi_key
 from plugmw.plugin import Plugin
 from plugmw.schema import config, field
 from plugmw.schema.fields import HeaderName
-
-ENVIRON: Final = "plugmw.correlation_id"
 
 #: What may go into logs, requests and answers: 200 characters hold every generator's value and a few more.
 _FITS: Final = re.compile(r"[!-~]{1,200}").fullmatch
@@ -57,8 +56,6 @@ class CorrelationID(Plugin[Config]):
     def configure(self) -> None:
         self._header = self.config.header_name
         self._key = cgi_key(self._header)
-        # One per header: two instances each echo their own.
-        self._memory = f"{ENVIRON}:{self._key}"
         self._make = {"uuid": self._uuid, "uuid#counter": self._count, "tracker": self._track}[
             self.config.generator
         ]
@@ -74,7 +71,7 @@ class CorrelationID(Plugin[Config]):
     def header_filter(self, x: Exchange) -> None:
         if self.config.echo_downstream:
             # Priority 1: access has not run if another plugin answered.
-            value = x.environ.get(self._memory) or self._identify(x)
+            value = self._known(x).get(self._key) or self._identify(x)
             x.remove_header(self._header)
             x.add_header(self._header, value)
 
@@ -85,8 +82,12 @@ class CorrelationID(Plugin[Config]):
         value = sent.strip(" \t") if sent else ""
         if not _FITS(value) or (self.config.trusted_only and not self.runtime.trusted.trusts(environ)):
             value = environ[self._key] = self._make(x)
-        environ[ENVIRON] = environ[self._memory] = value
+        environ[keys.CORRELATION_ID] = self._known(x)[self._key] = value
         return value
+
+    def _known(self, x: Exchange) -> dict[str, Any]:
+        """Return the request's identifiers by header: two instances each echo their own."""
+        return x.state(CorrelationID)
 
     def _uuid(self, x: Exchange) -> str:
         return str(uuid.uuid4())

@@ -21,6 +21,7 @@ import re
 from collections.abc import Iterator
 from typing import ClassVar, Final, Literal
 
+from plugmw import keys
 from plugmw.exchange import Exchange
 from plugmw.plugin import Plugin
 from plugmw.schema import config, each, field, matches
@@ -103,7 +104,7 @@ class Cors(Plugin[Config]):
         origin = _echoed(environ.get("HTTP_ORIGIN"))
         if not origin:
             return
-        x.ctx[self] = "preflight"
+        x.state(self)["preflight"] = True
         if self.config.preflight_continue:
             return
         allowed, varies, credentials = self._decide(origin)
@@ -130,7 +131,7 @@ class Cors(Plugin[Config]):
     def header_filter(self, x: Exchange) -> None:
         environ = x.environ
         # Looked at without making the dict: only a preflight has put something there.
-        if "plugmw.ctx" in environ and self in x.ctx:
+        if keys.STATE in environ and x.state(self):
             return
         origin = _echoed(environ.get("HTTP_ORIGIN"))
         if not origin and not self.config.allow_origin_absent:

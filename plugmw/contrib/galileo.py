@@ -66,18 +66,18 @@ class Galileo(Plugin[Config]):
 
     def access(self, x: Exchange) -> None:
         if self.config.log_bodies:
-            x.ctx[self] = asked, _ = alf.Copy(), alf.Copy()
+            x.state(self)["bodies"] = asked, _ = alf.Copy(), alf.Copy()
             alf.watch_request(x.environ, asked)
 
     def wants_body(self, x: Exchange) -> bool:
-        return self in x.ctx
+        return "bodies" in x.state(self)
 
     def body_filter(self, x: Exchange, chunk: bytes, eof: bool) -> bytes:
-        x.ctx[self][1].add(chunk)
+        x.state(self)["bodies"][1].add(chunk)
         return chunk
 
     def log(self, x: Exchange) -> None:
-        bodies = x.ctx.pop(self, (None, None))
+        bodies = x.state(self).pop("bodies", (None, None))
         entry = one_line(alf.entry_of(x, self._redaction.within(x), *bodies)).encode("ascii")
         self.runtime.queues.get(self, self._queue).put(entry, len(entry))
 

@@ -27,7 +27,7 @@ from collections.abc import Iterator
 from functools import lru_cache, partial
 from typing import Any, Final, Literal, NoReturn
 
-from plugmw import forms
+from plugmw import forms, keys
 from plugmw.answer import HeaderItems
 from plugmw.authentication import (
     ANONYMOUS_HELP,
@@ -116,7 +116,7 @@ class JWT(Authentication[Config]):
         consumer = self.owner(credential)
         if consumer is None:
             raise Denied(f"Could not find consumer for '{name}={key}'")
-        x.ctx[TOKEN] = text
+        x.ctx[keys.CTX_JWT] = text
         return consumer, credential
 
     def refuse(self, x: Exchange, denied: Denied) -> NoReturn:

@@ -34,7 +34,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, Final, Literal, NoReturn
 
-from plugmw import forms, oauth
+from plugmw import forms, keys, oauth
 from plugmw.answer import header_items
 from plugmw.authentication import (
     ANONYMOUS_HELP,
@@ -53,8 +53,6 @@ from plugmw.tokens import Tokens
 
 #: Bytes; an endpoint needs no longer body.
 LARGEST: Final = 64 * 1024
-#: Key of the environ under which the token of an authenticated request is.
-TOKEN: Final = "plugmw.oauth2"  # noqa: S105
 BAD_TOKEN: Final = "The access token is invalid or has expired"  # noqa: S105
 GLOBAL_TOKEN: Final = (
     "The access token is global, but the current plugin is configured without 'global_credentials'"  # noqa: S105
@@ -138,10 +136,10 @@ class OAuth2(Authentication[Config]):
         endpoint = oauth.endpoint(x.path)
         if endpoint is not None:
             self._answer(x, endpoint)
-        for key in (TOKEN, "HTTP_X_AUTHENTICATED_SCOPE", "HTTP_X_AUTHENTICATED_USERID"):
+        for key in (keys.OAUTH2, "HTTP_X_AUTHENTICATED_SCOPE", "HTTP_X_AUTHENTICATED_USERID"):
             x.environ.pop(key, None)
         super().access(x)
-        grant = x.environ.get(TOKEN)
+        grant = x.environ.get(keys.OAUTH2)
         if grant is not None:
             for name, value in (("SCOPE", grant.scope), ("USERID", grant.userid)):
                 if value is not None:
@@ -165,7 +163,7 @@ class OAuth2(Authentication[Config]):
             raise self._bad(BAD_TOKEN)
         if not grant.is_for(x.service or "", self.config.global_credentials):
             raise self._bad(BAD_TOKEN)
-        x.environ[TOKEN] = grant
+        x.environ[keys.OAUTH2] = grant
         return consumer, credential
 
     def refuse(self, x: Exchange, denied: Any) -> NoReturn:

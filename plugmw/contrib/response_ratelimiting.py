@@ -141,7 +141,7 @@ class ResponseRateLimiting(Counting[Config]):
             if least <= 0 and self.config.block_on_first_violation:
                 x.fail(429, f"API rate limit exceeded for '{name}'")
             x.environ[key] = str(least)
-        x.ctx[self] = usage
+        x.state(self)["usage"] = usage
 
     def _read(self, x: Exchange) -> Usage:
         """Read what is left. The time is taken once: what is used counts in the same windows."""
@@ -159,7 +159,7 @@ class ResponseRateLimiting(Counting[Config]):
         fields = [value for key, value in x.header_list or () if key.lower() == name]
         x.remove_header(name)
         # Taken away: an app that starts again, for an error, is not counted twice.
-        usage: Usage | None = x.ctx.pop(self, None)
+        usage: Usage | None = x.state(self).pop("usage", None)
         if usage is None:
             return
         # Only the app's own answer says what was used.

@@ -124,7 +124,7 @@ class ResponseTransformer(Plugin[Config]):
             x.header_list = self._headers.apply(x.header_list or [])
         if self._any_member:
             # An app that starts again, for an error, begins a new body.
-            x.ctx.pop(self, None)
+            x.state(self).pop("held", None)
             if x.method == "HEAD" and _is_plain_json(x):
                 # What GET would be answered has another length and ETag; only its body tells them.
                 x.forget_body_headers()
@@ -146,7 +146,7 @@ class ResponseTransformer(Plugin[Config]):
         return self._filter
 
     def _filter(self, x: Flow, chunk: bytes, eof: bool) -> bytes:
-        held: bytearray | None = x.ctx.setdefault(self, bytearray())
+        held: bytearray | None = x.state(self).setdefault("held", bytearray())
         if held is None:
             return chunk
         held += chunk
@@ -154,7 +154,7 @@ class ResponseTransformer(Plugin[Config]):
             if self.config.oversize == "fail":
                 raise ValueError(f"the JSON body is larger than max_body, {self._most} bytes")
             self._too_large(x)
-            x.ctx[self] = None
+            x.state(self)["held"] = None
             return bytes(held)
         return self._changed(x, bytes(held)) if eof else b""
 

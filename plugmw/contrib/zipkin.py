@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from plugmw import propagation, spans
+from plugmw import keys, propagation, spans
 from plugmw.delivery import Queue, QueueConfig
 from plugmw.exchange import Exchange
 from plugmw.plugin import Plugin
@@ -147,7 +147,7 @@ class Zipkin(Plugin[Config]):
                 x.set_request_header(name, value)
             ids[format_] = trace.proxy.trace_id
         if ids:
-            x.environ["plugmw.trace_id"] = ids
+            x.environ[keys.TRACE_ID] = ids
 
     def header_filter(self, x: Exchange) -> None:
         trace = self._trace(x)
@@ -167,10 +167,11 @@ class Zipkin(Plugin[Config]):
 
     def _trace(self, x: Exchange) -> Trace:
         """Return the trace of a request, begun when it is first asked for."""
-        found: Trace | None = x.ctx.get(self)
-        if found is None:
-            found = x.ctx[self] = self._begin(x)
-        return found
+        state = x.state(self)
+        trace: Trace | None = state.get("trace")
+        if trace is None:
+            trace = state["trace"] = self._begin(x)
+        return trace
 
     def _begin(self, x: Exchange) -> Trace:
         found = None

@@ -23,6 +23,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from plugmw import keys
 from plugmw.errors import ConfigError
 from plugmw.gateway import Gateway
 from plugmw.identity import Consumer
@@ -76,7 +77,7 @@ def _consumer_to_g() -> None:
 
 
 def _consumer() -> Consumer | None:
-    return request.environ.get("plugmw.consumer") if has_request_context() else None
+    return request.environ.get(keys.CONSUMER) if has_request_context() else None
 
 
 #: The authenticated :class:`~plugmw.identity.Consumer` of this request; without one false, and equal to None.

@@ -368,11 +368,8 @@ def _surroundings(environ: dict[str, Any], environment: dict[str, Any]) -> None:
     captures = environment.get("uri_captures")
     if captures is not None:
         numbered = {int(k): v for k, v in captures.items() if k.isdigit()}
-        environ["plugmw.captures"] = {
-            "unnamed": [numbered[i] for i in sorted(numbered) if i],
-            "named": {k: v for k, v in captures.items() if not k.isdigit()},
-            "all": numbered.get(0, ""),
-        }
+        unnamed = [numbered[i] for i in sorted(numbered) if i]
+        environ["wsgiorg.routing_args"] = unnamed, {k: v for k, v in captures.items() if not k.isdigit()}
     credential = environment.get("authenticated_credential")
     if credential is not None:
         from plugmw.identity import Credential

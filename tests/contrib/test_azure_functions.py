@@ -19,6 +19,7 @@ from plugmw import ConfigError
 from plugmw.contrib.azure_functions import AzureFunctions
 from plugmw.testing import gateway
 from tests.support.certificates import certificates
+from tests.support.plugins import made
 from tests.support.sinks import closed_port
 from tests.support.stub import Told, stub
 from tests.support.wsgi import environ_of
@@ -39,7 +40,7 @@ UNEXPECTED = {"message": "An unexpected error occurred"}
 @pytest.fixture
 def azure(monkeypatch):
     """Call a plugin with a function that answers so: (client's answer, what the function was asked)."""
-    made = []
+    plugins = []
     real = socket.getaddrinfo
 
     def call(answer=lambda asked: Told(200, [], b"ok"), config=None, tls=None, port=None, **request):
@@ -54,16 +55,17 @@ def azure(monkeypatch):
 
             monkeypatch.setattr(socket, "getaddrinfo", resolve)
             plugin = AzureFunctions(**{**CONFIG, **(config or {})})
-            made.append(plugin)
-            client = Client(gateway(plugin), use_cookies=False)
+            plugins.append(plugin)
+            client = Client(gateway(plugin, *call.others), use_cookies=False)
             environ = request.pop("environ", {})
             found = client.open(environ_overrides=environ, buffered=True, **request)
             plugin.close()
             call.ports = asked
             return found, server.asked
 
+    call.others = []
     yield call
-    for plugin in made:
+    for plugin in plugins:
         plugin.close()
 
 
@@ -160,7 +162,7 @@ def test_every_header_is_sent_but_those_of_the_connection_and_the_clients_own_ke
         "Authorization": "Basic x",
         "Cookie": "a=b",
         "Connection": "X-Gone",
-        "X-Gone": "1",
+        "X-Gone": "gone",
         "TE": "trailers",
         "Host": "shop.test",
         "X-Functions-Key": "stolen",
@@ -175,6 +177,14 @@ def test_every_header_is_sent_but_those_of_the_connection_and_the_clients_own_ke
         "cookie": "a=b",
         "x-functions-clientid": "and_no_clientid",
     }
+
+
+def test_what_a_plugin_has_set_goes_although_the_client_names_it_in_connection(azure, monkeypatch):
+    tenant = made("tenant", 2000, access=lambda x: x.set_request_header("X-Tenant", "acme"))
+    monkeypatch.setattr(azure, "others", [tenant])
+    sent = {"Connection": "close, X-Tenant, X-Mine", "X-Tenant": "other", "X-Mine": "mine"}
+    _, asked = azure(headers=sent)
+    assert (asked[0].get("x-tenant"), asked[0].get("x-mine")) == ("acme", None)
 
 
 def test_both_keys_are_sent(azure):

@@ -212,11 +212,12 @@ _call_body_filter = _caller(phases.BODY_FILTER)
 
 def _filter_body(self: HandlerPlugin, x: Flow, chunk: bytes, eof: bool) -> bytes:
     """Run a handler's body_filter with ``kong.response.get_raw_body`` and ``set_raw_body`` at work."""
-    state = x.environ["plugmw.kong.body"] = BodyState(x, self, chunk, eof)
+    calls = x.state(BodyState)
+    state = calls["now"] = BodyState(x, self, chunk, eof)
     try:
         _call_body_filter(self, x)
     finally:
-        del x.environ["plugmw.kong.body"]
+        del calls["now"]
     return state.chunk
 
 

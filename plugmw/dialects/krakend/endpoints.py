@@ -15,12 +15,13 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
+from plugmw import keys
 from plugmw.body import BadLength, BodyTooLarge, Incomplete
 from plugmw.dialects.krakend import pages
 from plugmw.dialects.krakend.backends import Asker
 from plugmw.dialects.krakend.clients import build_client
 from plugmw.dialects.krakend.failures import reply_to
-from plugmw.dialects.krakend.forwarding import CALL, BadParameter, check_parameters
+from plugmw.dialects.krakend.forwarding import BadParameter, check_parameters
 from plugmw.dialects.krakend.http_client import HTTPClient
 from plugmw.dialects.krakend.loader import Loader
 from plugmw.dialects.krakend.model import APP, Backend, Endpoint, Service
@@ -205,7 +206,7 @@ class _Clients:
         self._http = http
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        call = environ[CALL]
+        call = environ[keys.KRAKEND_CALL]
         client = call.app if call.url.startswith(APP) else self._http
         made: Iterable[bytes] = client(environ, start_response)
         return made

@@ -18,7 +18,7 @@ from urllib.parse import quote, unquote_to_bytes, urlencode, urlsplit
 
 import attrs
 
-from plugmw import __version__
+from plugmw import __version__, keys
 from plugmw.body import replace_request
 from plugmw.dialects.krakend.model import APP
 from plugmw.dialects.krakend.wrappers import ModifierError, Values, by_name
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 VERSION: Final = f"Version {__version__}"
 AGENT: Final = f"KrakenD {VERSION}"
-#: Where the :class:`Call` is kept in a backend's environ.
-CALL: Final = "plugmw.krakend.call"
 
 _SENDABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 _PLACE: Final = re.compile(r"\{([^{}]+)\}")
@@ -41,8 +39,8 @@ _SEGMENT: Final = "/!$&'()*+,;=:@~-._"
 _FRAMING: Final = ("Content-Length", "Transfer-Encoding", "Host")
 _DOTS: Final = {".", ".."}
 #: Of the environ of the request: what is also true of a call to a backend.
-_SHARED: Final = ("wsgi.", "plugmw.", "REMOTE_", "SERVER_", "AUTH_TYPE", "SCRIPT_NAME")
-_OWN: Final = ("plugmw.target", "plugmw.body", "plugmw.service", "plugmw.buffer")
+_SHARED: Final = ("wsgi.", keys.PREFIX, "REMOTE_", "SERVER_", "AUTH_TYPE", "SCRIPT_NAME")
+_OWN: Final = (keys.TARGET, keys.BODY, keys.SERVICE)
 
 
 class BadParameter(ModifierError):
@@ -161,7 +159,12 @@ def environ_for(
     Raises ``ValueError`` for a URL that is none.
     """
     made = {k: v for k, v in environ.items() if k.startswith(_SHARED) and k not in _OWN}
-    made[CALL] = call
+    # Calls run side by side: what plugins remember of one, and what comes of it, is not another's.
+    if keys.STATE in made:
+        made[keys.STATE] = made[keys.STATE].copy()
+    if keys.UPSTREAM in made:
+        made[keys.UPSTREAM] = attrs.evolve(made[keys.UPSTREAM], buffer=False, status="", tries=[])
+    made[keys.KRAKEND_CALL] = call
     made["REQUEST_METHOD"] = method.upper()
     _locate(made, environ, call.url)
     for name, values in headers.items():

@@ -19,10 +19,10 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import attrs
 
+from plugmw import keys
 from plugmw.answer import status_line
 from plugmw.connections import Answer, Connections, NotConnected, Times, ask
 from plugmw.dialects.krakend.failures import TOO_LATE, BackendError
-from plugmw.dialects.krakend.forwarding import CALL
 from plugmw.upstream import Body, request_body, request_headers, response_headers
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class HTTPClient:
         gzip = not any(name == "Accept-Encoding" for name, _ in request.headers)
         if gzip:
             request.headers.append(("Accept-Encoding", "gzip"))
-        body = self._follow(request, environ[CALL].until)
+        body = self._follow(request, environ[keys.KRAKEND_CALL].until)
         found = body.answer
         headers = response_headers(found.headers)
         pieces: Iterable[bytes] = _Told(body)

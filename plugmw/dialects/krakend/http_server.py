@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from plugmw import state
 from plugmw.dialects.krakend.entry import ModuleConfig, ModulePlugin
 from plugmw.dialects.krakend.handlers import names_of, wrap_handlers
 from plugmw.dialects.krakend.loader import Loader
@@ -42,7 +43,6 @@ class HTTPServer(ModulePlugin[ModuleConfig]):
 
     def _init(self, config: ModuleConfig) -> None:
         super()._init(config)
-        self._key = f"plugmw.http-server.{id(self)}"
         self._handler: WSGIApplication = self._next
 
     def init_worker(self) -> None:
@@ -56,7 +56,7 @@ class HTTPServer(ModulePlugin[ModuleConfig]):
         """Return a way into the one handler; the request tells which app is inside it."""
 
         def enter(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-            environ[self._key] = app
+            state.of(environ, self)["app"] = app
             made: Iterable[bytes] = self._handler(environ, start_response)
             return made
 
@@ -64,7 +64,7 @@ class HTTPServer(ModulePlugin[ModuleConfig]):
 
     def _next(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Be the next handler: go on with the chain of the request's own route."""
-        app: WSGIApplication = environ[self._key]
+        app: WSGIApplication = state.of(environ, self)["app"]
         return app(environ, start_response)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
+from plugmw import keys
 from plugmw.answer import check_header, has, status_line
 from plugmw.dialects.krakend.backends import NOOP, Streamed, reply_encoding
 from plugmw.dialects.krakend.encoding import encode
@@ -27,7 +28,7 @@ NEGOTIATE: Final = "negotiate"
 _OURS: Final = ("x-krakend", "x-krakend-completed", "content-length")
 _OF_BYTES: Final = ("content-encoding", "etag", "content-md5", "accept-ranges", "digest")
 _EMPTY: Final = (204, 304)
-_CREDENTIALS: Final = ("HTTP_AUTHORIZATION", "HTTP_COOKIE", "plugmw.credential")
+_CREDENTIALS: Final = ("HTTP_AUTHORIZATION", "HTTP_COOKIE", keys.CREDENTIAL)
 _JSON: Final = "application/json; charset=utf-8"
 _PLAIN: Final = "text/plain; charset=utf-8"
 

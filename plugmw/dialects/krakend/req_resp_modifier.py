@@ -80,7 +80,7 @@ class ReqRespModifier(ModulePlugin[Config]):
             body = value_of(made, "data") or body_of(made, b"")
             x.exit(value_of(made, "status_code"), body, headers)
         apply_request(x, made)
-        x.ctx[self] = made
+        x.state(self)["request"] = made
 
     def response(self, x: Flow) -> None:
         res = take(x)
@@ -89,7 +89,7 @@ class ReqRespModifier(ModulePlugin[Config]):
             status_code=res.status_code,
             headers=by_name(res.headerlist),
             read=lambda: x.body,
-            request=x.ctx.get(self) or self._request(x),
+            request=x.state(self).get("request") or self._request(x),
         )
         apply_response(res, before, self._run(x, self._modifiers.on_response, wrapper))
         put(x, res)

@@ -39,6 +39,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from plugmw import state
 from plugmw.dialects.prest.functions import Functions as Served
 from plugmw.dialects.prest.loading import NAME, Folder, find
 from plugmw.dialects.prest.middlewares import wrapped
@@ -100,7 +101,6 @@ class FunctionsPlugin(Plugin[Config]):
         super()._init(config)
         self._path = os.path.abspath(config.path)
         self._inner = os.path.join(self._path, "middlewares")
-        self._key = f"plugmw.functions.{id(self)}"
         self._folders: list[Folder] = []
         self._handler: WSGIApplication = self._next
 
@@ -167,14 +167,14 @@ class FunctionsPlugin(Plugin[Config]):
         """Return a way into the one handler; the request tells which app is inside it."""
 
         def enter(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-            environ[self._key] = app
+            state.of(environ, self)["app"] = app
             return self._handler(environ, start_response)
 
         return enter
 
     def _next(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Be the app inside: go on with the chain of the request's own route."""
-        app: WSGIApplication = environ[self._key]
+        app: WSGIApplication = state.of(environ, self)["app"]
         return app(environ, start_response)
 
     def close(self) -> None:

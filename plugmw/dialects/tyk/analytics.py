@@ -60,7 +60,8 @@ class AnalyticsHook(NativeHook):
             time_stamp=now,
             response_code=x.status,
             api_key=get_auth_token(x.environ),
-            api_version=str(x.environ.get("plugmw.tyk.version", "Non Versioned")),
+            # APIs with versions are not read.
+            api_version="Non Versioned",
             api_name=self.api.name,
             api_id=self.api.api_id,
             org_id=self.api.org_id,

@@ -5,14 +5,11 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import attrs
 
 from plugmw.dialects.tyk.spelling import Fields
-
-#: Where the API of a request is, in its environ.
-API: Final = "plugmw.tyk.api"
 
 
 @attrs.frozen(eq=False)

@@ -14,17 +14,14 @@ Go's spelling works too (``ctx.GetSession(r)``). ``r`` is the request of a hook,
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
-from plugmw import current
-from plugmw.dialects.tyk.api import API, Api
-from plugmw.dialects.tyk.session import SESSION, SessionState
+from plugmw import current, keys
+from plugmw.dialects.tyk.api import Api
+from plugmw.dialects.tyk.session import SessionState
 from plugmw.dialects.tyk.session import set_session as _authenticate
 from plugmw.dialects.tyk.spelling import Fields
 from plugmw.exchange import Exchange
-
-#: Where the token of a request is, in its environ.
-TOKEN: Final = "plugmw.tyk.token"  # noqa: S105
 
 
 def _environ(r: Any) -> dict[str, Any]:
@@ -41,7 +38,7 @@ def _exchange(r: Any) -> Exchange:
 
 def get_session(r: Any) -> SessionState | None:
     """Return the session, None before authentication; changes to it last as long as the request."""
-    found: SessionState | None = _environ(r).get(SESSION)
+    found: SessionState | None = _environ(r).get(keys.TYK_SESSION)
     return found
 
 
@@ -56,7 +53,7 @@ def set_session(r: Any, session: SessionState, schedule_update: bool = False, ha
     x = _exchange(r)
     token = session.key_id or get_auth_token(r)
     if token:
-        x.environ[TOKEN] = token
+        x.environ[keys.TYK_TOKEN] = token
     # Keys tell consumers apart: what is counted for one must not be counted for all.
     session.key_id = token or session.alias
     _authenticate(x, session)
@@ -64,12 +61,12 @@ def set_session(r: Any, session: SessionState, schedule_update: bool = False, ha
 
 def get_auth_token(r: Any) -> str:
     """Return the token that the request was authenticated by, ``""`` if there is none."""
-    return str(_environ(r).get(TOKEN, ""))
+    return str(_environ(r).get(keys.TYK_TOKEN, ""))
 
 
 def get_definition(r: Any) -> Fields | None:
     """Return a copy of the API's definition: a dict whose keys are attributes too, also in Go's spelling."""
-    api: Api | None = _environ(r).get(API)
+    api: Api | None = _environ(r).get(keys.TYK_API)
     return None if api is None else api.copy()
 
 

@@ -18,9 +18,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Final, NoReturn
 
-from plugmw import current
+from plugmw import current, keys
 from plugmw.answer import Exit, check_header
-from plugmw.dialects.tyk.api import API, Api
+from plugmw.dialects.tyk.api import Api
 from plugmw.dialects.tyk.errors import error_answer
 from plugmw.dialects.tyk.session import session_of
 from plugmw.dialects.tyk.views import Request, ResponseWriter
@@ -71,7 +71,7 @@ class NativeHook(Plugin[HookConfig]):
 
     def call(self, x: Exchange, *arguments: Any) -> None:
         """Call the function for an exchange; what it raises is logged once and answered 500."""
-        x.environ[API] = self.api
+        x.environ[keys.TYK_API] = self.api
         try:
             if isinstance(self.found, LoadError):
                 raise self.found

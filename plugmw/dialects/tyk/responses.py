@@ -14,29 +14,26 @@ body follows what was written to ``rw`` (which ``compat`` keeps).
 
 from __future__ import annotations
 
-from typing import Final
-
 from plugmw.dialects.tyk.hooks import NativeHook
 from plugmw.dialects.tyk.views import Request, Response, ResponseWriter
 from plugmw.exchange import own_headers
 from plugmw.flow import Flow
 from plugmw.responses import put, take
 
-#: Set in the environ once a hook has failed the chain.
-_FAILED: Final = "plugmw.tyk.response_failed"
-
 
 class ResponseHook(NativeHook):
     """A hook on the upstream's response. Phases: response."""
 
     def response(self, x: Flow) -> None:
-        if x.environ.get(_FAILED):
+        # The chain of an API fails as a whole.
+        state = x.state(ResponseHook)
+        if state.get("failed"):
             return
         writer = ResponseWriter()
         res: Response = take(x, Response)
         self.call(x, writer, res, Request(x.environ))
         if writer.status >= 400:
-            x.environ[_FAILED] = True
+            state["failed"] = True
             self.logger.error("Response chain failed! %s (request %s)", self.label, x.request_id)
         try:
             put(x, self._joined(writer, res))

@@ -11,18 +11,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from plugmw import keys
 from plugmw.identity import Consumer, Credential, stable_id
 from plugmw.schema.fields import listable
 
 if TYPE_CHECKING:
     from plugmw.exchange import Exchange
-
-#: Where the session of a request is, in its environ.
-SESSION: Final = "plugmw.tyk.session"
 
 
 def _text(value: Any) -> str:
@@ -220,13 +218,13 @@ class SessionState(Message):
 
 def session_of(x: Exchange) -> SessionState | None:
     """Return the session of a request, None before it has been authenticated."""
-    found: SessionState | None = x.environ.get(SESSION)
+    found: SessionState | None = x.environ.get(keys.TYK_SESSION)
     return found
 
 
 def set_session(x: Exchange, session: SessionState) -> None:
     """Make ``session`` that of the request, and its owner the consumer that other plugins and the app see."""
-    x.environ[SESSION] = session
+    x.environ[keys.TYK_SESSION] = session
     consumer = consumer_of(session)
     x.authenticate(consumer, Credential(id=consumer.id, consumer_id=consumer.id))
 

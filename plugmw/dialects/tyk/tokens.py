@@ -14,12 +14,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final
 
-from plugmw import forms
-from plugmw.dialects.tyk.api import API, Api
-from plugmw.dialects.tyk.context import TOKEN
+from plugmw import forms, keys
+from plugmw.dialects.tyk.api import Api
 from plugmw.dialects.tyk.errors import error_answer
 from plugmw.dialects.tyk.hooks import NO_SESSION
-from plugmw.dialects.tyk.session import SESSION, SessionState, session_of, set_session
+from plugmw.dialects.tyk.session import SessionState, session_of, set_session
 from plugmw.exchange import Exchange
 from plugmw.identity import digest
 from plugmw.plugin import Plugin
@@ -63,14 +62,14 @@ class TokenAuth(Plugin[TokenConfig]):
         self._sessions = {digest("tyk", key): session for key, session in sessions.items()}
 
     def access(self, x: Exchange) -> None:
-        x.environ[API] = self.api
+        x.environ[keys.TYK_API] = self.api
         token = self._find(x)
         if not token:
             raise error_answer(x, 401, MISSING, self.compat)
         if not self._known(x, token):
             self.logger.info("unknown token (request %s)", x.request_id)
             raise error_answer(x, 403, DISALLOWED, self.compat)
-        x.environ[TOKEN] = token
+        x.environ[keys.TYK_TOKEN] = token
         if self.config.strip_auth_data:
             self._strip(x)
 
@@ -87,7 +86,7 @@ class TokenAuth(Plugin[TokenConfig]):
         consumer = self.runtime.consumers.consumer(credential.consumer_id)
         if consumer is None or consumer.id != credential.consumer_id:
             return False
-        x.environ[SESSION] = SessionState(
+        x.environ[keys.TYK_SESSION] = SessionState(
             alias=consumer.username or consumer.custom_id or "",
             org_id=self.api.org_id,
             tags=list(consumer.tags),

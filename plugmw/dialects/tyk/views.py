@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, urlencode
 import webob
 from webob.headers import EnvironHeaders, ResponseHeaders
 
-from plugmw import body, current, target
+from plugmw import body, current, keys, target
 from plugmw.answer import check_header, status_line
 from plugmw.dialects import gostyle
 from plugmw.runtime import DEFAULT_BODY_LIMIT
@@ -157,7 +157,7 @@ class Request(gostyle.Request):
         """
         x = current.exchange()
         if x is not None and x.environ is self.environ:
-            kept = self.environ.get(body.BODY_KEY)
+            kept = self.environ.get(keys.BODY)
             # The upstream has it now, and there is nothing left to read.
             return x.read_body() if x.phase != "response" else kept[1] if kept else b""
         return body.read_request(self.environ, DEFAULT_BODY_LIMIT)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from plugmw import keys
+
 
 class ConsumerMiddleware:
     """Sets ``request.consumer`` to the authenticated consumer, or None."""
@@ -13,5 +15,5 @@ class ConsumerMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: Any) -> Any:
-        request.consumer = request.META.get("plugmw.consumer")
+        request.consumer = request.META.get(keys.CONSUMER)
         return self.get_response(request)

@@ -6,9 +6,8 @@ import io
 
 import pytest
 
-from plugmw import __version__
+from plugmw import __version__, keys, state
 from plugmw.dialects.krakend.forwarding import (
-    CALL,
     BadParameter,
     Call,
     Pattern,
@@ -21,6 +20,7 @@ from plugmw.dialects.krakend.forwarding import (
     with_query,
 )
 from plugmw.trust import Trusted
+from plugmw.upstream_request import UpstreamRequest
 from tests.support.wsgi import environ_of
 
 AGENT = f"KrakenD Version {__version__}"
@@ -168,7 +168,7 @@ def environ_to(url, environ=None, method="GET", headers=None, body=None):
 )
 def test_an_environ_says_where_a_call_goes(url, found):
     made = environ_to(url)
-    keys = (
+    names = (
         "wsgi.url_scheme",
         "SERVER_NAME",
         "SERVER_PORT",
@@ -177,8 +177,8 @@ def test_an_environ_says_where_a_call_goes(url, found):
         "QUERY_STRING",
         "RAW_URI",
     )
-    assert tuple(made[key] for key in keys) == found
-    assert (made["SCRIPT_NAME"], made[CALL].url) == ("", url)
+    assert tuple(made[name] for name in names) == found
+    assert (made["SCRIPT_NAME"], made[keys.KRAKEND_CALL].url) == ("", url)
 
 
 @pytest.mark.parametrize("url", ["ftp://h/a", "/a", "http:///a", "http://h:x/"])
@@ -205,6 +205,19 @@ def test_only_the_headers_given_are_in_the_environ():
     assert (made["HTTP_X_A"], made["CONTENT_TYPE"], made["HTTP_HOST"]) == ("1, 2", "b", "shop.example:81")
     assert not {"HTTP_COOKIE", "werkzeug.request"} & made.keys()
     assert (made["REMOTE_USER"], made["plugmw.request_id"]) == ("alice", "7")
+
+
+def test_calls_do_not_share_what_plugins_remember_nor_what_comes_of_them():
+    plugin, environ = object(), asked()
+    state.of(environ, plugin)["a"] = 1
+    told = UpstreamRequest.of(environ)
+    told.host, told.buffer = "other.example", True
+    one, two = environ_to("app:/", environ), environ_to("app:/", environ)
+    state.of(one, plugin)["a"] = 2
+    UpstreamRequest.of(one).tries.append({"ip": "127.0.0.1", "port": 1})
+    assert (state.of(environ, plugin), state.of(two, plugin)) == ({"a": 1}, {"a": 1})
+    assert (UpstreamRequest.of(two).host, UpstreamRequest.of(two).buffer) == ("other.example", False)
+    assert (told.tries, UpstreamRequest.of(two).tries, told.buffer) == ([], [], True)
 
 
 def test_without_a_body_of_its_own_a_call_has_the_clients_stream():

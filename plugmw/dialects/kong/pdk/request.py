@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from plugmw import target
+from plugmw import keys, target
 from plugmw.body import BadLength, BodyTooLarge, Incomplete, read_request
 from plugmw.dialects.kong.pdk.phase import BEFORE_APP, REQUEST, of_type, phases
 from plugmw.dialects.kong.pdk.values import Args, Headers, checked_max, collect, first, query_pairs
@@ -74,7 +74,7 @@ class Request:
         told = x.environ.get("HTTP_X_FORWARDED_PREFIX")
         if told and x.runtime.trusted.trusts(x.environ):
             return str(told)
-        prefix = x.environ.get("plugmw.stripped_prefix")
+        prefix = x.environ.get(keys.STRIPPED_PREFIX)
         return str(prefix) if prefix else None
 
     @phases(*REQUEST)

@@ -139,8 +139,7 @@ class BodyState:
 
     def whole(self) -> bytes | None:
         """Hold chunks back until the end, then return all that came."""
-        held: dict[Any, list[bytes]] = self.x.ctx.setdefault("plugmw.kong.held", {})
-        parts = held.setdefault(self.owner, [])
+        parts: list[bytes] = self.x.state(self.owner).setdefault("held", [])
         parts.append(self.chunk)
         if not self.eof:
             if sum(map(len, parts)) > self.x.runtime.max_response_body:
@@ -161,7 +160,7 @@ class BodyState:
 
 def body_state(x: Exchange) -> BodyState:
     """Return the state that the handler adapter put in force for a body_filter call."""
-    state = x.environ.get("plugmw.kong.body")
+    state = x.state(BodyState).get("now")
     if not isinstance(state, BodyState):
         raise RuntimeError("get_raw_body and set_raw_body are for handlers made plugins by `adapt`")
     return state

@@ -34,8 +34,8 @@ class Ctx:
         x = current.exchange()
         if x is None:
             return None
-        private: dict[Any, dict[Any, Any]] = x.ctx.setdefault("plugmw.kong.private", {})
-        return private.setdefault(current.plugin().name, {})
+        private: dict[Any, Any] = x.state(Ctx).setdefault(current.plugin().name, {})
+        return private
 
 
 class Router:

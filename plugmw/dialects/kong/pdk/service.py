@@ -8,24 +8,19 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes, urlencode
 
-from plugmw import answer, target
+from plugmw import answer, keys, target
 from plugmw.dialects.kong.pdk.phase import ANSWERED, BEFORE_APP, Unsupported, of_type, phases, unsupported
 from plugmw.dialects.kong.pdk.request import parse_body
 from plugmw.dialects.kong.pdk.values import Headers, checked_max, collect, fold, header_texts, query_pairs
 from plugmw.exchange import Exchange, cgi_key
 from plugmw.forms import FORM, JSON, MULTIPART, field_part, media_type, replace_query, write_parts
 from plugmw.rewriting import replace_path
+from plugmw.upstream_request import UpstreamRequest
 
 METHODS = (
     *("GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "MKCOL", "COPY", "MOVE"),
     *("PROPFIND", "PROPPATCH", "LOCK", "UNLOCK", "PATCH", "TRACE"),
 )
-#: environ key of a path that a plugin set for the service, escaped, and complete.
-PATH = "plugmw.upstream.path"
-#: environ key under which the upstream module finds what plugins decided about the target.
-TARGET = "plugmw.upstream.target"
-#: environ key by which a plugin asks for the app's answer to be read whole before it goes on.
-BUFFER = "plugmw.buffer"
 
 
 class ServiceRequest:
@@ -34,7 +29,7 @@ class ServiceRequest:
     @phases(*BEFORE_APP)
     def enable_buffering(self, x: Exchange) -> None:
         """Read the whole answer before it is sent on, so that ``kong.service.response`` has its body."""
-        x.environ[BUFFER] = True
+        UpstreamRequest.of(x.environ).buffer = True
 
     @phases(*BEFORE_APP)
     def set_scheme(self, x: Exchange, scheme: str) -> None:
@@ -42,7 +37,7 @@ class ServiceRequest:
         of_type(scheme, str, "scheme", "a string")
         if scheme not in ("http", "https"):
             raise ValueError(f"invalid scheme: {scheme}")
-        _target(x)["scheme"] = scheme
+        UpstreamRequest.of(x.environ).scheme = scheme
 
     @phases(*BEFORE_APP)
     def set_path(self, x: Exchange, path: str) -> None:
@@ -58,7 +53,8 @@ class ServiceRequest:
         replace_path(x.environ, unquote_to_bytes(path.encode()).decode("latin-1"))
         if x.phase == "access":
             # Before, the router has yet to look at it.
-            x.environ[PATH] = quote(path.encode(), safe="/%!$&'()*+,;=:@~-._")
+            complete = quote(path.encode(), safe="/%!$&'()*+,;=:@~-._")
+            UpstreamRequest.of(x.environ).path = complete
 
     @phases(*BEFORE_APP)
     def set_raw_query(self, x: Exchange, query: str) -> None:
@@ -171,8 +167,8 @@ class ServiceResponse:
 
         It is by ``kong.service.request.enable_buffering`` or any ``response`` handler of the request.
         """
-        body = x.environ.get("plugmw.service_body")
-        if body is None and x.environ.get(BUFFER):
+        body = x.environ.get(keys.SERVICE_BODY)
+        if body is None and UpstreamRequest.of(x.environ).buffer:
             return b""
         if body is None:
             raise RuntimeError(
@@ -213,7 +209,8 @@ class Service:
             raise ValueError("port must be an integer between 0 and 65535: given " + str(port))
         if x.phase == "access" and not (x.service_facts or {}).get("host"):
             raise Unsupported("kong.service.set_target: the service is the wrapped app, which has no address")
-        _target(x).update(host=host, port=port, host_header=host)
+        to = UpstreamRequest.of(x.environ)
+        to.host, to.port, to.host_header = host, port, host
 
     @phases("access")
     def set_retries(self, x: Exchange, retries: int) -> None:
@@ -221,7 +218,7 @@ class Service:
         of_type(retries, int, "retries", "an integer")
         if not 0 <= retries <= 32767:
             raise ValueError("retries must be an integer between 0 and 32767: given " + str(retries))
-        _target(x)["retries"] = retries
+        UpstreamRequest.of(x.environ).retries = retries
 
     @phases("access")
     def set_timeouts(self, x: Exchange, connect: int, write: int, read: int) -> None:
@@ -230,7 +227,8 @@ class Service:
             of_type(value, int, f"{name}_timeout", "an integer")
             if not 1 <= value <= 2147483646:
                 raise ValueError(f"{name}_timeout must be an integer between 1 and 2147483646: given {value}")
-        _target(x).update(connect_timeout=connect, write_timeout=write, read_timeout=read)
+        to = UpstreamRequest.of(x.environ)
+        to.connect_timeout, to.write_timeout, to.read_timeout = connect / 1000, write / 1000, read / 1000
 
     set_tls_cert_key = unsupported(
         "kong.service.set_tls_cert_key",
@@ -288,15 +286,10 @@ def _set_headers(x: Exchange, headers: Mapping[str, Any]) -> None:
     for name, text in made.items():
         x.set_request_header(name, text)
         if name.lower() == "host":
-            _target(x)["host_header"] = text
+            UpstreamRequest.of(x.environ).host_header = text
 
 
 def _answered(x: Exchange) -> tuple[int | None, list[tuple[str, str]]]:
     """Return the status and the headers that the service gave; (None, []) if it was not asked."""
-    found: tuple[int | None, list[tuple[str, str]]] = x.environ.get("plugmw.service") or (None, [])
-    return found
-
-
-def _target(x: Exchange) -> dict[str, Any]:
-    found: dict[str, Any] = x.environ.setdefault(TARGET, {})
+    found: tuple[int | None, list[tuple[str, str]]] = x.environ.get(keys.SERVICE) or (None, [])
     return found

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from plugmw import keys, state
+from plugmw.dialects.kong.pdk.rest import Ctx
 from plugmw.exchange import Exchange
 
 #: Attributes of an exchange that live on its class or are set late.
@@ -25,12 +27,11 @@ class Past(Exchange):
     def __init__(self, x: Exchange) -> None:
         x.request_id  # noqa: B018 - makes one, so that all see the same
         x.started  # noqa: B018 - likewise
+        private = x.state(Ctx)
         environ = {key: value for key, value in x.environ.items() if key not in _GONE}
-        ctx = dict(x.ctx)
-        private = ctx.get("plugmw.kong.private")
-        if private:
-            ctx["plugmw.kong.private"] = {name: dict(kept) for name, kept in private.items()}
-        environ["plugmw.ctx"] = ctx
+        environ[keys.CTX] = dict(x.ctx)
+        environ[keys.STATE] = environ[keys.STATE].copy()
+        state.of(environ, Ctx).update({name: dict(memory) for name, memory in private.items()})
         super().__init__(environ, _nobody)
         kept: dict[str, Any] = self.__dict__
         for name in _KEPT:
@@ -42,9 +43,9 @@ class Past(Exchange):
 def past(x: Exchange) -> Past:
     """Copy an exchange in its log phase: headers, status, ctx and all that the log entry is made from."""
     made = Past(x)
-    changes = x.environ.get("plugmw.record.changes")
+    changes = x.environ.get(keys.RECORD_CHANGES)
     if changes:
-        made.environ["plugmw.record.changes"] = list(changes)
+        made.environ[keys.RECORD_CHANGES] = list(changes)
     return made
 
 

@@ -219,7 +219,7 @@ def _set_private(name: str, value: Any) -> None:
 
 
 def _nginx_ctx() -> dict[str, Any]:
-    found: dict[str, Any] = _exchange("kong.nginx.get_ctx").ctx.setdefault("plugmw.kong.nginx", {})
+    found: dict[str, Any] = _exchange("kong.nginx.get_ctx").state(_nginx_ctx).setdefault("ctx", {})
     return found
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
-from plugmw import target
-from plugmw.body import BODY_KEY
+from plugmw import keys, target
 from plugmw.dialects.tyk.python.messages import MiniRequestObject
 from plugmw.dialects.tyk.session import TextMap
 from plugmw.exchange import Exchange
@@ -62,7 +61,7 @@ def request_object(x: Exchange, raw_only: bool = False) -> MiniRequestObject:
 def _body(x: Exchange) -> bytes:
     if x.phase != "access":
         # The app has read it; what is left is what somebody kept.
-        kept = x.environ.get(BODY_KEY)
+        kept = x.environ.get(keys.BODY)
         return kept[1] if kept is not None else b""
     return x.read_body()
 

@@ -8,6 +8,7 @@ import pytest
 
 from plugmw.dialects.kong import kong
 from plugmw.dialects.kong.pdk.response import body_state
+from plugmw.exchange import Exchange
 from tests.support.kong import during, plugin, through
 
 ask = kong.response
@@ -258,7 +259,5 @@ def test_a_body_is_text():
 
 
 def test_a_native_plugin_has_no_raw_body():
-    from types import SimpleNamespace
-
     with pytest.raises(RuntimeError, match="made plugins by `adapt`"):
-        body_state(SimpleNamespace(environ={}))
+        body_state(Exchange({}, print))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
+from plugmw import keys
 from plugmw.dialects.kong import kong
 from plugmw.dialects.kong.pdk import Unsupported
+from plugmw.upstream_request import UpstreamRequest
 from tests.support.kong import both, during, plugin, through
 
 ask, told, service = kong.service.request, kong.service.response, kong.service
@@ -30,7 +33,7 @@ def seen_after(call, **request):
 def test_sets_a_complete_path_with_its_escapes():
     saw = seen_after(lambda: ask.set_path("/a b%2Fc/é"), path="/old", environ={"SCRIPT_NAME": "/m"})
     assert (saw["SCRIPT_NAME"], saw["PATH_INFO"]) == ("", "/a b/c/Ã©")
-    assert saw["plugmw.upstream.path"] == "/a%20b%2Fc/%C3%A9"
+    assert saw[keys.UPSTREAM].path == "/a%20b%2Fc/%C3%A9"
 
 
 def test_a_path_set_in_access_is_not_stripped_and_the_clients_is_still_known():
@@ -86,7 +89,7 @@ def test_changes_request_headers():
     saw = seen_after(change, headers={"X-Old": "1"})
     assert (saw["HTTP_X_ONE"], saw["HTTP_X_NEW"], saw["HTTP_X_TWO"]) == ("a, b, c", "1", "true")
     assert saw["HTTP_HOST"] == "new.example"
-    assert saw["plugmw.upstream.target"] == {"host_header": "new.example"}
+    assert attrs.asdict(saw[keys.UPSTREAM]) == attrs.asdict(UpstreamRequest(host_header="new.example"))
     assert "HTTP_X_OLD" not in saw
 
 
@@ -190,13 +193,10 @@ def test_decisions_about_the_target_are_kept_for_the_upstream():
         service.set_retries(0)
         service.set_timeouts(1, 2, 3)
 
-    assert seen_after(change)["plugmw.upstream.target"] == {
-        "scheme": "https",
-        "retries": 0,
-        "connect_timeout": 1,
-        "write_timeout": 2,
-        "read_timeout": 3,
-    }
+    told = UpstreamRequest(
+        scheme="https", retries=0, connect_timeout=0.001, write_timeout=0.002, read_timeout=0.003
+    )
+    assert attrs.asdict(seen_after(change)[keys.UPSTREAM]) == attrs.asdict(told)
 
 
 def test_a_target_is_for_services_with_an_address():

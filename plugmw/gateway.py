@@ -266,7 +266,7 @@ class _Dispatcher:
         self.plan = plan
         self.router = Router(plan.routes)
         entries = [_asked_once(entry) for entry in entries]
-        globals_ = [entry for entry in entries if entry.scope == (None, None, None)]
+        globals_ = [entry for entry in entries if entry.is_global]
         # Kong answers unrouted requests 404 under the global entries; passed on, all unscoped ones run.
         passed = plan.settings.unrouted == "pass"
         self.unrouted = self._compile(entries if passed else globals_, app, None)
@@ -388,7 +388,7 @@ class _Dispatcher:
 def _asked_once(entry: Entry) -> Entry:
     """Make the ``when`` of an entry that is chosen in rewrite and again in access be asked once."""
     when = entry.when
-    if when is None or entry.scope != (None, None, None) or not hasattr(entry.plugin, phases.REWRITE):
+    if when is None or not entry.is_global or not hasattr(entry.plugin, phases.REWRITE):
         return entry
     return attrs.evolve(entry, when=_Once(when))
 

@@ -30,7 +30,6 @@ from plugmw.stores.urls import redact
 
 #: What stands for a value that is not shown.
 HIDDEN = "..."
-_ANY_SCOPE = (None, None, None)
 
 
 # -- the order in force -------------------------------------------------------------------------------
@@ -42,7 +41,7 @@ def chains(plan: Plan) -> list[tuple[Route | None, list[Slot]]]:
         (route, slots(plan.entries, route.name, route.service)) for route in plan.routes
     ]
     passed = plan.settings.unrouted == "pass"
-    unrouted = [entry for entry in plan.entries if passed or entry.scope == _ANY_SCOPE]
+    unrouted = [entry for entry in plan.entries if passed or entry.is_global]
     return [*made, (None, slots(unrouted))]
 
 
@@ -82,7 +81,7 @@ def _chain(plan: Plan, route: Route | None, line: list[Slot]) -> dict[str, Any]:
 
 def _applies(plan: Plan, entry: Entry, route: Route | None) -> bool:
     if route is None:
-        return not plan.routes or entry.scope == _ANY_SCOPE
+        return not plan.routes or entry.is_global
     return entry.route in (None, route.name) and entry.service in (None, route.service)
 
 
@@ -106,7 +105,7 @@ def _slot(plan: Plan, rank: int, slot: Slot) -> dict[str, Any]:
         "before": sorted({name for entry in slot.entries for name in entry.before}),
         "after": sorted({name for entry in slot.entries for name in entry.after}),
         "phases": [phase for phase in phases.PHASES if phase != phases.CONFIGURE and slot.has(phase)],
-        "cuts": bool(slot.has(phases.WRAP)),
+        "cuts": slot.has(phases.WRAP),
         "variants": variants,
     }
 

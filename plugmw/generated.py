@@ -1,7 +1,8 @@
 """The source of a chain's functions: a call a phase method and nothing else, written once per shape.
 
 A shape is all that the source depends on: per slot how many variants have each phase (all, some, none),
-whether its plugin is known when the chain is compiled, and whether a failure may be forgiven. Nothing of a configuration is in the source, only indexes.
+whether its plugin is known when the chain is compiled, and whether a failure may be forgiven. Nothing of a
+configuration is in the source, only indexes.
 """
 
 from __future__ import annotations

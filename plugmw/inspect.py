@@ -18,9 +18,10 @@ import attrs
 
 from plugmw import phases, schema
 from plugmw.consumers import ConsumerConfig
+from plugmw.dispatch import arrangements
 from plugmw.documents import Document
 from plugmw.errors import LoadError
-from plugmw.order import Entry, Slot, slots
+from plugmw.order import Entry, Slot
 from plugmw.plan import Plan
 from plugmw.plugin import Plugin
 from plugmw.routing import Route
@@ -37,12 +38,7 @@ HIDDEN = "..."
 
 def chains(plan: Plan) -> list[tuple[Route | None, list[Slot]]]:
     """Return the slots of every route's chain, and at the end of the one for requests without a route."""
-    made: list[tuple[Route | None, list[Slot]]] = [
-        (route, slots(plan.entries, route.name, route.service)) for route in plan.routes
-    ]
-    passed = plan.settings.unrouted == "pass"
-    unrouted = [entry for entry in plan.entries if passed or entry.is_global]
-    return [*made, (None, slots(unrouted))]
+    return list(arrangements(plan.entries, plan.routes, plan.settings.unrouted))
 
 
 def show(plan: Plan, route: str | None = None) -> dict[str, Any]:

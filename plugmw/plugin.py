@@ -19,16 +19,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from plugmw import phases, schema
-from plugmw.chain import Compiled
 from plugmw.errors import LoadError
-from plugmw.identity import IDENTITY_KEYS
-from plugmw.order import Entry, slots
 from plugmw.redaction import credential_names
 from plugmw.runtime import NoLogger, Runtime
-from plugmw.worker import Worker
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
+
+    from plugmw.gateway import Gateway
 
 P = TypeVar("P", bound="Plugin")
 #: The module of the one plugin that is before all others, and so has a priority above all numbers.
@@ -110,58 +108,17 @@ class Plugin:
         trusted: Sequence[str] | int = (),
         logger: Any = None,
         **config: Any,
-    ) -> Middleware:
-        """Wrap ``app`` in this plugin alone: a gateway of one.
+    ) -> Gateway:
+        """Wrap ``app`` in this plugin alone: a gateway of one, without a document.
 
         ``config`` are the plugin's fields; the four named arguments are those of the gateway.
         """
-        return Middleware(
-            app, cls(**config), consumers=consumers, store=store, trusted=trusted, logger=logger
-        )
+        # From the front of the package, which knows where it is: a plugin is no part of what is above it.
+        from plugmw import Entry, Gateway
 
-
-class Middleware(Worker):
-    """One plugin round one app."""
-
-    def __init__(
-        self,
-        app: WSGIApplication,
-        plugin: Any,
-        *,
-        consumers: Any = None,
-        store: Any = None,
-        trusted: Sequence[str] | int = (),
-        logger: Any = None,
-    ) -> None:
-        from plugmw.directories import directory
-        from plugmw.trust import Trusted
-
-        runtime = Runtime(
-            trusted=Trusted(hops=trusted) if isinstance(trusted, int) else Trusted(trusted),
-            identity=plugin.authenticates,
-        )
-        if consumers is not None:
-            runtime.consumers = directory(consumers)
-        if store is not None:
-            runtime.store_url = store
-        if logger is not None:
-            runtime.logger = logger
-        self.app = app
-        self.plugin = plugin
-        plugin.bind(runtime)
-        plugin.configure()
-        super().__init__(runtime, [Entry(plugin, where=type(plugin).__name__)])
-        self._ready()
-
-    def _compile(self, entries: Sequence[Entry]) -> WSGIApplication:
-        run = Compiled(slots(entries), self.app, self.runtime).run
-        return without_identity(run) if self.runtime.identity else run
-
-    def register_logger(self, logger: Any) -> None:
-        """Take an injected logger (see ``InjectLogger``), here and for the app inside."""
-        self.runtime.logger = logger
-        self.plugin.bind(self.runtime)
-        inject(self.app, logger)
+        entry = Entry(cls(**config), where=cls.__name__)
+        settings = {"trusted": trusted if isinstance(trusted, int) else list(trusted)}
+        return Gateway(app, settings, plugins=[entry], consumers=consumers, store=store, logger=logger)
 
 
 def check_class(found: Any, reference: str) -> Any:
@@ -191,38 +148,3 @@ def inject(app: Any, logger: Any) -> None:
     register = getattr(app, "register_logger", None)
     if register is not None:
         register(logger)
-
-
-def without_identity(run: WSGIApplication) -> WSGIApplication:
-    """Remove identity headers that a client sent before anything else sees the request.
-
-    Written out rather than looped: it runs for every request of a gateway that authenticates.
-    """
-
-    def stripped(environ: Any, start_response: Any) -> Any:
-        if (
-            "HTTP_X_CONSUMER_ID" in environ
-            or "HTTP_X_CONSUMER_CUSTOM_ID" in environ
-            or "HTTP_X_CONSUMER_USERNAME" in environ
-            or "HTTP_X_CONSUMER_GROUPS" in environ
-            or "HTTP_X_CREDENTIAL_IDENTIFIER" in environ
-            or "HTTP_X_ANONYMOUS_CONSUMER" in environ
-            or "HTTP_X_AUTHENTICATED_GROUPS" in environ
-            or "HTTP_X_AUTHENTICATED_SCOPE" in environ
-            or "HTTP_X_AUTHENTICATED_USERID" in environ
-        ):
-            for key in IDENTITY_KEYS:
-                environ.pop(key, None)
-        return run(environ, start_response)
-
-    return stripped
-
-
-def without_remote_user(run: WSGIApplication) -> WSGIApplication:
-    """Remove a REMOTE_USER that somebody before the gateway has set: only the gateway says who it is."""
-
-    def stripped(environ: Any, start_response: Any) -> Any:
-        environ.pop("REMOTE_USER", None)
-        return run(environ, start_response)
-
-    return stripped

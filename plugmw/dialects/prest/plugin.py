@@ -39,12 +39,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from plugmw import Gateway
 from plugmw.dialects.prest.functions import Functions as Served
 from plugmw.dialects.prest.loading import NAME, Folder, find
 from plugmw.dialects.prest.middlewares import wrapped
 from plugmw.errors import ConfigError, ConfigErrors, LoadError
 from plugmw.fields import URLPath
-from plugmw.plugin import Middleware, Plugin
+from plugmw.plugin import Plugin
 from plugmw.schema import REQUIRED, above, at_least, config, field, matches
 from plugmw.watching import note
 
@@ -176,11 +177,11 @@ class FunctionsPlugin(Plugin):
             folder.close()
 
 
-class Functions(Middleware):
+class Functions(Gateway):
     """A WSGI middleware: the functions of the folder ``path``, and ``app`` everywhere else.
 
     ``config`` are the other fields of the plugin; see the module.
     """
 
     def __init__(self, app: WSGIApplication, path: str = "lib", *, logger: Any = None, **config: Any) -> None:
-        super().__init__(app, FunctionsPlugin(path=path, **config), logger=logger)
+        super().__init__(app, plugins=[FunctionsPlugin(path=path, **config)], logger=logger)

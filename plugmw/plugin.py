@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from plugmw import phases, schema
 from plugmw.errors import LoadError
-from plugmw.redaction import credential_names
+from plugmw.redaction import credential_fields, credential_names
 from plugmw.runtime import NoLogger, Runtime
 
 if TYPE_CHECKING:
@@ -45,6 +45,9 @@ class Plugin:
     Config: ClassVar[type] = schema.Nothing
     #: True for plugins that authenticate: client-sent identity headers are removed before the chain.
     authenticates: ClassVar[bool] = False
+    #: Names under which credentials come, in headers and queries, beside those in fields with ``credential``.
+    #: A plugin that authenticates has one or the other, ``()`` if its credentials come in neither.
+    credential_names: ClassVar[Sequence[str] | None] = None
     #: True if requests must be refused when the plugin cannot work (authentication, restriction).
     decides: ClassVar[bool] = False
     #: True if the plugin sends requests on, with headers by :func:`plugmw.upstream.request_headers`.
@@ -88,7 +91,7 @@ class Plugin:
         """Take what the gateway lends; called once before ``configure``."""
         self.runtime = runtime
         if self.authenticates:
-            runtime.credential_names |= credential_names(self.config)
+            runtime.credential_names |= {*(self.credential_names or ()), *credential_names(self.config)}
         logger = runtime.logger
         self.logger = logger.getChild(self.name) if isinstance(logger, logging.Logger) else logger
 
@@ -136,6 +139,12 @@ def check_class(found: Any, reference: str) -> Any:
         raise LoadError(reference, f"version: got {version!r}", "a text like 1.2.3")
     if not any(hasattr(found, phase) for phase in phases.PHASES if phase != phases.CONFIGURE):
         raise LoadError(reference, "has no phase method", f"at least one of {', '.join(phases.PHASES)}")
+    if found.authenticates and found.credential_names is None and not credential_fields(found.Config):
+        # Log entries leave out what they know to be a credential.
+        expected = "a field with credential=True, or a class attribute `credential_names`"
+        raise LoadError(
+            reference, "authenticates, and does not say where its credentials come from", expected
+        )
     if hasattr(found, phases.RESPONSE) and (
         hasattr(found, phases.HEADER_FILTER) or hasattr(found, phases.BODY_FILTER)
     ):

@@ -102,17 +102,26 @@ def field(
     *checks: Check,
     help: str,
     secret: bool = False,
+    credential: bool = False,
     empty: bool = False,
     aliases: tuple[str, ...] = (),
     repr: bool = True,
 ) -> Any:
     """Declare a field: default (required if left out), checks, and one sentence of help with the unit.
 
-    ``secret`` values never appear in messages and may be references (:mod:`plugmw.references`); ``empty``
-    allows ``""``; ``aliases`` are older spellings that are read too (both at once is an error). Without
-    ``repr`` a value that may hold a secret is left out of the repr of its class.
+    ``secret`` values never appear in messages and may be references (:mod:`plugmw.references`);
+    ``credential`` values are names of headers and parameters that log entries leave out; ``empty`` allows
+    ``""``; ``aliases`` are older spellings that are read too (both at once is an error). Without ``repr`` a
+    value that may hold a secret is left out of the repr of its class.
     """
-    metadata = {"checks": checks, "help": help, "secret": secret, "empty": empty, "aliases": aliases}
+    metadata = {
+        "checks": checks,
+        "help": help,
+        "secret": secret,
+        "credential": credential,
+        "empty": empty,
+        "aliases": aliases,
+    }
     if isinstance(default, (list, dict, set)):
         kept = default
         factory = functools.partial(copy.deepcopy, kept)

@@ -87,8 +87,8 @@ class Worker:
                 return
             if multiprocess is not None:
                 self.runtime.multiprocess = multiprocess
-            self._init_plugins(plugins_of(self.entries), self.runtime)
-            self._announce(self.entries, self.runtime)
+            self._init_plugins(plugins_of(self.entries))
+            self._announce(self.entries)
             generation = self._current
             if in_force(generation.entries) != generation.served:
                 # Built once for the same ones: `wrap` of a plugin runs in it.
@@ -96,8 +96,7 @@ class Worker:
             self._started = True
             self._put_in_force(generation)
 
-    @staticmethod
-    def _init_plugins(plugins: Iterable[Any], runtime: Runtime) -> None:
+    def _init_plugins(self, plugins: Iterable[Any]) -> None:
         for plugin in plugins:
             plugin.broken = None
             start = getattr(plugin, phases.INIT_WORKER, None)
@@ -107,14 +106,14 @@ class Worker:
                 start()
             except Exception as error:
                 plugin.broken = error
-                runtime.logger.critical(
+                self.runtime.logger.critical(
                     "%s: init_worker failed; the worker serves on%s",
                     plugin.name,
                     ", requests that need this plugin are refused" if plugin.decides else " without it",
                     exc_info=error,
                 )
 
-    def _announce(self, entries: Iterable[Entry], runtime: Runtime) -> None:
+    def _announce(self, entries: Iterable[Entry]) -> None:
         """Tell plugin classes with ``configure_all`` the configurations of all their entries in force.
 
         Those that were told before and have none any more are told None.
@@ -130,7 +129,7 @@ class Worker:
             try:
                 cls.configure_all(configs or None)
             except Exception as error:
-                runtime.logger.error("%s: configure failed", cls.name, exc_info=error)
+                self.runtime.logger.error("%s: configure failed", cls.name, exc_info=error)
 
     def stop(self) -> None:
         """Close the plugins and the store of this process; the next request would start them again."""

@@ -35,7 +35,7 @@ class Limiting(Plugin):
 
 
 class Asking(Plugin):
-    name, authenticates, decides = "asking", True, True
+    name, authenticates, decides, credential_names = "asking", True, True, ()
 
     def access(self, x):
         pass

@@ -124,7 +124,7 @@ class Reloading(Worker):
         if not self._started:
             self._put_in_force(new)
             return
-        self._announce(new.entries, new.plan.runtime)
+        self._announce(new.entries)
         self._put_in_force(new)
         self._drain(old)
         self.runtime.logger.info("reloaded: %s", ", ".join(self.sources))
@@ -132,7 +132,7 @@ class Reloading(Worker):
     def _start_fresh(self, plugins: list[Any], plan: Plan) -> None:
         """Start the plugins that were not in force before; raise if one of them cannot."""
         plan.runtime.follow(self.runtime)
-        self._init_plugins(plugins, plan.runtime)
+        self._init_plugins(plugins)
         for plugin in plugins:
             if plugin.broken is not None:
                 raise LoadError(plugin.name, "init_worker failed") from plugin.broken

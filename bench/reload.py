@@ -142,7 +142,7 @@ def in_process(directory: Path, reloads: int) -> list[dict[str, Any]]:
         if not gateway.reload():
             raise AssertionError("refused")
         if number in (10, 100, reloads):
-            while len(gateway._retired):
+            while len(gateway._draining):
                 time.sleep(0.01)
             gc.collect()
             loaded = sum(name.startswith("plugmw_loaded_") for name in sys.modules)

@@ -1,13 +1,23 @@
 """What all authentication plugins share: who may be anonymous, how several combine, what the app is told.
 
+    @config
+    class Config:
+        anonymous: str | None = field(None, help=ANONYMOUS_HELP)
+        realm: str | None = field(None, REALM, help=REALM_HELP)
+        card_header: HeaderName = field("X-Card", credential=True, help="Header with the number of the card.")
+
     class CardAuth(Authentication):
         name, priority, Config = "card-auth", 1006, Config
 
         def identify(self, x):
-            credential = self.credential("card-auth", x.get_header("X-Card") or "")
+            credential = self.credential("card-auth", x.get_header(self.config.card_header) or "")
             if credential is None:
                 raise Denied(headers=challenge("Card", self.config.realm))
             return self.owner(credential), credential
+
+Log entries leave out what comes under the names in fields with ``credential=True``, as header or in the
+query; names that are no field's stand in the class attribute ``credential_names``. A class with neither is
+refused.
 
 Several on one route: without ``anonymous`` each must succeed and the last identity stays; with
 ``anonymous`` on each, the first success wins. The rules are Kong's (``kong/plugins/key-auth/handler.lua``,

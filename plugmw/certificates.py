@@ -111,7 +111,7 @@ def choose(hello: Hello, workers: Iterable[Worker]) -> ssl.SSLContext | None:
 
 
 def _choosers(entries: Iterable[Entry]) -> list[Any]:
-    globals_ = [entry for entry in entries if entry.scope == (None, None, None) and entry.when is None]
+    globals_ = [entry for entry in entries if entry.is_global and entry.when is None]
     plugins = [slot.plugin for slot in slots(globals_) if slot.has(phases.CERTIFICATE)]
     return [plugin for plugin in plugins if getattr(plugin, "broken", None) is None]
 

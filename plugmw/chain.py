@@ -94,7 +94,7 @@ class Chain:
         """Return all that the source depends on: per slot its phases, whether picked, whether open."""
         return tuple(
             (
-                tuple(slot.has(name) for name in WRITTEN),
+                tuple(slot.share(name) for name in WRITTEN),
                 slot.direct,
                 any(entry.on_error == "open" for entry in slot.entries),
             )

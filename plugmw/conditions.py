@@ -18,7 +18,7 @@ from typing import Any
 from plugmw.exchange import Exchange
 from plugmw.forms import pair_values
 from plugmw.imports import resolve
-from plugmw.paths import TOO_MANY, full_path, is_plain, readings
+from plugmw.paths import TOO_MANY, full_path, interpretations, is_plain
 from plugmw.schema import config, each, field, matches
 from plugmw.schema.fields import HeaderName, Network, Pattern, URLPath
 from plugmw.schema.patterns import LONGEST
@@ -65,7 +65,7 @@ def compiled(condition: Condition) -> Test:
         path = full_path(x.environ)
         if is_plain(path):
             return (others and path.startswith(prefixes)) is wanted
-        ways = readings(path)
+        ways = interpretations(path)
         return len(ways) >= TOO_MANY or any((others and way.startswith(prefixes)) is wanted for way in ways)
 
     test = holds if prefixes else lambda x: all(test(x) for test in tests) is wanted

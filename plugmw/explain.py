@@ -21,11 +21,11 @@ import attrs
 from plugmw import foreign, inspect, keys, phases
 from plugmw.documents.translated import Options
 from plugmw.errors import LoadError, PlugmwError
-from plugmw.exchange import Exchange, cgi_key
+from plugmw.exchange import cgi_key
 from plugmw.gateway import Gateway
 from plugmw.offline import offline
 from plugmw.order import Entry, Slot
-from plugmw.paths import normalise, readings
+from plugmw.paths import full_path, normalise
 from plugmw.plan import Plan
 from plugmw.routing import Route, Router
 from plugmw.trace import Step, Trace
@@ -109,9 +109,7 @@ def explain(
     environ = request.environ()
     trace.routed = dict(environ)
     with dry(), messages:
-        gateway.entries = trace.entries(gateway.plan.entries)
-        if not run:
-            gateway.stand_in(app)
+        gateway.try_out(trace.entries(gateway.plan.entries), None if run else app)
         answer = _send(gateway, environ)
         gateway.stop()
     return _told(gateway.plan, request, trace, app, answer, messages)
@@ -224,55 +222,40 @@ def _notes(trace: Trace, line: list[Slot]) -> Iterable[str]:
 
 
 def _routing(plan: Plan, trace: Trace) -> tuple[dict[str, Any], Route | None]:
-    """Repeat the choice of the route on the request as it was then, and say why."""
-    told: dict[str, Any] = {"outcome": "no routes", "name": None, "service": None, "because": "", "also": []}
+    """Repeat the decision on the request as it was then, and say why."""
+    told: dict[str, Any] = {"outcome": "", "name": None, "service": None, "because": "", "also": []}
     if any(step.phase == phases.REWRITE and step.outcome in ("exit", "failed") for step in trace.steps):
         return told | {"outcome": "not reached", "because": "an entry answered before routing"}, None
-    if not plan.routes:
-        return told | {"because": "the file has no routes: every request takes the one chain"}, None
-    x = type("Exchange", (Exchange,), {"runtime": plan.runtime})(trace.routed, None)
-    raw = _raw_path(trace)
-    path = normalise(raw)
-    router = Router(plan.routes)
-    ways = {way: router.match(x, way) for way in {path, *readings(raw)}}
-    if len({id(route) for route in ways.values()}) > 1:
-        listed = [
-            {"path": way, "route": route.name if route else None} for way, route in sorted(ways.items())
+    router, trusted = Router(plan.routes, plan.settings.unrouted), plan.runtime.trusted
+    decision = router.decide(trace.routed, trusted)
+    told |= {"outcome": decision.outcome, "because": decision.because}
+    if decision.interpretations:
+        told["readings"] = [
+            {"path": way, "route": rule.route.name if rule else None}
+            for way in sorted({normalise(_raw_path(trace)), *decision.interpretations})
+            for rule in [router.match(trace.routed, trusted, way)]
         ]
-        because = "an app could read the path as one of another route, so it is refused"
-        return told | {"outcome": "ambiguous", "because": because, "readings": listed}, None
-    found = router.candidates(x, path)
-    if not found:
-        refused = plan.settings.unrouted == "404"
-        because = "no route has all its conditions met"
-        return told | {"outcome": "refused" if refused else "unrouted", "because": because}, None
-    rank, route, pattern = found[0]
-    told |= {"outcome": "matched", "name": route.name, "service": route.service}
-    told["because"] = _because(route, pattern)
-    others = {id(other): (other, its) for its, other, _ in reversed(found) if other is not route}
-    told["also"] = [{"name": other.name, "because": _lost(rank, its)} for other, its in others.values()][::-1]
-    return told, route
+    winner = decision.rule
+    if winner is None:
+        return told, None
+    told |= {"name": winner.route.name, "service": winner.route.service}
+    told["because"] = decision.because or winner.because
+    lost = router.candidates(trace.routed, trusted, normalise(_raw_path(trace)))
+    others = {id(rule.route): rule for rule in reversed(lost) if rule.route is not winner.route}
+    told["also"] = [
+        {"name": rule.route.name, "because": _lost(winner.rank, rule.rank)}
+        for rule in reversed(others.values())
+    ]
+    return told, winner.route
 
 
 def _raw_path(trace: Trace) -> str:
-    return str(trace.routed.get("SCRIPT_NAME", "") + trace.routed.get("PATH_INFO", ""))
+    return full_path(trace.routed)
 
 
 def _readable(path: str) -> str:
     """Turn WSGI's latin-1 form into text."""
     return path.encode("latin-1", "replace").decode("utf-8", "replace")
-
-
-def _because(route: Route, pattern: str) -> str:
-    reasons = []
-    if route.paths:
-        reasons.append(
-            f"the path matches {pattern}" if pattern[:1] == "~" else f"the path starts with {pattern}"
-        )
-    reasons += ["the host is one of its hosts"] if route.hosts else []
-    reasons += ["the method is one of its methods"] if route.methods else []
-    reasons += ["the headers are there"] if route.headers else []
-    return ", ".join(reasons)
 
 
 def _lost(winner: tuple[Any, ...], other: tuple[Any, ...]) -> str:
@@ -296,10 +279,9 @@ _RANKS = (
 
 def _line(plan: Plan, trace: Trace, outcome: str, route: Route | None) -> list[Slot]:
     """Return the slots the request met."""
-    made = next(line for found, line in inspect.chains(plan) if found is route)
-    if outcome in ("matched", "unrouted", "no routes"):
-        return made
-    return [slot for slot in made if trace.of(slot.entries[0], phases.REWRITE)]
+    refused = outcome not in ("matched", "unrouted", "no routes")
+    line = next(line for other, line in inspect.chains(plan) if other is (None if refused else route))
+    return [slot for slot in line if not refused or trace.of(slot.entries[0], phases.REWRITE)]
 
 
 def _passed(trace: Trace, below: list[Slot]) -> bool:
@@ -354,7 +336,7 @@ def _answer(trace: Trace, app: _StubApp, answer: _Answer, outcome: str) -> dict[
     by, phase = ("the app", None) if app.called else ("plugmw", None)
     if ended:
         by, phase = ended[-1].entry.name, ended[-1].phase
-    elif not app.called and outcome not in ("ambiguous", "refused"):
+    elif not app.called and outcome not in ("ambiguous", "refused", "insecure"):
         wraps = [step for step in trace.steps if step.phase == phases.WRAP]
         by, phase = (wraps[-1].entry.name, phases.WRAP) if wraps else (by, phase)
     return {

@@ -1,8 +1,8 @@
 """The source of a chain's functions: a call a phase method and nothing else, written once per shape.
 
-A shape is all that the source depends on: per slot which phases it has (True, False, or ``...`` when only
-some variants do), whether its plugin is known when the chain is compiled, and whether a failure may be
-forgiven. Nothing of a configuration is in the source, only indexes.
+A shape is all that the source depends on: per slot how many variants have each phase (all, some, none),
+whether its plugin is known when the chain is compiled, and whether a failure may be forgiven. Nothing of a
+configuration is in the source, only indexes.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class _Writer:
             indent += 1
         if direct:
             self.add(indent, f"{phase}{i}({x})", i)
-        elif having[WRITTEN.index(phase)] is ...:
+        elif having[WRITTEN.index(phase)] == "some":
             # Variants of different classes: not every one has this phase.
             self.add(indent, f"m = getattr(p, {phase!r}, None)")
             self.add(indent, f"if m is not None: m({x})", i)
@@ -72,7 +72,7 @@ def source(
     """Write the functions of a chain of this shape."""
     write = _Writer()
     access, response, header, body, log = (
-        [i for i, part in enumerate(shape) if part[0][k]] for k in range(5)
+        [i for i, part in enumerate(shape) if part[0][k] != "none"] for k in range(5)
     )
     picked = [i for i, part in enumerate(shape) if not part[1]]
     # Nobody looks at the body; nobody looks at the answer at all.

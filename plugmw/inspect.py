@@ -18,9 +18,10 @@ import attrs
 
 from plugmw import phases, schema
 from plugmw.consumers import ConsumerConfig
+from plugmw.dispatch import arrangements
 from plugmw.documents import Document
 from plugmw.errors import LoadError
-from plugmw.order import Entry, Slot, slots
+from plugmw.order import Entry, Slot
 from plugmw.plan import Plan
 from plugmw.plugin import Plugin
 from plugmw.routing import Route
@@ -30,7 +31,6 @@ from plugmw.stores.urls import redact
 
 #: What stands for a value that is not shown.
 HIDDEN = "..."
-_ANY_SCOPE = (None, None, None)
 
 
 # -- the order in force -------------------------------------------------------------------------------
@@ -38,12 +38,7 @@ _ANY_SCOPE = (None, None, None)
 
 def chains(plan: Plan) -> list[tuple[Route | None, list[Slot]]]:
     """Return the slots of every route's chain, and at the end of the one for requests without a route."""
-    made: list[tuple[Route | None, list[Slot]]] = [
-        (route, slots(plan.entries, route.name, route.service)) for route in plan.routes
-    ]
-    passed = plan.settings.unrouted == "pass"
-    unrouted = [entry for entry in plan.entries if passed or entry.scope == _ANY_SCOPE]
-    return [*made, (None, slots(unrouted))]
+    return list(arrangements(plan.entries, plan.routes, plan.settings.unrouted))
 
 
 def show(plan: Plan, route: str | None = None) -> dict[str, Any]:
@@ -82,7 +77,7 @@ def _chain(plan: Plan, route: Route | None, line: list[Slot]) -> dict[str, Any]:
 
 def _applies(plan: Plan, entry: Entry, route: Route | None) -> bool:
     if route is None:
-        return not plan.routes or entry.scope == _ANY_SCOPE
+        return not plan.routes or entry.is_global
     return entry.route in (None, route.name) and entry.service in (None, route.service)
 
 
@@ -106,7 +101,7 @@ def _slot(plan: Plan, rank: int, slot: Slot) -> dict[str, Any]:
         "before": sorted({name for entry in slot.entries for name in entry.before}),
         "after": sorted({name for entry in slot.entries for name in entry.after}),
         "phases": [phase for phase in phases.PHASES if phase != phases.CONFIGURE and slot.has(phase)],
-        "cuts": bool(slot.has(phases.WRAP)),
+        "cuts": slot.has(phases.WRAP),
         "variants": variants,
     }
 

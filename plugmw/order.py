@@ -54,6 +54,14 @@ class Entry:
     def scope(self) -> tuple[str | None, str | None, str | None]:
         return self.route, self.service, self.consumer
 
+    @property
+    def is_global(self) -> bool:
+        """Whether it applies to every route, service and consumer."""
+        return self.scope == (None, None, None)
+
+
+#: How many variants of a slot have a phase.
+Share = Literal["all", "some", "none"]
 
 #: How specific an entry is, by (route, service, consumer) given; the lowest wins.
 SPECIFICITY: Final = {
@@ -84,10 +92,14 @@ class Slot:
     def plugin(self) -> Any:
         return self.entries[0].plugin
 
-    def has(self, phase: str) -> Any:
-        """Say whether the variants have a phase: True, False, or ``...`` if only some have it."""
-        having = sum(hasattr(entry.plugin, phase) for entry in self.entries)
-        return ... if 0 < having < len(self.entries) else having > 0
+    def has(self, phase: str) -> bool:
+        """Say whether any of the variants has a phase."""
+        return self.share(phase) != "none"
+
+    def share(self, phase: str) -> Share:
+        """Say how many of the variants have a phase."""
+        count = sum(hasattr(entry.plugin, phase) for entry in self.entries)
+        return "none" if not count else "all" if count == len(self.entries) else "some"
 
     @property
     def direct(self) -> bool:

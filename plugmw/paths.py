@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _ODD: Final = re.compile(r"//|/\.|\\|;|%|[\x00-\x20\x7f]").search
 _PARAMETERS: Final = re.compile(r";[^/]*")
 _SLASHES: Final = re.compile(r"//+")
-#: A path with this many readings was made to have them.
+#: A path with this many interpretations was made to have them.
 TOO_MANY: Final = 64
 
 
@@ -48,11 +48,11 @@ def normalise(path: str) -> str:
     return "/" + "/".join(kept) + end
 
 
-def readings(path: str) -> frozenset[str]:
+def interpretations(path: str) -> frozenset[str]:
     """Return every way to read ``path``: as it is, normalised, and as more lenient apps would.
 
     Lenient are: decoding twice, cutting ``;parameters``, taking ``\\`` for ``/``, stripping control
-    characters and blanks. A route match that differs between readings is ambiguous and is refused by the
+    characters and blanks. A route match that differs between them is ambiguous and is refused by the
     gateway, because a plugin could be bypassed through it (CVE-2021-43557, GHSA-gm62-rw4g-vrc4): an app
     that does not resolve ``/admin/../x`` finds it under ``/admin``, one that does finds ``/x``. The result
     is cut at :data:`TOO_MANY`; so many are refused too.

@@ -423,7 +423,7 @@ class _Reading:
                 for name in getattr(entry, side):
                     if name not in known:
                         self.error((*path, side), f'no entry "{name}"{suggest(name, known)}')
-            if hasattr(entry.plugin, "rewrite") and entry.scope != (None, None, None):
+            if hasattr(entry.plugin, "rewrite") and not entry.is_global:
                 text = "runs in rewrite, before routing: in that phase a scoped entry is not called"
                 self.warnings.append(self._error(path, text))
 

@@ -19,13 +19,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic
 
 from plugmw import phases, schema
-from plugmw.chain import Compiled
 from plugmw.errors import LoadError
-from plugmw.identity import IDENTITY_KEYS
-from plugmw.order import Entry, slots
-from plugmw.redaction import credential_names
+from plugmw.redaction import credential_fields, credential_names
 from plugmw.runtime import NoLogger, Runtime
-from plugmw.worker import Worker
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -34,6 +30,7 @@ if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
     from plugmw.flow import Flow
+    from plugmw.gateway import Gateway
 
     C = TypeVar("C", default=Any)
 else:
@@ -63,6 +60,9 @@ class Plugin(Generic[C]):
     #: Requests are refused when the plugin cannot start (authentication, restriction); else the worker goes
     #: on without it. May be set on an object, in ``configure`` at the latest.
     fail_closed: bool = False
+    #: Names under which credentials come, in headers and queries, beside those in fields with ``credential``.
+    #: A plugin that authenticates has one or the other, ``()`` if its credentials come in neither.
+    credential_names: ClassVar[Sequence[str] | None] = None
     #: The plugin sends requests on, with headers by :func:`plugmw.upstream.request_headers`.
     forwards: ClassVar[bool] = False
     #: ``body_filter`` never changes how many bytes there are, so Content-Length may stay.
@@ -106,7 +106,7 @@ class Plugin(Generic[C]):
         """Take what the gateway lends; called once before ``configure``."""
         self.runtime = runtime
         if self.authenticates:
-            runtime.credential_names |= credential_names(self.config)
+            runtime.credential_names |= {*(self.credential_names or ()), *credential_names(self.config)}
         logger = runtime.logger
         self.logger = logger.getChild(self.name) if isinstance(logger, logging.Logger) else logger
 
@@ -142,58 +142,17 @@ class Plugin(Generic[C]):
         trusted: Sequence[str] | int = (),
         logger: Any = None,
         **config: Any,
-    ) -> Middleware:
-        """Wrap ``app`` in this plugin alone: a gateway of one.
+    ) -> Gateway:
+        """Wrap ``app`` in this plugin alone: a gateway of one, without a document.
 
         ``config`` are the plugin's fields; the four named arguments are those of the gateway.
         """
-        return Middleware(
-            app, cls(**config), consumers=consumers, store=store, trusted=trusted, logger=logger
-        )
+        # From the front of the package, which knows where it is: a plugin is no part of what is above it.
+        from plugmw import Entry, Gateway
 
-
-class Middleware(Worker):
-    """One plugin round one app."""
-
-    def __init__(
-        self,
-        app: WSGIApplication,
-        plugin: Any,
-        *,
-        consumers: Any = None,
-        store: Any = None,
-        trusted: Sequence[str] | int = (),
-        logger: Any = None,
-    ) -> None:
-        from plugmw.directories import directory
-        from plugmw.trust import Trusted
-
-        runtime = Runtime(
-            trusted=Trusted(hops=trusted) if isinstance(trusted, int) else Trusted(trusted),
-            identity=plugin.authenticates,
-        )
-        if consumers is not None:
-            runtime.consumers = directory(consumers)
-        if store is not None:
-            runtime.store_url = store
-        if logger is not None:
-            runtime.logger = logger
-        self.app = app
-        self.plugin = plugin
-        plugin.bind(runtime)
-        plugin.configure()
-        super().__init__(runtime, [Entry(plugin, where=type(plugin).__name__)])
-        self._ready()
-
-    def _compile(self, entries: Sequence[Entry]) -> WSGIApplication:
-        run = Compiled(slots(entries), self.app, self.runtime).run
-        return without_identity(run) if self.runtime.identity else run
-
-    def register_logger(self, logger: Any) -> None:
-        """Take an injected logger (see ``InjectLogger``), here and for the app inside."""
-        self.runtime.logger = logger
-        self.plugin.bind(self.runtime)
-        inject(self.app, logger)
+        entry = Entry(cls(**config), where=cls.__name__)
+        settings = {"trusted": trusted if isinstance(trusted, int) else list(trusted)}
+        return Gateway(app, settings, plugins=[entry], consumers=consumers, store=store, logger=logger)
 
 
 def check_class(found: Any, reference: str) -> Any:
@@ -211,6 +170,12 @@ def check_class(found: Any, reference: str) -> Any:
         raise LoadError(reference, f"version: got {version!r}", "a text like 1.2.3")
     if not found.phases():
         raise LoadError(reference, "has no phase method", f"at least one of {', '.join(phases.PHASES)}")
+    if found.authenticates and found.credential_names is None and not credential_fields(found.Config):
+        # Log entries leave out what they know to be a credential.
+        expected = "a field with credential=True, or a class attribute `credential_names`"
+        raise LoadError(
+            reference, "authenticates, and does not say where its credentials come from", expected
+        )
     if hasattr(found, phases.RESPONSE) and (
         hasattr(found, phases.HEADER_FILTER) or hasattr(found, phases.BODY_FILTER)
     ):
@@ -223,38 +188,3 @@ def inject(app: Any, logger: Any) -> None:
     register = getattr(app, "register_logger", None)
     if register is not None:
         register(logger)
-
-
-def without_identity(run: WSGIApplication) -> WSGIApplication:
-    """Remove identity headers that a client sent before anything else sees the request.
-
-    Written out rather than looped: it runs for every request of a gateway that authenticates.
-    """
-
-    def stripped(environ: Any, start_response: Any) -> Any:
-        if (
-            "HTTP_X_CONSUMER_ID" in environ
-            or "HTTP_X_CONSUMER_CUSTOM_ID" in environ
-            or "HTTP_X_CONSUMER_USERNAME" in environ
-            or "HTTP_X_CONSUMER_GROUPS" in environ
-            or "HTTP_X_CREDENTIAL_IDENTIFIER" in environ
-            or "HTTP_X_ANONYMOUS_CONSUMER" in environ
-            or "HTTP_X_AUTHENTICATED_GROUPS" in environ
-            or "HTTP_X_AUTHENTICATED_SCOPE" in environ
-            or "HTTP_X_AUTHENTICATED_USERID" in environ
-        ):
-            for key in IDENTITY_KEYS:
-                environ.pop(key, None)
-        return run(environ, start_response)
-
-    return stripped
-
-
-def without_remote_user(run: WSGIApplication) -> WSGIApplication:
-    """Remove a REMOTE_USER that somebody before the gateway has set: only the gateway says who it is."""
-
-    def stripped(environ: Any, start_response: Any) -> Any:
-        environ.pop("REMOTE_USER", None)
-        return run(environ, start_response)
-
-    return stripped

@@ -68,20 +68,19 @@ def _plain(name: str) -> str:
     return name.lower().replace("_", "-")
 
 
-def credential_names(config: Any) -> set[str]:
-    """Return the names under which an auth plugin with this configuration takes credentials.
+def credential_fields(config: type) -> list[str]:
+    """Return the names of the fields of a configuration class that say under which names credentials come."""
+    attributes = attrs.fields(config) if attrs.has(config) else ()
+    return [attribute.name for attribute in attributes if attribute.metadata.get("credential")]
 
-    They are told by the names of its fields, which are Kong's.
-    """
-    found: set[str] = set()
-    for field in ("key_names", "header_names", "uri_param_names"):
-        found.update(getattr(config, field, None) or ())
-    if getattr(config, "cookie_names", None):
-        found.add("cookie")
-    if getattr(config, "auth_header_name", None):
-        # Of oauth2, which takes the token under this name in queries too (RFC 6750).
-        found |= {config.auth_header_name, "access_token"}
-    return found
+
+def credential_names(config: Any) -> set[str]:
+    """Return the names that those fields of a configuration have: each a name, or a list of names."""
+    names: set[str] = set()
+    for field in credential_fields(type(config)):
+        value = getattr(config, field)
+        names.update([value] if isinstance(value, str) else value or ())
+    return names - {""}
 
 
 def without(told: bytes, secrets: Iterable[str]) -> bytes:

@@ -14,7 +14,7 @@ import attrs
 from plugmw.answer import check_header
 from plugmw.exchange import cgi_key
 from plugmw.forms import write_pairs
-from plugmw.paths import TOO_MANY, readings
+from plugmw.paths import TOO_MANY, interpretations
 from plugmw.target import keep
 from plugmw.templates import Find, Template, Unrenderable
 
@@ -177,7 +177,7 @@ def path_template(template: Template) -> Template:
 
 def checked_path(path: str) -> str:
     """Return a path in WSGI's form if the app may have it; raises :class:`Unrenderable`."""
-    ways = readings(path)
+    ways = interpretations(path)
     if not path.startswith("/"):
         raise Unrenderable("the path does not start with /")
     if len(ways) >= TOO_MANY or any(".." in way.split("/") for way in ways):

@@ -89,16 +89,6 @@ def _of_service(
     return inner if service.enabled else _unavailable
 
 
-def no_app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """Stand in for the app of a gateway that has none."""
-    body = b'{"message": "no Route matched with those values"}'
-    start_response(
-        "404 Not Found",
-        [("Content-Type", "application/json; charset=utf-8"), ("Content-Length", str(len(body)))],
-    )
-    return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
-
-
 def _unavailable(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """Answer for a service that is switched off, as Kong does for a route without one."""
     body = b'{"message": "no Service found with those values"}'

@@ -1,4 +1,4 @@
-"""The WSGI callable that stands in front of a chain: started once per process, swappable.
+"""The life of a gateway in one process: start once, serve, close.
 
 Nothing is opened before the fork: ``init_worker`` of every plugin runs in each process before its first
 request, from gunicorn's ``post_worker_init`` (:mod:`plugmw.mounts.gunicorn`) or lazily.
@@ -9,53 +9,71 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from plugmw import phases
 from plugmw.order import Entry
-from plugmw.runtime import Runtime
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from plugmw.plan import Plan
+    from plugmw.reload.generations import Generation
+    from plugmw.runtime import Runtime
 
 
 class Worker:
-    """A WSGI callable over ``run``; subclasses give it in :meth:`_compile`."""
+    """A WSGI callable that serves with a generation; subclasses build one in :meth:`_build`."""
 
     #: Every live instance of this process, for the worker hooks of servers.
     instances: weakref.WeakSet[Worker] = weakref.WeakSet()
 
-    def __init__(self, runtime: Runtime, entries: Sequence[Entry]) -> None:
-        self.runtime = runtime
-        self.entries = list(entries)
-        self._run: WSGIApplication = self._first
-        self._made: tuple[list[Entry], WSGIApplication] | None = None
-        self._told: set[Any] = set()
+    def __init__(self, generation: Generation) -> None:
+        self._started = False
+        #: Classes that ``configure_all`` has told of configurations.
+        self._announced: set[Any] = set()
+        self._put_in_force(generation)
         Worker.instances.add(self)
+
+    @property
+    def plan(self) -> Plan:
+        """The configuration in force."""
+        return self._current.plan
+
+    @property
+    def runtime(self) -> Runtime:
+        """What the plugins in force share."""
+        return self._current.plan.runtime
+
+    @property
+    def entries(self) -> list[Entry]:
+        """The entries in force, those that are switched off included."""
+        return self._current.entries
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         return self._run(environ, start_response)
 
-    def _compile(self, entries: Sequence[Entry]) -> WSGIApplication:
-        """Return the callable that serves requests under these entries."""
+    def _build(self, plan: Plan, entries: list[Entry]) -> Generation:
+        """Return the generation that serves requests under a plan, with these entries for the plan's own."""
         raise NotImplementedError
 
-    def _ready(self) -> WSGIApplication:
-        """Return the callable for the entries in force; ``wrap`` of a plugin runs once for the same ones."""
-        entries = in_force(self.entries)
-        if self._made is None or self._made[0] != entries:
-            self._made = entries, self._compile(entries)
-        return self._made[1]
+    def _put_in_force(self, generation: Generation) -> None:
+        """Serve with ``generation`` from the next request on."""
+        self._current = generation
+        self._run: WSGIApplication = generation.run if self._started else self._first
 
-    def _locked(self) -> Any:
+    def _locked(self) -> AbstractContextManager[object]:
         """Return the lock of starting and stopping.
 
         It is made when it is first needed: after the fork, and after gevent has replaced the locks.
         """
-        return self.__dict__.setdefault("_lock", threading.RLock())
+        lock: AbstractContextManager[object] = self.__dict__.setdefault("_lock", threading.RLock())
+        return lock
 
     def _first(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve the first request of this process: start, then hand over."""
@@ -65,13 +83,18 @@ class Worker:
     def start(self, multiprocess: bool | None = None) -> None:
         """Run ``init_worker`` of every plugin, once per process; safe to call again."""
         with self._locked():
-            if self._run != self._first:
+            if self._started:
                 return
             if multiprocess is not None:
                 self.runtime.multiprocess = multiprocess
             self._init_plugins(plugins_of(self.entries))
             self._announce(self.entries)
-            self._run = self._ready()
+            generation = self._current
+            if in_force(generation.entries) != generation.served:
+                # Built once for the same ones: `wrap` of a plugin runs in it.
+                generation = self._build(generation.plan, generation.entries)
+            self._started = True
+            self._put_in_force(generation)
 
     def _init_plugins(self, plugins: Iterable[Any]) -> None:
         for plugin in plugins:
@@ -90,19 +113,19 @@ class Worker:
                     exc_info=error,
                 )
 
-    def _announce(self, entries: Sequence[Entry]) -> None:
+    def _announce(self, entries: Iterable[Entry]) -> None:
         """Tell plugin classes with ``configure_all`` the configurations of all their entries in force.
 
         Those that were told before and have none any more are told None.
         """
-        told: dict[Any, list[Any]] = {cls: [] for cls in self._told}
+        announced: dict[Any, list[Any]] = {cls: [] for cls in self._announced}
         for entry in entries:
             if hasattr(type(entry.plugin), "configure_all"):
-                configs = told.setdefault(type(entry.plugin), [])
+                configs = announced.setdefault(type(entry.plugin), [])
                 if entry.enabled:
                     configs.append(entry.plugin.config)
-        self._told = {cls for cls, configs in told.items() if configs}
-        for cls, configs in told.items():
+        self._announced = {cls for cls, configs in announced.items() if configs}
+        for cls, configs in announced.items():
             try:
                 cls.configure_all(configs or None)
             except Exception as error:
@@ -111,20 +134,17 @@ class Worker:
     def stop(self) -> None:
         """Close the plugins and the store of this process; the next request would start them again."""
         with self._locked():
-            if self._run == self._first:
-                return
-            self._run = self._first
-            for plugin in reversed(plugins_of(self.entries)):
-                try:
-                    plugin.close()
-                except Exception as error:
-                    self.runtime.logger.error("%s: close failed", plugin.name, exc_info=error)
-            self.runtime.close()
+            if self._started:
+                self._started = False
+                self._put_in_force(self._current)
+                # Its modules stay loaded: it may be started again.
+                attrs.evolve(self._current.holdings, modules=frozenset()).close()
 
     def _after_fork(self) -> None:
         self.__dict__.pop("_lock", None)
         self.runtime.after_fork()
-        self._run = self._first
+        self._started = False
+        self._put_in_force(self._current)
 
 
 def plugins_of(entries: Iterable[Entry]) -> list[Any]:

@@ -6,10 +6,13 @@ import pytest
 
 from plugmw import ConfigError
 from plugmw.authentication import PREFLIGHT_HELP, REALM, Authentication, Denied, challenge
-from plugmw.errors import StoreError
+from plugmw.contrib.file_log import FileLog
+from plugmw.errors import ConfigErrors, StoreError
 from plugmw.gateway import Gateway
 from plugmw.identity import Consumer, Credential, MemoryDirectory
+from plugmw.plugin import Plugin
 from plugmw.schema import config, field
+from plugmw.schema.fields import HeaderName
 from plugmw.testing import get, hello_app
 
 ALICE = Consumer(id="1", username="alice", custom_id="A")
@@ -21,6 +24,7 @@ NOW = 1_700_000_000.0
 class CardConfig:
     anonymous: str | None = field(None, help="Stand-in.")
     realm: str | None = field(None, REALM, help="Realm.")
+    card_header: HeaderName = field("X-Card", credential=True, help="Header with the card.")
 
 
 @config
@@ -33,7 +37,7 @@ class CardAuth(Authentication):
     name, priority, Config = "card-auth", 1006, CardConfig
 
     def identify(self, x):
-        credential = self.credential("card-auth", x.get_header("X-Card") or "")
+        credential = self.credential("card-auth", x.get_header(self.config.card_header) or "")
         if credential is None:
             raise Denied(headers=challenge("Card", self.config.realm))
         return self.owner(credential), credential
@@ -41,6 +45,7 @@ class CardAuth(Authentication):
 
 class BadgeAuth(CardAuth):
     name, priority, Config = "badge-auth", 1005, PreflightConfig
+    credential_names = ("X-Badge",)
 
     def identify(self, x):
         if x.get_header("X-Badge") is None:
@@ -201,3 +206,45 @@ def test_a_plugin_without_identify_lets_nobody_pass():
         name, Config = "unfinished", CardConfig
 
     assert ask(Unfinished(anonymous="nobody"))[0].status_code == 500
+
+
+# -- credentials and logs -----------------------------------------------------------------------------------
+
+
+def logged(plugin, path, target="/", **headers):
+    """Return the log entry of a request, as text."""
+    app = Gateway(hello_app, plugins=[plugin, FileLog(path=str(path))], consumers=DIRECTORY)
+    get(app, path=target, headers=headers)
+    app.stop()
+    return path.read_text()
+
+
+@pytest.mark.parametrize("card", ["good", "bad-card"])
+def test_the_credential_of_an_own_plugin_is_not_logged(tmp_path, card):
+    entry = logged(CardAuth(), tmp_path / "log", f"/?x-card={card}&y={card}1", **{"X-Card": card})
+    assert card not in entry.replace(f"{card}1", "")
+    assert entry.count("REDACTED") >= 2
+
+
+def test_nor_is_it_under_another_name_or_one_that_is_no_field(tmp_path):
+    assert "good" not in logged(CardAuth(card_header="X-Other"), tmp_path / "one", **{"X-Other": "good"})
+    assert "b4dge" not in logged(BadgeAuth(), tmp_path / "two", **{"X-Badge": "b4dge"})
+
+
+@pytest.mark.parametrize("base", [Authentication, Plugin])
+def test_a_plugin_that_does_not_say_where_its_credentials_come_from_is_refused(base):
+    members = {
+        "name": "silent",
+        "Config": PreflightConfig,
+        "authenticates": True,
+        "access": lambda self, x: 1,
+    }
+    silent = type("Silent", (base,), members)
+    with pytest.raises(
+        ConfigErrors, match="does not say where its credentials come from, expected a field with"
+    ):
+        Gateway(hello_app, plugins=[silent()])
+    with pytest.raises(ConfigErrors, match="Silent: authenticates"):
+        silent.middleware(hello_app)
+    silent.credential_names = ()
+    Gateway(hello_app, plugins=[silent()])

@@ -166,5 +166,6 @@ def test_a_key_of_another_certificate_is_found_out(pair):
 
 
 def test_certificates_cost_requests_nothing(pair):
-    assert gateway(certificates=[item(pair("a"), "*")])._run is not None
-    assert gateway(certificates=[item(pair("a"), "*")])._ready() is hello_app
+    made = gateway(certificates=[item(pair("a"), "*")])
+    made.start()
+    assert made._run is hello_app

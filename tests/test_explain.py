@@ -11,6 +11,7 @@ from plugmw.explain import Request, explain
 from plugmw.offline import CallsOut
 from plugmw.order import Entry
 from plugmw.plugin import Plugin
+from plugmw.schema.patterns import LONGEST
 from tests.support.samples import Caller, Key, Limit, Log, Rewriter, Wrapper
 
 ROUTES = [
@@ -109,6 +110,33 @@ def test_says_which_readings_of_a_path_make_it_ambiguous():
 def test_a_reading_without_a_route_is_told_too():
     found = told(routes=ROUTES, target="/x/%252e%252e/admin")
     assert {"path": "/x/%2e%2e/admin", "route": None} in found["route"]["readings"]
+
+
+DECIDED = {
+    "a method in another case": ({"paths": ["/"], "methods": ["GET"]}, {"method": "get"}, "ambiguous", 400),
+    "a path longer than patterns look at": (
+        {"paths": ["~/a+"]}, {"target": "/" + "a" * LONGEST}, "ambiguous", 400,
+    ),
+    "two interpretations": ({"paths": ["/admin"]}, {"target": "/x/%252e%252e/admin"}, "ambiguous", 400),
+    "none": ({"paths": ["/admin"]}, {"target": "/x"}, "refused", 404),
+    "https only": ({"paths": ["/"], "protocols": ["https"]}, {"target": "/x"}, "insecure", 426),
+    "https only, by https": (
+        {"paths": ["/"], "protocols": ["https"]}, {"target": "https://localhost/x"}, "matched", 200,
+    ),
+    "a match": ({"paths": ["/"]}, {"target": "/x"}, "matched", 200),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("rewriting", [False, True])
+@pytest.mark.parametrize("name", DECIDED)
+def test_tells_what_the_gateway_decides(name, rewriting):
+    route, request, outcome, status = DECIDED[name]
+    plugins = [made(rewrite=lambda self, x: None)] if rewriting else []
+    found = told(*plugins, routes=[{"name": "r", **route}], unrouted="404", **request)
+    assert (found["route"]["outcome"], found["answer"]["status"]) == (outcome, status)
+    assert found["answer"]["by"] == ("the app" if outcome == "matched" else "plugmw")
+    assert found["route"]["because"]
+    assert found["route"]["name"] == ("r" if outcome in ("matched", "insecure") else None)
 
 
 LOSERS = {

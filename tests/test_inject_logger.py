@@ -50,7 +50,7 @@ def test_goes_through_every_middleware_down_to_the_inner_ones():
     other = logging.getLogger("other")
     InjectLogger(wrapped, other)
     assert calls == [other]
-    assert middleware.plugin.logger.name == "other.ip-restriction"
+    assert middleware.entries[0].plugin.logger.name == "other.ip-restriction"
     assert wrapped.entries[0].plugin.logger.name == "other.ip-restriction"
 
 

@@ -9,9 +9,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from plugmw import inspect
+from plugmw.dispatch import Dispatcher
 from plugmw.documents import Document, load
 from plugmw.errors import ConfigErrors, LoadError
-from plugmw.gateway import _Dispatcher
 from plugmw.order import Entry
 from plugmw.plan import Extras, Plan, read_plan
 from plugmw.plugin import Plugin
@@ -132,7 +132,7 @@ def test_shows_entries_that_another_one_always_hides():
 def test_chains_are_those_of_the_gateway():
     plugins = [Entry(Limit(minute=1)), Entry(Log(), route="b"), Entry(Key(key="k"), consumer="alice")]
     made = plan(*plugins, routes=ROUTES, consumers=[{"username": "alice"}])
-    real = _Dispatcher(made, made.entries, hello_app)
+    real = Dispatcher(made.entries, hello_app, made.runtime, made.routes, {}, "pass")
     for route, slots in inspect.chains(made):
         compiled = real.routed[id(route)] if route else real.unrouted
         assert [slot.entries for slot in slots] == [slot.entries for slot in compiled.slots]

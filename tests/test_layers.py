@@ -30,6 +30,7 @@ LAYERS = (
     "documents",
     "dialects",
     "sources settings services routing plan",
+    "dispatch reload",
     "gateway",
     "mounts",
     "inspect debug explain trace testing",

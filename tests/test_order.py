@@ -72,7 +72,14 @@ def test_a_slot_ends_with_the_first_variant_that_always_applies():
 
 def test_a_slot_tells_which_phases_its_variants_have():
     slot = Slot("p", [Entry(nothing("access", "log")), Entry(nothing("access"))])
-    assert (slot.has("access"), slot.has("log"), slot.has("rewrite")) == (True, ..., False)
+    assert [slot.share(phase) for phase in ("access", "log", "rewrite")] == ["all", "some", "none"]
+    assert [slot.has(phase) for phase in ("access", "log", "rewrite")] == [True, True, False]
+
+
+@pytest.mark.parametrize("limit", ["route", "service", "consumer"])
+def test_an_entry_is_global_without_a_route_a_service_and_a_consumer(limit):
+    assert entry().is_global
+    assert not entry(**{limit: "x"}).is_global
 
 
 def test_a_variant_is_as_specific_as_its_scope_not_as_its_place():

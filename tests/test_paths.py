@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from plugmw.paths import TOO_MANY, full_path, is_plain, normalise, readings
+from plugmw.paths import TOO_MANY, full_path, interpretations, is_plain, normalise
 
 NORMAL = {
     "/": "/",
@@ -37,7 +37,7 @@ def test_a_path_is_normalised(path, normal):
 @pytest.mark.parametrize("path", ["/", "/a/b-c_d~e.f", "/caf\xc3\xa9", "/a:b@c"])
 def test_a_plain_path_reads_one_way(path):
     assert is_plain(path)
-    assert readings(path) == {path}
+    assert interpretations(path) == {path}
 
 
 READINGS = {
@@ -63,14 +63,14 @@ READINGS = {
 @pytest.mark.parametrize(("path", "reading"), READINGS.items(), ids=[repr(path) for path in READINGS])
 def test_lenient_readings_are_found(path, reading):
     assert not is_plain(path)
-    assert reading in readings(path)
-    assert path in readings(path)
+    assert reading in interpretations(path)
+    assert path in interpretations(path)
 
 
 def test_a_path_made_to_have_very_many_readings_is_cut():
     path = "/%" + "25" * 500 + "61"
-    assert len(readings(path)) >= TOO_MANY
-    assert len(readings(path)) < TOO_MANY + 10
+    assert len(interpretations(path)) >= TOO_MANY
+    assert len(interpretations(path)) < TOO_MANY + 10
 
 
 JOINS = {

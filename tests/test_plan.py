@@ -35,7 +35,7 @@ class Limiting(Plugin):
 
 
 class Asking(Plugin):
-    name, authenticates, fail_closed = "asking", True, True
+    name, authenticates, fail_closed, credential_names = "asking", True, True, ()
 
     def access(self, x):
         pass

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from plugmw import ConfigError, Plugin, config, field
+from plugmw import ConfigError, Gateway, Plugin, config, field
 from plugmw.errors import LoadError
-from plugmw.plugin import Middleware, check_class, inject
+from plugmw.plugin import check_class, inject
 from plugmw.runtime import NoLogger, Runtime
 from plugmw.schema import above
 from plugmw.stores import open_store
 from plugmw.testing import get, hello_app
+from plugmw.upstream import request_headers
 from tests.support.plugins import made, nothing
 from tests.support.wsgi import environ_of, serve
 
@@ -70,7 +71,7 @@ def test_a_plugin_logs_nothing_before_it_is_bound_and_under_its_name_after():
 
 def test_every_plugin_is_a_middleware():
     app = Greeting.middleware(hello_app, text="x")
-    assert isinstance(app, Middleware)
+    assert isinstance(app, Gateway)
     assert serve(app).header("X-Greeting") == "x"
 
 
@@ -98,6 +99,32 @@ def test_a_middleware_that_authenticates_removes_what_clients_say_they_are():
     assert "HTTP_X_CONSUMER_ID" not in saw[0]
 
 
+def test_a_middleware_runs_the_rewrite_phase():
+    plugin = type(made(rewrite=lambda x: x.exit(418)))
+    assert serve(plugin.middleware(hello_app)).status.startswith("418")
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_client_cannot_take_away_what_a_forwarding_plugin_has_set(alone):
+    """By naming in Connection a header that it sends itself."""
+    sent: list[dict[str, str]] = []
+
+    def access(x):
+        x.set_request_header("X-Tenant", "acme")
+        sent.append({name.lower(): value for name, value in request_headers(x.environ)})
+
+    plugin = made(access=access, forwards=True)
+    app = type(plugin).middleware(hello_app) if alone else Gateway(hello_app, plugins=[plugin])
+    serve(app, environ_of(HTTP_CONNECTION="close, x-tenant", HTTP_X_TENANT="mine"))
+    assert sent[0]["x-tenant"] == "acme"
+
+
+def test_a_middleware_without_rewrite_is_the_chain_and_nothing_round_it():
+    app = Greeting.middleware(hello_app)
+    app.start()
+    assert app._run.__code__.co_filename.startswith("<plugmw chain")
+
+
 def test_a_middleware_starts_its_plugin_once_per_process():
     notes = []
     plugin = type(made(init_worker=lambda: notes.append(1), access=lambda x: None))
@@ -112,11 +139,15 @@ def test_an_injected_logger_goes_through_a_middleware():
         def register_logger(self, logger):
             self.logger = logger
 
+        def __call__(self, environ, start_response):
+            raise NotImplementedError
+
     inner = App()
     app = Greeting.middleware(inner)
     logger = logging.getLogger("new")
     app.register_logger(logger)
-    assert (inner.logger, app.runtime.logger, app.plugin.logger.name) == (logger, logger, "new.greeting")
+    assert (inner.logger, app.runtime.logger) == (logger, logger)
+    assert app.entries[0].plugin.logger.name == "new.greeting"
 
 
 def test_an_app_that_takes_no_logger_is_left_alone():

@@ -7,7 +7,12 @@ from types import SimpleNamespace
 import pytest
 
 from plugmw import Gateway, Plugin
-from plugmw.redaction import REDACTED, Redaction, credential_names, text, without
+from plugmw.contrib.basic_auth import BasicAuth
+from plugmw.contrib.hmac_auth import HMACAuth
+from plugmw.contrib.jwt import JWT
+from plugmw.contrib.key_auth import KeyAuth
+from plugmw.contrib.oauth2 import OAuth2
+from plugmw.redaction import REDACTED, Redaction, credential_fields, credential_names, text, without
 from plugmw.runtime import Runtime
 from plugmw.schema import config, field
 
@@ -61,27 +66,62 @@ def test_text_that_is_no_utf8_is_replaced():
     assert [text(value) for value in ("a", "\xc3\xa9", "\xff", "\u20ac")] == ["a", "é", "\ufffd", "?"]
 
 
-CONFIGS = {
-    "key-auth": ({"key_names": ["apikey", "x-key"]}, {"apikey", "x-key"}),
-    "jwt": (
-        {"uri_param_names": ["jwt"], "header_names": ["authorization"], "cookie_names": []},
-        {"jwt", "authorization"},
-    ),
-    "jwt with a cookie": ({"uri_param_names": ["jwt"], "cookie_names": ["token"]}, {"jwt", "cookie"}),
-    "oauth2": ({"auth_header_name": "x-token"}, {"x-token", "access_token"}),
-    "another": ({"realm": "a"}, set()),
+@config
+class Sources:
+    listed: list[str] = field([], credential=True, help="Names.")
+    one: str | None = field(None, empty=True, credential=True, help="A name.")
+    key_names: list[str] = field(["apikey"], help="Not declared, whatever it is called.")
+
+
+NAMES = {
+    "lists": ({"listed": ["x-a", "b"]}, {"x-a", "b"}),
+    "texts": ({"one": "x-card"}, {"x-card"}),
+    "both": ({"one": "x-card", "listed": ["a"]}, {"x-card", "a"}),
+    "none": ({}, set()),
+    "an empty text": ({"one": ""}, set()),
 }
 
 
-@pytest.mark.parametrize(("fields", "names"), CONFIGS.values(), ids=CONFIGS)
-def test_names_of_credentials_are_known_by_the_fields_of_auth_plugins(fields, names):
-    assert credential_names(SimpleNamespace(**fields)) == names
+@pytest.mark.parametrize(("fields", "names"), NAMES.values(), ids=NAMES)
+def test_names_of_credentials_stand_in_the_fields_that_say_so(fields, names):
+    assert credential_names(Sources(**fields)) == names
+    assert credential_fields(Sources) == ["listed", "one"]
+
+
+@pytest.mark.parametrize("config", [(), None, SimpleNamespace(key_names=["a"])], ids=repr)
+def test_what_is_no_configuration_class_names_no_credentials(config):
+    assert credential_names(config) == set()
+
+
+BUNDLED = {
+    "key-auth": (KeyAuth(key_names=["apikey", "x-key"]), {"apikey", "x-key"}),
+    "jwt": (JWT(cookie_names=["token"]), {"jwt", "authorization", "token"}),
+    "oauth2": (
+        OAuth2(auth_header_name="x-token", enable_client_credentials=True),
+        {
+            "x-token",
+            "access_token",
+            "client_secret",
+            "code",
+            "code_verifier",
+            "provision_key",
+            "refresh_token",
+        },
+    ),
+    "basic-auth": (BasicAuth(), {"authorization", "proxy-authorization"}),
+    "hmac-auth": (HMACAuth(), {"authorization", "proxy-authorization"}),
+}
+
+
+@pytest.mark.parametrize(("plugin", "names"), BUNDLED.values(), ids=BUNDLED)
+def test_bundled_plugins_say_under_which_names_they_take_credentials(plugin, names):
+    assert Gateway(lambda environ, start: [], plugins=[plugin]).runtime.credential_names == names
 
 
 def test_names_of_the_gateways_auth_plugins_are_left_out_without_being_told():
     @config
     class Config:
-        key_names: list[str] = field(["x-own-key"], help="Names.")
+        key_names: list[str] = field(["x-own-key"], credential=True, help="Names.")
 
     class Auth(Plugin):
         name, Config, authenticates = "auth", config, True

@@ -179,7 +179,7 @@ def test_modules_of_a_refused_configuration_are_forgotten(gateway, files):
 
 
 def test_what_is_no_error_of_ours_is_logged_with_its_trace(gateway, files, monkeypatch, caplog):
-    monkeypatch.setattr("plugmw.gateway.read_plan", lambda *_: 1 / 0)
+    monkeypatch.setattr("plugmw.reload.reloading.read_plan", lambda *_: 1 / 0)
     assert not gateway.reload()
     [record] = [record for record in caplog.records if record.levelname == "ERROR"]
     assert "ZeroDivisionError" in record.getMessage()
@@ -258,7 +258,7 @@ def test_a_plugin_object_that_cannot_be_copied_is_in_all_generations_and_closed_
     serve(gateway, environ_of("/"))
     assert gateway.reload()
     assert gateway.reload()
-    eventually(lambda: not len(gateway._retired))
+    eventually(lambda: not len(gateway._draining))
     assert (Own.closed, plugin.configured) == (0, 1)
     assert any(entry.plugin is plugin for entry in gateway.entries)
     gateway.stop()
@@ -372,7 +372,7 @@ def test_nothing_is_left_of_old_generations(gateway, files):
         assert gateway.reload()
         gone.append(weakref.ref(gateway.entries[0].plugin))
         serve(gateway, environ_of("/"))
-    eventually(lambda: not len(gateway._retired))
+    eventually(lambda: not len(gateway._draining))
     gc.collect()
     assert [ref() for ref in gone[:-1]] == [None] * 29
     names = [name for name in sys.modules if name.startswith("plugmw_loaded_") and name.endswith("_tell")]

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import pytest
 
-from plugmw.exchange import Exchange
+from plugmw.paths import TOO_MANY
 from plugmw.routing import Route, Router, without_port
-from plugmw.runtime import Runtime
+from plugmw.schema.patterns import LONGEST
+from plugmw.trust import Trusted
 from tests.support.wsgi import environ_of
 
+NOBODY = Trusted()
 
-def exchange(path="/", method="GET", host="example.org", **environ):
-    bound = type("Bound", (Exchange,), {"runtime": Runtime()})
-    return bound(environ_of(path, method, HTTP_HOST=host, **environ), lambda *args: None)
+
+def environ(path="/", method="GET", host="example.org", **more):
+    return environ_of(path, method, HTTP_HOST=host, **more)
 
 
 def took(routes, path="/", **request):
-    found = Router(routes).match(exchange(path, **request), path)
-    return found.name if found else None
+    found = Router(routes).match(environ(path, **request), NOBODY, path)
+    return found.route.name if found else None
+
+
+def decided(routes, path="/", unrouted="pass", trusted=NOBODY, **request):
+    """Return what is decided, having made sure that the request is left as it was."""
+    asked = environ(path, **request)
+    before = dict(asked)
+    decision = Router(routes, unrouted).decide(asked, trusted)
+    assert asked == before
+    return decision
 
 
 PREFIXES = [Route("root", paths=["/"]), Route("a", paths=["/a"]), Route("ab", paths=["/a/b", "/other"])]
@@ -139,9 +150,72 @@ def test_candidates_are_listed_the_winner_first():
         Route("p", paths=["~/a/."]),
         Route("no", paths=["/no"]),
     ]
-    found = Router(routes).candidates(exchange("/a/b"), "/a/b")
-    assert [(route.name, path) for _, route, path in found] == [("p", "~/a/."), ("a", "/a"), ("root", "/")]
-    assert [rank for rank, _, _ in found] == sorted(rank for rank, _, _ in found)
+    found = Router(routes).candidates(environ("/a/b"), NOBODY, "/a/b")
+    assert [(rule.route.name, rule.path) for rule in found] == [("p", "~/a/."), ("a", "/a"), ("root", "/")]
+    assert [rule.rank for rule in found] == sorted(rule.rank for rule in found)
+
+
+# -- what is decided ----------------------------------------------------------------------------------------
+
+API, ADMIN = Route("api", paths=["/api"]), Route("admin", paths=["/admin"])
+POSTED, PATTERN = Route("posted", methods=["POST"]), Route("pattern", paths=["~/a+"])
+SECURE = Route("secure", paths=["/s"], protocols=["https"])
+DECISIONS = {
+    "no routes": ([], {"path": "/x"}, "no routes", None, "every request takes the one chain"),
+    "a match": ([API, ADMIN], {"path": "/api/x"}, "matched", "api", ""),
+    "a match of an odd path": ([API, ADMIN], {"path": "/api//x"}, "matched", "api", ""),
+    "none": ([API], {"path": "/x"}, "unrouted", None, "no route has all its conditions met"),
+    "none, refused": ([API], {"path": "/x", "unrouted": "404"}, "refused", None, "no route"),
+    "a method in another case": (
+        [POSTED], {"method": "post"}, "ambiguous", None, "could read the method as POST",
+    ),
+    "another method": ([POSTED], {"method": "get"}, "unrouted", None, "no route"),
+    "a long path and patterns": (
+        [PATTERN], {"path": "/" + "a" * LONGEST}, "ambiguous", None, f"more than the {LONGEST} characters",
+    ),
+    "a long path and prefixes": ([API], {"path": "/api/" + "a" * LONGEST}, "matched", "api", ""),
+    "two interpretations": (
+        [API, ADMIN], {"path": "/api/%2e%2e/admin"}, "ambiguous", None, "could read the path",
+    ),
+    "too many interpretations": (
+        [API], {"path": "/api/%" + "25" * TOO_MANY + "41;x\\ //y"}, "ambiguous", None, "could read the path",
+    ),
+    "https only, by http": ([SECURE], {"path": "/s"}, "insecure", "secure", "secure is for https only"),
+    "https only, by https": (
+        [SECURE], {"path": "/s", "wsgi.url_scheme": "https"}, "matched", "secure", "",
+    ),
+    "https only, as a trusted peer says": (
+        [SECURE],
+        {"path": "/s", "trusted": Trusted(["127.0.0.1"]), "REMOTE_ADDR": "127.0.0.1",
+         "HTTP_X_FORWARDED_PROTO": "https"},
+        "matched", "secure", "",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DECISIONS)
+def test_where_a_request_goes_is_decided_once_and_with_a_reason(name):
+    routes, request, outcome, route, because = DECISIONS[name]
+    decision = decided(routes, **request)
+    assert (decision.outcome, decision.route and decision.route.name) == (outcome, route)
+    assert because in decision.because
+    assert bool(decision.interpretations) == ("interpretations" in name)
+
+
+def test_the_interpretations_of_an_ambiguous_path_are_told():
+    assert "/admin" in decided([API, ADMIN], "/api/%2e%2e/admin").interpretations
+
+
+def test_a_rule_says_what_a_request_has_met():
+    route = Route("r", paths=["/a", "~/b"], hosts=["h"], methods=["GET"], headers={"x-a": ["1"]})
+    router = Router([route])
+    found = [router.match(environ(path, host="h", HTTP_X_A="1"), NOBODY, path) for path in ("/a", "/b")]
+    end = ", the host is one of its hosts, the method is one of its methods, the headers are there"
+    assert [rule.because for rule in found] == [f"the path starts with /a{end}", f"the path matches ~/b{end}"]
+
+
+def test_routes_for_https_only_are_no_matter_of_the_longest_prefix_alone():
+    assert not Router([API, SECURE]).simple
 
 
 # -- what a route tells about itself ------------------------------------------------------------------------

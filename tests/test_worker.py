@@ -11,7 +11,6 @@ import attrs
 import pytest
 
 from plugmw import Entry, Gateway, Plugin
-from plugmw.plugin import Middleware
 from plugmw.testing import hello_app
 from plugmw.worker import Refusing, Worker, in_force, plugins_of
 from tests.support.plugins import made, nothing, noting
@@ -232,10 +231,10 @@ def test_the_distinct_plugins_are_listed_by_priority():
     assert plugins_of([Entry(low), Entry(high), Entry(low), off]) == [high, low]
 
 
-def test_a_worker_needs_somebody_to_compile():
+def test_a_worker_needs_somebody_to_build():
     gateway = Gateway(hello_app)
     with pytest.raises(NotImplementedError):
-        Worker._compile(gateway, [])
+        Worker._build(gateway, gateway.plan, [])
 
 
 # -- forks ------------------------------------------------------------------------------------------------
@@ -248,7 +247,9 @@ def test_a_forked_process_starts_its_own_plugins_once(started, kind):
     notes: list[str] = []
     plugin = made("a", init_worker=lambda: notes.append(f"init {os.getpid()}"), access=lambda x: None)
     wrapped = (
-        Gateway(hello_app, MEMORY, plugins=[plugin]) if kind == "gateway" else Middleware(hello_app, plugin)
+        Gateway(hello_app, MEMORY, plugins=[plugin])
+        if kind == "gateway"
+        else type(plugin).middleware(hello_app)
     )
     if started:
         serve(wrapped)
@@ -296,7 +297,7 @@ def test_a_class_is_told_all_its_configurations_in_force_at_the_start(monkeypatc
     serve(gateway)
     assert Together.told == [[one.config, two.config]]
     gateway.stop()
-    gateway.entries = [attrs.evolve(entry, enabled=False) for entry in entries]
+    gateway.try_out([attrs.evolve(entry, enabled=False) for entry in entries])
     serve(gateway)
     gateway.stop()
     serve(gateway)

@@ -157,6 +157,7 @@ _OUTCOMES: Final = {
     "no routes": "none",
     "unrouted": "none, so only the entries for all requests count",
     "refused": "none, so the answer is 404",
+    "insecure": "one that plain http does not get",
     "ambiguous": "ambiguous",
     "not reached": "not looked for",
 }

@@ -59,6 +59,7 @@ class BasicAuth(Authentication[Config]):
     """Phases: access."""
 
     name, priority, Config = "basic-auth", 1001, Config
+    credential_names = ("authorization", "proxy-authorization")
 
     def configure(self) -> None:
         self._challenge = challenge("Basic", self.config.realm)

@@ -92,6 +92,7 @@ class HMACAuth(Authentication[Config]):
     """Phases: access."""
 
     name, priority, Config = "hmac-auth", 1000, Config
+    credential_names = ("authorization", "proxy-authorization")
 
     def configure(self) -> None:
         self._challenge = challenge("hmac", self.config.realm)

@@ -60,10 +60,12 @@ _MISSING: Final[Any] = object()
 class Config:
     """Where tokens are looked for, and what they must say."""
 
-    uri_param_names: list[str] = field(["jwt"], help="Query parameters that may hold the token.")
-    cookie_names: list[str] = field([], help="Cookies that may hold the token.")
+    uri_param_names: list[str] = field(
+        ["jwt"], credential=True, help="Query parameters that may hold the token."
+    )
+    cookie_names: list[str] = field([], credential=True, help="Cookies that may hold the token.")
     header_names: list[HeaderName] = field(
-        ["authorization"], help="Headers that may hold the token, after `Bearer`."
+        ["authorization"], credential=True, help="Headers that may hold the token, after `Bearer`."
     )
     key_claim_name: str = field(
         "iss", help="Claim, or field of the token's header, that names the credential."

@@ -49,7 +49,9 @@ _NAME: Final = matches("[A-Za-z0-9_-]+", "names of letters, digits, _ and -")
 class Config:
     """Where keys are looked for; the first place that has one decides."""
 
-    key_names: list[str] = field(["apikey"], each(_NAME), help="Names under which a key may come.")
+    key_names: list[str] = field(
+        ["apikey"], each(_NAME), credential=True, help="Names under which a key may come."
+    )
     hide_credentials: bool = field(False, help="Whether the app gets the request without the key.")
     anonymous: str | None = field(None, help=ANONYMOUS_HELP)
     key_in_header: bool = field(True, help="Whether a request header may hold the key.")

@@ -101,6 +101,7 @@ class LDAPAuth(Authentication[Config]):
     """Phases: access. A subclass with a ``binder`` asks something else than an LDAP directory."""
 
     name, priority, Config = "ldap-auth", 1002, Config
+    credential_names = ("authorization", "proxy-authorization")
     binder: ClassVar[Binder | None] = None
 
     _pool: Pool | None = None

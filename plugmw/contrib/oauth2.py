@@ -58,8 +58,11 @@ GLOBAL_TOKEN: Final = (
     "The access token is global, but the current plugin is configured without 'global_credentials'"  # noqa: S105
 )
 
-#: Parameters that log entries leave out.
-_SECRETS: Final = ("client_secret", "code", "code_verifier", "provision_key", "refresh_token")
+#: Parameters with the token (RFC 6750) and with what tokens are given for.
+_SECRETS: Final = (
+    "access_token",
+    *("client_secret", "code", "code_verifier", "provision_key", "refresh_token"),
+)
 #: Methods whose bodies have parameters.
 _WITH_BODY: Final = ("POST", "PUT", "PATCH")
 _SCOPE: Final = matches(r"[!#-\[\]-~]+", "scopes without blanks, quotes and backslashes")
@@ -100,7 +103,9 @@ class Config:
     anonymous: str | None = field(None, help=ANONYMOUS_HELP)
     realm: str | None = field(None, REALM, help=REALM_HELP)
     auth_header_name: HeaderName = field(
-        "authorization", help="Header with the token, or with a client's Basic credentials."
+        "authorization",
+        credential=True,
+        help="Header with the token, or with a client's Basic credentials.",
     )
     refresh_token_ttl: float = field(
         1209600, between(0, 100000000), help="Seconds for which a refresh token lasts; 0 is for ever."
@@ -120,10 +125,10 @@ class OAuth2(Authentication[Config]):
     """Phases: access."""
 
     name, priority, Config = "oauth2", 1004, Config
+    credential_names = _SECRETS
 
     def configure(self) -> None:
         runtime, realm = self.runtime, self.config.realm
-        runtime.credential_names.update(_SECRETS)
         self._missing = challenge("Bearer", realm)
         self._key = cgi_key(self.config.auth_header_name)
         self._tokens = Tokens(lambda: runtime.store, runtime.clock)

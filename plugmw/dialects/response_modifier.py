@@ -30,13 +30,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import webob
 
+from plugmw import Gateway
 from plugmw.answer import header_items
 from plugmw.dialects.gostyle import Request, ResponseWriter
 from plugmw.errors import LoadError
 from plugmw.exchange import own_headers
 from plugmw.flow import Flow
 from plugmw.imports import resolve
-from plugmw.plugin import Middleware, Plugin
+from plugmw.plugin import Plugin
 from plugmw.responses import put, take
 from plugmw.runtime import DEFAULT_BODY_LIMIT
 from plugmw.schema import Kind, config, field
@@ -106,7 +107,7 @@ def _response(made: Any) -> webob.Response:
     raise TypeError(f"got {made!r}, expected None, a webob.Response or (status, headers, body)")
 
 
-class ResponseModifier(Middleware):
+class ResponseModifier(Gateway):
     """A WSGI middleware: ``app`` with its responses changed by ``function``; see the module.
 
     A response larger than ``max_response_body`` bytes is answered 500.
@@ -120,5 +121,5 @@ class ResponseModifier(Middleware):
         max_response_body: int = DEFAULT_BODY_LIMIT,
         logger: Any = None,
     ) -> None:
-        super().__init__(app, ResponseModifierPlugin(function=function), logger=logger)
+        super().__init__(app, plugins=[ResponseModifierPlugin(function=function)], logger=logger)
         self.runtime.max_response_body = max_response_body

@@ -104,6 +104,7 @@ def field(
     *checks: Check,
     help: str,
     secret: bool = False,
+    credential: bool = False,
     empty: bool = False,
     aliases: tuple[str, ...] = (),
     repr: bool = True,
@@ -111,15 +112,23 @@ def field(
     """Declare a field: default (required if left out), checks, and one sentence of help with the unit.
 
     ``secret`` values never appear in messages and may be references (:mod:`plugmw.schema.references`);
-    ``empty`` allows ``""``; ``aliases`` are older spellings that are read too (both at once is an error).
-    Without ``repr`` a value that may hold a secret is left out of the repr of its class.
+    ``credential`` values are names of headers and parameters that log entries leave out; ``empty`` allows
+    ``""``; ``aliases`` are older spellings that are read too (both at once is an error). Without ``repr`` a
+    value that may hold a secret is left out of the repr of its class.
     """
     if isinstance(default, Check):
         raise TypeError(
             f"field() got the check for {default.expected} as default,"
             " expected REQUIRED or a default before the checks"
         )
-    metadata = {"checks": checks, "help": help, "secret": secret, "empty": empty, "aliases": aliases}
+    metadata = {
+        "checks": checks,
+        "help": help,
+        "secret": secret,
+        "credential": credential,
+        "empty": empty,
+        "aliases": aliases,
+    }
     if isinstance(default, (list, dict, set)):
         factory = functools.partial(copy.deepcopy, default)
         return attrs.field(factory=factory, kw_only=True, repr=repr and not secret, metadata=metadata)

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 from plugmw import Gateway, target
 from plugmw.dialects.kong.pdk.request import normalised_path
 from plugmw.forms import pair_values, read_pairs, without_pair, write_pairs
-from plugmw.paths import TOO_MANY, full_path, is_plain, normalise, readings
+from plugmw.paths import TOO_MANY, full_path, interpretations, is_plain, normalise
 from plugmw.redaction import REDACTED, Redaction
 from tests.fuzz.asking import ask, seen
 from tests.fuzz.budget import tried
@@ -77,7 +77,7 @@ def test_a_path_has_one_normal_form(path):
 
 @given(PATHS)
 def test_a_path_has_all_its_readings(path):
-    found = tried(readings, path)
+    found = tried(interpretations, path)
     assert path in found
     assert len(found) <= TOO_MANY + 5
     if len(found) < TOO_MANY:

@@ -15,7 +15,6 @@ import pytest
 
 from plugmw import Gateway, Plugin
 from plugmw.mounts import gunicorn as hooks
-from plugmw.plugin import Middleware
 from plugmw.testing import hello_app
 from plugmw.worker import Worker
 from tests.support import raw
@@ -105,7 +104,7 @@ def test_hooks_take_the_arguments_gunicorn_gives():
 
 def test_starts_and_stops_every_instance(instances):
     plugins = [Told(), Told()]
-    kept = [Gateway(hello_app, plugins=[plugins[0]]), Middleware(hello_app, plugins[1])]
+    kept = [Gateway(hello_app, plugins=[plugins[0]]), Gateway(hello_app, plugins=[plugins[1]])]
     hooks.post_worker_init(worker())
     assert [plugin.calls for plugin in plugins] == [["started"], ["started"]]
     hooks.worker_exit(None, worker())

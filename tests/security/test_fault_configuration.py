@@ -142,7 +142,7 @@ def test_reloads_at_once_come_one_after_the_other_and_requests_see_one_each(path
     assert wrong == []
     assert taken == [True] * 200
     assert serve(gateway).header("X-Out") in ("0-99", "1-99")
-    until(lambda: not len(gateway._retired))
+    until(lambda: not len(gateway._draining))
     gateway.stop()
 
 

@@ -19,6 +19,8 @@ def made(name: str = "made", priority: float = 0, /, **members: Any) -> Any:
         key: staticmethod(value) if callable(value) and not isinstance(value, type) else value
         for key, value in members.items()
     }
+    if members.get("authenticates"):
+        wrapped.setdefault("credential_names", ())
     return type(name.title().replace("-", ""), (Plugin,), {"name": name, "priority": priority, **wrapped})()
 
 

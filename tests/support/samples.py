@@ -20,7 +20,7 @@ class Key(Plugin):
     """Let requests with the key through."""
 
     name, priority, Config = "key", 1003, KeyConfig
-    authenticates = True
+    authenticates, credential_names = True, ("apikey",)
 
     def access(self, x: Any) -> None:
         if x.get_header("apikey") != self.config.key:

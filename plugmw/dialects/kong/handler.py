@@ -29,7 +29,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from plugmw import current, phases, schema
 from plugmw.dialects.kong.pdk.response import BodyState
@@ -37,6 +37,7 @@ from plugmw.errors import LoadError
 from plugmw.exchange import Exchange
 from plugmw.flow import Flow
 from plugmw.plugin import Plugin, check_class
+from plugmw.runtime import Runtime
 
 _VERSION = re.compile(r"\d+\.\d+(?:\.\d+)?").fullmatch
 _CALLED = (phases.REWRITE, phases.ACCESS, phases.RESPONSE, phases.HEADER_FILTER, phases.LOG)
@@ -77,6 +78,7 @@ class HandlerPlugin(Plugin[Any]):
     """A Kong handler as a plugin; :func:`adapt` derives a class per handler with the phases it has."""
 
     needs_upstream_response = True
+    credential_names = ()
     #: Makes the handler; one per plugin class and process, as Kong has one per plugin name.
     handler_factory: ClassVar[Callable[[], Any]]
     _handler: ClassVar[Any] = None
@@ -94,6 +96,11 @@ class HandlerPlugin(Plugin[Any]):
         """Return the handler's method with as many of (configuration, ``more``...) as it takes."""
         method = getattr(type(self).handler(), phase)
         return functools.partial(method, *(self.config, *more)[: _takes(method)])
+
+    def bind(self, runtime: Runtime) -> None:
+        super().bind(runtime)
+        if self.authenticates:
+            runtime.credential_names |= _credential_names(self.config)
 
     @classmethod
     def configure_all(cls, configs: list[Any] | None) -> None:
@@ -131,6 +138,23 @@ def adapt(handler: Any, name: str, config: type | None = None) -> type[HandlerPl
     members |= {"fail_closed": early, "authenticates": early, "needs_timings": phases.LOG in members}
     made: type[HandlerPlugin] = check_class(type(name, (HandlerPlugin,), members), name)
     return made
+
+
+def _credential_names(config: Any) -> set[str]:
+    """Return the names under which a handler takes credentials, as far as its fields are called as Kong's.
+
+    Kong's schemas cannot say it otherwise.
+    """
+    values = [getattr(config, field, None) for field in _NAMES]
+    names = {name for value in values if isinstance(value, (list, tuple, set)) for name in value}
+    header = getattr(config, "auth_header_name", None)
+    if header:
+        # As in Kong's oauth2, which takes the token under this name in queries too (RFC 6750).
+        names |= {header, "access_token"}
+    return {name for name in names if isinstance(name, str)}
+
+
+_NAMES: Final = ("key_names", "header_names", "uri_param_names", "cookie_names")
 
 
 def plugin_name(reference: str, handler: Any) -> str:

@@ -32,7 +32,7 @@ from plugmw.dialects.krakend.replies import Replies, own_headers, send
 from plugmw.dialects.krakend.routing import Routes
 from plugmw.dialects.krakend.serving import Serving, decoded
 from plugmw.documents.translated import Options
-from plugmw.paths import full_path, readings
+from plugmw.paths import full_path, interpretations
 from plugmw.plugin import Plugin
 from plugmw.runtime import Runtime
 from plugmw.schema import Nothing
@@ -142,7 +142,7 @@ class Endpoints(Plugin[Nothing]):
 
     def _is_disguised(self, environ: WSGIEnvironment) -> bool:
         """Say whether an app could take the path for one that an endpoint has (CVE-2021-43557)."""
-        return any(self._routes.methods(decoded(other)) for other in readings(full_path(environ)))
+        return any(self._routes.methods(decoded(other)) for other in interpretations(full_path(environ)))
 
     # -- what is there ----------------------------------------------------------------------------
 

@@ -39,12 +39,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from plugmw import state
+from plugmw import Gateway, state
 from plugmw.dialects.prest.functions import Functions as Served
 from plugmw.dialects.prest.loading import NAME, Folder, find
 from plugmw.dialects.prest.middlewares import wrapped
 from plugmw.errors import ConfigError, ConfigErrors, LoadError
-from plugmw.plugin import Middleware, Plugin
+from plugmw.plugin import Plugin
 from plugmw.schema import REQUIRED, above, at_least, config, field, matches
 from plugmw.schema.fields import URLPath
 from plugmw.watching import note
@@ -182,11 +182,11 @@ class FunctionsPlugin(Plugin[Config]):
             folder.close()
 
 
-class Functions(Middleware):
+class Functions(Gateway):
     """A WSGI middleware: the functions of the folder ``path``, and ``app`` everywhere else.
 
     ``config`` are the other fields of the plugin; see the module.
     """
 
     def __init__(self, app: WSGIApplication, path: str = "lib", *, logger: Any = None, **config: Any) -> None:
-        super().__init__(app, FunctionsPlugin(path=path, **config), logger=logger)
+        super().__init__(app, plugins=[FunctionsPlugin(path=path, **config)], logger=logger)

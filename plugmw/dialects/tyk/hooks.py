@@ -127,6 +127,8 @@ class AuthHook(RequestHook):
     """A hook that authenticates; ``alone`` says that nothing after it does. Phases: access."""
 
     authenticates: ClassVar[bool] = True
+    #: Tyk's definitions do not say what a hook reads.
+    credential_names: ClassVar[Sequence[str]] = ()
 
     def __init__(self, *arguments: Any, alone: bool = True, **named: Any) -> None:
         super().__init__(*arguments, **named)

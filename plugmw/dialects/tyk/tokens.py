@@ -36,12 +36,16 @@ _BEARER: Final = "bearer "
 class TokenConfig:
     """Where the token is, as a definition's ``auth`` says."""
 
-    auth_header_name: str = field("Authorization", help="Header that has the token.")
+    auth_header_name: str = field("Authorization", credential=True, help="Header that has the token.")
     disable_header: bool = field(False, help="Whether the header does not count.")
     use_param: bool = field(False, help="Whether the token may be a query parameter.")
-    param_name: str = field("", empty=True, help="Its name; that of the header if not given.")
+    param_name: str = field(
+        "", empty=True, credential=True, help="Its name; that of the header if not given."
+    )
     use_cookie: bool = field(False, help="Whether the token may be a cookie.")
-    cookie_name: str = field("", empty=True, help="Its name; that of the header if not given.")
+    cookie_name: str = field(
+        "", empty=True, credential=True, help="Its name; that of the header if not given."
+    )
     strip_auth_data: bool = field(False, help="Whether the upstream gets the request without the token.")
 
 

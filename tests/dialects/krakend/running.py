@@ -11,11 +11,11 @@ import logging
 
 from werkzeug.test import Client
 
+from plugmw import Gateway
 from plugmw.dialects.krakend.endpoints import Endpoints
 from plugmw.dialects.krakend.loader import Loader
 from plugmw.dialects.krakend.model import APP, Backend, Endpoint, Router, Service
 from plugmw.documents.translated import Options
-from plugmw.plugin import Middleware
 
 MODIFIERS = "plugin/req-resp-modifier"
 CLIENTS = "plugin/http-client"
@@ -49,7 +49,7 @@ def plugin_of(*endpoints, loader=None, compat=False, has_app=False, router=None,
 
 def run(*endpoints, app=None, **options):
     """A client of the endpoints; ``app`` is behind them, and the backend ``app:``."""
-    return Client(Middleware(app or missing, plugin_of(*endpoints, **options)))
+    return Client(Gateway(app or missing, plugins=[plugin_of(*endpoints, **options)]))
 
 
 def missing(environ, start_response):

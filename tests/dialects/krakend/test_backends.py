@@ -6,9 +6,9 @@ from wsgiref.util import FileWrapper
 
 import pytest
 
+from plugmw import Gateway
 from plugmw.dialects.krakend.backends import Streamed, answered, joined, reply_encoding
 from plugmw.dialects.krakend.failures import BackendError
-from plugmw.plugin import Middleware
 from tests.dialects.krakend.running import backend, endpoint, plugin_of
 from tests.support.wsgi import BAD, GOOD, Closing, Oops, environ_of, serve
 
@@ -16,7 +16,7 @@ from tests.support.wsgi import BAD, GOOD, Closing, Oops, environ_of, serve
 def through(app):
     """Serve an app as the backend of a no-op endpoint."""
     made = endpoint("/x", backend("/"), output_encoding="no-op")
-    return serve(Middleware(app, plugin_of(made)), environ_of("/x"))
+    return serve(Gateway(app, plugins=[plugin_of(made)]), environ_of("/x"))
 
 
 @pytest.mark.parametrize("kind", GOOD)
@@ -51,7 +51,7 @@ def test_a_good_app_gives_data_as_well():
         write(b'{"a": ')
         return [b"1", b"}"]
 
-    result = serve(Middleware(app, plugin_of(endpoint())), environ_of("/x"))
+    result = serve(Gateway(app, plugins=[plugin_of(endpoint())]), environ_of("/x"))
     assert (result.status, result.body) == ("200 OK", b'{"a":1}')
 
 

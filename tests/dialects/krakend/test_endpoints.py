@@ -10,11 +10,10 @@ import threading
 import pytest
 from werkzeug.test import Client
 
-from plugmw import __version__
+from plugmw import Gateway, __version__
 from plugmw.dialects.krakend.http_server import HTTPServer
 from plugmw.dialects.krakend.model import Service
 from plugmw.dialects.krakend.wrappers import ModifierError
-from plugmw.plugin import Middleware
 from plugmw.testing import gateway
 from tests.dialects.krakend.running import (
     CLIENTS,
@@ -605,11 +604,11 @@ def test_a_payload_has_a_limit(environ, status):
 
 def test_a_body_that_several_backends_need_has_the_limit_of_the_gateway():
     plugin = plugin_of(endpoint("/x", backend(), backend(), method="POST"))
-    krakend = Client(Middleware(json_app({"a": 1}), plugin))
+    krakend = Client(Gateway(json_app({"a": 1}), plugins=[plugin]))
     plugin.runtime.max_request_body = 3
     assert krakend.post("/x", data=b"abc").status_code == 200
     plugin.close()
-    krakend = Client(Middleware(json_app({"a": 1}), plugin))
+    krakend = Client(Gateway(json_app({"a": 1}), plugins=[plugin]))
     plugin.runtime.max_request_body = 3
     assert krakend.post("/x", data=b"abcd").status_code == 413
 
@@ -857,7 +856,7 @@ HandlerRegisterer = Registerer()
 
 def test_the_plugin_can_be_started_again_after_it_was_closed():
     plugin = plugin_of(TWO)
-    wrapped, stopped = Middleware(json_app({"a": 1}), plugin), plugin.loader.context.done
+    wrapped, stopped = Gateway(json_app({"a": 1}), plugins=[plugin]), plugin.loader.context.done
     krakend = Client(wrapped)
     for _ in range(2):
         assert krakend.get("/x").json == {"a": 1, "b": {"a": 1}}
@@ -883,7 +882,7 @@ def test_without_options_there_is_an_app():
     from plugmw.dialects.krakend.endpoints import Endpoints
 
     plugin = Endpoints.of(Service(), loader_of())
-    assert Client(Middleware(replying(b"app"), plugin)).get("/").data == b"app"
+    assert Client(Gateway(replying(b"app"), plugins=[plugin])).get("/").data == b"app"
 
 
 def test_a_registered_logger_reaches_the_plugins():
@@ -895,7 +894,7 @@ def test_a_registered_logger_reaches_the_plugins():
 
     loader = loader_of()
     loader._symbols.append(Registerer())
-    wrapped = Middleware(json_app({}), plugin_of(endpoint(), loader=loader))
+    wrapped = Gateway(json_app({}), plugins=[plugin_of(endpoint(), loader=loader)])
     count = len(given)
     wrapped.register_logger(
         target := type("Log", (), {"__getattr__": lambda self, name: lambda *a, **k: None})()

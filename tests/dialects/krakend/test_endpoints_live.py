@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 
-from plugmw.plugin import Middleware
+from plugmw import Gateway
 from tests.dialects.krakend.running import backend, endpoint, missing, plugin_of
 from tests.support import raw
 from tests.support.services import Service, answer
@@ -124,7 +124,7 @@ def through(url, environ):
     made = endpoint(
         "/x", backend("/b", host=url, method="POST"), method="POST", output_encoding="no-op", timeout=120.0
     )
-    app, counted = Middleware(missing, plugin_of(made)), []
+    app, counted = Gateway(missing, plugins=[plugin_of(made)]), []
 
     def counting(environ, start_response):
         pieces = app(environ, start_response)

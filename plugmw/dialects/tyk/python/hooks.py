@@ -137,6 +137,8 @@ class AuthHook(RequestHook):
     """A hook that authenticates: it fills a session and puts a token into its metadata."""
 
     authenticates: ClassVar[bool] = True
+    #: Those of the definition: see ``secrets``.
+    credential_names: ClassVar[Sequence[str]] = ()
     failure: ClassVar[tuple[int, str]] = (403, NOT_AUTHORISED)
 
     def __init__(

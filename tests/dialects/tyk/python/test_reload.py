@@ -25,7 +25,7 @@ def H(request, session, spec):
 def modules():
     """Return the modules of bundles that are left when everything that ends has ended."""
     for thread in threading.enumerate():
-        if thread.name == "plugmw-retired":
+        if thread.name == "plugmw-draining":
             thread.join(10)
     gc.collect()
     return {name for name in sys.modules if name.startswith("plugmw_tyk_")}

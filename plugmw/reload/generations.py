@@ -1,7 +1,7 @@
 """Generations of a gateway: what a reload has replaced serves its running requests, then is closed.
 
-A request holds the mark of the generation it began with, in its environ, so the last one to end lets go of
-the mark. What two generations have in common (the store, a plugin object given in code, a module whose file
+A request holds the lease of the generation it began with, in its environ, so the last one to end lets go of
+the lease. What two generations have in common (the store, a plugin object given in code, a module whose file
 is as it was) is closed with the last of them.
 """
 
@@ -24,18 +24,20 @@ from plugmw.runtime import Runtime
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+    from plugmw.order import Entry
+    from plugmw.plan import Plan
 #: Seconds between two looks at what has not drained; from the second of waiting on, garbage is collected.
 PAUSE: Final = 0.05
 LONGEST_PAUSE: Final = 2.0
 
 
-class Mark:
+class Lease:
     """Held by everything that still runs on a generation."""
 
 
-@attrs.define(eq=False)
-class Generation:
-    """What one reading of the configuration holds in this process."""
+@attrs.frozen(eq=False)
+class Holdings:
+    """What a generation holds in this process, to be closed when it has drained."""
 
     runtime: Runtime
     #: The distinct plugin objects of its entries, in the order in which they are closed.
@@ -43,19 +45,8 @@ class Generation:
     #: Names in ``sys.modules`` of the files it has loaded.
     modules: frozenset[str] = frozenset()
 
-    def marked(self, run: WSGIApplication) -> tuple[WSGIApplication, weakref.ref[Mark]]:
-        """Return ``run`` so that its requests hold a mark, and a reference that ends with the last one."""
-        mark = Mark()
-
-        def marking(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-            # A request may run on generations of several gateways; the innermost one's mark is first.
-            environ[keys.GENERATION] = mark, environ.get(keys.GENERATION)
-            return run(environ, start_response)
-
-        return marking, weakref.ref(mark)
-
-    def close(self, living: Iterable[Generation]) -> None:
-        """Close what none of the ``living`` generations uses; failures are logged."""
+    def close(self, living: Iterable[Holdings] = ()) -> None:
+        """Close what none of the ``living`` generations holds; failures are logged."""
         living = list(living)
         used = {id(plugin) for other in living for plugin in other.plugins}
         for plugin in self.plugins:
@@ -69,40 +60,66 @@ class Generation:
             sys.modules.pop(name, None)
 
 
+@attrs.frozen(eq=False)
+class Generation:
+    """What one reading of the configuration is in force with: built apart, then put in force at once."""
+
+    plan: Plan
+    entries: list[Entry]
+    #: The entries that are compiled: see :func:`plugmw.worker.in_force`.
+    served: list[Entry]
+    #: Serves the requests. It holds the lease, and whoever holds it keeps the generation from draining.
+    run: WSGIApplication
+    holdings: Holdings
+    #: Ends with the last request; None if nothing is ever reloaded.
+    lease: weakref.ref[Lease] | None = None
+
+
+def leased(run: WSGIApplication) -> tuple[WSGIApplication, weakref.ref[Lease]]:
+    """Return ``run`` so that its requests hold a lease, and a reference that ends with the last of them."""
+    lease = Lease()
+
+    def leasing(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        environ[keys.GENERATION] = lease, environ.get(keys.GENERATION)
+        return run(environ, start_response)
+
+    return leasing, weakref.ref(lease)
+
+
 def modules_of(modules: Iterable[ModuleType]) -> frozenset[str]:
     """Return the names of modules in ``sys.modules``."""
     return frozenset(module.__name__ for module in modules)
 
 
-class Retired:
+class Draining:
     """Generations that get no new requests; a thread closes each when it has drained.
 
-    ``living`` tells the generation in force. Of one process: a fork begins with none.
+    ``living`` returns what the generation in force holds. Of one process: a fork begins with none.
     """
 
-    def __init__(self, living: Callable[[], list[Generation]]) -> None:
+    def __init__(self, living: Callable[[], Holdings]) -> None:
         self._living = living
         self._lock = threading.Lock()
-        self._waiting: list[tuple[Generation, weakref.ref[Mark]]] = []
+        self._waiting: list[tuple[Holdings, weakref.ref[Lease]]] = []
         self._running = False
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, generation: Generation, mark: weakref.ref[Mark]) -> None:
-        """Close ``generation`` as soon as ``mark`` has ended. Never waits."""
+    def add(self, holdings: Holdings, lease: weakref.ref[Lease]) -> None:
+        """Close ``holdings`` as soon as ``lease`` has ended. Never waits."""
         with self._lock:
-            self._waiting.append((generation, mark))
+            self._waiting.append((holdings, lease))
             start, self._running = not self._running, True
         if start:
-            threading.Thread(target=self._run, name="plugmw-retired", daemon=True).start()
+            threading.Thread(target=self._run, name="plugmw-draining", daemon=True).start()
 
     def close(self) -> None:
         """Close all at once, drained or not: the process ends."""
         with self._lock:
             waiting, self._waiting = self._waiting, []
-        for index, (generation, _) in enumerate(waiting):
-            generation.close([*self._living(), *(other for other, _ in waiting[index + 1 :])])
+        for index, (holdings, _) in enumerate(waiting):
+            holdings.close([self._living(), *(other for other, _ in waiting[index + 1 :])])
 
     def _run(self) -> None:
         pause, begun = PAUSE, time.monotonic()
@@ -124,7 +141,7 @@ class Retired:
         with self._lock:
             drained = [item for item in self._waiting if item[1]() is None]
             self._waiting = [item for item in self._waiting if item not in drained]
-            left = [generation for generation, _ in self._waiting]
-        for index, (generation, _) in enumerate(drained):
-            generation.close([*self._living(), *left, *(other for other, _ in drained[index + 1 :])])
+            left = [holdings for holdings, _ in self._waiting]
+        for index, (holdings, _) in enumerate(drained):
+            holdings.close([self._living(), *left, *(other for other, _ in drained[index + 1 :])])
         return bool(drained)

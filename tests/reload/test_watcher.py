@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from plugmw.watcher import Watcher
+from plugmw.reload.watcher import Watcher
 from plugmw.watching import fingerprint
 
 
@@ -129,7 +129,7 @@ def test_a_file_that_goes_and_comes_back_is_one_change(watched, watcher):
 
 
 def test_its_thread_ends_with_what_it_watches(tmp_path, monkeypatch):
-    monkeypatch.setattr("plugmw.watcher.EVERY", 0)
+    monkeypatch.setattr("plugmw.reload.watcher.EVERY", 0)
     watcher = Watcher(Watched(tmp_path))  # which is gone at once
     watcher._run()
     stopped = Watcher(Watched(tmp_path))

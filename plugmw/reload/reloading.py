@@ -1,0 +1,155 @@
+"""Reload: read the configuration again, build a generation of it apart, put it in force at once.
+
+    files change -> read a plan -> start its plugins -> build -> in force -> the old one drains, and is closed
+
+Until the last step nothing has changed, so a configuration that is bad, or whose plugins cannot start, leaves
+the one in force as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import AbstractContextManager
+from typing import Any
+
+from plugmw.errors import LoadError, PlugmwError
+from plugmw.imports import forget
+from plugmw.plan import Extras, Plan, read_plan
+from plugmw.reload.generations import Draining, Generation, Holdings
+from plugmw.reload.watcher import Watcher
+from plugmw.watching import Files, changed, recording
+from plugmw.worker import Worker, plugins_of
+
+
+class Reloading(Worker):
+    """A worker whose configuration comes from files, and is taken anew when they change.
+
+    ``source`` and ``extras`` are what the plan was read from; ``watch`` replaces the setting ``reload``.
+    """
+
+    def __init__(self, source: Any, extras: Extras, watch: bool | None) -> None:
+        self._source = source
+        self._extras = extras
+        self._watch = watch
+        #: Files of the last refused reload; still watched, so that mending one of them is a new try.
+        self._refused: Files = {}
+        self._watcher: Watcher | None = None
+        self._draining: Draining | None = None
+        self._read_in = os.getpid()
+        plan = read_plan(source, extras)
+        _warn(plan)
+        super().__init__(self._build(plan, plan.entries))
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The files of the configuration itself, absolute; a gateway without any is never reloaded."""
+        return self.plan.document.files
+
+    @property
+    def files(self) -> Files:
+        """All files that the configuration and its plugins were read from, with hashes of their content."""
+        return {**self.plan.files, **self._refused}
+
+    def start(self, multiprocess: bool | None = None) -> None:
+        """Run ``init_worker`` of every plugin and watch the files, once per process; safe to call again."""
+        if not self._started and self._read_in != os.getpid() and changed(self.files):
+            # Read before the fork, and changed since: the other workers have it already.
+            self.reload()
+        with self._locked():
+            super().start(multiprocess)
+            watch = self.plan.settings.reload if self._watch is None else self._watch
+            if watch and self.sources and self._watcher is None:
+                self._watcher = Watcher(self)
+                self._watcher.start()
+
+    def stop(self) -> None:
+        """Close the plugins and the store of this process; the next request would start them again."""
+        with self._locked():
+            if self._watcher is not None:
+                self._watcher.stop()
+                self._watcher = None
+            if self._draining is not None:
+                self._draining.close()
+            super().stop()
+
+    def reload(self) -> bool:
+        """Read the configuration again and put it in force in this process; True if that was done.
+
+        What is running ends under the configuration it began with, which is then closed. When the new one
+        is bad, or one of its plugins cannot start, the old one stays as it is and the log says why.
+        """
+        with self._reloading(), recording(self.plan.modules) as record:
+            try:
+                plan = read_plan(self._source, self._extras.again())
+                with self._locked():
+                    self._replace(plan)
+            except Exception as error:
+                forget(module for key, module in record.modules.items() if key not in self.plan.modules)
+                self._refused = record.files
+                self._report_refusal(error)
+                return False
+            finally:
+                self._read_in = os.getpid()
+            self._refused = {}
+        return True
+
+    def _reloading(self) -> AbstractContextManager[object]:
+        """Return a lock of its own: reading may take long, and must not keep a worker from ending."""
+        lock: AbstractContextManager[object] = self.__dict__.setdefault("_reload_lock", threading.Lock())
+        return lock
+
+    def _report_refusal(self, error: Exception) -> None:
+        known = isinstance(error, PlugmwError)
+        self.runtime.logger.error(
+            "reload refused, the configuration in force stays: %s",
+            str(error) if known else f"{type(error).__name__}: {error}",
+            exc_info=None if known else error,
+        )
+
+    def _replace(self, plan: Plan) -> None:
+        """Build a generation of ``plan`` and put it in force; raises before anything has changed."""
+        old = self._current
+        known = set(map(id, old.holdings.plugins))
+        fresh = [plugin for plugin in plugins_of(plan.entries) if id(plugin) not in known]
+        try:
+            if self._started:
+                self._start_fresh(fresh, plan)
+            new = self._build(plan, plan.entries)
+        except BaseException:
+            if self._started:
+                Holdings(plan.runtime, fresh[::-1]).close([old.holdings])
+            raise
+        _warn(plan)
+        if not self._started:
+            self._put_in_force(new)
+            return
+        self._announce(new.entries)
+        self._put_in_force(new)
+        self._drain(old)
+        self.runtime.logger.info("reloaded: %s", ", ".join(self.sources))
+
+    def _start_fresh(self, plugins: list[Any], plan: Plan) -> None:
+        """Start the plugins that were not in force before; raise if one of them cannot."""
+        plan.runtime.follow(self.runtime)
+        self._init_plugins(plugins)
+        for plugin in plugins:
+            if plugin.broken is not None:
+                raise LoadError(plugin.name, "init_worker failed") from plugin.broken
+
+    def _drain(self, old: Generation) -> None:
+        if old.lease is None:
+            return
+        if self._draining is None:
+            self._draining = Draining(lambda: self._current.holdings)
+        self._draining.add(old.holdings, old.lease)
+
+    def _after_fork(self) -> None:
+        super()._after_fork()
+        self.__dict__.pop("_reload_lock", None)
+        self._draining = self._watcher = None
+
+
+def _warn(plan: Plan) -> None:
+    for warning in plan.warnings:
+        plan.runtime.logger.warning("%s", warning)

@@ -16,6 +16,7 @@ import attrs
 
 from plugmw import answer, phases
 from plugmw.chain import Compiled, picker
+from plugmw.configuration.plan import Extras, Plan, read_plan
 from plugmw.documents.translated import Options
 from plugmw.errors import LoadError, PlugmwError
 from plugmw.exchange import Exchange
@@ -24,7 +25,6 @@ from plugmw.generations import Generation, Mark, Retired, modules_of
 from plugmw.imports import forget
 from plugmw.order import Entry, slots
 from plugmw.paths import TOO_MANY, full_path, is_plain, normalise, readings
-from plugmw.plan import Extras, Plan, read_plan
 from plugmw.plugin import inject, without_identity, without_remote_user
 from plugmw.routing import Route, Router, without_port
 from plugmw.schema.patterns import LONGEST

@@ -19,6 +19,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 import attrs
 
 from plugmw import foreign, inspect, keys, phases
+from plugmw.configuration.plan import Plan
 from plugmw.documents.translated import Options
 from plugmw.errors import LoadError, PlugmwError
 from plugmw.exchange import cgi_key
@@ -26,7 +27,6 @@ from plugmw.gateway import Gateway
 from plugmw.offline import offline
 from plugmw.order import Entry, Slot
 from plugmw.paths import full_path, normalise
-from plugmw.plan import Plan
 from plugmw.routing import Route, Router
 from plugmw.trace import Step, Trace
 

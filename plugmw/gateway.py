@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
+from plugmw.configuration.plan import Extras, Plan
 from plugmw.dispatch import compile_chain, no_app
 from plugmw.documents.translated import Options
 from plugmw.order import Entry
-from plugmw.plan import Extras, Plan
 from plugmw.plugin import inject
 from plugmw.reload.generations import Generation, Holdings, leased, modules_of
 from plugmw.reload.reloading import Reloading

@@ -17,15 +17,15 @@ from urllib.parse import quote
 import attrs
 
 from plugmw import phases, schema
+from plugmw.configuration.plan import Plan
+from plugmw.configuration.settings import Settings
 from plugmw.consumers import ConsumerConfig
 from plugmw.dispatch import arrangements
 from plugmw.documents import Document
 from plugmw.errors import LoadError
 from plugmw.order import Entry, Slot
-from plugmw.plan import Plan
 from plugmw.plugin import Plugin
 from plugmw.routing import Route
-from plugmw.settings import Settings
 from plugmw.sources import Catalogue
 from plugmw.stores.urls import redact
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-    from plugmw.plan import Plan
+    from plugmw.configuration.plan import Plan
     from plugmw.reload.generations import Generation
     from plugmw.runtime import Runtime
 

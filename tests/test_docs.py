@@ -65,7 +65,7 @@ def test_the_table_of_fields_names_every_field_and_says_what_it_is(extension, na
 
 
 def test_the_table_goes_into_mappings_and_lists_of_them(extension):
-    from plugmw.settings import Settings
+    from plugmw.configuration.settings import Settings
 
     names = {row[0] for row in extension.field_rows(Settings)}
     assert {"``store``", "``plugins[].on_error``", "``routes[].paths``", "``folders[].path``"} <= names
@@ -93,7 +93,7 @@ def test_every_phase_is_named(name):
 def test_every_error_and_every_setting_is_named():
     text = page("configuration.rst")
     assert ".. error-table::" in text
-    assert ".. config-fields:: plugmw.settings:Settings" in text
+    assert ".. config-fields:: plugmw.configuration.settings:Settings" in text
     assert ".. config-fields:: plugmw.consumers:ConsumerConfig" in text
 
 
@@ -197,7 +197,7 @@ def test_the_page_of_a_plugin_says_the_same_as_security(name):
 
 def test_an_entry_refuses_when_its_plugin_fails_unless_it_says_otherwise():
     from plugmw import Entry
-    from plugmw.settings import EntryConfig
+    from plugmw.configuration.settings import EntryConfig
 
     assert "`on_error` of an entry is `closed` unless written otherwise" in page("../SECURITY.md")
     assert Entry(None).on_error == "closed"

@@ -9,11 +9,11 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from plugmw import inspect
+from plugmw.configuration.plan import Extras, Plan, read_plan
 from plugmw.dispatch import Dispatcher
 from plugmw.documents import Document, load
 from plugmw.errors import ConfigErrors, LoadError
 from plugmw.order import Entry
-from plugmw.plan import Extras, Plan, read_plan
 from plugmw.plugin import Plugin
 from plugmw.schema import config, field
 from plugmw.schema.fields import Network, Pattern

@@ -29,7 +29,7 @@ LAYERS = (
     "contrib",
     "documents",
     "dialects",
-    "sources settings services routing plan",
+    "sources services routing configuration",
     "dispatch reload",
     "gateway",
     "mounts",

@@ -1,10 +1,10 @@
 """Directives that print what the code knows, so that the pages cannot say something else.
 
-.. plugin-fields:: key-auth                       fields of a bundled plugin
-.. config-fields:: plugmw.settings:EntryConfig    fields of any configuration class
-.. phase-table::                                  every phase and when it is called
-.. error-table::                                  every error and what it means
-.. flag-table::                                   what a plugin class can say of itself
+.. plugin-fields:: key-auth             fields of a bundled plugin
+.. config-fields:: package.module:Class fields of any configuration class
+.. phase-table::                        every phase and when it is called
+.. error-table::                        every error and what it means
+.. flag-table::                         what a plugin class can say of itself
 """
 
 from __future__ import annotations

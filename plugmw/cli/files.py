@@ -9,6 +9,7 @@ from plugmw import inspect
 from plugmw.answer import check_header
 from plugmw.cli import texts
 from plugmw.cli.command import BAD, GOOD, USAGE, Command, Failure, Terminal
+from plugmw.configuration.plan import Extras, Plan, read_plan
 from plugmw.documents import fingerprint, load
 from plugmw.documents.translated import Options
 from plugmw.errors import ConfigError, ConfigErrors
@@ -16,7 +17,6 @@ from plugmw.explain import Request
 from plugmw.explain import explain as explain_request
 from plugmw.foreign import dialect
 from plugmw.offline import CallsOut
-from plugmw.plan import Extras, Plan, read_plan
 from plugmw.schema.messages import suggest
 
 

@@ -24,8 +24,8 @@ from plugmw.runtime import Runtime
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+    from plugmw.configuration.plan import Plan
     from plugmw.order import Entry
-    from plugmw.plan import Plan
 #: Seconds between two looks at what has not drained; from the second of waiting on, garbage is collected.
 PAUSE: Final = 0.05
 LONGEST_PAUSE: Final = 2.0

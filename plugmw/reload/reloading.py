@@ -13,9 +13,9 @@ import threading
 from contextlib import AbstractContextManager
 from typing import Any
 
+from plugmw.configuration.plan import Extras, Plan, read_plan
 from plugmw.errors import LoadError, PlugmwError
 from plugmw.imports import forget
-from plugmw.plan import Extras, Plan, read_plan
 from plugmw.reload.generations import Draining, Generation, Holdings
 from plugmw.reload.watcher import Watcher
 from plugmw.watching import Files, changed, recording

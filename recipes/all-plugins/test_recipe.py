@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from plugmw.configuration.plan import read_plan
 from plugmw.inspect import show
-from plugmw.plan import read_plan
 from tests.support.transcript import check_sessions
 
 HERE = Path(__file__).parent

@@ -8,11 +8,11 @@ import math
 import pytest
 
 from plugmw import ConfigError, Entry, Plugin
+from plugmw.configuration.plan import read_plan
 from plugmw.contrib.key_auth import KeyAuth
 from plugmw.contrib.pre_function import PreFunction
 from plugmw.contrib.request_transformer import RequestTransformer
 from plugmw.inspect import plugins, show
-from plugmw.plan import read_plan
 from plugmw.sources import Catalogue
 from plugmw.testing import gateway, get
 from tests.support.plugins import noting

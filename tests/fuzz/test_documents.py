@@ -14,6 +14,7 @@ from plugmw import templates
 from plugmw.bundles.archive import Limits
 from plugmw.bundles.bundles import unpack
 from plugmw.bundles.manifest import Manifest, parse
+from plugmw.configuration.plan import Extras, Plan, read_plan
 from plugmw.dialects.kong.schema.lua_patterns import lua_pattern
 from plugmw.dialects.kong.schema.tables import config_class
 from plugmw.dialects.krakend.settings import seconds
@@ -23,7 +24,6 @@ from plugmw.documents.document import leaves_of, parse_place, render_place
 from plugmw.documents.plain import plain
 from plugmw.documents.translated import Options
 from plugmw.errors import ConfigError, LoadError
-from plugmw.plan import Extras, Plan, read_plan
 from plugmw.schema import patterns
 from tests.fuzz.budget import REFUSED, tried
 from tests.fuzz.strategies import NUMBERS, blobs, texts, trees

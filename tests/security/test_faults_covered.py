@@ -25,7 +25,7 @@ FAULTS = {
     "a plugin cannot be built from its configuration": Fault(
         "nothing starts, with plugin, field and reason; at a reload the one in force stays",
         {
-            "test_plan.py": [
+            "configuration/test_plan.py": [
                 "test_what_is_wrong_is_told_where_it_is",
                 "test_everything_wrong_is_told_at_once",
                 "test_whatever_configure_raises_is_a_problem_of_its_entry",

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 import pytest
 
 from plugmw import ConfigError, Gateway, cli
-from plugmw.plan import read_plan
+from plugmw.configuration.plan import read_plan
 from tests.security.secrets_planted import Planted, document, requests
 from tests.support import raw
 from tests.support.certificates import certificates

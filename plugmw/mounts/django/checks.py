@@ -10,10 +10,10 @@ from typing import Any
 
 from django.core.checks import CheckMessage, Error, Warning
 
+from plugmw.configuration.plan import Extras, read_plan
 from plugmw.documents.translated import Options
 from plugmw.errors import ConfigError, ConfigErrors
 from plugmw.mounts.django.wsgi import setting
-from plugmw.plan import Extras, read_plan
 
 
 def check_configuration(**_: Any) -> list[CheckMessage]:

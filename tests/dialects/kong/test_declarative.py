@@ -6,12 +6,12 @@ import json
 
 import pytest
 
+from plugmw.configuration.plan import read_plan
 from plugmw.dialects.kong import declarative
 from plugmw.documents import Document
 from plugmw.documents.document import Origin
 from plugmw.errors import ConfigErrors
 from plugmw.gateway import Gateway
-from plugmw.plan import read_plan
 from plugmw.testing import get, hello_app
 from tests.support.openssl import self_signed
 

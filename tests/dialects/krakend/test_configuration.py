@@ -10,6 +10,7 @@ import requests
 from werkzeug.test import Client
 
 from plugmw import Gateway
+from plugmw.configuration.plan import read_plan
 from plugmw.dialects.krakend.configuration import translate
 from plugmw.dialects.krakend.linting import lint
 from plugmw.dialects.krakend.model import Backend, Endpoint, Router
@@ -17,7 +18,6 @@ from plugmw.dialects.krakend.settings import seconds
 from plugmw.documents import Document, load
 from plugmw.documents.translated import Options
 from plugmw.errors import ConfigErrors
-from plugmw.plan import read_plan
 from plugmw.watching import recording
 from tests.dialects.krakend import conftest as sources
 

@@ -8,10 +8,10 @@ import pytest
 from werkzeug.test import Client
 
 from plugmw import Gateway, inspect
+from plugmw.configuration.plan import Extras, read_plan
 from plugmw.dialects.tyk.definition import load_definitions, translate
 from plugmw.documents.translated import Options
 from plugmw.errors import ConfigErrors
-from plugmw.plan import Extras, read_plan
 from tests.dialects.tyk.conftest import headers_seen, write
 
 

@@ -7,11 +7,11 @@ import logging
 import pytest
 
 from plugmw import Entry
+from plugmw.configuration.plan import Extras, read_plan
 from plugmw.consumers import directory
 from plugmw.directories import SQLDirectory
 from plugmw.documents import Document
 from plugmw.errors import ConfigError, ConfigErrors, LoadError
-from plugmw.plan import Extras, read_plan
 from plugmw.plugin import Plugin
 from plugmw.schema import above, config, field
 from plugmw.stores import open_store

@@ -16,6 +16,7 @@ import attrs
 from plugmw import foreign
 from plugmw.certificates import Certificates
 from plugmw.conditions import compiled
+from plugmw.configuration.settings import EntryConfig, RouteConfig, Settings
 from plugmw.consumers import parse
 from plugmw.directories import JoinedDirectory, directory, open_directory
 from plugmw.documents import Document
@@ -30,7 +31,6 @@ from plugmw.runtime import Runtime
 from plugmw.schema import as_dict, read
 from plugmw.schema.messages import Path, Problem, steps, suggest
 from plugmw.services import Service
-from plugmw.settings import EntryConfig, RouteConfig, Settings
 from plugmw.sources import Catalogue, Folder
 from plugmw.stores import open_store
 from plugmw.trust import Trusted

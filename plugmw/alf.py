@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from plugmw.body import BODY_KEY
 from plugmw.record import header_pairs, latencies, raw_target
-from plugmw.redaction import Redaction, text
+from plugmw.redaction import Redaction
+from plugmw.wsgi.text import decode
 
 if TYPE_CHECKING:
     from plugmw.exchange import Exchange
@@ -129,7 +130,7 @@ def entry_of(x: Exchange, hide: Redaction, asked: Copy | None, answered: Copy | 
         "request": {
             "httpVersion": version,
             "method": environ["REQUEST_METHOD"],
-            "url": f"{x.scheme}://{text(x.host)}{text(hide.target(target))}",
+            "url": f"{x.scheme}://{decode(x.host, 'replace')}{decode(hide.target(target), 'replace')}",
             "queryString": [
                 {"name": name, "value": value} for name, value in hide.pairs(environ.get("QUERY_STRING", ""))
             ],
@@ -170,7 +171,11 @@ def _body(key: str, headers: Pairs, copy: Copy | None) -> dict[str, Any]:
     }
     data = copy.data if copy else b""
     if data:
-        told[key] = {"text": base64.b64encode(data).decode(), "encoding": "base64", "mimeType": text(kind)}
+        told[key] = {
+            "text": base64.b64encode(data).decode(),
+            "encoding": "base64",
+            "mimeType": decode(kind, "replace"),
+        }
     return told
 
 

@@ -16,6 +16,7 @@ from plugmw import answer, body
 from plugmw.errors import PhaseError
 from plugmw.identity import IDENTITY_KEYS, Consumer, Credential
 from plugmw.paths import full_path, normalise
+from plugmw.wsgi.text import encode
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -188,19 +189,20 @@ class Exchange:
             # The stand-in is nobody: a framework would log it in.
             name = None if anonymous else getattr(consumer, self.runtime.remote_user, None)
             if name:
-                environ["REMOTE_USER"] = _latin(name)
+                environ["REMOTE_USER"] = encode(name, "surrogateescape")
         environ["plugmw.consumer"] = consumer
         environ["plugmw.credential"] = credential
         if consumer is not None:
-            environ["HTTP_X_CONSUMER_ID"] = _latin(consumer.id)
+            environ["HTTP_X_CONSUMER_ID"] = encode(consumer.id, "surrogateescape")
             if consumer.custom_id:
-                environ["HTTP_X_CONSUMER_CUSTOM_ID"] = _latin(consumer.custom_id)
+                environ["HTTP_X_CONSUMER_CUSTOM_ID"] = encode(consumer.custom_id, "surrogateescape")
             if consumer.username:
-                environ["HTTP_X_CONSUMER_USERNAME"] = _latin(consumer.username)
+                environ["HTTP_X_CONSUMER_USERNAME"] = encode(consumer.username, "surrogateescape")
         if anonymous:
             environ["HTTP_X_ANONYMOUS_CONSUMER"] = "true"
         elif credential is not None:
-            environ["HTTP_X_CREDENTIAL_IDENTIFIER"] = _latin(credential.identifier or credential.id)
+            identifier = credential.identifier or credential.id
+            environ["HTTP_X_CREDENTIAL_IDENTIFIER"] = encode(identifier, "surrogateescape")
 
     # -- the response -----------------------------------------------------------------------------
 
@@ -330,11 +332,6 @@ class Exchange:
         if self._started is None:
             self._started = time.time()
         return self._started
-
-
-def _latin(text: str) -> str:
-    """Carry UTF-8 text the way WSGI carries header bytes."""
-    return text if text.isascii() else text.encode().decode("latin-1")
 
 
 def own_headers(

@@ -29,6 +29,7 @@ from plugmw.paths import normalise, readings
 from plugmw.plan import Plan
 from plugmw.routing import Route, Router
 from plugmw.trace import Step, Trace
+from plugmw.wsgi.text import decode
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -260,7 +261,7 @@ def _raw_path(trace: Trace) -> str:
 
 def _readable(path: str) -> str:
     """Turn WSGI's latin-1 form into text."""
-    return path.encode("latin-1", "replace").decode("utf-8", "replace")
+    return decode(path, "replace")
 
 
 def _because(route: Route, pattern: str) -> str:

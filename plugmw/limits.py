@@ -16,6 +16,7 @@ from typing import Final
 from plugmw.exchange import Exchange, cgi_key
 from plugmw.paths import normalise
 from plugmw.stores.base import short
+from plugmw.wsgi.text import encode
 
 #: From the shortest to the longest; each lies within one window of the next.
 PERIODS: Final = ("second", "minute", "hour", "day", "month", "year")
@@ -130,7 +131,7 @@ def _by_header(name: str) -> Identify:
 
 
 def _by_path(path: str) -> Identify:
-    wanted = normalise(path.encode().decode("latin-1"))
+    wanted = normalise(encode(path, "surrogateescape"))
     found = f"p:{short(wanted)}"
 
     def by_path(x: Exchange) -> str:

@@ -19,8 +19,9 @@ import attrs
 from plugmw.answer import Exit, status_line
 from plugmw.redaction import REDACTED as REDACTED
 from plugmw.redaction import REDACTED_HEADERS as REDACTED_HEADERS
-from plugmw.redaction import Redaction, text
+from plugmw.redaction import Redaction
 from plugmw.upstream import request_path
+from plugmw.wsgi.text import decode
 
 if TYPE_CHECKING:
     from plugmw.exchange import Exchange
@@ -43,14 +44,14 @@ def entry(x: Exchange, custom: Iterable[Custom] = (), redaction: Redaction | Non
     """
     environ = x.environ
     hide = (redaction or Redaction()).within(x)
-    uri = text(hide.target(raw_target(x)))
+    uri = decode(hide.target(raw_target(x)), "replace")
     proxied = x.source == "service"
     made: dict[str, Any] = {
         "request": {
             "id": x.request_id,
             "method": environ["REQUEST_METHOD"],
             "uri": uri,
-            "url": f"{x.scheme}://{text(_host_and_port(x))}{uri}",
+            "url": f"{x.scheme}://{decode(_host_and_port(x), 'replace')}{uri}",
             "querystring": grouped(hide.pairs(environ.get("QUERY_STRING", ""))),
             "headers": {name: hide.header(name, value) for name, value in header_pairs(environ)},
             "size": _request_size(x, raw_target(x)),
@@ -62,7 +63,7 @@ def entry(x: Exchange, custom: Iterable[Custom] = (), redaction: Redaction | Non
             ),
             "size": _response_size(x),
         },
-        "upstream_uri": text(hide.target(_upstream_uri(x))) if proxied else "",
+        "upstream_uri": decode(hide.target(_upstream_uri(x)), "replace") if proxied else "",
         "upstream_status": _upstream_status(x),
         "latencies": latencies(x),
         "tries": list(environ.get("plugmw.upstream.tries") or ()),

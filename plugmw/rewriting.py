@@ -17,6 +17,7 @@ from plugmw.forms import write_pairs
 from plugmw.paths import TOO_MANY, readings
 from plugmw.target import keep
 from plugmw.templates import Find, Template, Unrenderable
+from plugmw.wsgi.text import encode
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -126,13 +127,17 @@ class HeaderChange:
             if value or (value is not None and name != "content-type"):
                 before[name] = [value]
         members = dict(before)
-        change_lists(rendered(self._rules, find, wsgi), members)
+        change_lists(rendered(self._rules, find, _carried), members)
         made: dict[str, str | None] = {}
         for name, key in self._keys.items():
             values = members.get(name)
             if values != before.get(name):
                 made[key] = None if values is None else _joined(name, values)
         return made
+
+
+def _carried(text: str) -> str:
+    return encode(text, "surrogateescape")
 
 
 def _spelled(name: str) -> str:
@@ -156,11 +161,6 @@ def set_headers(environ: WSGIEnvironment, changes: Mapping[str, str | None]) -> 
             environ.pop(key, None)
         else:
             environ[key] = value
-
-
-def wsgi(text: str) -> str:
-    """Carry UTF-8 text as WSGI carries bytes."""
-    return text.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
 # -- the path -----------------------------------------------------------------------------------------

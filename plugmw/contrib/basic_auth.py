@@ -33,6 +33,7 @@ from plugmw.authentication import ANONYMOUS_HELP, REALM, REALM_HELP, Authenticat
 from plugmw.exchange import Exchange
 from plugmw.identity import Consumer, Credential
 from plugmw.schema import config, field
+from plugmw.wsgi.text import utf8_or_latin1
 
 #: Bytes; a longer password is wrong without being hashed.
 LONGEST: Final = 1024
@@ -117,9 +118,5 @@ def read(value: str) -> tuple[str, str] | None:
     if found is None or len(found[1]) % 4 == 1:
         return None
     data = base64.b64decode(found[1] + "=" * (-len(found[1]) % 4))
-    try:
-        text = data.decode()
-    except UnicodeDecodeError:
-        text = data.decode("latin-1")
-    user, colon, password = text.partition(":")
+    user, colon, password = utf8_or_latin1(data).partition(":")
     return (user, password) if user and colon else None

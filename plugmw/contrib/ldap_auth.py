@@ -41,6 +41,7 @@ from plugmw.fields import HeaderName, Port
 from plugmw.identity import Credential, stable_id
 from plugmw.ldap import TLS, Pool, Server, escape
 from plugmw.schema import REQUIRED, above, at_least, config, field, matches
+from plugmw.wsgi.text import utf8_or_latin1
 
 #: Bytes of UTF-8; longer names and passwords are wrong without a bind.
 LONGEST: Final = 1024
@@ -177,11 +178,7 @@ class LDAPAuth(Authentication):
         if found is None or len(found[1]) % 4 == 1:
             return None
         data = base64.b64decode(found[1] + "=" * (-len(found[1]) % 4))
-        try:
-            text = data.decode()
-        except UnicodeDecodeError:
-            text = data.decode("latin-1")
-        user, _, password = text.partition(":")
+        user, _, password = utf8_or_latin1(data).partition(":")
         # Directories pass over what cannot be seen: with such a character it would be the name of another.
         return (user, password) if user and password and user.isprintable() else None
 

@@ -50,6 +50,7 @@ from plugmw.identity import Consumer, Credential
 from plugmw.oauth import Parameters, Refused
 from plugmw.schema import at_least, between, config, each, field, matches
 from plugmw.tokens import Tokens
+from plugmw.wsgi.text import encode
 
 #: Bytes; an endpoint needs no longer body.
 LARGEST: Final = 64 * 1024
@@ -145,7 +146,7 @@ class OAuth2(Authentication):
         if grant is not None:
             for name, value in (("SCOPE", grant.scope), ("USERID", grant.userid)):
                 if value is not None:
-                    x.environ[f"HTTP_X_AUTHENTICATED_{name}"] = value.encode().decode("latin-1")
+                    x.environ[f"HTTP_X_AUTHENTICATED_{name}"] = encode(value, "surrogateescape")
 
     # -- requests with a token ---------------------------------------------------------------------------
 

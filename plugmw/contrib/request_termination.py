@@ -28,9 +28,10 @@ from plugmw.forms import FORM, JSON, MULTIPART, media_type, pair_values, read_pa
 from plugmw.identity import stable_id
 from plugmw.plugin import Plugin
 from plugmw.record import grouped, header_pairs
-from plugmw.redaction import Redaction, text
+from plugmw.redaction import Redaction
 from plugmw.schema import config, field, matches
 from plugmw.transform import parse_json, write_json
+from plugmw.wsgi.text import decode
 
 MESSAGES: Final = {
     401: "Unauthorized",
@@ -119,16 +120,16 @@ def described(x: Exchange, redaction: Redaction) -> dict[str, Any]:
     made: dict[str, Any] = {
         "request": {
             "scheme": x.scheme,
-            "host": text(host),
+            "host": decode(host, "replace"),
             "port": int(port) if port.isdecimal() else None,
             "method": x.method,
-            "path": text(x.path),
+            "path": decode(x.path, "replace"),
             "headers": {name: redaction.header(name, value) for name, value in header_pairs(environ)},
             "query": grouped(redaction.pairs(environ.get("QUERY_STRING", ""))),
             "raw_body": data.decode("utf-8", "replace"),
             "uri_captures": {
-                "named": {name: text(value) for name, value in captures["named"].items()},
-                "unnamed": [text(value) for value in captures["unnamed"]],
+                "named": {name: decode(value, "replace") for name, value in captures["named"].items()},
+                "unnamed": [decode(value, "replace") for value in captures["unnamed"]],
             },
         }
     }

@@ -39,11 +39,11 @@ from plugmw.rewriting import (
     replace_path,
     set_headers,
     written,
-    wsgi,
 )
 from plugmw.schema import as_dict, config, field, matches
 from plugmw.templates import Find, Template, Unrenderable, finder, parse
 from plugmw.transform import cut, header_problems, rename_problems
+from plugmw.wsgi.text import encode
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]+").fullmatch
 #: What says where the body ends: a request that lies about it is smuggled past somebody.
@@ -147,7 +147,7 @@ class Config:
                 try:
                     template = parse(text, self.templates)
                     if where == "uri" and template.fixed:
-                        checked_path(wsgi(path_template(template).render(lambda source, key: None)))
+                        _rendered(path_template(template), lambda source, key: None)
                 except ValueError as error:
                     yield f"{operation}.{where}", str(error)
         for index, entry in enumerate(self.append.headers):
@@ -185,7 +185,7 @@ class RequestTransformer(Plugin):
     def _transform(self, x: Exchange, find: Find) -> None:
         """Work everything out first, then change the request: all of it or nothing."""
         environ, method = x.environ, self.config.http_method
-        path = None if self._path is None else checked_path(wsgi(self._path.render(find)))
+        path = None if self._path is None else _rendered(self._path, find)
         headers = self._headers.work_out(environ, find)
         query_rules, body_rules = rendered(self._query, find), rendered(self._body, find)
         kind = environ.get("CONTENT_TYPE", "")
@@ -207,6 +207,11 @@ class RequestTransformer(Plugin):
             x.replace_body(new)
         if query_rules or merges:
             replace_query(environ, query)
+
+
+def _rendered(path: Template, find: Find) -> str:
+    """Return the path that a template makes, in WSGI's form; raises ``Unrenderable``."""
+    return checked_path(encode(path.render(find), "surrogateescape"))
 
 
 def _changed_query(rules: Rules[str], query: str, form: bytes) -> str:

@@ -28,7 +28,8 @@ from werkzeug.wsgi import ClosingIterator
 
 from plugmw.answer import check_header, status_line
 from plugmw.exchange import own_headers
-from plugmw.paths import normalise
+from plugmw.paths import full_path, normalise
+from plugmw.wsgi.text import decode
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -45,8 +46,7 @@ class Request(webob.Request):  # type: ignore[misc]
     @property
     def url_path(self) -> str:
         """The decoded path, normalised: the one that routes and other plugins see."""
-        path = self.environ.get("SCRIPT_NAME", "") + self.environ.get("PATH_INFO", "")
-        return normalise(path).encode("latin-1").decode("utf-8", "replace")
+        return decode(normalise(full_path(self.environ)), "replace")
 
 
 class ResponseWriter:

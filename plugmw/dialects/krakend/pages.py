@@ -19,6 +19,7 @@ from plugmw.dialects.krakend.wrappers import Values, by_name
 from plugmw.paths import full_path
 from plugmw.redaction import REDACTED
 from plugmw.target import sent
+from plugmw.wsgi.text import decode
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -69,7 +70,7 @@ def echo(limit: int) -> WSGIApplication:
             "req_uri_details": {
                 "user": "",
                 "host": environ.get("HTTP_HOST", ""),
-                "path": full_path(environ).encode("latin-1").decode("utf-8", "replace"),
+                "path": decode(full_path(environ), "replace"),
                 "query": _encoded(query),
                 "fragment": "",
             },

@@ -45,6 +45,7 @@ from plugmw.flow import Flow
 from plugmw.forms import replace_query
 from plugmw.responses import put, take
 from plugmw.schema import config, field
+from plugmw.wsgi.text import decode, encode
 
 #: Not among the headers that modifiers see: framing follows the body, and Go keeps Host elsewhere.
 _HIDDEN = ("Content-Length", "Transfer-Encoding", "Host")
@@ -118,7 +119,7 @@ def request_of(x: Exchange, context: Any = None) -> RequestWrapper:
         headers.pop(name, None)
     return RequestWrapper(
         method=x.method,
-        path=environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8", "replace"),
+        path=decode(environ.get("PATH_INFO", ""), "replace"),
         query=parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True),
         headers=headers,
         context=context,
@@ -132,7 +133,7 @@ def apply_request(x: Exchange, made: Any) -> None:
     environ = x.environ
     environ["REQUEST_METHOD"] = value_of(made, "method")
     if value_of(made, "path") != before.path:
-        environ["PATH_INFO"] = value_of(made, "path").encode().decode("latin-1")
+        environ["PATH_INFO"] = encode(value_of(made, "path"), "surrogateescape")
         x._path = None
     if value_of(made, "query") != before.query:
         replace_query(environ, urlencode(sorted(value_of(made, "query").items()), doseq=True))

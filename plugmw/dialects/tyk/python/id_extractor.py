@@ -21,8 +21,9 @@ from xml.etree import ElementTree
 from plugmw import patterns, safe_xml
 from plugmw.dialects.tyk.session import SessionState
 from plugmw.exchange import Exchange
-from plugmw.forms import FORM, from_wsgi, media_type, read_pairs
+from plugmw.forms import FORM, media_type, read_pairs
 from plugmw.safe_xml import local
+from plugmw.wsgi.text import decode
 
 MOST: Final = 10_000
 #: Characters of the source that a regular expression is matched against.
@@ -68,7 +69,7 @@ def _options(config: Mapping[str, Any]) -> Mapping[str, Any]:
 def _source(name: str, options: Mapping[str, Any]) -> Extract:
     if name == "header":
         header = str(options.get("header_name") or "")
-        return lambda x: _present(from_wsgi(x.get_header(header) or ""))
+        return lambda x: _present(decode(x.get_header(header) or "", "surrogateescape"))
     if name == "form":
         parameter = str(options.get("param_name") or "")
         return lambda x: _present(_form_value(x, parameter))

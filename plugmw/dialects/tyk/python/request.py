@@ -12,9 +12,10 @@ from plugmw.dialects.tyk.session import TextMap
 from plugmw.exchange import Exchange
 from plugmw.forms import read_pairs, replace_query
 from plugmw.paths import full_path
-from plugmw.rewriting import checked_path, grouped, replace_path, written, wsgi
+from plugmw.rewriting import checked_path, grouped, replace_path, written
 from plugmw.templates import Unrenderable
 from plugmw.typedefs import http_method_problem
+from plugmw.wsgi.text import decode, encode
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -34,11 +35,6 @@ def canonical(name: str) -> str:
     return "-".join(part.capitalize() for part in name.split("-"))
 
 
-def text(value: str) -> str:
-    """Return what WSGI carries as text; bytes that are no UTF-8 are replaced."""
-    return value if value.isascii() else value.encode("latin-1", "replace").decode("utf-8", "replace")
-
-
 def request_object(x: Exchange, raw_only: bool = False) -> MiniRequestObject:
     """Return the request of an exchange; its body is read when the hook asks for it.
 
@@ -52,7 +48,7 @@ def request_object(x: Exchange, raw_only: bool = False) -> MiniRequestObject:
         url=_url(environ),
         params=TextMap(params),
         method=x.method,
-        request_uri=text(target.sent(environ)),
+        request_uri=decode(target.sent(environ), "replace"),
         scheme=x.scheme,
         read=lambda: _body(x),
         raw_only=raw_only,
@@ -72,14 +68,15 @@ def _headers(x: Exchange) -> TextMap:
     for key in ("CONTENT_TYPE", "CONTENT_LENGTH"):
         if x.environ.get(key):
             found[key] = x.environ[key]
-    made = TextMap({canonical(name.replace("_", "-")): text(value) for name, value in found.items()})
+    items = ((canonical(name.replace("_", "-")), value) for name, value in found.items())
+    made = TextMap({name: decode(value, "replace") for name, value in items})
     made["Host"] = x.host
     return made
 
 
 def _url(environ: WSGIEnvironment) -> str:
     path = quote(full_path(environ).encode("latin-1"), safe=_SAFE)
-    query = text(environ.get("QUERY_STRING", ""))
+    query = decode(environ.get("QUERY_STRING", ""), "replace")
     return f"{path}?{query}" if query else path
 
 
@@ -96,7 +93,7 @@ def apply_request(x: Exchange, made: MiniRequestObject, compat: bool = False) ->
             x.remove_request_header(name)
     for name, value in made.set_headers.items():
         if name.lower() not in _OURS:
-            x.set_request_header(name, wsgi(value))
+            x.set_request_header(name, encode(value, "surrogateescape"))
     _apply_url(x.environ, made, compat)
     if http_method_problem(made.method):
         raise Refused(f"method: got {made.method!r}, expected the name of an HTTP method")
@@ -130,8 +127,8 @@ def _parsed(url: str) -> tuple[str, str]:
         absolute = False
     if not (absolute or url.startswith("/")) or not url.isprintable() or " " in url:
         raise Refused(f"url: got {url!r}, expected a path or an http URL")
-    rest = wsgi(url.partition("://")[2].partition("/")[2] if absolute else url[1:]).partition("#")[0]
-    path, _, query = rest.partition("?")
+    rest = url.partition("://")[2].partition("/")[2] if absolute else url[1:]
+    path, _, query = encode(rest, "surrogateescape").partition("#")[0].partition("?")
     return unquote_to_bytes("/" + path).decode("latin-1"), query
 
 

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from plugmw.body import BODY_KEY
-from plugmw.record import header_pairs, latencies, raw_target
+from plugmw.record import latencies, raw_target
 from plugmw.redaction import Redaction
+from plugmw.wsgi.headers import headers_in
 from plugmw.wsgi.text import decode
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def entry_of(x: Exchange, hide: Redaction, asked: Copy | None, answered: Copy | 
     environ = x.environ
     version = str(environ.get("SERVER_PROTOCOL") or "HTTP/1.1")
     target = raw_target(x)
-    sent = [(name, value) for name, value in header_pairs(environ)]
+    sent = [(name, value) for name, value in headers_in(environ)]
     got = [(name.lower(), value) for name, value in x.header_list or ()]
     spent = latencies(x)
     timings = {"send": spent["kong"], "wait": max(0, spent["proxy"]), "receive": spent["receive"]}

@@ -16,6 +16,7 @@ from plugmw import answer, body
 from plugmw.errors import PhaseError
 from plugmw.identity import IDENTITY_KEYS, Consumer, Credential
 from plugmw.paths import full_path, normalise
+from plugmw.wsgi.headers import cgi_key, first
 from plugmw.wsgi.text import encode
 
 if TYPE_CHECKING:
@@ -31,12 +32,6 @@ EXIT_PHASES = ("rewrite", "access", "response", "header_filter")
 #: Phases in which there is a response whose status has not gone out.
 STATUS_PHASES = ("response", "header_filter")
 _UNSET: Any = object()
-
-
-def cgi_key(name: str) -> str:
-    """Return the environ key of a request header."""
-    key = name.upper().replace("-", "_")
-    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + key
 
 
 class Exchange:
@@ -258,24 +253,20 @@ class Exchange:
         items = self.header_list
         if items is None:
             items = self.header_list = []
-        elif answer.has(items, name):
+        elif first(items, name) is not None:
             self.remove_header(name)
         items.append((name, value))
 
     def remove_header(self, name: str) -> None:
         """Remove every response header of this name (any case)."""
         items = self.header_list
-        if items and answer.has(items, name):
+        if items and first(items, name) is not None:
             name = name.lower()
             items[:] = [item for item in items if item[0].lower() != name]
 
     def response_header(self, name: str) -> str | None:
         """Return the first response header of this name (any case), None if absent."""
-        name, size = name.lower(), len(name)
-        for key, value in self.header_list or ():
-            if len(key) == size and key.lower() == name:
-                return value
-        return None
+        return first(self.header_list or (), name)
 
     # -- answering instead of the app -------------------------------------------------------------
 

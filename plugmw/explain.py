@@ -21,7 +21,7 @@ import attrs
 from plugmw import foreign, inspect, phases
 from plugmw.documents.translated import Options
 from plugmw.errors import LoadError, PlugmwError
-from plugmw.exchange import Exchange, cgi_key
+from plugmw.exchange import Exchange
 from plugmw.gateway import Gateway
 from plugmw.offline import offline
 from plugmw.order import Entry, Slot
@@ -29,6 +29,7 @@ from plugmw.paths import normalise, readings
 from plugmw.plan import Plan
 from plugmw.routing import Route, Router
 from plugmw.trace import Step, Trace
+from plugmw.wsgi.headers import cgi_key
 from plugmw.wsgi.text import decode
 
 if TYPE_CHECKING:

@@ -15,10 +15,11 @@ from typing import Any, Final
 from plugmw import answer
 from plugmw.exchange import Exchange
 from plugmw.forms import FORM, JSON, MULTIPART, media_type, read_parts
-from plugmw.record import grouped, header_pairs, raw_target
+from plugmw.record import grouped, raw_target
 from plugmw.redaction import Redaction
 from plugmw.transform import parse_json
 from plugmw.upstream import request_path, response_headers
+from plugmw.wsgi.headers import headers_in
 from plugmw.wsgi.text import decode, encode
 
 #: Content types that are told as text although nothing is parsed; compared whole, as in Kong.
@@ -65,7 +66,7 @@ def forwarded(x: Exchange, data: bytes, config: Any) -> dict[str, Any]:
     if config.forward_request_method:
         made["request_method"] = x.method
     if config.forward_request_headers:
-        made["request_headers"] = {name: decode(value, "replace") for name, value in header_pairs(x.environ)}
+        made["request_headers"] = {name: decode(value, "replace") for name, value in headers_in(x.environ)}
     if config.forward_request_uri:
         path, query = raw_target(x).partition("?")[0], x.environ.get("QUERY_STRING", "")
         made["request_uri"] = decode(f"{path}?{query}" if query else path, "replace")
@@ -89,7 +90,7 @@ def _is_opaque(content_type: str) -> bool:
 def api_gateway(x: Exchange, data: bytes, encode: bool) -> dict[str, Any]:
     """Return the request as API Gateway tells it (payload format 1.0)."""
     environ = x.environ
-    headers = {name: decode(value, "replace") for name, value in header_pairs(environ)}
+    headers = {name: decode(value, "replace") for name, value in headers_in(environ)}
     query = query_values(environ.get("QUERY_STRING", ""))
     base = str((x.service_facts or {}).get("path") or "").rstrip("/")
     path = base + decode(request_path(environ), "replace")

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
-from plugmw.exchange import Exchange, cgi_key
+from plugmw.exchange import Exchange
 from plugmw.paths import normalise
 from plugmw.stores.base import short
+from plugmw.wsgi.headers import cgi_key
 from plugmw.wsgi.text import encode
 
 #: From the shortest to the longest; each lies within one window of the next.

@@ -21,6 +21,7 @@ from plugmw.redaction import REDACTED as REDACTED
 from plugmw.redaction import REDACTED_HEADERS as REDACTED_HEADERS
 from plugmw.redaction import Redaction
 from plugmw.upstream import request_path
+from plugmw.wsgi.headers import headers_in
 from plugmw.wsgi.text import decode
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def entry(x: Exchange, custom: Iterable[Custom] = (), redaction: Redaction | Non
             "uri": uri,
             "url": f"{x.scheme}://{decode(_host_and_port(x), 'replace')}{uri}",
             "querystring": grouped(hide.pairs(environ.get("QUERY_STRING", ""))),
-            "headers": {name: hide.header(name, value) for name, value in header_pairs(environ)},
+            "headers": {name: hide.header(name, value) for name, value in headers_in(environ)},
             "size": _request_size(x, raw_target(x)),
         },
         "response": {
@@ -113,16 +114,7 @@ def _upstream_uri(x: Exchange) -> str:
 
 def request_headers(x: Exchange) -> dict[str, str]:
     """Return the request's headers as WSGI has them, names in lower case; what authorizes is redacted."""
-    return {name: REDACTED if name in REDACTED_HEADERS else value for name, value in header_pairs(x.environ)}
-
-
-def header_pairs(environ: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    """Yield the request's headers as WSGI has them, names in lower case, values not redacted."""
-    for key, value in environ.items():
-        if key.startswith("HTTP_"):
-            yield key[5:].lower().replace("_", "-"), str(value)
-        elif key in ("CONTENT_TYPE", "CONTENT_LENGTH") and value:
-            yield key.lower().replace("_", "-"), str(value)
+    return {name: REDACTED if name in REDACTED_HEADERS else value for name, value in headers_in(x.environ)}
 
 
 def latencies(x: Exchange) -> dict[str, int]:
@@ -171,7 +163,7 @@ def _request_size(x: Exchange, uri: str) -> int:
     """Return the bytes of request line, headers and declared body, as close as WSGI shows them."""
     environ = x.environ
     head = len(f"{environ['REQUEST_METHOD']} {uri} {environ.get('SERVER_PROTOCOL', 'HTTP/1.1')}\r\n\r\n")
-    head += sum(len(name) + len(value) + 4 for name, value in header_pairs(environ))
+    head += sum(len(name) + len(value) + 4 for name, value in headers_in(environ))
     length = str(environ.get("CONTENT_LENGTH") or "")
     return head + (int(length) if length.isascii() and length.isdigit() else 0)
 

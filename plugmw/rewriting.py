@@ -12,11 +12,11 @@ from urllib.parse import quote, unquote_to_bytes
 import attrs
 
 from plugmw.answer import check_header
-from plugmw.exchange import cgi_key
 from plugmw.forms import write_pairs
 from plugmw.paths import TOO_MANY, readings
 from plugmw.target import keep
 from plugmw.templates import Find, Template, Unrenderable
+from plugmw.wsgi.headers import cgi_key
 from plugmw.wsgi.text import encode
 
 if TYPE_CHECKING:

@@ -16,8 +16,9 @@ from typing import Any, Final
 
 import attrs
 
-from plugmw.exchange import Exchange, cgi_key
+from plugmw.exchange import Exchange
 from plugmw.forms import pair_values
+from plugmw.wsgi.headers import cgi_key
 from plugmw.wsgi.text import decode
 
 #: Returns the value of (source, key) as text, None if there is none. An int key counts from 1, 0 is all.

@@ -12,11 +12,11 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
-from wsgiref.util import is_hop_by_hop
 
 import attrs
 
 from plugmw import answer
+from plugmw.wsgi.headers import first, hop_by_hop
 from plugmw.wsgi.text import encode
 
 Headers = list[tuple[str, str]]
@@ -96,7 +96,7 @@ def _sendable(name: str, value: str = "") -> bool:
 
 
 def _reserved(name: str) -> bool:
-    return name.lower() in _FRAMING or is_hop_by_hop(name)
+    return name.lower() in _FRAMING or hop_by_hop(name)
 
 
 # -- headers ------------------------------------------------------------------------------------------
@@ -137,14 +137,14 @@ class HeaderRules:
         for name, value in self.replace:
             items = replace_header(items, name, value)
         for name, value in self.add:
-            if not answer.has(items, name):
+            if first(items, name) is None:
                 items = [*items, (name, value)]
         return [*items, *self.append] if self.append else items
 
 
 def rename_header(items: Headers, old: str, new: str) -> Headers:
     """Move all fields of ``old`` to ``new``, in place of any ``new`` there was; nothing without ``old``."""
-    if not answer.has(items, old):
+    if first(items, old) is None:
         return items
     source, target = old.lower(), new.lower()
     return [

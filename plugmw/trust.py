@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from plugmw.wsgi.headers import cgi_key
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
@@ -58,7 +60,7 @@ class Trusted:
         self.unix = UNIX in peers
         self.networks = tuple(parse_network(peer) for peer in peers if peer != UNIX)
         self.hops = hops
-        self.key = "HTTP_" + header.upper().replace("-", "_")
+        self.key = cgi_key(header)
         self.recursive = recursive
         self.nobody = not (self.unix or self.networks or hops)
 

@@ -24,17 +24,13 @@ from plugmw.connections import IDLE, Answer, Connections, NotConnected, Times, a
 from plugmw.errors import ConfigError
 from plugmw.trust import Trusted
 from plugmw.typedefs import split_port
+from plugmw.wsgi.headers import HOP_BY_HOP, cgi_key, headers_in
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-#: Fields that concern one connection only (RFC 9110 section 7.6.1), and what goes with them.
-HOP_BY_HOP: Final = frozenset(
-    (
-        *("connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization"),
-        *("te", "trailer", "transfer-encoding", "upgrade", "http2-settings"),
-    )
-)
+#: Of Expect the server in front has disposed.
+_DROPPED: Final = HOP_BY_HOP | {"expect"}
 #: What a client cannot have taken away by naming it in Connection (CVE-2024-45410), beside identity headers.
 _KEPT: Final = frozenset(("host", "content-length", "content-type", "authorization", "cookie"))
 _OURS: Final = ("x-consumer", "x-credential", "x-authenticated", "x-anonymous", "x-forwarded", "x-real-ip")
@@ -244,29 +240,15 @@ class Body:
 
 def request_headers(environ: WSGIEnvironment) -> list[tuple[str, str]]:
     """Return the request's headers without hop-by-hop fields and without what ``Connection`` names."""
-    named = _named(environ)
+    # What plugmw itself set must not go because a client names it.
+    named = {name for name in _named(environ) if not (name in _KEPT or name.startswith(_OURS))}
     as_they_came = environ.get(_NAMED, environ)
-    made = []
-    for key, value in environ.items():
-        if key.startswith("HTTP_"):
-            name = key[5:]
-        elif key in ("CONTENT_TYPE", "CONTENT_LENGTH") and value:
-            name = key
-        else:
-            continue
-        name = name.replace("_", "-").title()
+    headers = []
+    for name, value in headers_in(environ, str.title):
         lower = name.lower()
-        # What plugmw itself set must not go because a client names it.
-        if (
-            lower in named
-            and as_they_came.get(key) is value
-            and not (lower in _KEPT or lower.startswith(_OURS))
-        ):
-            continue
-        # Of Expect the server in front has disposed.
-        if lower not in HOP_BY_HOP and lower != "expect":
-            made.append((name, str(value)))
-    return made
+        if not (lower in _DROPPED or (lower in named and as_they_came.get(cgi_key(name)) is value)):
+            headers.append((name, value))
+    return headers
 
 
 def _named(environ: WSGIEnvironment) -> set[str]:
@@ -282,8 +264,9 @@ def noting_named(run: WSGIApplication) -> WSGIApplication:
 
     def noted(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ.get("HTTP_CONNECTION", "close") not in _USUAL:
-            keys = [f"HTTP_{name.upper().replace('-', '_')}" for name in _named(environ)]
-            # Texts are told apart by identity; one of a single character is the same object for everybody.
+            keys = map(cgi_key, _named(environ))
+            # We compare values with `is` to see whether a plugin replaced the client's; CPython shares
+            # one-character strings, so those are skipped.
             environ[_NAMED] = {key: environ[key] for key in keys if len(environ.get(key, "")) > 1}
         return run(environ, start_response)
 

@@ -86,11 +86,6 @@ def test_a_header_value_cannot_split_the_response(value):
         answer.header_items({"X": value})
 
 
-def test_has_looks_in_any_case():
-    assert answer.has([("X-A", "1")], "x-a")
-    assert not answer.has([("X-A", "1")], "x-b")
-
-
 @pytest.mark.parametrize(
     ("status", "line"), [(404, "404 Not Found"), (HTTPStatus.OK, "200 OK"), (299, "299 Unknown")], ids=str
 )

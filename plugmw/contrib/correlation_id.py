@@ -22,10 +22,11 @@ import re
 import uuid
 from typing import Final, Literal
 
-from plugmw.exchange import Exchange, cgi_key
+from plugmw.exchange import Exchange
 from plugmw.fields import HeaderName
 from plugmw.plugin import Plugin
 from plugmw.schema import config, field
+from plugmw.wsgi.headers import cgi_key
 
 ENVIRON: Final = "plugmw.correlation_id"
 

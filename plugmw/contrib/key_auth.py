@@ -33,9 +33,10 @@ from plugmw.authentication import (
     Denied,
     challenge,
 )
-from plugmw.exchange import Exchange, cgi_key
+from plugmw.exchange import Exchange
 from plugmw.identity import Consumer, Credential
 from plugmw.schema import config, each, field, matches
+from plugmw.wsgi.headers import cgi_key
 from plugmw.wsgi.text import decode
 
 NO_KEY: Final = "No API key found in request"

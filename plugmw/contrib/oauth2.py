@@ -43,13 +43,14 @@ from plugmw.authentication import (
     Authentication,
     challenge,
 )
-from plugmw.exchange import Exchange, cgi_key
+from plugmw.exchange import Exchange
 from plugmw.fields import HeaderName
 from plugmw.grants import Grants
 from plugmw.identity import Consumer, Credential
 from plugmw.oauth import Parameters, Refused
 from plugmw.schema import at_least, between, config, each, field, matches
 from plugmw.tokens import Tokens
+from plugmw.wsgi.headers import cgi_key
 from plugmw.wsgi.text import encode
 
 #: Bytes; an endpoint needs no longer body.

@@ -23,14 +23,15 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from plugmw.answer import check_header
-from plugmw.exchange import Exchange, cgi_key
+from plugmw.exchange import Exchange
 from plugmw.forms import FORM, JSON, MULTIPART, media_type, pair_values, read_pairs, read_parts
 from plugmw.identity import stable_id
 from plugmw.plugin import Plugin
-from plugmw.record import grouped, header_pairs
+from plugmw.record import grouped
 from plugmw.redaction import Redaction
 from plugmw.schema import config, field, matches
 from plugmw.transform import parse_json, write_json
+from plugmw.wsgi.headers import cgi_key, headers_in
 from plugmw.wsgi.text import decode
 
 MESSAGES: Final = {
@@ -124,7 +125,7 @@ def described(x: Exchange, redaction: Redaction) -> dict[str, Any]:
             "port": int(port) if port.isdecimal() else None,
             "method": x.method,
             "path": decode(x.path, "replace"),
-            "headers": {name: redaction.header(name, value) for name, value in header_pairs(environ)},
+            "headers": {name: redaction.header(name, value) for name, value in headers_in(environ)},
             "query": grouped(redaction.pairs(environ.get("QUERY_STRING", ""))),
             "raw_body": data.decode("utf-8", "replace"),
             "uri_captures": {

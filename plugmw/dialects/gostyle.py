@@ -40,6 +40,11 @@ _WRITER_NAMES = ("w", "rw")
 _EMPTY = (204, 304)
 
 
+def canonical(name: str) -> str:
+    """Spell a header name as Go does: ``X-Request-Id``."""
+    return "-".join(part.capitalize() for part in name.split("-"))
+
+
 class Request(webob.Request):  # type: ignore[misc]
     """A ``webob.Request`` with Go's ``URL.Path``."""
 

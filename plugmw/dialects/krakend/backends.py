@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 import attrs
 
-from plugmw.dialects.gostyle import ResponseWriter
+from plugmw.dialects.gostyle import ResponseWriter, canonical
 from plugmw.dialects.krakend.encoding import DecodeError, decode, is_encoding
 from plugmw.dialects.krakend.failures import TOO_LATE, BackendError
 from plugmw.dialects.krakend.formatting import formatter
@@ -36,9 +36,9 @@ from plugmw.dialects.krakend.wrappers import (
     as_request,
     as_response,
     by_name,
-    canonical,
     is_response,
 )
+from plugmw.wsgi.headers import first
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
@@ -227,7 +227,7 @@ class Asker:
         return made
 
     def _refused(self, status: int, items: list[tuple[str, str]], data: bytes) -> ResponseWrapper:
-        kind = next((value for name, value in items if name.lower() == "content-type"), "")
+        kind = first(items, "content-type") or ""
         name, text = self._wish.get("return_error_details"), data.decode("utf-8", "replace")
         if isinstance(name, str) and name:
             made = ResponseWrapper(status_code=status if self._compat else 200, is_complete=False)

@@ -25,6 +25,7 @@ from plugmw.dialects.krakend.wrappers import ModifierError, Values, by_name
 from plugmw.forms import read_pairs
 from plugmw.trust import Trusted
 from plugmw.upstream import request_headers
+from plugmw.wsgi.headers import cgi_key
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
@@ -39,6 +40,7 @@ _PLACE: Final = re.compile(r"\{([^{}]+)\}")
 #: What stays as it is in a path segment, beside letters and digits (RFC 3986 section 3.3).
 _SEGMENT: Final = "/!$&'()*+,;=:@~-._"
 _FRAMING: Final = ("Content-Length", "Transfer-Encoding", "Host")
+_FRAMING_KEYS: Final = frozenset(map(cgi_key, _FRAMING))
 _DOTS: Final = {".", ".."}
 #: Of the environ of the request: what is also true of a call to a backend.
 _SHARED: Final = ("wsgi.", "plugmw.", "REMOTE_", "SERVER_", "AUTH_TYPE", "SCRIPT_NAME")
@@ -165,9 +167,9 @@ def environ_for(
     made["REQUEST_METHOD"] = method.upper()
     _locate(made, environ, call.url)
     for name, values in headers.items():
-        if name not in _FRAMING:
-            key = name.upper().replace("-", "_")
-            made["CONTENT_TYPE" if key == "CONTENT_TYPE" else f"HTTP_{key}"] = ", ".join(values)
+        key = cgi_key(name)
+        if key not in _FRAMING_KEYS:
+            made[key] = ", ".join(values)
     if body is not None:
         replace_request(made, body)
         if not body and method.upper() not in ("POST", "PUT", "PATCH"):

@@ -24,6 +24,7 @@ from plugmw.connections import Answer, Connections, NotConnected, Times, ask
 from plugmw.dialects.krakend.failures import TOO_LATE, BackendError
 from plugmw.dialects.krakend.forwarding import CALL
 from plugmw.upstream import Body, request_body, request_headers, response_headers
+from plugmw.wsgi.headers import first
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -71,7 +72,7 @@ class _Request:
 
     def after(self, found: Answer) -> _Request | None:
         """Return the request that an answer asks for, None if it is to be taken as it is."""
-        location = next((value for name, value in found.headers if name.lower() == "location"), "")
+        location = first(found.headers, "location") or ""
         if found.status not in (301, 302, 303, 307, 308) or not location:
             return None
         method, pieces, headers = self.method, self.pieces, self.headers

@@ -19,6 +19,7 @@ from plugmw.dialects.krakend.wrappers import Values, by_name
 from plugmw.paths import full_path
 from plugmw.redaction import REDACTED
 from plugmw.target import sent
+from plugmw.wsgi.headers import headers_in
 from plugmw.wsgi.text import decode
 
 if TYPE_CHECKING:
@@ -133,15 +134,7 @@ def _json(
 
 
 def _headers(environ: WSGIEnvironment) -> Values:
-    pairs = [
-        (key[5:].replace("_", "-"), str(value)) for key, value in environ.items() if key.startswith("HTTP_")
-    ]
-    pairs += [
-        (key.replace("_", "-"), str(environ[key]))
-        for key in ("CONTENT_TYPE", "CONTENT_LENGTH")
-        if environ.get(key)
-    ]
-    found = by_name(pairs)
+    found = by_name(headers_in(environ))
     # Go keeps it elsewhere.
     found.pop("Host", None)
     return found

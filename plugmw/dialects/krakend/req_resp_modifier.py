@@ -26,6 +26,7 @@ from urllib.parse import parse_qs, urlencode
 
 import webob
 
+from plugmw.dialects.gostyle import canonical
 from plugmw.dialects.krakend.entry import ModuleConfig, ModulePlugin
 from plugmw.dialects.krakend.modifiers import Modifiers, build_modifiers
 from plugmw.dialects.krakend.registry import MODIFIER
@@ -36,7 +37,6 @@ from plugmw.dialects.krakend.wrappers import (
     as_bytes,
     body_of,
     by_name,
-    canonical,
     is_response,
     value_of,
 )
@@ -45,6 +45,7 @@ from plugmw.flow import Flow
 from plugmw.forms import replace_query
 from plugmw.responses import put, take
 from plugmw.schema import config, field
+from plugmw.wsgi.headers import headers_in
 from plugmw.wsgi.text import decode, encode
 
 #: Not among the headers that modifiers see: framing follows the body, and Go keeps Host elsewhere.
@@ -112,9 +113,7 @@ class ReqRespModifier(ModulePlugin):
 def request_of(x: Exchange, context: Any = None) -> RequestWrapper:
     """Return the request of an exchange as modifiers see it."""
     environ = x.environ
-    headers = {canonical(k[5:].replace("_", "-")): [v] for k, v in environ.items() if k.startswith("HTTP_")}
-    if environ.get("CONTENT_TYPE"):
-        headers["Content-Type"] = [environ["CONTENT_TYPE"]]
+    headers = by_name(headers_in(environ))
     for name in _HIDDEN:
         headers.pop(name, None)
     return RequestWrapper(

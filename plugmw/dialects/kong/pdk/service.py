@@ -12,9 +12,10 @@ from plugmw import answer, target
 from plugmw.dialects.kong.pdk.phase import ANSWERED, BEFORE_APP, Unsupported, of_type, phases, unsupported
 from plugmw.dialects.kong.pdk.request import parse_body
 from plugmw.dialects.kong.pdk.values import Headers, checked_max, collect, fold, header_texts, query_pairs
-from plugmw.exchange import Exchange, cgi_key
+from plugmw.exchange import Exchange
 from plugmw.forms import FORM, JSON, MULTIPART, field_part, media_type, replace_query, write_parts
 from plugmw.rewriting import replace_path
+from plugmw.wsgi.headers import cgi_key
 
 METHODS = (
     *("GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "MKCOL", "COPY", "MOVE"),

@@ -18,6 +18,7 @@ from plugmw.dialects.kong.pdk.log import LEVELS
 from plugmw.dialects.kong.servers.wire import Failed
 from plugmw.exchange import Exchange
 from plugmw.record import check_value
+from plugmw.wsgi.headers import cgi_key
 from plugmw.wsgi.text import decode, encode, utf8_or_latin1
 
 Convert = Callable[[Any], Any]
@@ -262,7 +263,7 @@ def _get_var(name: str) -> str | None:
         return x.request_id
     if name == "uri":
         return str(x.environ.get("PATH_INFO", ""))
-    key = _VARIABLES.get(name) or (f"HTTP_{name[5:].upper()}" if name.startswith("http_") else "")
+    key = _VARIABLES.get(name) or (cgi_key(name[5:]) if name.startswith("http_") else "")
     found = x.environ.get(key)
     return None if found is None else str(found)
 

@@ -7,6 +7,7 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from plugmw import target
 from plugmw.body import BODY_KEY
+from plugmw.dialects.gostyle import canonical
 from plugmw.dialects.tyk.python.messages import MiniRequestObject
 from plugmw.dialects.tyk.session import TextMap
 from plugmw.exchange import Exchange
@@ -15,6 +16,7 @@ from plugmw.paths import full_path
 from plugmw.rewriting import checked_path, grouped, replace_path, written
 from plugmw.templates import Unrenderable
 from plugmw.typedefs import http_method_problem
+from plugmw.wsgi.headers import headers_in
 from plugmw.wsgi.text import decode, encode
 
 if TYPE_CHECKING:
@@ -28,11 +30,6 @@ _SAFE: Final = "/!$&'()*+,;=:@~-._"
 
 class Refused(Exception):
     """A hook asks for what cannot be done; the message says what."""
-
-
-def canonical(name: str) -> str:
-    """Spell a header name as Go does."""
-    return "-".join(part.capitalize() for part in name.split("-"))
 
 
 def request_object(x: Exchange, raw_only: bool = False) -> MiniRequestObject:
@@ -64,11 +61,7 @@ def _body(x: Exchange) -> bytes:
 
 
 def _headers(x: Exchange) -> TextMap:
-    found = {k[5:]: v for k, v in x.environ.items() if k.startswith("HTTP_") and isinstance(v, str)}
-    for key in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-        if x.environ.get(key):
-            found[key] = x.environ[key]
-    items = ((canonical(name.replace("_", "-")), value) for name, value in found.items())
+    items = headers_in(x.environ, canonical)
     made = TextMap({name: decode(value, "replace") for name, value in items})
     made["Host"] = x.host
     return made

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from wsgiref.util import is_hop_by_hop
 
 import webob
 
+from plugmw.dialects.gostyle import canonical
 from plugmw.dialects.tyk.python.messages import Header, ResponseObject
-from plugmw.dialects.tyk.python.request import canonical
 from plugmw.flow import Flow
 from plugmw.responses import put, take
+from plugmw.wsgi.headers import hop_by_hop
 from plugmw.wsgi.text import decode, encode
 
 
@@ -75,4 +75,4 @@ def _together(headers: list[Header]) -> dict[str, list[str]]:
     names: dict[str, Header] = {}
     for header in headers:
         names[canonical(header.key)] = header
-    return {header.key: header.values for header in names.values() if not is_hop_by_hop(header.key)}
+    return {header.key: header.values for header in names.values() if not hop_by_hop(header.key)}

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from plugmw.answer import Exit, status_line
+from plugmw.paths import full_path
 from plugmw.redaction import REDACTED as REDACTED
 from plugmw.redaction import REDACTED_HEADERS as REDACTED_HEADERS
 from plugmw.redaction import Redaction
@@ -96,13 +97,15 @@ def _leave_out(x: Exchange, key: str, error: BaseException) -> None:
 
 
 def raw_target(x: Exchange) -> str:
-    """Return the request target with its query, as sent where the server tells it."""
+    """Return the request target with its query: what the server tells, as plugins have left it.
+
+    This is not :func:`plugmw.target.sent`: a log must not show a key that a plugin has hidden.
+    """
     raw = x.environ.get("RAW_URI") or x.environ.get("REQUEST_URI")
     if raw:
         return str(raw)
-    path = x.environ.get("SCRIPT_NAME", "") + x.environ.get("PATH_INFO", "")
-    query = x.environ.get("QUERY_STRING", "")
-    return f"{path}?{query}" if query else str(path)
+    path, query = full_path(x.environ), x.environ.get("QUERY_STRING", "")
+    return f"{path}?{query}" if query else path
 
 
 def _upstream_uri(x: Exchange) -> str:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
 import attrs
 
 from plugmw.answer import check_header
 from plugmw.forms import write_pairs
-from plugmw.paths import TOO_MANY, readings
+from plugmw.paths import TOO_MANY, escape, full_path, readings
 from plugmw.target import keep
 from plugmw.templates import Find, Template, Unrenderable
 from plugmw.wsgi.headers import cgi_key
@@ -189,7 +189,7 @@ def replace_path(environ: WSGIEnvironment, path: str) -> None:
     """Give the app another PATH_INFO, also in the raw target that servers pass beside it."""
     keep(environ)
     environ["PATH_INFO"] = path
-    raw = quote((environ.get("SCRIPT_NAME", "") + path).encode("latin-1"), safe="/:@!$&'()*+,;=~")
+    raw = escape(full_path(environ))
     query = environ.get("QUERY_STRING", "")
     for key in ("RAW_URI", "REQUEST_URI"):
         if key in environ:

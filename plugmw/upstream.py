@@ -15,13 +15,14 @@ import ssl
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote, unquote_to_bytes, urlsplit
+from urllib.parse import urlsplit
 
 import attrs
 
 from plugmw import answer, target
 from plugmw.connections import IDLE, Answer, Connections, NotConnected, Times, ask
 from plugmw.errors import ConfigError
+from plugmw.paths import SENDABLE, escape, unescape
 from plugmw.trust import Trusted
 from plugmw.typedefs import split_port
 from plugmw.wsgi.headers import HOP_BY_HOP, cgi_key, headers_in
@@ -38,9 +39,6 @@ _OURS: Final = ("x-consumer", "x-credential", "x-authenticated", "x-anonymous", 
 _NAMED: Final = "plugmw.upstream.named"
 _USUAL: Final = frozenset(("close", "keep-alive", "Close", "Keep-Alive"))
 _STEP: Final = 64 * 1024
-#: What stays as it is in a target: escapes included, only what cannot be sent is escaped.
-_SENDABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
-_SAFE: Final = "/!$&'()*+,;=:@~-._"
 
 
 @attrs.frozen(kw_only=True)
@@ -172,11 +170,11 @@ class Upstream:
     def target_of(self, environ: WSGIEnvironment) -> str:
         """Return the request target: a path that a plugin set is complete, any other is put below ours."""
         whole = environ.get("plugmw.upstream.path")
-        if whole is not None and _unquoted(whole) == environ.get("PATH_INFO"):
+        if whole is not None and unescape(whole) == environ.get("PATH_INFO"):
             path = str(whole)
         else:
             path = self._base + request_path(environ)
-        query = quote(str(environ.get("QUERY_STRING", "")).encode("latin-1", "replace"), safe=_SENDABLE)
+        query = escape(str(environ.get("QUERY_STRING", "")), SENDABLE)
         return f"{path or '/'}?{query}" if query else path or "/"
 
     def headers_of(
@@ -313,11 +311,11 @@ def request_path(environ: WSGIEnvironment) -> str:
     """Return the path to send, in the client's own spelling where that is known and nobody changed it."""
     path = str(environ.get("PATH_INFO", ""))
     script = str(environ.get("SCRIPT_NAME", ""))
-    raw = quote(target.sent(environ).partition("?")[0].encode("latin-1", "replace"), safe=_SENDABLE)
+    raw = escape(target.sent(environ).partition("?")[0], SENDABLE)
     taken = _length_of(script, raw)
-    if taken is not None and _unquoted(raw[taken:]) == path:
+    if taken is not None and unescape(raw[taken:]) == path:
         return raw[taken:]
-    return quote(path.encode("latin-1", "replace"), safe=_SAFE)
+    return escape(path)
 
 
 def _length_of(script: str, raw: str) -> int | None:
@@ -326,13 +324,9 @@ def _length_of(script: str, raw: str) -> int | None:
     while len(read) < len(script) and taken < len(raw):
         end = raw.find("/", taken + 1)
         end = len(raw) if end < 0 else end
-        read += _unquoted(raw[taken:end])
+        read += unescape(raw[taken:end])
         taken = end
     return taken if read == script else None
-
-
-def _unquoted(path: str) -> str:
-    return unquote_to_bytes(path.encode("latin-1", "replace")).decode("latin-1")
 
 
 def request_body(environ: WSGIEnvironment) -> tuple[Iterable[bytes] | None, bool]:

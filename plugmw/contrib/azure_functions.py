@@ -20,11 +20,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
 from plugmw.answer import UNEXPECTED, check_header, error_exit, status_line, to_json
 from plugmw.connections import NotConnected
 from plugmw.exchange import Exchange
+from plugmw.paths import SENDABLE, escape
 from plugmw.plugin import Plugin
 from plugmw.schema import REQUIRED, above, at_least, config, field, matches
 from plugmw.upstream import BadRequest, Body, Target, Upstream, request_headers, response_headers
@@ -36,7 +36,7 @@ _LABEL: Final = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _DNS: Final = matches(rf"{_LABEL}(?:\.{_LABEL})*", "a DNS name")
 _PATH: Final = matches(r"[A-Za-z0-9_.~!$&'()*+,;=:@%/-]*", "a path as it is sent, without ? and #")
 #: What stays as it is in a query: escapes included, only what cannot be sent is escaped.
-_SENDABLE: Final = "".join(map(chr, range(0x21, 0x7F))).replace("#", "")
+_SENDABLE: Final = SENDABLE.replace("#", "")
 _KEYS: Final = ("x-functions-key", "x-functions-clientid")
 
 
@@ -149,7 +149,7 @@ class _Function(Upstream):
         return body
 
     def target_of(self, environ: WSGIEnvironment) -> str:
-        query = quote(str(environ.get("QUERY_STRING", "")), _SENDABLE, "latin-1")
+        query = escape(str(environ.get("QUERY_STRING", "")), _SENDABLE)
         return f"{self._base}?{query}" if query else self._base
 
     def headers_of(

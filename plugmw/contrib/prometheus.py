@@ -26,6 +26,7 @@ from plugmw import record
 from plugmw.exchange import Exchange
 from plugmw.exposition import Metric, amounts, clean, text
 from plugmw.fields import Network, URLPath
+from plugmw.paths import full_path
 from plugmw.plugin import Plugin
 from plugmw.schema import between, config, field
 from plugmw.seldom import Seldom
@@ -178,7 +179,7 @@ class Exporter:
         self._gateway = gateway
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        path = (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).rstrip("/")
+        path = full_path(environ).rstrip("/")
         status, kind, body = "200 OK", CONTENT_TYPE, b"Kong Prometheus exporter, visit /metrics\n"
         if path.endswith("/metrics"):
             body = self._metrics(bool(environ.get("wsgi.multiprocess")))

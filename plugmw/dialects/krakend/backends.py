@@ -38,6 +38,7 @@ from plugmw.dialects.krakend.wrappers import (
     by_name,
     is_response,
 )
+from plugmw.paths import PATH_SAFE
 from plugmw.wsgi.headers import first
 
 if TYPE_CHECKING:
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
 CONCURRENT_SHARE: Final = 0.75
 NOOP: Final = "no-op"
 _GOOD: Final = (200, 201)
-_SAFE_PATH: Final = "/!$&'()*+,;=:@~-._%"
 
 
 def reply_encoding(endpoint: Endpoint) -> str:
@@ -194,7 +194,7 @@ class Asker:
         if wanted != before or self._compat:
             return str(wanted)
         if made.path != plain:
-            path = quote(made.path, safe=_SAFE_PATH) + path[len(plain) :]
+            path = quote(made.path, safe=PATH_SAFE + "%") + path[len(plain) :]
         return with_query(host + path, made.query)
 
     def _reply(

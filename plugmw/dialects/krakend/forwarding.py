@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote, unquote_to_bytes, urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import attrs
 
@@ -23,6 +23,7 @@ from plugmw.body import replace_request
 from plugmw.dialects.krakend.model import APP
 from plugmw.dialects.krakend.wrappers import ModifierError, Values, by_name
 from plugmw.forms import read_pairs
+from plugmw.paths import PATH_SAFE, SENDABLE, unescape
 from plugmw.trust import Trusted
 from plugmw.upstream import request_headers
 from plugmw.wsgi.headers import cgi_key
@@ -35,10 +36,7 @@ AGENT: Final = f"KrakenD {VERSION}"
 #: Where the :class:`Call` is kept in a backend's environ.
 CALL: Final = "plugmw.krakend.call"
 
-_SENDABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 _PLACE: Final = re.compile(r"\{([^{}]+)\}")
-#: What stays as it is in a path segment, beside letters and digits (RFC 3986 section 3.3).
-_SEGMENT: Final = "/!$&'()*+,;=:@~-._"
 _FRAMING: Final = ("Content-Length", "Transfer-Encoding", "Host")
 _FRAMING_KEYS: Final = frozenset(map(cgi_key, _FRAMING))
 _DOTS: Final = {".", ".."}
@@ -130,7 +128,7 @@ class Pattern:
 
     def fill(self, parameters: Mapping[str, Any]) -> str:
         """Return path and query, ready to send; a parameter that is missing is empty."""
-        path = _filled(self._path, parameters, _SEGMENT)
+        path = _filled(self._path, parameters, PATH_SAFE)
         if not self._dots.issuperset(_DOTS.intersection(path.split("/"))):
             raise BadParameter
         return path + _filled(self._query, parameters, "")
@@ -143,7 +141,7 @@ def _filled(pieces: list[str], parameters: Mapping[str, Any], safe: str) -> str:
             value = str(parameters.get(piece[:1].upper() + piece[1:], ""))
             made.append(quote(value, safe=safe, errors="surrogateescape"))
         else:
-            made.append(quote(piece, safe=_SENDABLE))
+            made.append(quote(piece, safe=SENDABLE))
     return "".join(made)
 
 
@@ -196,8 +194,8 @@ def _locate(made: WSGIEnvironment, environ: WSGIEnvironment, url: str) -> None:
         made["SERVER_NAME"] = parts.hostname
         made["SERVER_PORT"] = str(parts.port or (443 if parts.scheme == "https" else 80))
         made["HTTP_HOST"] = parts.netloc.rpartition("@")[2]
-    raw = quote(target if target.startswith("/") else "/" + target, safe=_SENDABLE, errors="surrogateescape")
-    path = unquote_to_bytes(raw.partition("?")[0]).decode("latin-1")
+    raw = quote(target if target.startswith("/") else "/" + target, safe=SENDABLE, errors="surrogateescape")
+    path = unescape(raw.partition("?")[0])
     inside = bool(script) and path.startswith(script + "/")
     made["SCRIPT_NAME"], made["PATH_INFO"] = (script, path[len(script) :]) if inside else ("", path)
     made["QUERY_STRING"] = raw.partition("?")[2]

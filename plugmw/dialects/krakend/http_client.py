@@ -15,7 +15,7 @@ import ssl
 import zlib
 from collections.abc import Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import attrs
 
@@ -23,6 +23,7 @@ from plugmw.answer import status_line
 from plugmw.connections import Answer, Connections, NotConnected, Times, ask
 from plugmw.dialects.krakend.failures import TOO_LATE, BackendError
 from plugmw.dialects.krakend.forwarding import CALL
+from plugmw.paths import SENDABLE, escape
 from plugmw.upstream import Body, request_body, request_headers, response_headers
 from plugmw.wsgi.headers import first
 
@@ -34,7 +35,6 @@ REDIRECTS: Final = 10
 _PORTS: Final = {"http": 80, "https": 443}
 _CREDENTIALS: Final = ("authorization", "proxy-authorization", "cookie", "www-authenticate")
 _STEP: Final = 64 * 1024
-_SENDABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 
 Headers = list[tuple[str, str]]
 
@@ -92,7 +92,7 @@ class _Request:
 
     def _join(self, location: str) -> str:
         try:
-            url = urljoin(self.url, quote(location.encode("latin-1", "replace"), safe=_SENDABLE))
+            url = urljoin(self.url, escape(location, SENDABLE))
             parts = urlsplit(url)
             good = parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0
         except ValueError:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
 from plugmw.answer import MESSAGES, UNEXPECTED, Exit, status_line
 from plugmw.dialects.prest.loading import NAME, Failed, Folder, Function, NotServed, wrong_type
 from plugmw.dialects.prest.results import JSON, WrongType, error_text, send
 from plugmw.dialects.prest.views import Call
-from plugmw.paths import full_path
+from plugmw.paths import escape, full_path
 from plugmw.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -110,7 +109,7 @@ def _refuse(
 
 def _redirect(path: str, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """Leave the slash at the end away, as prestd's router does."""
-    place = quote(path.encode("latin-1"))
+    place = escape(path)
     if environ.get("QUERY_STRING"):
         place += f"?{environ['QUERY_STRING']}"
     start_response(status_line(301), [("Location", place), ("Content-Length", "0")])

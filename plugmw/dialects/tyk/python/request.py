@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote, unquote_to_bytes, urlsplit
+from urllib.parse import urlsplit
 
 from plugmw import target
 from plugmw.body import BODY_KEY
@@ -12,7 +12,7 @@ from plugmw.dialects.tyk.python.messages import MiniRequestObject
 from plugmw.dialects.tyk.session import TextMap
 from plugmw.exchange import Exchange
 from plugmw.forms import read_pairs, replace_query
-from plugmw.paths import full_path
+from plugmw.paths import escape, full_path, unescape
 from plugmw.rewriting import checked_path, grouped, replace_path, written
 from plugmw.templates import Unrenderable
 from plugmw.typedefs import http_method_problem
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 #: Framing is the server's; there is no request without a Host.
 _OURS: Final = frozenset(("content-length", "transfer-encoding"))
-#: What may stand in a path unescaped.
-_SAFE: Final = "/!$&'()*+,;=:@~-._"
 
 
 class Refused(Exception):
@@ -68,7 +66,7 @@ def _headers(x: Exchange) -> TextMap:
 
 
 def _url(environ: WSGIEnvironment) -> str:
-    path = quote(full_path(environ).encode("latin-1"), safe=_SAFE)
+    path = escape(full_path(environ))
     query = decode(environ.get("QUERY_STRING", ""), "replace")
     return f"{path}?{query}" if query else path
 
@@ -122,7 +120,7 @@ def _parsed(url: str) -> tuple[str, str]:
         raise Refused(f"url: got {url!r}, expected a path or an http URL")
     rest = url.partition("://")[2].partition("/")[2] if absolute else url[1:]
     path, _, query = encode(rest, "surrogateescape").partition("#")[0].partition("?")
-    return unquote_to_bytes("/" + path).decode("latin-1"), query
+    return unescape("/" + path), query
 
 
 def _set_path(environ: WSGIEnvironment, path: str) -> None:

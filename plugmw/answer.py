@@ -89,7 +89,7 @@ class Exit(BaseException):
         super().__init__(status)
 
 
-class Instead(Exit):
+class Delegate(Exit):
     """Another WSGI app answers instead of the wrapped one, in phases before the app is called."""
 
     def __init__(self, app: WSGIApplication) -> None:

@@ -290,14 +290,14 @@ class Exchange:
             status, message, headers, self.environ.get("HTTP_ACCEPT", ""), self.request_id
         )
 
-    def hand_over(self, app: WSGIApplication) -> NoReturn:
+    def delegate(self, app: WSGIApplication) -> NoReturn:
         """Let another WSGI app answer, streaming as the wrapped one would; what it raises is a 500.
 
         Phases: rewrite, access; elsewhere :class:`PhaseError`.
         """
         if self.phase not in EXIT_PHASES[:2]:
-            raise PhaseError("hand_over", self.phase, EXIT_PHASES[:2])
-        raise answer.Instead(app)
+            raise PhaseError("delegate", self.phase, EXIT_PHASES[:2])
+        raise answer.Delegate(app)
 
     # -- around it --------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from plugmw import answer, target
-from plugmw.connections import IDLE, Answer, Connections, NotConnected, Times, ask
+from plugmw.connections import IDLE, Body, Connections, NotConnected, Request, Times
 from plugmw.errors import ConfigError
 from plugmw.paths import SENDABLE, escape, unescape
 from plugmw.trust import Trusted
@@ -127,18 +127,9 @@ class Upstream:
         times = self._times(wish)
         body, chunked = request_body(environ)
         headers = self.headers_of(environ, wish, _netloc(*key))
+        request = Request(environ["REQUEST_METHOD"], self.target_of(environ), headers, body, chunked)
         connection = self._connect(environ, key, times, int(wish.get("retries", self.target.retries)))
-        try:
-            found = ask(
-                connection, environ["REQUEST_METHOD"], self.target_of(environ), headers, body, chunked, times
-            )
-            if found.status < 200:
-                found.close()
-                raise http.client.HTTPException(f"a final answer {found.status}")
-        except BaseException:
-            connection.close()
-            raise
-        return Body(found, connection, lambda: self._connections.give(key, connection))
+        return self._connections.exchange(key, request, times, connection)
 
     def _connect(
         self, environ: WSGIEnvironment, key: tuple[str, str, int], times: Times, retries: int
@@ -207,30 +198,6 @@ def _netloc(scheme: str, host: str, port: int) -> str:
 
 class BadRequest(Exception):
     """The request cannot be forwarded as it is."""
-
-
-class Body:
-    """The service's body as it comes; gives the connection back when it was read whole."""
-
-    def __init__(
-        self, found: Answer, connection: http.client.HTTPConnection, give_back: Callable[[], None]
-    ) -> None:
-        self.answer = found
-        self._connection = connection
-        self._give_back = give_back
-
-    def __iter__(self) -> Generator[bytes, None, None]:
-        # What has arrived is handed on, so that events reach the client at once.
-        while chunk := self.answer.read(_STEP):
-            yield chunk
-
-    def close(self) -> None:
-        whole = self.answer.is_complete
-        self.answer.close()
-        if whole:
-            self._give_back()
-        else:
-            self._connection.close()
 
 
 # -- headers, path and body as pure functions ------------------------------------------------------------

@@ -22,12 +22,12 @@ from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, Final
 
 from plugmw.answer import UNEXPECTED, check_header, error_exit, status_line, to_json
-from plugmw.connections import NotConnected
+from plugmw.connections import Body, NotConnected
 from plugmw.exchange import Exchange
 from plugmw.paths import SENDABLE, escape
 from plugmw.plugin import Plugin
 from plugmw.schema import REQUIRED, above, at_least, config, field, matches
-from plugmw.upstream import BadRequest, Body, Target, Upstream, request_headers, response_headers
+from plugmw.upstream import BadRequest, Target, Upstream, request_headers, response_headers
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -106,7 +106,7 @@ class AzureFunctions(Plugin):
             self._function.close()
 
     def access(self, x: Exchange) -> None:
-        x.hand_over(self._answer)
+        x.delegate(self._answer)
 
     def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Call the function once; be its answer, still encoded, as it comes."""

@@ -20,11 +20,11 @@ from urllib.parse import urljoin, urlsplit
 import attrs
 
 from plugmw.answer import status_line
-from plugmw.connections import Answer, Connections, NotConnected, Times, ask
+from plugmw.connections import Answer, Body, Connections, NotConnected, Request, Times
 from plugmw.dialects.krakend.failures import TOO_LATE, BackendError
 from plugmw.dialects.krakend.forwarding import CALL
 from plugmw.paths import SENDABLE, escape
-from plugmw.upstream import Body, request_body, request_headers, response_headers
+from plugmw.upstream import request_body, request_headers, response_headers
 from plugmw.wsgi.headers import first
 
 if TYPE_CHECKING:
@@ -59,16 +59,8 @@ class _Request:
         parts = urlsplit(self.url)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         headers = [("Host", parts.netloc.rpartition("@")[2]), *self.headers]
-        origin = self.origin
-        connection = connections.take(*origin, times)
-        try:
-            found = ask(connection, self.method, target, headers, self.pieces, self.chunked, times)
-            if found.status < 200:
-                raise http.client.HTTPException(f"a final answer {found.status}")
-        except BaseException:
-            connection.close()
-            raise
-        return Body(found, connection, lambda: connections.give(origin, connection))
+        request = Request(self.method, target, headers, self.pieces, self.chunked)
+        return connections.exchange(self.origin, request, times)
 
     def after(self, found: Answer) -> _Request | None:
         """Return the request that an answer asks for, None if it is to be taken as it is."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 from plugmw.wsgi.headers import first
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 HeaderItems: TypeAlias = "Mapping[str, str | list[str]] | Iterable[tuple[str, str]] | None"
 
@@ -147,6 +147,18 @@ def leave(status: int, body: object = None, headers: HeaderItems = None) -> NoRe
     if kind and first(items, "content-type") is None:
         items.append(("Content-Type", kind))
     raise Exit(status, data, items)
+
+
+def respond(
+    left: Exit, environ: WSGIEnvironment, start_response: StartResponse, exc_info: Any = None
+) -> list[bytes]:
+    """Answer with an exit, as an app does: with its length, and without its body for HEAD."""
+    headers = [*left.headers, ("Content-Length", str(len(left.body)))]
+    if exc_info is None:
+        start_response(status_line(left.status), headers)
+    else:
+        start_response(status_line(left.status), headers, exc_info)
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [left.body]
 
 
 def to_json(value: Any) -> bytes:

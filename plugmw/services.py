@@ -6,6 +6,7 @@ the path; for the wrapped app it moves to SCRIPT_NAME, so that the app's own lin
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from plugmw import target
+from plugmw.answer import Exit, respond
 from plugmw.paths import full_path
 from plugmw.routing import Route
 from plugmw.trust import Trusted
@@ -90,22 +92,17 @@ def _of_service(
 
 def no_app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """Stand in for the app of a gateway that has none."""
-    body = b'{"message": "no Route matched with those values"}'
-    start_response(
-        "404 Not Found",
-        [("Content-Type", "application/json; charset=utf-8"), ("Content-Length", str(len(body)))],
-    )
-    return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+    return respond(_refusal(404, "no Route matched with those values"), environ, start_response)
 
 
 def _unavailable(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """Answer for a service that is switched off, as Kong does for a route without one."""
-    body = b'{"message": "no Service found with those values"}'
-    start_response(
-        "503 Service Unavailable",
-        [("Content-Type", "application/json; charset=utf-8"), ("Content-Length", str(len(body)))],
-    )
-    return [body]
+    return respond(_refusal(503, "no Service found with those values"), environ, start_response)
+
+
+def _refusal(status: int, message: str) -> Exit:
+    body = json.dumps({"message": message}).encode()
+    return Exit(status, body, [("Content-Type", "application/json; charset=utf-8")])
 
 
 class _Stripping:

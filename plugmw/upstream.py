@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from plugmw import answer, target
+from plugmw.body import BadLength, content_length
 from plugmw.connections import IDLE, Body, Connections, NotConnected, Request, Times
 from plugmw.errors import ConfigError
 from plugmw.paths import SENDABLE, escape, unescape
@@ -298,11 +299,12 @@ def _length_of(script: str, raw: str) -> int | None:
 
 def request_body(environ: WSGIEnvironment) -> tuple[Iterable[bytes] | None, bool]:
     """Return (the pieces to send, or None; whether in chunks)."""
-    text = str(environ.get("CONTENT_LENGTH") or "")
-    if text:
-        if not (text.isascii() and text.isdigit()):
-            raise BadRequest
-        return _exactly(environ["wsgi.input"], int(text)), False
+    try:
+        length = content_length(environ)
+    except BadLength:
+        raise BadRequest from None
+    if length is not None:
+        return _exactly(environ["wsgi.input"], length), False
     if environ.get("wsgi.input_terminated") and environ.get("HTTP_TRANSFER_ENCODING"):
         return iter(lambda: environ["wsgi.input"].read(_STEP), b""), True
     return None, False
@@ -325,6 +327,5 @@ def _is_websocket(environ: WSGIEnvironment) -> bool:
 def _fail(environ: WSGIEnvironment, start_response: StartResponse, status: int) -> Iterable[bytes]:
     environ["plugmw.upstream.status"] = str(status)
     request_id = str(environ.get("plugmw.request_id") or "")
-    made = answer.error_exit(status, None, None, str(environ.get("HTTP_ACCEPT", "")), request_id)
-    start_response(answer.status_line(status), [*made.headers, ("Content-Length", str(len(made.body)))])
-    return [] if environ["REQUEST_METHOD"] == "HEAD" else [made.body]
+    refusal = answer.error_exit(status, None, None, str(environ.get("HTTP_ACCEPT", "")), request_id)
+    return answer.respond(refusal, environ, start_response)

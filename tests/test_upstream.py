@@ -249,10 +249,10 @@ def test_a_chunked_body_goes_out_in_chunks():
     assert request.endswith(b"3\r\nabc\r\n0\r\n\r\n")
 
 
-@pytest.mark.parametrize(("length", "body"), [("+3", b"abc"), ("1_0", b"abc"), ("5", b"abc")])
-def test_a_body_that_is_not_what_it_says_is_the_clients_error(length, body):
+@pytest.mark.parametrize("length", ["+3", "1_0", "5", "9" * 5000], ids=lambda length: length[:5])
+def test_a_body_that_is_not_what_it_says_is_the_clients_error(length):
     with Service(answer(b"ok")) as service:
-        assert through(service.url, posted(body, CONTENT_LENGTH=length)).status == "400 Bad Request"
+        assert through(service.url, posted(b"abc", CONTENT_LENGTH=length)).status == "400 Bad Request"
 
 
 def memory_of(call):

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, Final
 
-from plugmw.answer import UNEXPECTED, check_header, error_exit, status_line, to_json
+from plugmw.answer import UNEXPECTED, Exit, check_header, error_exit, respond, status_line, to_json
 from plugmw.connections import Body, NotConnected
 from plugmw.exchange import Exchange
 from plugmw.paths import SENDABLE, escape
@@ -115,13 +115,13 @@ class AzureFunctions(Plugin):
         try:
             body: Body = self._function.send(asked)
         except BadRequest:
-            made = error_exit(400, None, None, str(environ.get("HTTP_ACCEPT", "")), "")
-            return _send(environ, start_response, 400, made.headers, made.body)
+            refusal = error_exit(400, None, None, str(environ.get("HTTP_ACCEPT", "")), "")
+            return respond(refusal, environ, start_response)
         except (NotConnected, HTTPException, OSError, ValueError) as error:
             # The text of the error may have the query in it.
             self.logger.error("azure-functions: no answer of %s: %s", self._url, type(error).__name__)
             kind = [("Content-Type", "application/json; charset=utf-8")]
-            return _send(environ, start_response, 500, kind, to_json({"message": UNEXPECTED}))
+            return respond(Exit(500, to_json({"message": UNEXPECTED}), kind), environ, start_response)
         headers = response_headers(body.answer.headers)
         start_response(status_line(body.answer.status), [*headers, ("Via", "1.1 plugmw")])
         return body
@@ -162,14 +162,3 @@ class _Function(Upstream):
             if chosen and lower not in self._dropped:
                 made.append((name, value))
         return [*made, *self._keys]
-
-
-def _send(
-    environ: WSGIEnvironment,
-    start_response: StartResponse,
-    status: int,
-    headers: list[tuple[str, str]],
-    body: bytes,
-) -> Iterable[bytes]:
-    start_response(status_line(status), [*headers, ("Content-Length", str(len(body)))])
-    return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]

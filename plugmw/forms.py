@@ -45,6 +45,11 @@ def read_pairs(raw: str) -> list[tuple[str, str | None]]:
     return [_pair(piece) for piece in raw.split("&") if piece]
 
 
+def read_form(data: bytes) -> list[tuple[str, str | None]]:
+    """Decode an urlencoded body as :func:`read_pairs` does a query."""
+    return read_pairs(data.decode("latin-1"))
+
+
 def write_pairs(pairs: Iterable[tuple[str, str | None]]) -> str:
     """Encode what :func:`read_pairs` returns; a blank becomes ``%20``."""
     return "&".join(_quote(name) + ("" if value is None else "=" + _quote(value)) for name, value in pairs)

@@ -24,7 +24,7 @@ from typing import Any, Final
 
 from plugmw.answer import check_header
 from plugmw.exchange import Exchange
-from plugmw.forms import FORM, JSON, MULTIPART, media_type, pair_values, read_pairs, read_parts
+from plugmw.forms import FORM, JSON, MULTIPART, media_type, pair_values, read_form, read_parts
 from plugmw.identity import stable_id
 from plugmw.plugin import Plugin
 from plugmw.record import grouped
@@ -149,7 +149,7 @@ def parsed(content_type: str, data: bytes) -> Any:
     kind, boundary = media_type(content_type)
     try:
         if kind == FORM:
-            pairs = read_pairs(data.decode("latin-1"))
+            pairs = read_form(data)
             return grouped((name, True if value is None else value) for name, value in pairs)
         if kind == MULTIPART:
             parts = [part for part in read_parts(data, boundary) if part.name]

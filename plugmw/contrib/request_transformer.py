@@ -26,7 +26,7 @@ from typing import Final
 
 from plugmw.bodies import body_kind, change_body
 from plugmw.exchange import Exchange
-from plugmw.forms import FORM, read_pairs, replace_query
+from plugmw.forms import FORM, read_form, read_pairs, replace_query
 from plugmw.plugin import Plugin
 from plugmw.rewriting import (
     HeaderChange,
@@ -216,6 +216,6 @@ def _rendered(path: Template, find: Find) -> str:
 
 def _changed_query(rules: Rules[str], query: str, form: bytes) -> str:
     """Return the query with the fields of ``form`` in it, changed and sorted by name."""
-    members = grouped([*read_pairs(query), *read_pairs(form.decode("latin-1"))])
+    members = grouped([*read_pairs(query), *read_form(form)])
     change_lists(rules, members)
     return written(dict(sorted(members.items())))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -15,6 +17,7 @@ HOP_BY_HOP: Final = frozenset(
 )
 #: Headers that have no ``HTTP_`` before their names in an environ; servers set them empty if there are none.
 _CONTENT: Final = frozenset(("CONTENT_TYPE", "CONTENT_LENGTH"))
+_BASIC: Final = re.compile(r"[ \t]*[Bb]asic[ \t]*([A-Za-z0-9+/]+)={0,2}[ \t]*").fullmatch
 
 
 def hop_by_hop(name: str) -> bool:
@@ -50,3 +53,14 @@ def first(items: Iterable[tuple[str, str]], name: str) -> str | None:
         if len(key) == size and key.lower() == name:
             return value
     return None
+
+
+def basic_credentials(value: str) -> bytes | None:
+    """Return the decoded credentials of an Authorization header of scheme Basic (RFC 7617), else None."""
+    match = _BASIC(value)
+    return None if match is None else unpadded_base64(match[1])
+
+
+def unpadded_base64(text: str) -> bytes | None:
+    """Decode characters of Base64 without padding; None for a length that nothing is encoded to."""
+    return None if len(text) % 4 == 1 else base64.b64decode(text + "=" * (-len(text) % 4))

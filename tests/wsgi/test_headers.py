@@ -6,7 +6,7 @@ from wsgiref.util import is_hop_by_hop
 
 import pytest
 
-from plugmw.wsgi.headers import HOP_BY_HOP, cgi_key, first, headers_in, hop_by_hop
+from plugmw.wsgi.headers import HOP_BY_HOP, basic_credentials, cgi_key, first, headers_in, hop_by_hop
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,19 @@ def test_headers_of_a_request_have_the_spelling_that_is_asked_for(spell, names):
 def test_the_first_of_several_counts_in_any_case():
     items = [("X-A", "1"), ("x-a", "2"), ("X-B", "")]
     assert [first(items, name) for name in ("x-A", "X-b", "x-c")] == ["1", "", None]
+
+
+@pytest.mark.parametrize(
+    ("value", "data"),
+    [
+        ("Basic YTpi", b"a:b"),
+        (" basic\tYTpiYw== ", b"a:bc"),
+        ("Basic YTpiYw", b"a:bc"),
+        ("Basic YTpiY", None),
+        ("Basic YTpi=x", None),
+        ("Bearer YTpi", None),
+        ("", None),
+    ],
+)
+def test_credentials_of_basic_are_decoded_with_or_without_padding(value, data):
+    assert basic_credentials(value) == data

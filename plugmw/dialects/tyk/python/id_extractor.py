@@ -21,7 +21,7 @@ from xml.etree import ElementTree
 from plugmw import patterns, safe_xml
 from plugmw.dialects.tyk.session import SessionState
 from plugmw.exchange import Exchange
-from plugmw.forms import FORM, media_type, read_pairs
+from plugmw.forms import FORM, media_type, read_form, read_pairs
 from plugmw.safe_xml import local
 from plugmw.wsgi.text import decode
 
@@ -86,10 +86,10 @@ def _present(value: str) -> str:
 
 def _form_value(x: Exchange, name: str) -> str:
     """Return the values of a field joined, those of the body before those of the query."""
-    raw = x.environ.get("QUERY_STRING", "")
+    pairs = read_pairs(x.environ.get("QUERY_STRING", ""))
     if media_type(x.environ.get("CONTENT_TYPE") or "")[0] == FORM:
-        raw = x.read_body().decode("latin-1") + "&" + raw
-    return "".join(value or "" for key, value in read_pairs(raw) if key == name)
+        pairs = [*read_form(x.read_body()), *pairs]
+    return "".join(value or "" for key, value in pairs if key == name)
 
 
 def _by_regex(source: Extract, options: Mapping[str, Any]) -> Extract:

@@ -19,6 +19,8 @@ from typing import Any, Final
 
 import attrs
 
+from plugmw.wsgi.urls import Origin
+
 #: Seconds after which an idle connection is not used again: services close theirs at about the same time.
 IDLE: Final = 30.0
 
@@ -46,8 +48,6 @@ class Times:
 #: Bytes of a body that are read at once.
 _STEP: Final = 64 * 1024
 
-#: Scheme, host, port.
-Key = tuple[str, str, int]
 Idle = deque[tuple[float, http.client.HTTPConnection]]
 
 
@@ -67,7 +67,7 @@ class Connections:
         self._size = size
         self._seconds = idle
         self._pid = 0
-        self._idle: dict[Key, Idle] = {}
+        self._idle: dict[Origin, Idle] = {}
         # Of a chain that a reload has dropped nobody else would close them.
         weakref.finalize(self, _close, self._idle)
 
@@ -84,7 +84,7 @@ class Connections:
             connection.close()
         return self._open(scheme, host, port, times)
 
-    def give(self, key: Key, connection: http.client.HTTPConnection) -> None:
+    def give(self, key: Origin, connection: http.client.HTTPConnection) -> None:
         """Keep a connection whose answer was read to its end; one that the service closes is dropped."""
         idle = self._of_process().setdefault(key, deque())
         if connection.sock is None or len(idle) >= self._size:
@@ -94,7 +94,7 @@ class Connections:
 
     def exchange(
         self,
-        key: Key,
+        key: Origin,
         request: Request,
         times: Times,
         connection: http.client.HTTPConnection | None = None,
@@ -114,7 +114,7 @@ class Connections:
             raise
         return Body(answer, connection, lambda: self.give(key, connection))
 
-    def _of_process(self) -> dict[Key, Idle]:
+    def _of_process(self) -> dict[Origin, Idle]:
         if self._pid != os.getpid():
             # What the parent has opened is the parent's: to close our copies does not touch the wire.
             _close(self._idle)
@@ -142,7 +142,7 @@ class Connections:
         _close(self._of_process())
 
 
-def _close(kept: dict[Key, Idle]) -> None:
+def _close(kept: dict[Origin, Idle]) -> None:
     for idle in kept.values():
         while idle:
             idle.pop()[1].close()

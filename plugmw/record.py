@@ -24,6 +24,7 @@ from plugmw.redaction import Redaction
 from plugmw.upstream import request_path
 from plugmw.wsgi.headers import headers_in
 from plugmw.wsgi.text import decode
+from plugmw.wsgi.urls import PORTS
 
 if TYPE_CHECKING:
     from plugmw.exchange import Exchange
@@ -159,7 +160,7 @@ def _host_and_port(x: Exchange) -> str:
     host = x.host
     if host.rpartition(":")[2].isdigit() and not host.endswith("]"):
         return host
-    return f"{host}:{x.environ.get('SERVER_PORT') or (443 if x.scheme == 'https' else 80)}"
+    return f"{host}:{x.environ.get('SERVER_PORT') or PORTS.get(x.scheme, 80)}"
 
 
 def _request_size(x: Exchange, uri: str) -> int:

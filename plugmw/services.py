@@ -19,6 +19,7 @@ from plugmw.paths import full_path
 from plugmw.routing import Route
 from plugmw.trust import Trusted
 from plugmw.upstream import Target, Upstream
+from plugmw.wsgi.urls import origin
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -46,12 +47,12 @@ class Service:
         """Return the service as log entries and ``kong.router.get_service`` show it (times in ms)."""
         made: dict[str, Any] = {"id": self.id or self.name, "name": self.name, "enabled": self.enabled}
         if self.url:
-            parts = urlsplit(self.url)
+            scheme, host, port = origin(self.url)
             made |= {
-                "protocol": parts.scheme,
-                "host": parts.hostname,
-                "port": parts.port or (443 if parts.scheme == "https" else 80),
-                "path": parts.path or None,
+                "protocol": scheme,
+                "host": host,
+                "port": port,
+                "path": urlsplit(self.url).path or None,
                 "retries": self.retries,
                 "connect_timeout": int(self.connect_timeout * 1000),
                 "read_timeout": int(self.read_timeout * 1000),

@@ -27,6 +27,7 @@ from plugmw.paths import SENDABLE, escape, unescape
 from plugmw.trust import Trusted
 from plugmw.typedefs import split_port
 from plugmw.wsgi.headers import HOP_BY_HOP, cgi_key, headers_in
+from plugmw.wsgi.urls import Origin, netloc, origin
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -65,12 +66,9 @@ class Target:
     def check(self) -> None:
         """Raise :class:`ConfigError` unless the URL is one to send to."""
         try:
-            parts = urlsplit(self.url)
-            good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+            origin(self.url)
         except ValueError:
-            good = False
-        if not good:
-            raise ConfigError("url", f"got {self.url!r}", "an http or https URL")
+            raise ConfigError("url", f"got {self.url!r}", "an http or https URL") from None
 
 
 class Upstream:
@@ -90,9 +88,8 @@ class Upstream:
     ) -> None:
         to.check()
         self.target = to
-        parts = urlsplit(to.url)
-        self._to = parts.scheme, parts.hostname or "", parts.port or _PORTS[parts.scheme]
-        self._base = parts.path.rstrip("/")
+        self._to = origin(to.url)
+        self._base = urlsplit(to.url).path.rstrip("/")
         self._trusted = trusted or Trusted()
         self._clock = clock
         self._connections = Connections(self._context, to.pool_size, to.idle)
@@ -127,13 +124,13 @@ class Upstream:
         key = wish.get("scheme", scheme), wish.get("host", host), wish.get("port", port)
         times = self._times(wish)
         body, chunked = request_body(environ)
-        headers = self.headers_of(environ, wish, _netloc(*key))
+        headers = self.headers_of(environ, wish, netloc(*key))
         request = Request(environ["REQUEST_METHOD"], self.target_of(environ), headers, body, chunked)
         connection = self._connect(environ, key, times, int(wish.get("retries", self.target.retries)))
         return self._connections.exchange(key, request, times, connection)
 
     def _connect(
-        self, environ: WSGIEnvironment, key: tuple[str, str, int], times: Times, retries: int
+        self, environ: WSGIEnvironment, key: Origin, times: Times, retries: int
     ) -> http.client.HTTPConnection:
         """Return a connection; nothing was sent on one that cannot be opened, so it may be tried again."""
         tries: list[dict[str, Any]] = environ.setdefault("plugmw.upstream.tries", [])
@@ -187,14 +184,6 @@ class Upstream:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         return context
-
-
-_PORTS: Final = {"http": 80, "https": 443}
-
-
-def _netloc(scheme: str, host: str, port: int) -> str:
-    name = f"[{host}]" if ":" in host else host
-    return name if port == _PORTS[scheme] else f"{name}:{port}"
 
 
 class BadRequest(Exception):

@@ -11,7 +11,6 @@ import tracemalloc
 
 import pytest
 
-from plugmw import upstream
 from plugmw.errors import ConfigError
 from plugmw.gateway import Gateway
 from plugmw.testing import hello_app
@@ -565,12 +564,6 @@ def test_certificates_are_verified_unless_told_otherwise(tls, options, status):
     options = {name: authority if value is ... else value for name, value in options.items()}
     with Service(answer(b"ok"), context) as service:
         assert through(service.url, **options).status == status
-
-
-def test_ports_are_left_out_of_the_host_where_they_are_the_usual_ones():
-    assert upstream._netloc("http", "a", 80) == "a"
-    assert upstream._netloc("https", "::1", 443) == "[::1]"
-    assert upstream._netloc("https", "::1", 80) == "[::1]:80"
 
 
 # -- in a gateway, and real servers ----------------------------------------------------------------------

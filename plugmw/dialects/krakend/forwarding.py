@@ -27,6 +27,7 @@ from plugmw.paths import PATH_SAFE, SENDABLE, unescape
 from plugmw.trust import Trusted
 from plugmw.upstream import request_headers
 from plugmw.wsgi.headers import cgi_key
+from plugmw.wsgi.urls import origin
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
@@ -185,14 +186,11 @@ def _locate(made: WSGIEnvironment, environ: WSGIEnvironment, url: str) -> None:
         target, script = url[len(APP) :], str(made.get("SCRIPT_NAME", ""))
         made["HTTP_HOST"] = environ.get("HTTP_HOST", "")
     else:
+        scheme, host, port = origin(url)
         parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            # Not the URL itself: there may be secrets in its query.
-            raise ValueError(f"got a URL of {parts.scheme!r}, expected one of http or https with a host")
         target, script = parts.path + (f"?{parts.query}" if parts.query else ""), ""
-        made["wsgi.url_scheme"] = parts.scheme
-        made["SERVER_NAME"] = parts.hostname
-        made["SERVER_PORT"] = str(parts.port or (443 if parts.scheme == "https" else 80))
+        made["wsgi.url_scheme"] = scheme
+        made["SERVER_NAME"], made["SERVER_PORT"] = host, str(port)
         made["HTTP_HOST"] = parts.netloc.rpartition("@")[2]
     raw = quote(target if target.startswith("/") else "/" + target, safe=SENDABLE, errors="surrogateescape")
     path = unescape(raw.partition("?")[0])

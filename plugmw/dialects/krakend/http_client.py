@@ -26,13 +26,13 @@ from plugmw.dialects.krakend.forwarding import CALL
 from plugmw.paths import SENDABLE, escape
 from plugmw.upstream import request_body, request_headers, response_headers
 from plugmw.wsgi.headers import first
+from plugmw.wsgi.urls import Origin, origin
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 #: As many as Go's client follows.
 REDIRECTS: Final = 10
-_PORTS: Final = {"http": 80, "https": 443}
 _CREDENTIALS: Final = ("authorization", "proxy-authorization", "cookie", "www-authenticate")
 _STEP: Final = 64 * 1024
 
@@ -50,9 +50,8 @@ class _Request:
     chunked: bool
 
     @property
-    def origin(self) -> tuple[str, str, int]:
-        parts = urlsplit(self.url)
-        return parts.scheme, parts.hostname or "", parts.port or _PORTS[parts.scheme]
+    def origin(self) -> Origin:
+        return origin(self.url)
 
     def send(self, connections: Connections, times: Times) -> Body:
         """Ask, and return the beginning of the answer."""
@@ -85,12 +84,9 @@ class _Request:
     def _join(self, location: str) -> str:
         try:
             url = urljoin(self.url, escape(location, SENDABLE))
-            parts = urlsplit(url)
-            good = parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0
+            origin(url)
         except ValueError:
-            good = False
-        if not good:
-            raise BackendError("redirected to what is no http or https URL")
+            raise BackendError("redirected to what is no http or https URL") from None
         return url
 
 

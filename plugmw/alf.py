@@ -13,8 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from plugmw import keys
-from plugmw.record import header_pairs, latencies, raw_target
-from plugmw.redaction import Redaction, text
+from plugmw.record import latencies, raw_target
+from plugmw.redaction import Redaction
+from plugmw.wsgi.headers import headers_in
+from plugmw.wsgi.text import decode
 
 if TYPE_CHECKING:
     from plugmw.exchange import Exchange
@@ -117,7 +119,7 @@ def entry_of(x: Exchange, hide: Redaction, asked: Copy | None, answered: Copy | 
     environ = x.environ
     version = str(environ.get("SERVER_PROTOCOL") or "HTTP/1.1")
     target = raw_target(x)
-    sent = [(name, value) for name, value in header_pairs(environ)]
+    sent = [(name, value) for name, value in headers_in(environ)]
     got = [(name.lower(), value) for name, value in x.header_list or ()]
     spent = latencies(x)
     timings = {"send": spent["kong"], "wait": max(0, spent["proxy"]), "receive": spent["receive"]}
@@ -129,7 +131,7 @@ def entry_of(x: Exchange, hide: Redaction, asked: Copy | None, answered: Copy | 
         "request": {
             "httpVersion": version,
             "method": environ["REQUEST_METHOD"],
-            "url": f"{x.scheme}://{text(x.host)}{text(hide.target(target))}",
+            "url": f"{x.scheme}://{decode(x.host, 'replace')}{decode(hide.target(target), 'replace')}",
             "queryString": [
                 {"name": name, "value": value} for name, value in hide.pairs(environ.get("QUERY_STRING", ""))
             ],
@@ -170,7 +172,11 @@ def _body(key: str, headers: Pairs, copy: Copy | None) -> dict[str, Any]:
     }
     data = copy.data if copy else b""
     if data:
-        told[key] = {"text": base64.b64encode(data).decode(), "encoding": "base64", "mimeType": text(kind)}
+        told[key] = {
+            "text": base64.b64encode(data).decode(),
+            "encoding": "base64",
+            "mimeType": decode(kind, "replace"),
+        }
     return told
 
 

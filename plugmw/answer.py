@@ -13,8 +13,10 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
+from plugmw.wsgi.headers import first
+
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 HeaderItems: TypeAlias = "Mapping[str, str | list[str]] | Iterable[tuple[str, str]] | None"
 
@@ -87,7 +89,7 @@ class Exit(BaseException):
         super().__init__(status)
 
 
-class Instead(Exit):
+class Delegate(Exit):
     """Another WSGI app answers instead of the wrapped one, in phases before the app is called."""
 
     def __init__(self, app: WSGIApplication) -> None:
@@ -123,16 +125,6 @@ def header_items(headers: HeaderItems) -> list[tuple[str, str]]:
     return items
 
 
-def has(headers: Iterable[tuple[str, str]], name: str) -> bool:
-    """Say whether ``name`` (any case) is among ``headers``."""
-    name, size = name.lower(), len(name)
-    for key, _ in headers:  # noqa: SIM110 (a generator costs more than the loop)
-        # Most names differ in length already, which costs less to see.
-        if len(key) == size and key.lower() == name:
-            return True
-    return False
-
-
 def leave(status: int, body: object = None, headers: HeaderItems = None) -> NoReturn:
     """Raise the :class:`Exit` for a status, a body and headers.
 
@@ -152,9 +144,21 @@ def leave(status: int, body: object = None, headers: HeaderItems = None) -> NoRe
         data, kind = body.encode(), "text/plain; charset=utf-8"
     else:
         data, kind = to_json(body), "application/json; charset=utf-8"
-    if kind and not has(items, "content-type"):
+    if kind and first(items, "content-type") is None:
         items.append(("Content-Type", kind))
     raise Exit(status, data, items)
+
+
+def respond(
+    left: Exit, environ: WSGIEnvironment, start_response: StartResponse, exc_info: Any = None
+) -> list[bytes]:
+    """Answer with an exit, as an app does: with its length, and without its body for HEAD."""
+    headers = [*left.headers, ("Content-Length", str(len(left.body)))]
+    if exc_info is None:
+        start_response(status_line(left.status), headers)
+    else:
+        start_response(status_line(left.status), headers, exc_info)
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [left.body]
 
 
 def to_json(value: Any) -> bytes:
@@ -221,7 +225,7 @@ def error_exit(status: int, message: str | None, headers: HeaderItems, accept: s
     if not 400 <= status <= 599:
         raise ValueError(f"status: got {status!r}, expected a number between 400 and 599")
     items = header_items(headers)
-    kind = next((value for name, value in items if name.lower() == "content-type"), None)
+    kind = first(items, "content-type")
     if kind is None:
         kind = negotiate(accept) if accept else _JSON
         items.append(("Content-Type", kind))

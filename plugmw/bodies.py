@@ -16,8 +16,8 @@ from plugmw.forms import (
     Part,
     field_part,
     media_type,
+    read_form,
     read_object,
-    read_pairs,
     read_parts,
     write_object,
     write_parts,
@@ -59,7 +59,7 @@ def _appended(old: Any, value: str) -> list[Any]:
 
 
 def _change_form(rules: Rules[str], data: bytes) -> bytes:
-    before = grouped(read_pairs(data.decode("latin-1")))
+    before = grouped(read_form(data))
     members = dict(before)
     change_lists(rules, members)
     return data if members == before else written(members).encode("ascii")

@@ -22,6 +22,7 @@ from plugmw.paths import TOO_MANY, full_path, interpretations, is_plain
 from plugmw.schema import config, each, field, matches
 from plugmw.schema.fields import HeaderName, Network, Pattern, URLPath
 from plugmw.schema.patterns import LONGEST
+from plugmw.wsgi.text import encode
 
 Test = Callable[[Exchange], bool]
 
@@ -58,7 +59,7 @@ def compiled(condition: Condition) -> Test:
     """
     tests = list(_tests(condition))
     wanted = not condition.negate
-    prefixes = tuple(path.encode().decode("latin-1") for path in condition.paths)
+    prefixes = tuple(encode(path, "surrogateescape") for path in condition.paths)
 
     def holds(x: Exchange) -> bool:
         others = all(test(x) for test in tests)

@@ -14,10 +14,12 @@ import ssl
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from typing import Any, Final
 
 import attrs
+
+from plugmw.wsgi.urls import Origin
 
 #: Seconds after which an idle connection is not used again: services close theirs at about the same time.
 IDLE: Final = 30.0
@@ -43,7 +45,9 @@ class Times:
         return min(step, left)
 
 
-Key = tuple[str, str, int]
+#: Bytes of a body that are read at once.
+_STEP: Final = 64 * 1024
+
 Idle = deque[tuple[float, http.client.HTTPConnection]]
 
 
@@ -63,7 +67,7 @@ class Connections:
         self._size = size
         self._seconds = idle
         self._pid = 0
-        self._idle: dict[Key, Idle] = {}
+        self._idle: dict[Origin, Idle] = {}
         # Of a chain that a reload has dropped nobody else would close them.
         weakref.finalize(self, _close, self._idle)
 
@@ -80,7 +84,7 @@ class Connections:
             connection.close()
         return self._open(scheme, host, port, times)
 
-    def give(self, key: Key, connection: http.client.HTTPConnection) -> None:
+    def give(self, key: Origin, connection: http.client.HTTPConnection) -> None:
         """Keep a connection whose answer was read to its end; one that the service closes is dropped."""
         idle = self._of_process().setdefault(key, deque())
         if connection.sock is None or len(idle) >= self._size:
@@ -88,7 +92,29 @@ class Connections:
         else:
             idle.append((time.monotonic(), connection))
 
-    def _of_process(self) -> dict[Key, Idle]:
+    def exchange(
+        self,
+        key: Origin,
+        request: Request,
+        times: Times,
+        connection: http.client.HTTPConnection | None = None,
+    ) -> Body:
+        """Send a request and return its answer, the body not yet read. Raises what the steps raise.
+
+        ``connection`` is one that was taken before; without it one is taken.
+        """
+        if connection is None:
+            connection = self.take(*key, times)
+        try:
+            answer = ask(connection, request, times)
+            if answer.status < 200:
+                raise http.client.HTTPException(f"a final answer {answer.status}")
+        except BaseException:
+            connection.close()
+            raise
+        return Body(answer, connection, lambda: self.give(key, connection))
+
+    def _of_process(self) -> dict[Origin, Idle]:
         if self._pid != os.getpid():
             # What the parent has opened is the parent's: to close our copies does not touch the wire.
             _close(self._idle)
@@ -116,7 +142,7 @@ class Connections:
         _close(self._of_process())
 
 
-def _close(kept: dict[Key, Idle]) -> None:
+def _close(kept: dict[Origin, Idle]) -> None:
     for idle in kept.values():
         while idle:
             idle.pop()[1].close()
@@ -129,29 +155,32 @@ def _is_stale(sock: Any) -> bool:
     return bool(poll.poll(0))
 
 
-def ask(
-    connection: http.client.HTTPConnection,
-    method: str,
-    target: str,
-    headers: Iterable[tuple[str, str]],
-    body: Iterable[bytes] | None,
-    chunked: bool,
-    times: Times,
-) -> Answer:
+@attrs.frozen
+class Request:
+    """A request as it is sent; the headers say the length of the body, unless it goes in chunks."""
+
+    method: str
+    target: str
+    headers: Iterable[tuple[str, str]]
+    body: Iterable[bytes] | None = None
+    chunked: bool = False
+
+
+def ask(connection: http.client.HTTPConnection, request: Request, times: Times) -> Answer:
     """Send a request and return the beginning of its answer.
 
     A service that answers before it has read the whole body, and hangs up, is heard all the same.
     """
-    sock = connection.sock
-    connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
-    for name, value in headers:
+    sock, chunked = connection.sock, request.chunked
+    connection.putrequest(request.method, request.target, skip_host=True, skip_accept_encoding=True)
+    for name, value in request.headers:
         connection.putheader(name, value)
     if chunked:
         connection.putheader("Transfer-Encoding", "chunked")
     try:
         sock.settimeout(times.left(times.write))
         connection.endheaders()
-        for piece in body or ():
+        for piece in request.body or ():
             sock.settimeout(times.left(times.write))
             connection.send(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
         if chunked:
@@ -193,3 +222,27 @@ class Answer:
     def close(self) -> None:
         """Let go of the answer, so that the connection can be used again."""
         self._response.close()
+
+
+class Body:
+    """The service's body as it comes; gives the connection back when it was read whole."""
+
+    def __init__(
+        self, answer: Answer, connection: http.client.HTTPConnection, give_back: Callable[[], None]
+    ) -> None:
+        self.answer = answer
+        self._connection = connection
+        self._give_back = give_back
+
+    def __iter__(self) -> Generator[bytes, None, None]:
+        # What has arrived is handed on, so that events reach the client at once.
+        while chunk := self.answer.read(_STEP):
+            yield chunk
+
+    def close(self) -> None:
+        whole = self.answer.is_complete
+        self.answer.close()
+        if whole:
+            self._give_back()
+        else:
+            self._connection.close()

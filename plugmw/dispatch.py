@@ -183,10 +183,7 @@ _REFUSALS: Final = {404: "no Route matched with those values", 426: "Please use 
 
 def no_app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """Stand in for the app of a gateway that has none: answer as for a request without a route."""
-    refused = refusal(Exchange(environ, start_response), 404)
-    length = ("Content-Length", str(len(refused.body)))
-    start_response(answer.status_line(refused.status), [*refused.headers, length])
-    return [] if environ["REQUEST_METHOD"] == "HEAD" else [refused.body]
+    return answer.respond(refusal(Exchange(environ, start_response), 404), environ, start_response)
 
 
 # -- round the chains ---------------------------------------------------------------------------------

@@ -16,6 +16,8 @@ from plugmw import answer, body, keys, state
 from plugmw.errors import PhaseError
 from plugmw.identity import IDENTITY_KEYS, Consumer, Credential
 from plugmw.paths import full_path, normalise
+from plugmw.wsgi.headers import cgi_key, first
+from plugmw.wsgi.text import encode
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -30,12 +32,6 @@ EXIT_PHASES = ("rewrite", "access", "response", "header_filter")
 #: Phases in which there is a response whose status has not gone out.
 STATUS_PHASES = ("response", "header_filter")
 _UNSET: Any = object()
-
-
-def cgi_key(name: str) -> str:
-    """Return the environ key of a request header."""
-    key = name.upper().replace("-", "_")
-    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + key
 
 
 class Exchange:
@@ -187,19 +183,20 @@ class Exchange:
             # The stand-in is nobody: a framework would log it in.
             name = None if anonymous else getattr(consumer, self.runtime.remote_user, None)
             if name:
-                environ["REMOTE_USER"] = _latin(name)
+                environ["REMOTE_USER"] = encode(name, "surrogateescape")
         environ[keys.CONSUMER] = consumer
         environ[keys.CREDENTIAL] = credential
         if consumer is not None:
-            environ["HTTP_X_CONSUMER_ID"] = _latin(consumer.id)
+            environ["HTTP_X_CONSUMER_ID"] = encode(consumer.id, "surrogateescape")
             if consumer.custom_id:
-                environ["HTTP_X_CONSUMER_CUSTOM_ID"] = _latin(consumer.custom_id)
+                environ["HTTP_X_CONSUMER_CUSTOM_ID"] = encode(consumer.custom_id, "surrogateescape")
             if consumer.username:
-                environ["HTTP_X_CONSUMER_USERNAME"] = _latin(consumer.username)
+                environ["HTTP_X_CONSUMER_USERNAME"] = encode(consumer.username, "surrogateescape")
         if anonymous:
             environ["HTTP_X_ANONYMOUS_CONSUMER"] = "true"
         elif credential is not None:
-            environ["HTTP_X_CREDENTIAL_IDENTIFIER"] = _latin(credential.identifier or credential.id)
+            identifier = credential.identifier or credential.id
+            environ["HTTP_X_CREDENTIAL_IDENTIFIER"] = encode(identifier, "surrogateescape")
 
     # -- the response -----------------------------------------------------------------------------
 
@@ -255,24 +252,20 @@ class Exchange:
         items = self.header_list
         if items is None:
             items = self.header_list = []
-        elif answer.has(items, name):
+        elif first(items, name) is not None:
             self.remove_header(name)
         items.append((name, value))
 
     def remove_header(self, name: str) -> None:
         """Remove every response header of this name (any case)."""
         items = self.header_list
-        if items and answer.has(items, name):
+        if items and first(items, name) is not None:
             name = name.lower()
             items[:] = [item for item in items if item[0].lower() != name]
 
     def response_header(self, name: str) -> str | None:
         """Return the first response header of this name (any case), None if absent."""
-        name, size = name.lower(), len(name)
-        for key, value in self.header_list or ():
-            if len(key) == size and key.lower() == name:
-                return value
-        return None
+        return first(self.header_list or (), name)
 
     # -- answering instead of the app -------------------------------------------------------------
 
@@ -296,14 +289,14 @@ class Exchange:
             status, message, headers, self.environ.get("HTTP_ACCEPT", ""), self.request_id
         )
 
-    def hand_over(self, app: WSGIApplication) -> NoReturn:
+    def delegate(self, app: WSGIApplication) -> NoReturn:
         """Let another WSGI app answer, streaming as the wrapped one would; what it raises is a 500.
 
         Phases: rewrite, access; elsewhere :class:`PhaseError`.
         """
         if self.phase not in EXIT_PHASES[:2]:
-            raise PhaseError("hand_over", self.phase, EXIT_PHASES[:2])
-        raise answer.Instead(app)
+            raise PhaseError("delegate", self.phase, EXIT_PHASES[:2])
+        raise answer.Delegate(app)
 
     # -- around it --------------------------------------------------------------------------------
 
@@ -336,11 +329,6 @@ class Exchange:
         if self._started is None:
             self._started = time.time()
         return self._started
-
-
-def _latin(text: str) -> str:
-    """Carry UTF-8 text the way WSGI carries header bytes."""
-    return text if text.isascii() else text.encode().decode("latin-1")
 
 
 def own_headers(

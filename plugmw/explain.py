@@ -22,13 +22,14 @@ from plugmw import foreign, inspect, keys, phases
 from plugmw.configuration.plan import Plan
 from plugmw.documents.translated import Options
 from plugmw.errors import LoadError, PlugmwError
-from plugmw.exchange import cgi_key
 from plugmw.gateway import Gateway
 from plugmw.offline import offline
 from plugmw.order import Entry, Slot
 from plugmw.paths import full_path, normalise
 from plugmw.routing import Route, Router
 from plugmw.trace import Step, Trace
+from plugmw.wsgi.headers import cgi_key
+from plugmw.wsgi.text import decode
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -255,7 +256,7 @@ def _raw_path(trace: Trace) -> str:
 
 def _readable(path: str) -> str:
     """Turn WSGI's latin-1 form into text."""
-    return path.encode("latin-1", "replace").decode("utf-8", "replace")
+    return decode(path, "replace")
 
 
 def _lost(winner: tuple[Any, ...], other: tuple[Any, ...]) -> str:

@@ -40,7 +40,7 @@ class Flow(Sending):
     _out: list[bytes] | None = None
     _closed = False
     _file = False
-    #: The plugin that handed over to another app: what fails in that is its failure.
+    #: Plugin that delegated to another app; errors of that app are logged and answered as this plugin's.
     _stand_in: Any = None
 
     # Made by plugmw.chain.
@@ -57,16 +57,16 @@ class Flow(Sending):
         if not isinstance(error, (answer.Exit, Exception)):
             self._last(error)
             raise error
-        if isinstance(error, answer.Instead):
+        if isinstance(error, answer.Delegate):
             self._pick()
             self._stand_in = plugin or self._chain.thrower(self, error)
-            return self._hand_over(error.app)
+            return self._delegate(error.app)
         self._become(error, plugin)
         self._pick()
         return self._finish()
 
-    def _hand_over(self, app: WSGIApplication) -> Iterable[bytes]:
-        """Let another app answer: it stands for a plugin, and so does what fails in it."""
+    def _delegate(self, app: WSGIApplication) -> Iterable[bytes]:
+        """Let another app answer; what fails in it is the failure of the plugin that delegated to it."""
         self.source = "exit"
         try:
             iterable = app(self.environ, self._start)
@@ -88,7 +88,7 @@ class Flow(Sending):
 
     @property
     def _answers_crashes(self) -> bool:
-        # An app that a plugin handed over to stands for the plugin, whose failures are answered.
+        # An app that a plugin delegated to stands for the plugin, whose failures are answered.
         return self.runtime.answer_crashes or self.source == "exit"
 
     def _answer_crash(self, error: Exception) -> None:

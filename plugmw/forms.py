@@ -13,12 +13,13 @@ import re
 from collections.abc import Callable, Iterable
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any, Final, NoReturn
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote
 
 import attrs
 from werkzeug.http import parse_options_header
 
 from plugmw import target
+from plugmw.wsgi.text import unquote_field
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -36,17 +37,17 @@ _FOLDED: Final = re.compile(_BREAK + rb"[ \t]")
 _BLANK_LINE: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 
 
-def from_wsgi(text: str) -> str:
-    """Return the text that WSGI carries as latin-1: ``"Ã©"`` is ``"é"``."""
-    return text if text.isascii() else text.encode("latin-1").decode("utf-8", "surrogateescape")
-
-
 # -- names and values: query strings and urlencoded bodies -------------------------------------------------
 
 
 def read_pairs(raw: str) -> list[tuple[str, str | None]]:
     """Decode to (name, value) in order; the value is None for a name without ``=``."""
     return [_pair(piece) for piece in raw.split("&") if piece]
+
+
+def read_form(data: bytes) -> list[tuple[str, str | None]]:
+    """Decode an urlencoded body as :func:`read_pairs` does a query."""
+    return read_pairs(data.decode("latin-1"))
 
 
 def write_pairs(pairs: Iterable[tuple[str, str | None]]) -> str:
@@ -91,9 +92,7 @@ def _is_named(piece: str, name: str) -> bool:
 
 
 def _unquote(text: str) -> str:
-    if text.isascii() and "%" not in text and "+" not in text:
-        return text
-    return unquote_to_bytes(text.replace("+", " ").encode("latin-1")).decode("utf-8", "surrogateescape")
+    return unquote_field(text, "surrogateescape")
 
 
 def _quote(text: str) -> str:

@@ -15,10 +15,12 @@ from typing import Any, Final
 from plugmw import answer
 from plugmw.exchange import Exchange
 from plugmw.forms import FORM, JSON, MULTIPART, media_type, read_parts
-from plugmw.record import grouped, header_pairs, raw_target
-from plugmw.redaction import Redaction, text
-from plugmw.transform import as_header, parse_json
+from plugmw.record import grouped, raw_target
+from plugmw.redaction import Redaction
+from plugmw.transform import parse_json
 from plugmw.upstream import request_path, response_headers
+from plugmw.wsgi.headers import headers_in
+from plugmw.wsgi.text import decode, encode
 
 #: Content types that are told as text although nothing is parsed; compared whole, as in Kong.
 TEXTS: Final = frozenset(
@@ -64,10 +66,10 @@ def forwarded(x: Exchange, data: bytes, config: Any) -> dict[str, Any]:
     if config.forward_request_method:
         made["request_method"] = x.method
     if config.forward_request_headers:
-        made["request_headers"] = {name: text(value) for name, value in header_pairs(x.environ)}
+        made["request_headers"] = {name: decode(value, "replace") for name, value in headers_in(x.environ)}
     if config.forward_request_uri:
         path, query = raw_target(x).partition("?")[0], x.environ.get("QUERY_STRING", "")
-        made["request_uri"] = text(f"{path}?{query}" if query else path)
+        made["request_uri"] = decode(f"{path}?{query}" if query else path, "replace")
         made["request_uri_args"] = query_values(query)
     if config.forward_request_body:
         kind = x.environ.get("CONTENT_TYPE", "")
@@ -88,10 +90,11 @@ def _is_opaque(content_type: str) -> bool:
 def api_gateway(x: Exchange, data: bytes, encode: bool) -> dict[str, Any]:
     """Return the request as API Gateway tells it (payload format 1.0)."""
     environ = x.environ
-    headers = {name: text(value) for name, value in header_pairs(environ)}
+    headers = {name: decode(value, "replace") for name, value in headers_in(environ)}
     query = query_values(environ.get("QUERY_STRING", ""))
-    path = str((x.service_facts or {}).get("path") or "").rstrip("/") + text(request_path(environ))
-    host = text(x.host)
+    base = str((x.service_facts or {}).get("path") or "").rstrip("/")
+    path = base + decode(request_path(environ), "replace")
+    host = decode(x.host, "replace")
     domain = host if host.endswith("]") else re.sub(r":[0-9]*\Z", "", host)
     now = x.runtime.clock()
     return {
@@ -101,7 +104,7 @@ def api_gateway(x: Exchange, data: bytes, encode: bool) -> dict[str, Any]:
         "httpMethod": x.method,
         "headers": headers,
         "multiValueHeaders": {name: [value] for name, value in headers.items()},
-        "pathParameters": {name: text(value) for name, value in x.captures["named"].items()},
+        "pathParameters": {name: decode(value, "replace") for name, value in x.captures["named"].items()},
         "queryStringParameters": {n: v[0] if isinstance(v, list) else v for n, v in query.items()},
         "multiValueQueryStringParameters": {n: v if isinstance(v, list) else [v] for n, v in query.items()},
         "body": base64.b64encode(data).decode() if encode else data.decode("utf-8", "replace"),
@@ -129,7 +132,8 @@ def _resource(x: Exchange) -> str:
     for path in paths:
         if path.startswith("~") and re.match(path[1:], x.path):
             return path[1:].replace("(?P<", "(?<")
-    return max((path for path in paths if x.path.startswith(as_header(path))), key=len, default="")
+    prefixes = (path for path in paths if x.path.startswith(encode(path, "surrogateescape")))
+    return max(prefixes, key=len, default="")
 
 
 def request_time(now: float) -> str:
@@ -209,7 +213,7 @@ def _header(name: str, value: Any) -> str:
         value = "true" if value else "false"
     if not isinstance(value, (str, int, float)):
         raise ValueError("headers must have text or numbers as values")
-    made = as_header(str(value))
+    made = encode(str(value), "replace")
     try:
         answer.check_header(name, made)
     except ValueError:

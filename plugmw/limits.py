@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
-from plugmw.exchange import Exchange, cgi_key
+from plugmw.exchange import Exchange
 from plugmw.paths import normalise
 from plugmw.stores.base import short
+from plugmw.wsgi.headers import cgi_key
+from plugmw.wsgi.text import encode
 
 #: From the shortest to the longest; each lies within one window of the next.
 PERIODS: Final = ("second", "minute", "hour", "day", "month", "year")
@@ -130,7 +132,7 @@ def _by_header(name: str) -> Identify:
 
 
 def _by_path(path: str) -> Identify:
-    wanted = normalise(path.encode().decode("latin-1"))
+    wanted = normalise(encode(path, "surrogateescape"))
     found = f"p:{short(wanted)}"
 
     def by_path(x: Exchange) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any, Final
 
-from plugmw.answer import Exit, status_line
+from plugmw.answer import Exit, respond
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -110,9 +110,7 @@ def _answer(refusal: Exit, environ: WSGIEnvironment, start_response: StartRespon
     # What the server raises if it has sent something already.
     error = ConnectionAbortedError("the request body is over its limit, and the response has begun")
     exc_info: Any = (type(error), error, None)
-    length = ("Content-Length", str(len(refusal.body)))
-    start_response(status_line(refusal.status), [*refusal.headers, length], exc_info)
-    return [] if environ["REQUEST_METHOD"] == "HEAD" else [refusal.body]
+    return respond(refusal, environ, start_response, exc_info)
 
 
 class _Answering:

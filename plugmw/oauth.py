@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from plugmw import forms
 from plugmw.authentication import Denied
+from plugmw.wsgi.headers import basic_credentials
 
 #: Answers of the endpoints must not be kept by anybody (RFC 6749 section 5.1).
 NO_STORE: Final = [("Cache-Control", "no-store"), ("Pragma", "no-cache")]
@@ -19,7 +20,6 @@ WRONG_REDIRECT: Final = (
 )
 
 _ENDPOINT: Final = re.compile(r"/oauth2/(token|authorize)/?\Z").search
-_BASIC: Final = re.compile(r"[ \t]*[Bb]asic[ \t]*([A-Za-z0-9+/]+)={0,2}[ \t]*").fullmatch
 _URLSAFE: Final = str.maketrans("+/", "-_")
 
 
@@ -92,10 +92,9 @@ def state(parameters: Parameters) -> dict[str, str]:
 
 def basic(value: str) -> tuple[str, str] | None:
     """Read client id and secret from an Authorization header (RFC 6749 section 2.3.1)."""
-    found = _BASIC(value)
-    if found is None or len(found[1]) % 4 == 1:
+    data = basic_credentials(value)
+    if data is None:
         return None
-    data = base64.b64decode(found[1] + "=" * (-len(found[1]) % 4))
     client_id, _, secret = data.decode("utf-8", "surrogateescape").partition(":")
     return client_id, secret
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
+#: What may stand in a path unescaped, beside letters, digits and ``-._~`` (RFC 3986 section 3.3).
+PATH_SAFE: Final = "/!$&'()*+,;=:@"
+#: What may stand in a target as it is, escapes included: only what cannot be sent is escaped.
+SENDABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 #: Paths without these read the same for everybody; almost every path is one of them.
 _ODD: Final = re.compile(r"//|/\.|\\|;|%|[\x00-\x20\x7f]").search
 _PARAMETERS: Final = re.compile(r";[^/]*")
@@ -22,6 +26,16 @@ def full_path(environ: WSGIEnvironment) -> str:
     script, info = environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", "")
     path: str = script[:-1] + info if script.endswith("/") and info.startswith("/") else script + info
     return path if path.startswith("/") else "/" + path
+
+
+def escape(path: str, safe: str = PATH_SAFE) -> str:
+    """Percent-encode a path (or a query) in WSGI's form, all but ``safe`` characters."""
+    return quote(path.encode("latin-1", "replace"), safe=safe)
+
+
+def unescape(path: str) -> str:
+    """Percent-decode a path in WSGI's form, once, as servers do."""
+    return unquote_to_bytes(path.encode("latin-1", "replace")).decode("latin-1")
 
 
 def is_plain(path: str) -> bool:
@@ -68,7 +82,7 @@ def interpretations(path: str) -> frozenset[str]:
             _PARAMETERS.sub("", text),
             text.replace("\\", "/"),
             "".join(c for c in text if c > " " and c != "\x7f"),
-            unquote_to_bytes(text.encode("latin-1", "replace")).decode("latin-1"),
+            unescape(text),
         ):
             if other not in seen:
                 seen.add(other)

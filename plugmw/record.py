@@ -18,11 +18,15 @@ import attrs
 
 from plugmw import keys
 from plugmw.answer import Exit, status_line
+from plugmw.paths import full_path
 from plugmw.redaction import REDACTED as REDACTED
 from plugmw.redaction import REDACTED_HEADERS as REDACTED_HEADERS
-from plugmw.redaction import Redaction, text
+from plugmw.redaction import Redaction
 from plugmw.upstream import request_path
 from plugmw.upstream_request import UpstreamRequest
+from plugmw.wsgi.headers import headers_in
+from plugmw.wsgi.text import decode
+from plugmw.wsgi.urls import PORTS
 
 if TYPE_CHECKING:
     from plugmw.exchange import Exchange
@@ -44,16 +48,16 @@ def entry(x: Exchange, custom: Iterable[Custom] = (), redaction: Redaction | Non
     """
     environ = x.environ
     hide = (redaction or Redaction()).within(x)
-    uri = text(hide.target(raw_target(x)))
+    uri = decode(hide.target(raw_target(x)), "replace")
     proxied = x.source == "service"
     made: dict[str, Any] = {
         "request": {
             "id": x.request_id,
             "method": environ["REQUEST_METHOD"],
             "uri": uri,
-            "url": f"{x.scheme}://{text(_host_and_port(x))}{uri}",
+            "url": f"{x.scheme}://{decode(_host_and_port(x), 'replace')}{uri}",
             "querystring": grouped(hide.pairs(environ.get("QUERY_STRING", ""))),
-            "headers": {name: hide.header(name, value) for name, value in header_pairs(environ)},
+            "headers": {name: hide.header(name, value) for name, value in headers_in(environ)},
             "size": _request_size(x, raw_target(x)),
         },
         "response": {
@@ -63,7 +67,7 @@ def entry(x: Exchange, custom: Iterable[Custom] = (), redaction: Redaction | Non
             ),
             "size": _response_size(x),
         },
-        "upstream_uri": text(hide.target(_upstream_uri(x))) if proxied else "",
+        "upstream_uri": decode(hide.target(_upstream_uri(x)), "replace") if proxied else "",
         "upstream_status": _upstream_status(x),
         "latencies": latencies(x),
         "tries": list(UpstreamRequest.of(environ).tries),
@@ -95,13 +99,15 @@ def _leave_out(x: Exchange, key: str, error: BaseException) -> None:
 
 
 def raw_target(x: Exchange) -> str:
-    """Return the request target with its query, as sent where the server tells it."""
+    """Return the request target with its query: what the server tells, as plugins have left it.
+
+    This is not :func:`plugmw.target.sent`: a log must not show a key that a plugin has hidden.
+    """
     raw = x.environ.get("RAW_URI") or x.environ.get("REQUEST_URI")
     if raw:
         return str(raw)
-    path = x.environ.get("SCRIPT_NAME", "") + x.environ.get("PATH_INFO", "")
-    query = x.environ.get("QUERY_STRING", "")
-    return f"{path}?{query}" if query else str(path)
+    path, query = full_path(x.environ), x.environ.get("QUERY_STRING", "")
+    return f"{path}?{query}" if query else path
 
 
 def _upstream_uri(x: Exchange) -> str:
@@ -113,16 +119,7 @@ def _upstream_uri(x: Exchange) -> str:
 
 def request_headers(x: Exchange) -> dict[str, str]:
     """Return the request's headers as WSGI has them, names in lower case; what authorizes is redacted."""
-    return {name: REDACTED if name in REDACTED_HEADERS else value for name, value in header_pairs(x.environ)}
-
-
-def header_pairs(environ: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    """Yield the request's headers as WSGI has them, names in lower case, values not redacted."""
-    for key, value in environ.items():
-        if key.startswith("HTTP_"):
-            yield key[5:].lower().replace("_", "-"), str(value)
-        elif key in ("CONTENT_TYPE", "CONTENT_LENGTH") and value:
-            yield key.lower().replace("_", "-"), str(value)
+    return {name: REDACTED if name in REDACTED_HEADERS else value for name, value in headers_in(x.environ)}
 
 
 def latencies(x: Exchange) -> dict[str, int]:
@@ -164,14 +161,14 @@ def _host_and_port(x: Exchange) -> str:
     host = x.host
     if host.rpartition(":")[2].isdigit() and not host.endswith("]"):
         return host
-    return f"{host}:{x.environ.get('SERVER_PORT') or (443 if x.scheme == 'https' else 80)}"
+    return f"{host}:{x.environ.get('SERVER_PORT') or PORTS.get(x.scheme, 80)}"
 
 
 def _request_size(x: Exchange, uri: str) -> int:
     """Return the bytes of request line, headers and declared body, as close as WSGI shows them."""
     environ = x.environ
     head = len(f"{environ['REQUEST_METHOD']} {uri} {environ.get('SERVER_PROTOCOL', 'HTTP/1.1')}\r\n\r\n")
-    head += sum(len(name) + len(value) + 4 for name, value in header_pairs(environ))
+    head += sum(len(name) + len(value) + 4 for name, value in headers_in(environ))
     length = str(environ.get("CONTENT_LENGTH") or "")
     return head + (int(length) if length.isascii() and length.isdigit() else 0)
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote_to_bytes
 
 import attrs
+
+from plugmw.wsgi.text import decode, unquote_field
 
 if TYPE_CHECKING:
     from plugmw.exchange import Exchange
@@ -38,7 +39,7 @@ class Redaction:
 
     def header(self, name: str, value: str) -> str:
         """Return the value of a header, or what stands for it."""
-        return REDACTED if _plain(name) in self.headers else text(value)
+        return REDACTED if _plain(name) in self.headers else decode(value, "replace")
 
     def target(self, uri: str) -> str:
         """Return a target without the values in its query that are to be left out."""
@@ -90,14 +91,5 @@ def without(told: bytes, secrets: Iterable[str]) -> bytes:
     return told
 
 
-def text(value: str) -> str:
-    """Return what WSGI carries as latin-1 as the UTF-8 that was meant; other bytes become U+FFFD."""
-    if value.isascii():
-        return value
-    return value.encode("latin-1", "replace").decode("utf-8", "replace")
-
-
-def _unquoted(text: str) -> str:
-    """Decode a piece of a query, which WSGI carries as latin-1."""
-    data = text.replace("+", " ").encode("latin-1", "replace")
-    return unquote_to_bytes(data).decode("utf-8", "replace")
+def _unquoted(field: str) -> str:
+    return unquote_field(field, "replace")

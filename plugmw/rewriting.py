@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
 import attrs
 
 from plugmw.answer import check_header
-from plugmw.exchange import cgi_key
 from plugmw.forms import write_pairs
-from plugmw.paths import TOO_MANY, interpretations
+from plugmw.paths import TOO_MANY, escape, full_path, interpretations
 from plugmw.target import keep
 from plugmw.templates import Find, Template, Unrenderable
+from plugmw.wsgi.headers import cgi_key
+from plugmw.wsgi.text import encode
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -126,13 +127,17 @@ class HeaderChange:
             if value or (value is not None and name != "content-type"):
                 before[name] = [value]
         members = dict(before)
-        change_lists(rendered(self._rules, find, wsgi), members)
+        change_lists(rendered(self._rules, find, _carried), members)
         made: dict[str, str | None] = {}
         for name, key in self._keys.items():
             values = members.get(name)
             if values != before.get(name):
                 made[key] = None if values is None else _joined(name, values)
         return made
+
+
+def _carried(text: str) -> str:
+    return encode(text, "surrogateescape")
 
 
 def _spelled(name: str) -> str:
@@ -156,11 +161,6 @@ def set_headers(environ: WSGIEnvironment, changes: Mapping[str, str | None]) -> 
             environ.pop(key, None)
         else:
             environ[key] = value
-
-
-def wsgi(text: str) -> str:
-    """Carry UTF-8 text as WSGI carries bytes."""
-    return text.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
 # -- the path -----------------------------------------------------------------------------------------
@@ -189,7 +189,7 @@ def replace_path(environ: WSGIEnvironment, path: str) -> None:
     """Give the app another PATH_INFO, also in the raw target that servers pass beside it."""
     keep(environ)
     environ["PATH_INFO"] = path
-    raw = quote((environ.get("SCRIPT_NAME", "") + path).encode("latin-1"), safe="/:@!$&'()*+,;=~")
+    raw = escape(full_path(environ))
     query = environ.get("QUERY_STRING", "")
     for key in ("RAW_URI", "REQUEST_URI"):
         if key in environ:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
-from plugmw.exchange import cgi_key
 from plugmw.paths import TOO_MANY, full_path, interpretations, is_plain, normalise
 from plugmw.schema.patterns import LONGEST
 from plugmw.trust import Trusted
+from plugmw.wsgi.headers import cgi_key
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from plugmw import answer
 from plugmw.errors import PhaseError
 from plugmw.exchange import Exchange, own_headers
+from plugmw.wsgi.headers import first
 
 if TYPE_CHECKING:
     from plugmw.chain import Chain
@@ -153,7 +154,7 @@ class Sending(Exchange):
 
     def _declared(self) -> int | None:
         """Return the Content-Length in the headers, if there is one."""
-        text = self.response_header("content-length")
+        text = first(self.header_list or (), "content-length")
         return int(text) if text and text.isascii() and text.isdigit() else None
 
     # -- a body that is known whole ---------------------------------------------------------------

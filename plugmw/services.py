@@ -6,6 +6,7 @@ the path; for the wrapped app it moves to SCRIPT_NAME, so that the app's own lin
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -13,11 +14,13 @@ from urllib.parse import urlsplit
 import attrs
 
 from plugmw import keys, target
+from plugmw.answer import Exit, respond
 from plugmw.paths import full_path
 from plugmw.routing import Route
 from plugmw.trust import Trusted
 from plugmw.upstream import Target, Upstream
 from plugmw.upstream_request import UpstreamRequest
+from plugmw.wsgi.urls import origin
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -45,12 +48,12 @@ class Service:
         """Return the service as log entries and ``kong.router.get_service`` show it (times in ms)."""
         made: dict[str, Any] = {"id": self.id or self.name, "name": self.name, "enabled": self.enabled}
         if self.url:
-            parts = urlsplit(self.url)
+            scheme, host, port = origin(self.url)
             made |= {
-                "protocol": parts.scheme,
-                "host": parts.hostname,
-                "port": parts.port or (443 if parts.scheme == "https" else 80),
-                "path": parts.path or None,
+                "protocol": scheme,
+                "host": host,
+                "port": port,
+                "path": urlsplit(self.url).path or None,
                 "retries": self.retries,
                 "connect_timeout": int(self.connect_timeout * 1000),
                 "read_timeout": int(self.read_timeout * 1000),
@@ -91,12 +94,12 @@ def _of_service(
 
 def _unavailable(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """Answer for a service that is switched off, as Kong does for a route without one."""
-    body = b'{"message": "no Service found with those values"}'
-    start_response(
-        "503 Service Unavailable",
-        [("Content-Type", "application/json; charset=utf-8"), ("Content-Length", str(len(body)))],
-    )
-    return [body]
+    return respond(_refusal(503, "no Service found with those values"), environ, start_response)
+
+
+def _refusal(status: int, message: str) -> Exit:
+    body = json.dumps({"message": message}).encode()
+    return Exit(status, body, [("Content-Type", "application/json; charset=utf-8")])
 
 
 class _Stripping:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Final
 
-from plugmw.exchange import cgi_key
 from plugmw.target import sent
+from plugmw.wsgi.headers import cgi_key
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

@@ -6,23 +6,20 @@ Signatures cover what was sent. Whoever changes path, query or the server's raw 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-from urllib.parse import quote
+from typing import TYPE_CHECKING
 
 import attrs
 
 from plugmw import keys
+from plugmw.paths import escape, full_path
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-#: What may stand in a path unescaped (RFC 3986 section 3.3).
-_SAFE: Final = "/!$&'()*+,;=:@~-._"
-
 
 @attrs.frozen
 class _Kept:
-    """Holds the target out of sight: it may have the key in it that a plugin has just hidden."""
+    """Wrapper with an empty repr, so that dumps of environ do not show a key in the query."""
 
     target: str = attrs.field(repr=False)
 
@@ -43,11 +40,7 @@ def sent(environ: WSGIEnvironment) -> str:
     if kept is not None:
         return kept.target
     raw, query = environ.get("RAW_URI") or environ.get("REQUEST_URI"), environ.get("QUERY_STRING", "")
-    if raw:
-        target = _origin_form(str(raw))
-    else:
-        path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-        target = quote(path.encode("latin-1"), safe=_SAFE)
+    target = _origin_form(str(raw)) if raw else escape(full_path(environ))
     # werkzeug's test client leaves a query that it was given by itself out of its raw target.
     return f"{target}?{query}" if query and "?" not in target else target
 

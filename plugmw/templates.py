@@ -16,8 +16,10 @@ from typing import Any, Final
 
 import attrs
 
-from plugmw.exchange import Exchange, cgi_key
-from plugmw.forms import from_wsgi, pair_values
+from plugmw.exchange import Exchange
+from plugmw.forms import pair_values
+from plugmw.wsgi.headers import cgi_key
+from plugmw.wsgi.text import decode
 
 #: Returns the value of (source, key) as text, None if there is none. An int key counts from 1, 0 is all.
 Find = Callable[[str, "str | int"], "str | None"]
@@ -116,7 +118,9 @@ def _header(x: Exchange, key: Any) -> str | None:
     # Servers join repeated fields, and values have commas of their own: the first cannot be told.
     name = cgi_key(key)
     value = x.environ.get(name)
-    return None if value is None or (not value and name == "CONTENT_TYPE") else from_wsgi(value)
+    if value is None or (not value and name == "CONTENT_TYPE"):
+        return None
+    return decode(value, "surrogateescape")
 
 
 def _query_param(x: Exchange, key: Any) -> str | None:
@@ -135,7 +139,7 @@ def _capture(x: Exchange, key: str | int) -> str | None:
         value = unnamed[key - 1] if key <= len(unnamed) else None
     else:
         value = x.route.matched(x.path) if x.route is not None else None
-    return None if value is None else from_wsgi(str(value))
+    return None if value is None else decode(str(value), "surrogateescape")
 
 
 def _shared(x: Exchange, key: Any) -> str | None:

@@ -6,7 +6,7 @@ chain itself. Names of changed headers are noted, never their values: those may 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,6 +18,7 @@ from plugmw.exchange import Exchange
 from plugmw.identity import Consumer
 from plugmw.offline import CallsOut
 from plugmw.order import Entry
+from plugmw.wsgi.headers import headers_in
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -91,7 +92,7 @@ class _Traced:
         step = self._note(phase)
         if self._left_alone(step, x):
             return
-        request, response = list(_request_headers(x.environ).items()), list(x.header_list or ())
+        request, response = list(headers_in(x.environ, str.title)), list(x.header_list or ())
         try:
             method(x)
         except CallsOut as error:
@@ -100,7 +101,7 @@ class _Traced:
             _note_failure(step, error)
             raise
         finally:
-            step.request = _changed(request, list(_request_headers(x.environ).items()))
+            step.request = _changed(request, list(headers_in(x.environ, str.title)))
             step.response = _changed(response, list(x.header_list or ()))
             if phase == phases.REWRITE:
                 self._trace.routed = dict(x.environ)
@@ -174,13 +175,6 @@ def _note_failure(step: Step, error: BaseException) -> None:
         step.outcome, step.status = "exit", error.status
     else:
         step.outcome, step.detail = "failed", f"{type(error).__name__}: {error}"
-
-
-def _request_headers(environ: Mapping[str, Any]) -> dict[str, str]:
-    """Return the request's headers by their names, ``X-Consumer-Id``."""
-    cgi = ("CONTENT_TYPE", "CONTENT_LENGTH")
-    names = [key for key in environ if key.startswith("HTTP_") or key in cgi]
-    return {key.removeprefix("HTTP_").replace("_", "-").title(): str(environ[key]) for key in names}
 
 
 def _changed(before: list[tuple[str, str]], after: list[tuple[str, str]]) -> list[str]:

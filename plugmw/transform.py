@@ -12,11 +12,12 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
-from wsgiref.util import is_hop_by_hop
 
 import attrs
 
 from plugmw import answer
+from plugmw.wsgi.headers import first, hop_by_hop
+from plugmw.wsgi.text import encode
 
 Headers = list[tuple[str, str]]
 Pairs = tuple[tuple[str, str], ...]
@@ -63,7 +64,7 @@ def header_problems(entries: Iterable[str]) -> Problems:
             yield index, f"'{name}' is not a valid header"
         elif _reserved(name):
             yield index, f"'{name}' is not for plugins to set: framing is the server's"
-        elif not _sendable(name, as_header(value)):
+        elif not _sendable(name, value):
             yield index, f"the value of '{name}' has a control character"
 
 
@@ -81,21 +82,21 @@ def rename_problems(entries: Iterable[str]) -> Problems:
             yield index, f"'{cut(entry)[1]}' is not for plugins to set: framing is the server's"
 
 
-def as_header(value: str) -> str:
-    """Carry UTF-8 text as WSGI carries header bytes."""
-    return value.encode("utf-8", "replace").decode("latin-1")
+def _header(entry: str) -> tuple[str, str]:
+    name, value = cut(entry)
+    return name, encode(value, "surrogateescape")
 
 
 def _sendable(name: str, value: str = "") -> bool:
     try:
-        answer.check_header(name, value)
+        answer.check_header(name, encode(value, "surrogateescape"))
     except ValueError:
         return False
     return True
 
 
 def _reserved(name: str) -> bool:
-    return name.lower() in _FRAMING or is_hop_by_hop(name)
+    return name.lower() in _FRAMING or hop_by_hop(name)
 
 
 # -- headers ------------------------------------------------------------------------------------------
@@ -121,8 +122,8 @@ class HeaderRules:
         append: Sequence[str] = (),
     ) -> HeaderRules:
         """Read rules from checked entries."""
-        lists = [tuple((n, as_header(v)) for n, v in map(cut, entries)) for entries in (replace, add, append)]
-        return cls(frozenset(cut(e)[0].lower() for e in remove), tuple(map(cut, rename)), *lists)
+        pairs = [tuple(map(_header, entries)) for entries in (replace, add, append)]
+        return cls(frozenset(cut(e)[0].lower() for e in remove), tuple(map(cut, rename)), *pairs)
 
     def __bool__(self) -> bool:
         return bool(self.remove or self.rename or self.replace or self.add or self.append)
@@ -136,14 +137,14 @@ class HeaderRules:
         for name, value in self.replace:
             items = replace_header(items, name, value)
         for name, value in self.add:
-            if not answer.has(items, name):
+            if first(items, name) is None:
                 items = [*items, (name, value)]
         return [*items, *self.append] if self.append else items
 
 
 def rename_header(items: Headers, old: str, new: str) -> Headers:
     """Move all fields of ``old`` to ``new``, in place of any ``new`` there was; nothing without ``old``."""
-    if not answer.has(items, old):
+    if first(items, old) is None:
         return items
     source, target = old.lower(), new.lower()
     return [

@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from plugmw.schema.networks import parse_network
+from plugmw.wsgi.headers import cgi_key
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -49,7 +50,7 @@ class Trusted:
         self.unix = UNIX in peers
         self.networks = tuple(parse_network(peer) for peer in peers if peer != UNIX)
         self.hops = hops
-        self.key = "HTTP_" + header.upper().replace("-", "_")
+        self.key = cgi_key(header)
         self.recursive = recursive
         self.nobody = not (self.unix or self.networks or hops)
 

@@ -15,27 +15,26 @@ import ssl
 import time
 from collections.abc import Callable, Generator, Iterable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
-from urllib.parse import quote, unquote_to_bytes, urlsplit
+from urllib.parse import urlsplit
 
 import attrs
 
 from plugmw import answer, keys, target
-from plugmw.connections import IDLE, Answer, Connections, NotConnected, Times, ask
+from plugmw.body import BadLength, content_length
+from plugmw.connections import IDLE, Body, Connections, NotConnected, Request, Times
 from plugmw.errors import ConfigError
+from plugmw.paths import SENDABLE, escape, unescape
 from plugmw.schema.typedefs import split_port
 from plugmw.trust import Trusted
 from plugmw.upstream_request import UpstreamRequest
+from plugmw.wsgi.headers import HOP_BY_HOP, cgi_key, headers_in
+from plugmw.wsgi.urls import Origin, netloc, origin
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-#: Fields that concern one connection only (RFC 9110 section 7.6.1), and what goes with them.
-HOP_BY_HOP: Final = frozenset(
-    (
-        *("connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization"),
-        *("te", "trailer", "transfer-encoding", "upgrade", "http2-settings"),
-    )
-)
+#: Of Expect the server in front has disposed.
+_DROPPED: Final = HOP_BY_HOP | {"expect"}
 #: What a client cannot have taken away by naming it in Connection (CVE-2024-45410), beside identity headers.
 _KEPT: Final = frozenset(("host", "content-length", "content-type", "authorization", "cookie"))
 _OURS: Final = ("x-consumer", "x-credential", "x-authenticated", "x-anonymous", "x-forwarded", "x-real-ip")
@@ -43,9 +42,6 @@ _OURS: Final = ("x-consumer", "x-credential", "x-authenticated", "x-anonymous", 
 _USUAL: Final = frozenset(("close", "keep-alive", "Close", "Keep-Alive"))
 _STEP: Final = 64 * 1024
 T = TypeVar("T")
-#: What stays as it is in a target: escapes included, only what cannot be sent is escaped.
-_SENDABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
-_SAFE: Final = "/!$&'()*+,;=:@~-._"
 
 
 @attrs.frozen(kw_only=True)
@@ -71,12 +67,9 @@ class Target:
     def check(self) -> None:
         """Raise :class:`ConfigError` unless the URL is one to send to."""
         try:
-            parts = urlsplit(self.url)
-            good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+            origin(self.url)
         except ValueError:
-            good = False
-        if not good:
-            raise ConfigError("url", f"got {self.url!r}", "an http or https URL")
+            raise ConfigError("url", f"got {self.url!r}", "an http or https URL") from None
 
 
 class Upstream:
@@ -96,9 +89,8 @@ class Upstream:
     ) -> None:
         to.check()
         self.target = to
-        parts = urlsplit(to.url)
-        self._to = parts.scheme, parts.hostname or "", parts.port or _PORTS[parts.scheme]
-        self._base = parts.path.rstrip("/")
+        self._to = origin(to.url)
+        self._base = urlsplit(to.url).path.rstrip("/")
         self._trusted = trusted or Trusted()
         self._clock = clock
         self._connections = Connections(self._context, to.pool_size, to.idle)
@@ -133,22 +125,13 @@ class Upstream:
         key = _chosen(wish.scheme, scheme), _chosen(wish.host, host), _chosen(wish.port, port)
         times = self._times(wish)
         body, chunked = request_body(environ)
-        headers = self.headers_of(environ, wish, _netloc(*key))
+        headers = self.headers_of(environ, wish, netloc(*key))
+        request = Request(environ["REQUEST_METHOD"], self.target_of(environ), headers, body, chunked)
         connection = self._connect(wish.tries, key, times, _chosen(wish.retries, self.target.retries))
-        try:
-            found = ask(
-                connection, environ["REQUEST_METHOD"], self.target_of(environ), headers, body, chunked, times
-            )
-            if found.status < 200:
-                found.close()
-                raise http.client.HTTPException(f"a final answer {found.status}")
-        except BaseException:
-            connection.close()
-            raise
-        return Body(found, connection, lambda: self._connections.give(key, connection))
+        return self._connections.exchange(key, request, times, connection)
 
     def _connect(
-        self, tries: list[dict[str, Any]], key: tuple[str, str, int], times: Times, retries: int
+        self, tries: list[dict[str, Any]], key: Origin, times: Times, retries: int
     ) -> http.client.HTTPConnection:
         """Return a connection; nothing was sent on one that cannot be opened, so it may be tried again."""
         while True:
@@ -173,11 +156,11 @@ class Upstream:
     def target_of(self, environ: WSGIEnvironment) -> str:
         """Return the request target: a path that a plugin set is complete, any other is put below ours."""
         whole = UpstreamRequest.of(environ).path
-        if whole is not None and _unquoted(whole) == environ.get("PATH_INFO"):
+        if whole is not None and unescape(whole) == environ.get("PATH_INFO"):
             path = whole
         else:
             path = self._base + request_path(environ)
-        query = quote(str(environ.get("QUERY_STRING", "")).encode("latin-1", "replace"), safe=_SENDABLE)
+        query = escape(str(environ.get("QUERY_STRING", "")), SENDABLE)
         return f"{path or '/'}?{query}" if query else path or "/"
 
     def headers_of(
@@ -200,44 +183,12 @@ class Upstream:
         return context
 
 
-_PORTS: Final = {"http": 80, "https": 443}
-
-
 def _chosen(wish: T | None, own: T) -> T:
     return own if wish is None else wish
 
 
-def _netloc(scheme: str, host: str, port: int) -> str:
-    name = f"[{host}]" if ":" in host else host
-    return name if port == _PORTS[scheme] else f"{name}:{port}"
-
-
 class BadRequest(Exception):
     """The request cannot be forwarded as it is."""
-
-
-class Body:
-    """The service's body as it comes; gives the connection back when it was read whole."""
-
-    def __init__(
-        self, found: Answer, connection: http.client.HTTPConnection, give_back: Callable[[], None]
-    ) -> None:
-        self.answer = found
-        self._connection = connection
-        self._give_back = give_back
-
-    def __iter__(self) -> Generator[bytes, None, None]:
-        # What has arrived is handed on, so that events reach the client at once.
-        while chunk := self.answer.read(_STEP):
-            yield chunk
-
-    def close(self) -> None:
-        whole = self.answer.is_complete
-        self.answer.close()
-        if whole:
-            self._give_back()
-        else:
-            self._connection.close()
 
 
 # -- headers, path and body as pure functions ------------------------------------------------------------
@@ -245,30 +196,16 @@ class Body:
 
 def request_headers(environ: WSGIEnvironment) -> list[tuple[str, str]]:
     """Return the request's headers without hop-by-hop fields and without what ``Connection`` names."""
-    named = _named(environ)
+    # What plugmw itself set must not go because a client names it.
+    named = {name for name in _named(environ) if not (name in _KEPT or name.startswith(_OURS))}
     told: UpstreamRequest | None = environ.get(keys.UPSTREAM)
     as_they_came = environ if told is None or told.named is None else told.named
-    made = []
-    for key, value in environ.items():
-        if key.startswith("HTTP_"):
-            name = key[5:]
-        elif key in ("CONTENT_TYPE", "CONTENT_LENGTH") and value:
-            name = key
-        else:
-            continue
-        name = name.replace("_", "-").title()
+    headers = []
+    for name, value in headers_in(environ, str.title):
         lower = name.lower()
-        # What plugmw itself set must not go because a client names it.
-        if (
-            lower in named
-            and as_they_came.get(key) is value
-            and not (lower in _KEPT or lower.startswith(_OURS))
-        ):
-            continue
-        # Of Expect the server in front has disposed.
-        if lower not in HOP_BY_HOP and lower != "expect":
-            made.append((name, str(value)))
-    return made
+        if not (lower in _DROPPED or (lower in named and as_they_came.get(cgi_key(name)) is value)):
+            headers.append((name, value))
+    return headers
 
 
 def _named(environ: WSGIEnvironment) -> set[str]:
@@ -284,9 +221,10 @@ def noting_named(run: WSGIApplication) -> WSGIApplication:
 
     def noted(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ.get("HTTP_CONNECTION", "close") not in _USUAL:
-            headers = [f"HTTP_{name.upper().replace('-', '_')}" for name in _named(environ)]
-            # Texts are told apart by identity; one of a single character is the same object for everybody.
-            as_they_came = {key: environ[key] for key in headers if len(environ.get(key, "")) > 1}
+            names = map(cgi_key, _named(environ))
+            # We compare values with `is` to see whether a plugin replaced the client's; CPython shares
+            # one-character strings, so those are skipped.
+            as_they_came = {key: environ[key] for key in names if len(environ.get(key, "")) > 1}
             UpstreamRequest.of(environ).named = as_they_came
         return run(environ, start_response)
 
@@ -333,11 +271,11 @@ def request_path(environ: WSGIEnvironment) -> str:
     """Return the path to send, in the client's own spelling where that is known and nobody changed it."""
     path = str(environ.get("PATH_INFO", ""))
     script = str(environ.get("SCRIPT_NAME", ""))
-    raw = quote(target.sent(environ).partition("?")[0].encode("latin-1", "replace"), safe=_SENDABLE)
+    raw = escape(target.sent(environ).partition("?")[0], SENDABLE)
     taken = _length_of(script, raw)
-    if taken is not None and _unquoted(raw[taken:]) == path:
+    if taken is not None and unescape(raw[taken:]) == path:
         return raw[taken:]
-    return quote(path.encode("latin-1", "replace"), safe=_SAFE)
+    return escape(path)
 
 
 def _length_of(script: str, raw: str) -> int | None:
@@ -346,22 +284,19 @@ def _length_of(script: str, raw: str) -> int | None:
     while len(read) < len(script) and taken < len(raw):
         end = raw.find("/", taken + 1)
         end = len(raw) if end < 0 else end
-        read += _unquoted(raw[taken:end])
+        read += unescape(raw[taken:end])
         taken = end
     return taken if read == script else None
 
 
-def _unquoted(path: str) -> str:
-    return unquote_to_bytes(path.encode("latin-1", "replace")).decode("latin-1")
-
-
 def request_body(environ: WSGIEnvironment) -> tuple[Iterable[bytes] | None, bool]:
     """Return (the pieces to send, or None; whether in chunks)."""
-    text = str(environ.get("CONTENT_LENGTH") or "")
-    if text:
-        if not (text.isascii() and text.isdigit()):
-            raise BadRequest
-        return _exactly(environ["wsgi.input"], int(text)), False
+    try:
+        length = content_length(environ)
+    except BadLength:
+        raise BadRequest from None
+    if length is not None:
+        return _exactly(environ["wsgi.input"], length), False
     if environ.get("wsgi.input_terminated") and environ.get("HTTP_TRANSFER_ENCODING"):
         return iter(lambda: environ["wsgi.input"].read(_STEP), b""), True
     return None, False
@@ -384,6 +319,5 @@ def _is_websocket(environ: WSGIEnvironment) -> bool:
 def _fail(environ: WSGIEnvironment, start_response: StartResponse, status: int) -> Iterable[bytes]:
     UpstreamRequest.of(environ).status = str(status)
     request_id = str(environ.get(keys.REQUEST_ID) or "")
-    made = answer.error_exit(status, None, None, str(environ.get("HTTP_ACCEPT", "")), request_id)
-    start_response(answer.status_line(status), [*made.headers, ("Content-Length", str(len(made.body)))])
-    return [] if environ["REQUEST_METHOD"] == "HEAD" else [made.body]
+    refusal = answer.error_exit(status, None, None, str(environ.get("HTTP_ACCEPT", "")), request_id)
+    return answer.respond(refusal, environ, start_response)

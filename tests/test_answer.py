@@ -86,11 +86,6 @@ def test_a_header_value_cannot_split_the_response(value):
         answer.header_items({"X": value})
 
 
-def test_has_looks_in_any_case():
-    assert answer.has([("X-A", "1")], "x-a")
-    assert not answer.has([("X-A", "1")], "x-b")
-
-
 @pytest.mark.parametrize(
     ("status", "line"), [(404, "404 Not Found"), (HTTPStatus.OK, "200 OK"), (299, "299 Unknown")], ids=str
 )
@@ -160,3 +155,18 @@ def test_an_error_takes_the_format_of_a_given_content_type():
 def test_an_error_status_is_between_400_and_599(status):
     with pytest.raises(ValueError, match="expected a number between 400 and 599"):
         answer.error_exit(status, None, None, "", "id")
+
+
+@pytest.mark.parametrize(("method", "body"), [("GET", [b"gone"]), ("HEAD", [])])
+def test_an_exit_is_answered_with_its_length_and_for_head_without_its_body(method, body):
+    calls = []
+    left = answer.Exit(410, b"gone", [("X-A", "1")])
+    assert answer.respond(left, {"REQUEST_METHOD": method}, lambda *call: calls.append(call)) == body
+    assert calls == [("410 Gone", [("X-A", "1"), ("Content-Length", "4")])]
+
+
+def test_an_exit_passes_the_error_on_after_which_it_answers():
+    calls, failure = [], (ValueError, ValueError(), None)
+    left = answer.Exit(500, b"", [])
+    answer.respond(left, {"REQUEST_METHOD": "GET"}, lambda *call: calls.append(call), failure)
+    assert calls == [("500 Internal Server Error", [("Content-Length", "0")], failure)]

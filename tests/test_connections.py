@@ -11,10 +11,11 @@ import time
 import pytest
 
 from plugmw import connections
-from plugmw.connections import Connections, NotConnected, Times, ask
+from plugmw.connections import Connections, NotConnected, Request, Times, ask
 from tests.support.services import Service, answer, unused_port
 
 TIMES = Times(connect=5, write=5, read=5)
+GET = Request("GET", "/", [("Host", "t")])
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def key(service):
 def one(pool, service):
     """Send one request, read its answer, give the connection back."""
     connection = pool.take(*key(service), TIMES)
-    found = ask(connection, "GET", "/", [("Host", "t")], None, False, TIMES)
+    found = ask(connection, GET, TIMES)
     body = b""
     while piece := found.read(100):
         body += piece
@@ -162,7 +163,7 @@ def test_a_service_that_answers_before_it_has_read_everything_is_heard(pool):
     with Service(early) as service:
         connection = pool.take(*key(service), TIMES)
         try:
-            found = ask(connection, "PUT", "/", [("Host", "t")], body(), True, TIMES)
+            found = ask(connection, Request("PUT", "/", [("Host", "t")], body(), True), TIMES)
         except ConnectionResetError:
             pytest.skip("the kernel dropped the answer with the connection")
         assert (found.status, found.read(100)) == (413, b"too large")
@@ -185,7 +186,7 @@ def test_tls_is_verified_by_the_context_and_pooled(tmp_path):
     with Service(answer(b"secret"), server) as service:
         for _ in range(2):
             connection = pool.take("https", "127.0.0.1", service.port, TIMES)
-            found = ask(connection, "GET", "/", [("Host", "t")], None, False, TIMES)
+            found = ask(connection, GET, TIMES)
             assert found.read(100) == b"secret"
             found.close()
             other = pool.take("https", "127.0.0.1", service.port, TIMES)
@@ -201,7 +202,7 @@ def test_tls_is_verified_by_the_context_and_pooled(tmp_path):
 
 def asked(service, pool, *arguments, times=TIMES):
     connection = pool.take(*key(service), times)
-    return connection, ask(connection, "POST", "/", [("Host", "t")], *arguments, times)
+    return connection, ask(connection, Request("POST", "/", [("Host", "t")], *arguments), times)
 
 
 def test_pieces_go_out_in_chunks_or_as_they_are(pool):

@@ -8,7 +8,7 @@ from http import HTTPStatus
 import pytest
 
 from plugmw.errors import PhaseError
-from plugmw.exchange import Exchange, cgi_key, own_headers
+from plugmw.exchange import Exchange, own_headers
 from plugmw.identity import IDENTITY_KEYS, Consumer, Credential
 from plugmw.runtime import Runtime
 from plugmw.testing import get
@@ -28,19 +28,6 @@ def exit_of(call):
     with pytest.raises(Exit) as caught:
         call()
     return caught.value
-
-
-@pytest.mark.parametrize(
-    ("name", "key"),
-    [
-        ("X-Key", "HTTP_X_KEY"),
-        ("content-type", "CONTENT_TYPE"),
-        ("Content-Length", "CONTENT_LENGTH"),
-        ("host", "HTTP_HOST"),
-    ],
-)
-def test_a_header_has_its_cgi_key(name, key):
-    assert cgi_key(name) == key
 
 
 def test_request_headers_are_read_set_and_removed_in_the_environ():

@@ -57,7 +57,7 @@ def test_an_app_that_a_plugin_hands_over_to_is_seen_as_it_is(app, method):
         alone_closed, closed = [], []
         alone = serve(GOOD[app](alone_closed), environ_of(method=method))
         other = GOOD[app](closed)
-        handing = made("handing", 10, access=lambda x, other=other: x.hand_over(other))
+        handing = made("handing", 10, access=lambda x, other=other: x.delegate(other))
         found = serve(Gateway(refused, plugins=[handing, *KINDS[kind]()]), environ_of(method=method))
         assert (found.raised, found.status, found.body) == (None, alone.status, alone.body), kind
         assert closed == alone_closed, kind
@@ -79,7 +79,7 @@ def test_what_an_app_raises_that_a_plugin_hands_over_to_is_a_500(kind):
     logged = []
     for phase in ("rewrite", "access"):
         for app in (refused, late):
-            handing = made("handing", 10, **{phase: lambda x, app=app: x.hand_over(app)})
+            handing = made("handing", 10, **{phase: lambda x, app=app: x.delegate(app)})
             looking = made("looking", 9, log=lambda x: logged.append((x.status, x.source)))
             found = serve(Gateway(refused, plugins=[handing, looking, *KINDS[kind]()]))
             assert found.status == "500 Internal Server Error"
@@ -89,7 +89,7 @@ def test_what_an_app_raises_that_a_plugin_hands_over_to_is_a_500(kind):
 
 def test_handing_over_is_an_exit_for_everybody_else():
     journal = []
-    handing = made("handing", 10, access=lambda x: x.hand_over(GOOD["list"]([])))
+    handing = made("handing", 10, access=lambda x: x.delegate(GOOD["list"]([])))
     other = noting("other", journal, "access", "header_filter", "log", priority=5)
     sources = made("source", 1, log=lambda x: journal.append(x.source))
     serve(Gateway(refused, plugins=[handing, other, sources]))
@@ -97,7 +97,7 @@ def test_handing_over_is_an_exit_for_everybody_else():
 
 
 def test_handing_over_is_for_phases_before_the_app():
-    late_one = made("late", header_filter=lambda x: x.hand_over(refused))
+    late_one = made("late", header_filter=lambda x: x.delegate(refused))
     assert serve(Gateway(GOOD["list"]([]), plugins=[late_one])).status.startswith("500")
 
 
@@ -106,7 +106,7 @@ def test_a_greenlet_that_is_ended_in_a_handed_over_app_goes_on_to_the_server():
         raise KeyboardInterrupt
 
     logged = []
-    handing = made("handing", access=lambda x: x.hand_over(ended), log=lambda x: logged.append(x.status))
+    handing = made("handing", access=lambda x: x.delegate(ended), log=lambda x: logged.append(x.status))
     assert isinstance(serve(Gateway(refused, plugins=[handing])).raised, KeyboardInterrupt)
     assert logged == [500]
 

@@ -103,15 +103,6 @@ def test_replacing_the_query_adds_no_raw_target():
     assert not {"RAW_URI", "REQUEST_URI"} & environ.keys()
 
 
-@pytest.mark.parametrize(
-    ("carried", "text"),
-    [("abc", "abc"), ("\xc3\xa9", "é"), ("\xff", "\udcff")],
-    ids=["ascii", "utf-8", "other"],
-)
-def test_reads_text_as_wsgi_carries_it(carried, text):
-    assert forms.from_wsgi(carried) == text
-
-
 # -- JSON ----------------------------------------------------------------------------------------------
 
 BAD_JSON = {

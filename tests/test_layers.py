@@ -15,7 +15,7 @@ ROOT = Path(plugmw.__file__).parent
 #: A module may import what stands on a line above its own, or beside it. Packages stand for their modules.
 #: A module that is not here stands as high as what it imports lets it.
 LAYERS = (
-    "errors phases",
+    "errors phases wsgi",
     "schema",
     "answer body bundles imports paths trust identity",
     "checked",

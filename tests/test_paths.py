@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from plugmw.paths import TOO_MANY, full_path, interpretations, is_plain, normalise
+from plugmw.paths import (
+    SENDABLE,
+    TOO_MANY,
+    escape,
+    full_path,
+    interpretations,
+    is_plain,
+    normalise,
+    unescape,
+)
 
 NORMAL = {
     "/": "/",
@@ -92,3 +101,16 @@ def test_script_name_and_path_are_joined_by_one_slash(parts, path):
 
 def test_a_server_may_leave_both_out():
     assert full_path({}) == "/"
+
+
+@pytest.mark.parametrize(
+    ("path", "escaped"),
+    [("/a b", "/a%20b"), ("/\xc3\xa9%", "/%C3%A9%25"), ("/-._~!$&'()*+,;=:@", "/-._~!$&'()*+,;=:@")],
+)
+def test_what_a_path_may_not_hold_is_escaped(path, escaped):
+    assert escape(path) == escaped
+    assert unescape(escaped) == path
+
+
+def test_what_cannot_be_sent_is_escaped_in_a_target_that_has_escapes_already():
+    assert escape("/a%2F b\xe9", SENDABLE) == "/a%2F%20b%E9"

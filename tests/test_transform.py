@@ -8,7 +8,6 @@ from plugmw.transform import (
     HeaderRules,
     JSONRules,
     appended,
-    as_header,
     cut,
     header_problems,
     is_json,
@@ -74,7 +73,8 @@ def test_bad_entries_are_told_with_their_place(problems, entry, text):
 
 
 def test_text_outside_ascii_goes_as_utf8_into_a_header():
-    assert as_header("€").encode("latin-1") == b"\xe2\x82\xac"
+    [(_, value)] = HeaderRules.read(add=["A:€"]).apply([])
+    assert value.encode("latin-1") == b"\xe2\x82\xac"
 
 
 # -- headers ------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import tracemalloc
 
 import pytest
 
-from plugmw import keys, upstream
+from plugmw import keys
 from plugmw.errors import ConfigError
 from plugmw.gateway import Gateway
 from plugmw.testing import hello_app
@@ -250,10 +250,10 @@ def test_a_chunked_body_goes_out_in_chunks():
     assert request.endswith(b"3\r\nabc\r\n0\r\n\r\n")
 
 
-@pytest.mark.parametrize(("length", "body"), [("+3", b"abc"), ("1_0", b"abc"), ("5", b"abc")])
-def test_a_body_that_is_not_what_it_says_is_the_clients_error(length, body):
+@pytest.mark.parametrize("length", ["+3", "1_0", "5", "9" * 5000], ids=lambda length: length[:5])
+def test_a_body_that_is_not_what_it_says_is_the_clients_error(length):
     with Service(answer(b"ok")) as service:
-        assert through(service.url, posted(body, CONTENT_LENGTH=length)).status == "400 Bad Request"
+        assert through(service.url, posted(b"abc", CONTENT_LENGTH=length)).status == "400 Bad Request"
 
 
 def memory_of(call):
@@ -566,12 +566,6 @@ def test_certificates_are_verified_unless_told_otherwise(tls, options, status):
     options = {name: authority if value is ... else value for name, value in options.items()}
     with Service(answer(b"ok"), context) as service:
         assert through(service.url, **options).status == status
-
-
-def test_ports_are_left_out_of_the_host_where_they_are_the_usual_ones():
-    assert upstream._netloc("http", "a", 80) == "a"
-    assert upstream._netloc("https", "::1", 443) == "[::1]"
-    assert upstream._netloc("https", "::1", 80) == "[::1]:80"
 
 
 # -- in a gateway, and real servers ----------------------------------------------------------------------

@@ -18,6 +18,7 @@ from plugmw.explain import explain as explain_request
 from plugmw.foreign import dialect
 from plugmw.offline import CallsOut
 from plugmw.schema.messages import suggest
+from plugmw.wsgi.text import encode
 
 
 def read(path: str) -> Plan:
@@ -127,7 +128,7 @@ def _header(text: str) -> tuple[str, str]:
     if not colon:
         raise ArgumentTypeError(f"got {text!r}, expected 'Name: value'")
     try:
-        value = value.strip().encode().decode("latin-1")
+        value = encode(value.strip(), "surrogateescape")
         check_header(name, value)
     except ValueError as error:
         raise ArgumentTypeError(str(error)) from None

@@ -28,6 +28,7 @@ from plugmw.exchange import Exchange
 from plugmw.plugin import Plugin
 from plugmw.schema import config, field
 from plugmw.schema.fields import GroupName, listable
+from plugmw.wsgi.text import encode
 
 REFUSED: Final = "You cannot consume this service"
 _OF_CONSUMER: Final = "HTTP_X_CONSUMER_GROUPS"
@@ -72,7 +73,8 @@ class ACL(Plugin[Config]):
         environ.pop(_OF_CONTEXT, None)
         if not self.config.hide_groups_header:
             listed = ", ".join(group for group in groups if listable(group))
-            environ[header] = listed.encode("utf-8", "surrogatepass").decode("latin-1")
+            # What the context holds must not fail the request, and no two names may look the same.
+            environ[header] = encode(listed, "surrogatepass")
 
     def _groups(self, x: Exchange) -> tuple[str, Sequence[str]]:
         """Return the groups that decide and the header that names them, or answer if there can be none."""

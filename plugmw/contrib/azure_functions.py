@@ -20,15 +20,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
 from plugmw import keys
-from plugmw.answer import UNEXPECTED, check_header, error_exit, status_line, to_json
-from plugmw.connections import NotConnected
+from plugmw.answer import UNEXPECTED, Exit, check_header, error_exit, respond, status_line, to_json
+from plugmw.connections import Body, NotConnected
 from plugmw.exchange import Exchange
+from plugmw.paths import SENDABLE, escape
 from plugmw.plugin import Plugin
 from plugmw.schema import REQUIRED, above, at_least, config, field, matches
-from plugmw.upstream import BadRequest, Body, Target, Upstream, request_headers, response_headers
+from plugmw.upstream import BadRequest, Target, Upstream, request_headers, response_headers
 from plugmw.upstream_request import UpstreamRequest
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _LABEL: Final = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _DNS: Final = matches(rf"{_LABEL}(?:\.{_LABEL})*", "a DNS name")
 _PATH: Final = matches(r"[A-Za-z0-9_.~!$&'()*+,;=:@%/-]*", "a path as it is sent, without ? and #")
 #: What stays as it is in a query: escapes included, only what cannot be sent is escaped.
-_SENDABLE: Final = "".join(map(chr, range(0x21, 0x7F))).replace("#", "")
+_SENDABLE: Final = SENDABLE.replace("#", "")
 _KEYS: Final = ("x-functions-key", "x-functions-clientid")
 
 
@@ -108,7 +108,7 @@ class AzureFunctions(Plugin[Config]):
             self._function.close()
 
     def access(self, x: Exchange) -> None:
-        x.hand_over(self._answer)
+        x.delegate(self._answer)
 
     def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Call the function once; be its answer, still encoded, as it comes."""
@@ -117,13 +117,13 @@ class AzureFunctions(Plugin[Config]):
         try:
             body: Body = self._function.send(asked)
         except BadRequest:
-            made = error_exit(400, None, None, str(environ.get("HTTP_ACCEPT", "")), "")
-            return _send(environ, start_response, 400, made.headers, made.body)
+            refusal = error_exit(400, None, None, str(environ.get("HTTP_ACCEPT", "")), "")
+            return respond(refusal, environ, start_response)
         except (NotConnected, HTTPException, OSError, ValueError) as error:
             # The text of the error may have the query in it.
             self.logger.error("azure-functions: no answer of %s: %s", self._url, type(error).__name__)
             kind = [("Content-Type", "application/json; charset=utf-8")]
-            return _send(environ, start_response, 500, kind, to_json({"message": UNEXPECTED}))
+            return respond(Exit(500, to_json({"message": UNEXPECTED}), kind), environ, start_response)
         headers = response_headers(body.answer.headers)
         start_response(status_line(body.answer.status), [*headers, ("Via", "1.1 plugmw")])
         return body
@@ -151,7 +151,7 @@ class _Function(Upstream):
         return body
 
     def target_of(self, environ: WSGIEnvironment) -> str:
-        query = quote(str(environ.get("QUERY_STRING", "")), _SENDABLE, "latin-1")
+        query = escape(str(environ.get("QUERY_STRING", "")), _SENDABLE)
         return f"{self._base}?{query}" if query else self._base
 
     def headers_of(
@@ -164,14 +164,3 @@ class _Function(Upstream):
             if chosen and lower not in self._dropped:
                 made.append((name, value))
         return [*made, *self._keys]
-
-
-def _send(
-    environ: WSGIEnvironment,
-    start_response: StartResponse,
-    status: int,
-    headers: list[tuple[str, str]],
-    body: bytes,
-) -> Iterable[bytes]:
-    start_response(status_line(status), [*headers, ("Content-Length", str(len(body)))])
-    return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]

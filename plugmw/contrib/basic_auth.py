@@ -21,7 +21,6 @@ An unknown user is as much work as a wrong password, so that answers do not tell
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import os
@@ -33,6 +32,8 @@ from plugmw.authentication import ANONYMOUS_HELP, REALM, REALM_HELP, Authenticat
 from plugmw.exchange import Exchange
 from plugmw.identity import Consumer, Credential
 from plugmw.schema import config, field
+from plugmw.wsgi.headers import basic_credentials
+from plugmw.wsgi.text import utf8_or_latin1
 
 #: Bytes; a longer password is wrong without being hashed.
 LONGEST: Final = 1024
@@ -42,7 +43,6 @@ MOST: Final = 10_000
 #: What says who is asking, in the order in which it is looked at.
 HEADERS: Final = ("Proxy-Authorization", "Authorization")
 
-_BASIC: Final = re.compile(r"[ \t]*[Bb]asic[ \t]*([A-Za-z0-9+/]+)={0,2}[ \t]*").fullmatch
 _SCHEME: Final = re.compile(r"[ \t]*basic", re.IGNORECASE).match
 
 
@@ -114,13 +114,8 @@ class BasicAuth(Authentication[Config]):
 
 def read(value: str) -> tuple[str, str] | None:
     """Return user name and password of a header, None if it has none: text as UTF-8, else as Latin-1."""
-    found = _BASIC(value)
-    if found is None or len(found[1]) % 4 == 1:
+    data = basic_credentials(value)
+    if data is None:
         return None
-    data = base64.b64decode(found[1] + "=" * (-len(found[1]) % 4))
-    try:
-        text = data.decode()
-    except UnicodeDecodeError:
-        text = data.decode("latin-1")
-    user, colon, password = text.partition(":")
+    user, colon, password = utf8_or_latin1(data).partition(":")
     return (user, password) if user and colon else None

@@ -23,10 +23,11 @@ import uuid
 from typing import Any, Final, Literal
 
 from plugmw import keys
-from plugmw.exchange import Exchange, cgi_key
+from plugmw.exchange import Exchange
 from plugmw.plugin import Plugin
 from plugmw.schema import config, field
 from plugmw.schema.fields import HeaderName
+from plugmw.wsgi.headers import cgi_key
 
 #: What may go into logs, requests and answers: 200 characters hold every generator's value and a few more.
 _FITS: Final = re.compile(r"[!-~]{1,200}").fullmatch

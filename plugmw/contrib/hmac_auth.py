@@ -38,6 +38,7 @@ from plugmw.exchange import Exchange
 from plugmw.identity import Consumer, Credential
 from plugmw.schema import above, config, field
 from plugmw.signing import http_time, signature, signing_text
+from plugmw.wsgi.text import decode
 
 NO_DATE: Final = (
     "HMAC signature cannot be verified, a valid date or x-date header is required for HMAC Authentication"
@@ -191,7 +192,7 @@ def read(value: str) -> Signed | None:
     listed = names.split(" ")
     if not user.strip() or not all(map(_SIGNED_NAME, listed)):
         return None
-    return Signed(user.encode("latin-1").decode("utf-8", "surrogateescape"), algorithm, listed, text)
+    return Signed(decode(user, "surrogateescape"), algorithm, listed, text)
 
 
 def decoded(text: str) -> bytes:

@@ -33,9 +33,11 @@ from plugmw.authentication import (
     Denied,
     challenge,
 )
-from plugmw.exchange import Exchange, cgi_key
+from plugmw.exchange import Exchange
 from plugmw.identity import Consumer, Credential
 from plugmw.schema import config, each, field, matches
+from plugmw.wsgi.headers import cgi_key
+from plugmw.wsgi.text import decode
 
 NO_KEY: Final = "No API key found in request"
 DUPLICATE: Final = "Duplicate API key found"
@@ -108,7 +110,7 @@ class KeyAuth(Authentication[Config]):
         text = _query(x) if self.config.key_in_query else ""
         query = forms.pair_values(text, name) if text else []
         if header is not None:
-            key = header if header.isascii() else forms.from_wsgi(header)
+            key = decode(header, "surrogateescape")
             return [key, *(other for other in query if other and other != key)] if query else [key], True
         if query or not self.config.key_in_body:
             return list(query), False

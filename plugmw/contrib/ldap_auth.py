@@ -22,7 +22,6 @@ escaped and certificates verified. Needs ``pip install 'plugmw[ldap]'``.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import os
@@ -41,6 +40,8 @@ from plugmw.identity import Credential, stable_id
 from plugmw.ldap import TLS, Pool, Server, escape
 from plugmw.schema import REQUIRED, above, at_least, config, field, matches
 from plugmw.schema.fields import HeaderName, Port
+from plugmw.wsgi.headers import unpadded_base64
+from plugmw.wsgi.text import utf8_or_latin1
 
 #: Bytes of UTF-8; longer names and passwords are wrong without a bind.
 LONGEST: Final = 1024
@@ -174,15 +175,11 @@ class LDAPAuth(Authentication[Config]):
 
     def _pair(self, value: str) -> tuple[str, str] | None:
         """Return user name and password of a header, None if there are none that could be right."""
-        found = self._read(value)
-        if found is None or len(found[1]) % 4 == 1:
+        match = self._read(value)
+        data = None if match is None else unpadded_base64(match[1])
+        if data is None:
             return None
-        data = base64.b64decode(found[1] + "=" * (-len(found[1]) % 4))
-        try:
-            text = data.decode()
-        except UnicodeDecodeError:
-            text = data.decode("latin-1")
-        user, _, password = text.partition(":")
+        user, _, password = utf8_or_latin1(data).partition(":")
         # Directories pass over what cannot be seen: with such a character it would be the name of another.
         return (user, password) if user and password and user.isprintable() else None
 

@@ -43,13 +43,15 @@ from plugmw.authentication import (
     Authentication,
     challenge,
 )
-from plugmw.exchange import Exchange, cgi_key
+from plugmw.exchange import Exchange
 from plugmw.grants import Grants
 from plugmw.identity import Consumer, Credential
 from plugmw.oauth import Parameters, Refused
 from plugmw.schema import at_least, between, config, each, field, matches
 from plugmw.schema.fields import HeaderName
 from plugmw.tokens import Tokens
+from plugmw.wsgi.headers import cgi_key
+from plugmw.wsgi.text import encode
 
 #: Bytes; an endpoint needs no longer body.
 LARGEST: Final = 64 * 1024
@@ -148,7 +150,7 @@ class OAuth2(Authentication[Config]):
         if grant is not None:
             for name, value in (("SCOPE", grant.scope), ("USERID", grant.userid)):
                 if value is not None:
-                    x.environ[f"HTTP_X_AUTHENTICATED_{name}"] = value.encode().decode("latin-1")
+                    x.environ[f"HTTP_X_AUTHENTICATED_{name}"] = encode(value, "surrogateescape")
 
     # -- requests with a token ---------------------------------------------------------------------------
 

@@ -23,8 +23,10 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from plugmw import record
+from plugmw.answer import Exit, respond
 from plugmw.exchange import Exchange
 from plugmw.exposition import Metric, amounts, clean, text
+from plugmw.paths import full_path
 from plugmw.plugin import Plugin
 from plugmw.schema import between, config, field
 from plugmw.schema.fields import Network, URLPath
@@ -178,14 +180,13 @@ class Exporter:
         self._gateway = gateway
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        path = (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).rstrip("/")
-        status, kind, body = "200 OK", CONTENT_TYPE, b"Kong Prometheus exporter, visit /metrics\n"
+        path = full_path(environ).rstrip("/")
+        status, kind, body = 200, CONTENT_TYPE, b"Kong Prometheus exporter, visit /metrics\n"
         if path.endswith("/metrics"):
             body = self._metrics(bool(environ.get("wsgi.multiprocess")))
         elif path:
-            status, kind, body = "404 Not Found", "application/json", b'{"message":"Not found"}'
-        start_response(status, [("Content-Type", kind), ("Content-Length", str(len(body)))])
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+            status, kind, body = 404, "application/json", b'{"message":"Not found"}'
+        return respond(Exit(status, body, [("Content-Type", kind)]), environ, start_response)
 
     def _metrics(self, multiprocess: bool) -> bytes:
         self._gateway.start(multiprocess=multiprocess)

@@ -23,14 +23,16 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from plugmw.answer import check_header
-from plugmw.exchange import Exchange, cgi_key
-from plugmw.forms import FORM, JSON, MULTIPART, media_type, pair_values, read_pairs, read_parts
+from plugmw.exchange import Exchange
+from plugmw.forms import FORM, JSON, MULTIPART, media_type, pair_values, read_form, read_parts
 from plugmw.identity import stable_id
 from plugmw.plugin import Plugin
-from plugmw.record import grouped, header_pairs
-from plugmw.redaction import Redaction, text
+from plugmw.record import grouped
+from plugmw.redaction import Redaction
 from plugmw.schema import config, field, matches
 from plugmw.transform import parse_json, write_json
+from plugmw.wsgi.headers import cgi_key, headers_in
+from plugmw.wsgi.text import decode
 
 MESSAGES: Final = {
     401: "Unauthorized",
@@ -119,16 +121,16 @@ def described(x: Exchange, redaction: Redaction) -> dict[str, Any]:
     made: dict[str, Any] = {
         "request": {
             "scheme": x.scheme,
-            "host": text(host),
+            "host": decode(host, "replace"),
             "port": int(port) if port.isdecimal() else None,
             "method": x.method,
-            "path": text(x.path),
-            "headers": {name: redaction.header(name, value) for name, value in header_pairs(environ)},
+            "path": decode(x.path, "replace"),
+            "headers": {name: redaction.header(name, value) for name, value in headers_in(environ)},
             "query": grouped(redaction.pairs(environ.get("QUERY_STRING", ""))),
             "raw_body": data.decode("utf-8", "replace"),
             "uri_captures": {
-                "named": {name: text(value) for name, value in captures["named"].items()},
-                "unnamed": [text(value) for value in captures["unnamed"]],
+                "named": {name: decode(value, "replace") for name, value in captures["named"].items()},
+                "unnamed": [decode(value, "replace") for value in captures["unnamed"]],
             },
         }
     }
@@ -147,7 +149,7 @@ def parsed(content_type: str, data: bytes) -> Any:
     kind, boundary = media_type(content_type)
     try:
         if kind == FORM:
-            pairs = read_pairs(data.decode("latin-1"))
+            pairs = read_form(data)
             return grouped((name, True if value is None else value) for name, value in pairs)
         if kind == MULTIPART:
             parts = [part for part in read_parts(data, boundary) if part.name]

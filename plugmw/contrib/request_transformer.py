@@ -26,7 +26,7 @@ from typing import Final
 
 from plugmw.bodies import body_kind, change_body
 from plugmw.exchange import Exchange
-from plugmw.forms import FORM, read_pairs, replace_query
+from plugmw.forms import FORM, read_form, read_pairs, replace_query
 from plugmw.plugin import Plugin
 from plugmw.rewriting import (
     HeaderChange,
@@ -39,11 +39,11 @@ from plugmw.rewriting import (
     replace_path,
     set_headers,
     written,
-    wsgi,
 )
 from plugmw.schema import as_dict, config, field, matches
 from plugmw.templates import Find, Template, Unrenderable, finder, parse
 from plugmw.transform import cut, header_problems, rename_problems
+from plugmw.wsgi.text import encode
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]+").fullmatch
 #: What says where the body ends: a request that lies about it is smuggled past somebody.
@@ -147,7 +147,7 @@ class Config:
                 try:
                     template = parse(text, self.templates)
                     if where == "uri" and template.fixed:
-                        checked_path(wsgi(path_template(template).render(lambda source, key: None)))
+                        _rendered(path_template(template), lambda source, key: None)
                 except ValueError as error:
                     yield f"{operation}.{where}", str(error)
         for index, entry in enumerate(self.append.headers):
@@ -185,7 +185,7 @@ class RequestTransformer(Plugin[Config]):
     def _transform(self, x: Exchange, find: Find) -> None:
         """Work everything out first, then change the request: all of it or nothing."""
         environ, method = x.environ, self.config.http_method
-        path = None if self._path is None else checked_path(wsgi(self._path.render(find)))
+        path = None if self._path is None else _rendered(self._path, find)
         headers = self._headers.work_out(environ, find)
         query_rules, body_rules = rendered(self._query, find), rendered(self._body, find)
         kind = environ.get("CONTENT_TYPE", "")
@@ -209,8 +209,13 @@ class RequestTransformer(Plugin[Config]):
             replace_query(environ, query)
 
 
+def _rendered(path: Template, find: Find) -> str:
+    """Return the path that a template makes, in WSGI's form; raises ``Unrenderable``."""
+    return checked_path(encode(path.render(find), "surrogateescape"))
+
+
 def _changed_query(rules: Rules[str], query: str, form: bytes) -> str:
     """Return the query with the fields of ``form`` in it, changed and sorted by name."""
-    members = grouped([*read_pairs(query), *read_pairs(form.decode("latin-1"))])
+    members = grouped([*read_pairs(query), *read_form(form)])
     change_lists(rules, members)
     return written(dict(sorted(members.items())))

@@ -30,10 +30,11 @@ import attrs
 from plugmw.answer import check_header
 from plugmw.counting import Counting, Redis, key_prefix, older, redis_problems
 from plugmw.errors import StoreError
-from plugmw.exchange import Exchange, cgi_key
+from plugmw.exchange import Exchange
 from plugmw.limits import PERIODS, Window, Windows, identity, misordered
 from plugmw.schema import REQUIRED, above, as_dict, config, field, not_empty
 from plugmw.schema.fields import HeaderName, Port
+from plugmw.wsgi.headers import cgi_key
 
 #: Pairs of the app's header that are looked at, and digits of their numbers.
 MOST_PAIRS: Final = 100

@@ -28,7 +28,8 @@ from werkzeug.wsgi import ClosingIterator
 
 from plugmw.answer import check_header, status_line
 from plugmw.exchange import own_headers
-from plugmw.paths import normalise
+from plugmw.paths import full_path, normalise
+from plugmw.wsgi.text import decode
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -39,14 +40,18 @@ _WRITER_NAMES = ("w", "rw")
 _EMPTY = (204, 304)
 
 
+def canonical(name: str) -> str:
+    """Spell a header name as Go does: ``X-Request-Id``."""
+    return "-".join(part.capitalize() for part in name.split("-"))
+
+
 class Request(webob.Request):  # type: ignore[misc]
     """A ``webob.Request`` with Go's ``URL.Path``."""
 
     @property
     def url_path(self) -> str:
         """The decoded path, normalised: the one that routes and other plugins see."""
-        path = self.environ.get("SCRIPT_NAME", "") + self.environ.get("PATH_INFO", "")
-        return normalise(path).encode("latin-1").decode("utf-8", "replace")
+        return decode(normalise(full_path(self.environ)), "replace")
 
 
 class ResponseWriter:

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from plugmw.redaction import without
+from plugmw.wsgi.urls import bracketed, origin
 
 if TYPE_CHECKING:
     from requests import Response, Session
@@ -38,9 +38,8 @@ class HTTP:
         clock: Callable[[], float] = time.monotonic,
         secrets: Iterable[str] = (),
     ) -> None:
-        parts = urlsplit(url)
-        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-        self.name = f"{host}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+        _, host, port = origin(url)
+        self.name = f"{bracketed(host)}:{port}"
         self._method = method
         self._url = url
         self._headers = headers

@@ -193,8 +193,8 @@ GARBAGE = {
     "chunk that is nothing": ("body_filter", lambda x, chunk, eof: None),
     "chunk that is a list": ("body_filter", lambda x, chunk, eof: [chunk]),
     "chunk that can change": ("body_filter", lambda x, chunk, eof: bytearray(chunk)),
-    "app that answers nothing": ("access", lambda x: x.hand_over(lambda environ, start: None)),
-    "app that is none": ("access", lambda x: x.hand_over(5)),
+    "app that answers nothing": ("access", lambda x: x.delegate(lambda environ, start: None)),
+    "app that is none": ("access", lambda x: x.delegate(5)),
 }
 
 

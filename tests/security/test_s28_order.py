@@ -42,7 +42,7 @@ WAYS = {
     "exit without body": (lambda x: x.exit(204), 204),
     "fail": (lambda x: x.fail(401), 401),
     "raise": (raise_, 500),
-    "hand over": (lambda x: x.hand_over(hello_app), 200),
+    "hand over": (lambda x: x.delegate(hello_app), 200),
 }
 
 

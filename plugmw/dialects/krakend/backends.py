@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 import attrs
 
-from plugmw.dialects.gostyle import ResponseWriter
+from plugmw.dialects.gostyle import ResponseWriter, canonical
 from plugmw.dialects.krakend.encoding import DecodeError, decode, is_encoding
 from plugmw.dialects.krakend.failures import TOO_LATE, BackendError
 from plugmw.dialects.krakend.formatting import formatter
@@ -36,9 +36,10 @@ from plugmw.dialects.krakend.wrappers import (
     as_request,
     as_response,
     by_name,
-    canonical,
     is_response,
 )
+from plugmw.paths import PATH_SAFE
+from plugmw.wsgi.headers import first
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
 CONCURRENT_SHARE: Final = 0.75
 NOOP: Final = "no-op"
 _GOOD: Final = (200, 201)
-_SAFE_PATH: Final = "/!$&'()*+,;=:@~-._%"
 
 
 def reply_encoding(endpoint: Endpoint) -> str:
@@ -194,7 +194,7 @@ class Asker:
         if wanted != before or self._compat:
             return str(wanted)
         if made.path != plain:
-            path = quote(made.path, safe=_SAFE_PATH) + path[len(plain) :]
+            path = quote(made.path, safe=PATH_SAFE + "%") + path[len(plain) :]
         return with_query(host + path, made.query)
 
     def _reply(
@@ -227,7 +227,7 @@ class Asker:
         return made
 
     def _refused(self, status: int, items: list[tuple[str, str]], data: bytes) -> ResponseWrapper:
-        kind = next((value for name, value in items if name.lower() == "content-type"), "")
+        kind = first(items, "content-type") or ""
         name, text = self._wish.get("return_error_details"), data.decode("utf-8", "replace")
         if isinstance(name, str) and name:
             made = ResponseWrapper(status_code=status if self._compat else 200, is_complete=False)

@@ -30,12 +30,13 @@ from plugmw.dialects.krakend.pipe import Pipe
 from plugmw.dialects.krakend.pool import Pool
 from plugmw.dialects.krakend.replies import Replies, own_headers, send
 from plugmw.dialects.krakend.routing import Routes
-from plugmw.dialects.krakend.serving import Serving, decoded
+from plugmw.dialects.krakend.serving import Serving
 from plugmw.documents.translated import Options
 from plugmw.paths import full_path, interpretations
 from plugmw.plugin import Plugin
 from plugmw.runtime import Runtime
 from plugmw.schema import Nothing
+from plugmw.wsgi.text import decode
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -108,7 +109,7 @@ class Endpoints(Plugin[Nothing]):
     def _route(
         self, environ: WSGIEnvironment, start_response: StartResponse, app: WSGIApplication
     ) -> Iterable[bytes]:
-        path, method = decoded(full_path(environ)), environ["REQUEST_METHOD"]
+        path, method = decode(full_path(environ), "surrogateescape"), environ["REQUEST_METHOD"]
         found = self._routes.find(method, path)
         if found is not None:
             handler, parameters = found
@@ -142,7 +143,8 @@ class Endpoints(Plugin[Nothing]):
 
     def _is_disguised(self, environ: WSGIEnvironment) -> bool:
         """Say whether an app could take the path for one that an endpoint has (CVE-2021-43557)."""
-        return any(self._routes.methods(decoded(other)) for other in interpretations(full_path(environ)))
+        ways = interpretations(full_path(environ))
+        return any(self._routes.methods(decode(way, "surrogateescape")) for way in ways)
 
     # -- what is there ----------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote, unquote_to_bytes, urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import attrs
 
@@ -23,8 +23,11 @@ from plugmw.body import replace_request
 from plugmw.dialects.krakend.model import APP
 from plugmw.dialects.krakend.wrappers import ModifierError, Values, by_name
 from plugmw.forms import read_pairs
+from plugmw.paths import PATH_SAFE, SENDABLE, unescape
 from plugmw.trust import Trusted
 from plugmw.upstream import request_headers
+from plugmw.wsgi.headers import cgi_key
+from plugmw.wsgi.urls import origin
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
@@ -32,11 +35,9 @@ if TYPE_CHECKING:
 VERSION: Final = f"Version {__version__}"
 AGENT: Final = f"KrakenD {VERSION}"
 
-_SENDABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 _PLACE: Final = re.compile(r"\{([^{}]+)\}")
-#: What stays as it is in a path segment, beside letters and digits (RFC 3986 section 3.3).
-_SEGMENT: Final = "/!$&'()*+,;=:@~-._"
 _FRAMING: Final = ("Content-Length", "Transfer-Encoding", "Host")
+_FRAMING_KEYS: Final = frozenset(map(cgi_key, _FRAMING))
 _DOTS: Final = {".", ".."}
 #: Of the environ of the request: what is also true of a call to a backend.
 _SHARED: Final = ("wsgi.", keys.PREFIX, "REMOTE_", "SERVER_", "AUTH_TYPE", "SCRIPT_NAME")
@@ -126,7 +127,7 @@ class Pattern:
 
     def fill(self, parameters: Mapping[str, Any]) -> str:
         """Return path and query, ready to send; a parameter that is missing is empty."""
-        path = _filled(self._path, parameters, _SEGMENT)
+        path = _filled(self._path, parameters, PATH_SAFE)
         if not self._dots.issuperset(_DOTS.intersection(path.split("/"))):
             raise BadParameter
         return path + _filled(self._query, parameters, "")
@@ -139,7 +140,7 @@ def _filled(pieces: list[str], parameters: Mapping[str, Any], safe: str) -> str:
             value = str(parameters.get(piece[:1].upper() + piece[1:], ""))
             made.append(quote(value, safe=safe, errors="surrogateescape"))
         else:
-            made.append(quote(piece, safe=_SENDABLE))
+            made.append(quote(piece, safe=SENDABLE))
     return "".join(made)
 
 
@@ -168,9 +169,9 @@ def environ_for(
     made["REQUEST_METHOD"] = method.upper()
     _locate(made, environ, call.url)
     for name, values in headers.items():
-        if name not in _FRAMING:
-            key = name.upper().replace("-", "_")
-            made["CONTENT_TYPE" if key == "CONTENT_TYPE" else f"HTTP_{key}"] = ", ".join(values)
+        key = cgi_key(name)
+        if key not in _FRAMING_KEYS:
+            made[key] = ", ".join(values)
     if body is not None:
         replace_request(made, body)
         if not body and method.upper() not in ("POST", "PUT", "PATCH"):
@@ -188,17 +189,14 @@ def _locate(made: WSGIEnvironment, environ: WSGIEnvironment, url: str) -> None:
         target, script = url[len(APP) :], str(made.get("SCRIPT_NAME", ""))
         made["HTTP_HOST"] = environ.get("HTTP_HOST", "")
     else:
+        scheme, host, port = origin(url)
         parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            # Not the URL itself: there may be secrets in its query.
-            raise ValueError(f"got a URL of {parts.scheme!r}, expected one of http or https with a host")
         target, script = parts.path + (f"?{parts.query}" if parts.query else ""), ""
-        made["wsgi.url_scheme"] = parts.scheme
-        made["SERVER_NAME"] = parts.hostname
-        made["SERVER_PORT"] = str(parts.port or (443 if parts.scheme == "https" else 80))
+        made["wsgi.url_scheme"] = scheme
+        made["SERVER_NAME"], made["SERVER_PORT"] = host, str(port)
         made["HTTP_HOST"] = parts.netloc.rpartition("@")[2]
-    raw = quote(target if target.startswith("/") else "/" + target, safe=_SENDABLE, errors="surrogateescape")
-    path = unquote_to_bytes(raw.partition("?")[0]).decode("latin-1")
+    raw = quote(target if target.startswith("/") else "/" + target, safe=SENDABLE, errors="surrogateescape")
+    path = unescape(raw.partition("?")[0])
     inside = bool(script) and path.startswith(script + "/")
     made["SCRIPT_NAME"], made["PATH_INFO"] = (script, path[len(script) :]) if inside else ("", path)
     made["QUERY_STRING"] = raw.partition("?")[2]

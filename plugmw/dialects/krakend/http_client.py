@@ -15,25 +15,26 @@ import ssl
 import zlib
 from collections.abc import Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import attrs
 
 from plugmw import keys
 from plugmw.answer import status_line
-from plugmw.connections import Answer, Connections, NotConnected, Times, ask
+from plugmw.connections import Answer, Body, Connections, NotConnected, Request, Times
 from plugmw.dialects.krakend.failures import TOO_LATE, BackendError
-from plugmw.upstream import Body, request_body, request_headers, response_headers
+from plugmw.paths import SENDABLE, escape
+from plugmw.upstream import request_body, request_headers, response_headers
+from plugmw.wsgi.headers import first
+from plugmw.wsgi.urls import Origin, origin
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 #: As many as Go's client follows.
 REDIRECTS: Final = 10
-_PORTS: Final = {"http": 80, "https": 443}
 _CREDENTIALS: Final = ("authorization", "proxy-authorization", "cookie", "www-authenticate")
 _STEP: Final = 64 * 1024
-_SENDABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 
 Headers = list[tuple[str, str]]
 
@@ -49,29 +50,20 @@ class _Request:
     chunked: bool
 
     @property
-    def origin(self) -> tuple[str, str, int]:
-        parts = urlsplit(self.url)
-        return parts.scheme, parts.hostname or "", parts.port or _PORTS[parts.scheme]
+    def origin(self) -> Origin:
+        return origin(self.url)
 
     def send(self, connections: Connections, times: Times) -> Body:
         """Ask, and return the beginning of the answer."""
         parts = urlsplit(self.url)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         headers = [("Host", parts.netloc.rpartition("@")[2]), *self.headers]
-        origin = self.origin
-        connection = connections.take(*origin, times)
-        try:
-            found = ask(connection, self.method, target, headers, self.pieces, self.chunked, times)
-            if found.status < 200:
-                raise http.client.HTTPException(f"a final answer {found.status}")
-        except BaseException:
-            connection.close()
-            raise
-        return Body(found, connection, lambda: connections.give(origin, connection))
+        request = Request(self.method, target, headers, self.pieces, self.chunked)
+        return connections.exchange(self.origin, request, times)
 
     def after(self, found: Answer) -> _Request | None:
         """Return the request that an answer asks for, None if it is to be taken as it is."""
-        location = next((value for name, value in found.headers if name.lower() == "location"), "")
+        location = first(found.headers, "location") or ""
         if found.status not in (301, 302, 303, 307, 308) or not location:
             return None
         method, pieces, headers = self.method, self.pieces, self.headers
@@ -91,13 +83,10 @@ class _Request:
 
     def _join(self, location: str) -> str:
         try:
-            url = urljoin(self.url, quote(location.encode("latin-1", "replace"), safe=_SENDABLE))
-            parts = urlsplit(url)
-            good = parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0
+            url = urljoin(self.url, escape(location, SENDABLE))
+            origin(url)
         except ValueError:
-            good = False
-        if not good:
-            raise BackendError("redirected to what is no http or https URL")
+            raise BackendError("redirected to what is no http or https URL") from None
         return url
 
 

@@ -16,9 +16,11 @@ from plugmw.dialects.krakend.forwarding import query_of
 from plugmw.dialects.krakend.logger import Logger
 from plugmw.dialects.krakend.replies import Headers, own_headers, send
 from plugmw.dialects.krakend.wrappers import Values, by_name
-from plugmw.paths import full_path
+from plugmw.paths import PATH_SAFE, SENDABLE, escape, full_path
 from plugmw.redaction import REDACTED
 from plugmw.target import sent
+from plugmw.wsgi.headers import headers_in
+from plugmw.wsgi.text import decode
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -69,7 +71,7 @@ def echo(limit: int) -> WSGIApplication:
             "req_uri_details": {
                 "user": "",
                 "host": environ.get("HTTP_HOST", ""),
-                "path": full_path(environ).encode("latin-1").decode("utf-8", "replace"),
+                "path": decode(full_path(environ), "replace"),
                 "query": _encoded(query),
                 "fragment": "",
             },
@@ -104,8 +106,8 @@ def redirect(environ: WSGIEnvironment, start_response: StartResponse, path: str)
     get = environ["REQUEST_METHOD"] == "GET"
     query = environ.get("QUERY_STRING", "")
     # A path that begins with two slashes would be another host.
-    location = "/" + quote(path.lstrip("/"), safe="/!$&'()*+,;=:@~-._", errors="surrogateescape")
-    location += f"?{quote(query, safe=_QUERY)}" if query else ""
+    location = "/" + quote(path.lstrip("/"), safe=PATH_SAFE, errors="surrogateescape")
+    location += f"?{escape(query, SENDABLE)}" if query else ""
     status, headers = (301 if get else 307), [("Location", location)]
     if not get:
         return send(start_response, status, headers, b"")
@@ -113,9 +115,6 @@ def redirect(environ: WSGIEnvironment, start_response: StartResponse, path: str)
     return send(
         start_response, status, [*headers, ("Content-Type", "text/html; charset=utf-8")], body.encode()
     )
-
-
-_QUERY: Final = "".join(map(chr, range(0x21, 0x7F)))
 
 
 def text(start_response: StartResponse, status: int, message: str) -> Iterable[bytes]:
@@ -132,15 +131,7 @@ def _json(
 
 
 def _headers(environ: WSGIEnvironment) -> Values:
-    pairs = [
-        (key[5:].replace("_", "-"), str(value)) for key, value in environ.items() if key.startswith("HTTP_")
-    ]
-    pairs += [
-        (key.replace("_", "-"), str(environ[key]))
-        for key in ("CONTENT_TYPE", "CONTENT_LENGTH")
-        if environ.get(key)
-    ]
-    found = by_name(pairs)
+    found = by_name(headers_in(environ))
     # Go keeps it elsewhere.
     found.pop("Host", None)
     return found

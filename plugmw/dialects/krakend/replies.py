@@ -10,13 +10,14 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from plugmw import keys
-from plugmw.answer import check_header, has, status_line
+from plugmw.answer import check_header, status_line
 from plugmw.dialects.krakend.backends import NOOP, Streamed, reply_encoding
 from plugmw.dialects.krakend.encoding import encode
 from plugmw.dialects.krakend.forwarding import VERSION
 from plugmw.dialects.krakend.model import Endpoint
 from plugmw.dialects.krakend.wrappers import ResponseWrapper
 from plugmw.upstream import response_headers
+from plugmw.wsgi.headers import first
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -73,7 +74,7 @@ class Replies:
             headers.append(("Vary", "Accept"))
         body, media = encode(self._kind, data, environ.get("HTTP_ACCEPT", ""))
         own = _flat(response) if data or not self._compat else []
-        if not has(own, "content-type"):
+        if first(own, "content-type") is None:
             headers.append(("Content-Type", media))
         return send(start_response, 200 if self._compat else _status(response), [*headers, *own], body)
 
@@ -88,7 +89,7 @@ def _as_it_is(start_response: StartResponse, response: ResponseWrapper) -> Itera
     headers, status, body = [*own_headers(), *_flat(response)], _status(response), response.read_body
     if not isinstance(response, Streamed):
         headers = [item for item in headers if item[0].lower() not in _OF_BYTES]
-        if body and not has(headers, "content-type"):
+        if body and first(headers, "content-type") is None:
             headers.append(("Content-Type", _JSON if response.data else _PLAIN))
     elif body is None and status not in _EMPTY:
         length = [item for item in response.given if item[0].lower() == "content-length"]

@@ -26,6 +26,7 @@ from urllib.parse import parse_qs, urlencode
 
 import webob
 
+from plugmw.dialects.gostyle import canonical
 from plugmw.dialects.krakend.entry import ModuleConfig, ModulePlugin
 from plugmw.dialects.krakend.modifiers import Modifiers, build_modifiers
 from plugmw.dialects.krakend.registry import MODIFIER
@@ -36,7 +37,6 @@ from plugmw.dialects.krakend.wrappers import (
     as_bytes,
     body_of,
     by_name,
-    canonical,
     is_response,
     value_of,
 )
@@ -45,6 +45,8 @@ from plugmw.flow import Flow
 from plugmw.forms import replace_query
 from plugmw.responses import put, take
 from plugmw.schema import config, field
+from plugmw.wsgi.headers import headers_in
+from plugmw.wsgi.text import decode, encode
 
 #: Not among the headers that modifiers see: framing follows the body, and Go keeps Host elsewhere.
 _HIDDEN = ("Content-Length", "Transfer-Encoding", "Host")
@@ -111,14 +113,12 @@ class ReqRespModifier(ModulePlugin[Config]):
 def request_of(x: Exchange, context: Any = None) -> RequestWrapper:
     """Return the request of an exchange as modifiers see it."""
     environ = x.environ
-    headers = {canonical(k[5:].replace("_", "-")): [v] for k, v in environ.items() if k.startswith("HTTP_")}
-    if environ.get("CONTENT_TYPE"):
-        headers["Content-Type"] = [environ["CONTENT_TYPE"]]
+    headers = by_name(headers_in(environ))
     for name in _HIDDEN:
         headers.pop(name, None)
     return RequestWrapper(
         method=x.method,
-        path=environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8", "replace"),
+        path=decode(environ.get("PATH_INFO", ""), "replace"),
         query=parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True),
         headers=headers,
         context=context,
@@ -132,7 +132,7 @@ def apply_request(x: Exchange, made: Any) -> None:
     environ = x.environ
     environ["REQUEST_METHOD"] = value_of(made, "method")
     if value_of(made, "path") != before.path:
-        environ["PATH_INFO"] = value_of(made, "path").encode().decode("latin-1")
+        environ["PATH_INFO"] = encode(value_of(made, "path"), "surrogateescape")
         x._path = None
     if value_of(made, "query") != before.query:
         replace_query(environ, urlencode(sorted(value_of(made, "query").items()), doseq=True))

@@ -18,6 +18,7 @@ from plugmw.dialects.krakend.replies import Replies, own_headers, send
 from plugmw.dialects.krakend.wrappers import RequestWrapper, Values
 from plugmw.paths import full_path
 from plugmw.runtime import Runtime
+from plugmw.wsgi.text import decode
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -88,7 +89,7 @@ class Serving:
         self._tell_held_back(environ, headers)
         return RequestWrapper(
             method=environ["REQUEST_METHOD"],
-            path=decoded(full_path(environ)),
+            path=decode(full_path(environ), "surrogateescape"),
             params=capitalised(parameters),
             query=query_of(environ, endpoint.input_query_strings),
             headers=headers,
@@ -125,8 +126,3 @@ class Serving:
             else:
                 cause = f" ({error.__cause__})" if error.__cause__ is not None else ""
                 log.error(self._scope, f"{number}{error}{cause}")
-
-
-def decoded(path: str) -> str:
-    """Return a path that WSGI carries as latin-1 as the text that was meant."""
-    return path.encode("latin-1").decode("utf-8", "surrogateescape")

@@ -18,6 +18,7 @@ from typing import Any
 import attrs
 
 from plugmw.answer import HeaderItems, header_items, to_json
+from plugmw.dialects.gostyle import canonical
 from plugmw.dialects.krakend.registry import method_of
 from plugmw.errors import PlugmwError
 
@@ -232,11 +233,6 @@ def by_name(items: Iterable[tuple[str, str]]) -> Values:
     for name, value in items:
         found.setdefault(canonical(name), []).append(value)
     return found
-
-
-def canonical(name: str) -> str:
-    """Spell a header name as Go does."""
-    return "-".join(part.capitalize() for part in name.split("-"))
 
 
 class ModifierError(PlugmwError):

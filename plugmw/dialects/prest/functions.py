@@ -9,13 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
-from plugmw.answer import MESSAGES, UNEXPECTED, Exit, status_line
+from plugmw.answer import MESSAGES, UNEXPECTED, Exit, respond, status_line
 from plugmw.dialects.prest.loading import NAME, Failed, Folder, Function, NotServed, wrong_type
 from plugmw.dialects.prest.results import JSON, WrongType, error_text, send
 from plugmw.dialects.prest.views import Call
-from plugmw.paths import full_path
+from plugmw.paths import escape, full_path
 from plugmw.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -102,15 +101,13 @@ class Functions:
 def _refuse(
     status: int, reason: str, environ: WSGIEnvironment, start_response: StartResponse, raised: Any = None
 ) -> Iterable[bytes]:
-    data = error_text(reason).encode()
-    headers = [("Content-Type", JSON), ("Content-Length", str(len(data)))]
-    start_response(status_line(status), headers, raised)
-    return [] if environ["REQUEST_METHOD"] == "HEAD" else [data]
+    refusal = Exit(status, error_text(reason).encode(), [("Content-Type", JSON)])
+    return respond(refusal, environ, start_response, raised)
 
 
 def _redirect(path: str, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """Leave the slash at the end away, as prestd's router does."""
-    place = quote(path.encode("latin-1"))
+    place = escape(path)
     if environ.get("QUERY_STRING"):
         place += f"?{environ['QUERY_STRING']}"
     start_response(status_line(301), [("Location", place), ("Content-Length", "0")])

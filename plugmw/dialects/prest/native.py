@@ -25,6 +25,7 @@ from plugmw.dialects.prest.isolation import NativeError as NativeError
 from plugmw.errors import LoadError
 from plugmw.exchange import Exchange
 from plugmw.watching import note
+from plugmw.wsgi.text import decode
 
 #: Body, status, headers.
 Answer = tuple[bytes, int, list[tuple[str, str]]]
@@ -129,13 +130,13 @@ def is_outdated(path: str) -> bool:
 def call_of(x: Exchange, http_vars: Mapping[str, str], url_query: Mapping[str, Sequence[str]]) -> Call:
     """Return the request as a library gets it; a body above the gateway's limit is answered 413."""
     headers = [
-        _member(key) + _json(_text(value))
+        _member(key) + _json(decode(value, "replace"))
         for key, value in x.environ.items()
         if key.startswith(_HEADERS) and value
     ]
     return Call(
         x.method.encode("latin-1"),
-        _text(x.path).encode(),
+        decode(x.path, "replace").encode(),
         _json(http_vars).encode(),
         _json(url_query).encode(),
         f"{{{','.join(headers)}}}".encode(),
@@ -153,7 +154,8 @@ def _context(x: Exchange) -> bytes:
         how = _json(credential.identifier or credential.id)
     return (
         f'{{"request_id":{_json(x.request_id)},"client_ip":{_json(str(client)) if client else "null"},'
-        f'"scheme":{_json(x.scheme)},"host":{_json(_text(x.host))},"consumer":{who},"credential":{how}}}'
+        f'"scheme":{_json(x.scheme)},"host":{_json(decode(x.host, "replace"))},'
+        f'"consumer":{who},"credential":{how}}}'
     ).encode()
 
 
@@ -161,11 +163,6 @@ def _context(x: Exchange) -> bytes:
 def _member(key: str) -> str:
     """Return the beginning of a header's member in a JSON object, for its key in the environ."""
     return _json(key.removeprefix("HTTP_").replace("_", "-").lower()) + ":"
-
-
-def _text(value: str) -> str:
-    """Return what WSGI carries in latin-1 as the UTF-8 text that it is; other bytes are replaced."""
-    return value if value.isascii() else value.encode("latin-1", "replace").decode("utf-8", "replace")
 
 
 def answer_of(reply: Reply) -> Answer:

@@ -17,9 +17,9 @@ import inspect
 import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
-from wsgiref.util import is_hop_by_hop
 
-from plugmw.answer import has, header_items, status_line, to_json
+from plugmw.answer import header_items, status_line, to_json
+from plugmw.wsgi.headers import first, hop_by_hop
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -46,14 +46,12 @@ def send(made: Any, environ: WSGIEnvironment, start_response: StartResponse) -> 
     if not 200 <= status <= 599:
         raise ValueError(f"status: got {status}, expected a number between 200 and 599")
     # Framing is the server's.
-    items = [
-        (n, v) for n, v in header_items(headers) if not is_hop_by_hop(n) and n.lower() != "content-length"
-    ]
+    items = [(n, v) for n, v in header_items(headers) if not hop_by_hop(n) and n.lower() != "content-length"]
     if status in _EMPTY:
         start_response(status_line(status), items)
         return []
-    data = _encoded(body, status >= 400 and not has(items, "content-type"))
-    if not has(items, "content-type"):
+    data = _encoded(body, status >= 400 and first(items, "content-type") is None)
+    if first(items, "content-type") is None:
         items.append(("Content-Type", JSON))
     items.append(("Content-Length", str(len(data))))
     start_response(status_line(status), items)

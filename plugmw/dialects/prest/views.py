@@ -20,6 +20,7 @@ from urllib.parse import parse_qs
 
 from plugmw import current
 from plugmw.exchange import Exchange
+from plugmw.wsgi.text import decode
 
 #: The names that prestd knows, in the order in which it asks for them.
 VARIABLES: Final = ("HTTPVars", "URLQuery")
@@ -34,7 +35,7 @@ class Call(Exchange):
     @cached_property
     def url_query(self) -> dict[str, list[str]]:
         """The values of the query by name, names in Go's order (sorted)."""
-        text = self.environ.get("QUERY_STRING", "").encode("latin-1").decode("utf-8", "replace")
+        text = decode(self.environ.get("QUERY_STRING", ""), "replace")
         return dict(sorted(parse_qs(text, keep_blank_values=True).items()))
 
     def run(self, function: Callable[..., Any], *arguments: Any) -> Any:

@@ -22,6 +22,7 @@ from plugmw import body, current, keys, target
 from plugmw.answer import check_header, status_line
 from plugmw.dialects import gostyle
 from plugmw.runtime import DEFAULT_BODY_LIMIT
+from plugmw.wsgi.text import encode
 
 
 def body_bytes(data: Any) -> bytes:
@@ -114,7 +115,7 @@ class URL:
     def Path(self, path: str) -> None:
         environ = self._request.environ
         target.keep(environ)
-        environ["SCRIPT_NAME"], environ["PATH_INFO"] = "", path.encode().decode("latin-1")
+        environ["SCRIPT_NAME"], environ["PATH_INFO"] = "", encode(path, "surrogateescape")
 
     @property
     def RawQuery(self) -> str:

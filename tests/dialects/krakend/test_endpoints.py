@@ -655,6 +655,11 @@ def test_k23_a_path_that_is_almost_right_is_redirected(method, path, status, loc
     assert found.text == body
 
 
+def test_a_redirect_keeps_the_bytes_of_the_query():
+    found = run(*PATHS).get("/", environ_overrides={"PATH_INFO": "/x/", "QUERY_STRING": "q=\xc3\xa9%20"})
+    assert found.headers["Location"] == "/x?q=%C3%A9%20"
+
+
 def test_a_redirect_never_leads_to_another_host():
     krakend = run(endpoint("/{a}"), endpoint("/b/*"))
     for path in ("//evil.example", "//evil.example/", "/\\evil.example/"):

@@ -13,6 +13,7 @@ from plugmw.dialects.kong.pdk.values import Args, Headers, checked_max, collect,
 from plugmw.exchange import Exchange
 from plugmw.forms import FORM, JSON, MULTIPART, media_type, read_parts
 from plugmw.paths import normalise
+from plugmw.wsgi.headers import headers_in
 
 #: nginx's ``client_body_buffer_size``: what Kong keeps in memory of a request body.
 BUFFER = 8 * 1024
@@ -129,7 +130,7 @@ class Request:
     def get_headers(self, x: Exchange, max_headers: int | None = None) -> Headers:
         """Return all headers in lower case (100, or ``max_headers`` of 1 to 1000; ``.err`` as get_query)."""
         made = Headers()
-        collect(made, request_headers(x), checked_max(max_headers, "max_headers"))
+        collect(made, headers_in(x.environ), checked_max(max_headers, "max_headers"))
         return made
 
     @phases(*REQUEST)
@@ -208,19 +209,6 @@ def parse_body(
         return None, "unable to decode multipart body", MULTIPART
     values = ((part.name, part.content.decode("utf-8", "replace")) for part in parts if part.name is not None)
     return collect(Args(), values, len(parts)), None, MULTIPART
-
-
-def request_headers(x: Exchange) -> list[tuple[str, str]]:
-    """Return the request's headers, names in lower case."""
-    headers = [
-        (key[5:].lower().replace("_", "-"), value)
-        for key, value in x.environ.items()
-        if key.startswith("HTTP_") and isinstance(value, str)
-    ]
-    for key in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-        if x.environ.get(key):
-            headers.append((key.lower().replace("_", "-"), x.environ[key]))
-    return headers
 
 
 def _raw_path(x: Exchange) -> str:

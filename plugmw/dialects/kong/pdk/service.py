@@ -6,16 +6,19 @@ import json
 import uuid
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote, unquote_to_bytes, urlencode
+from urllib.parse import quote, urlencode
 
 from plugmw import answer, keys, target
 from plugmw.dialects.kong.pdk.phase import ANSWERED, BEFORE_APP, Unsupported, of_type, phases, unsupported
 from plugmw.dialects.kong.pdk.request import parse_body
 from plugmw.dialects.kong.pdk.values import Headers, checked_max, collect, fold, header_texts, query_pairs
-from plugmw.exchange import Exchange, cgi_key
+from plugmw.exchange import Exchange
 from plugmw.forms import FORM, JSON, MULTIPART, field_part, media_type, replace_query, write_parts
+from plugmw.paths import PATH_SAFE, unescape
 from plugmw.rewriting import replace_path
 from plugmw.upstream_request import UpstreamRequest
+from plugmw.wsgi.headers import cgi_key
+from plugmw.wsgi.text import encode
 
 METHODS = (
     *("GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "MKCOL", "COPY", "MOVE"),
@@ -50,11 +53,10 @@ class ServiceRequest:
             raise ValueError("path must start with /")
         target.keep(x.environ)
         x.environ["SCRIPT_NAME"] = ""
-        replace_path(x.environ, unquote_to_bytes(path.encode()).decode("latin-1"))
+        replace_path(x.environ, unescape(encode(path, "surrogateescape")))
         if x.phase == "access":
             # Before, the router has yet to look at it.
-            complete = quote(path.encode(), safe="/%!$&'()*+,;=:@~-._")
-            UpstreamRequest.of(x.environ).path = complete
+            UpstreamRequest.of(x.environ).path = quote(path.encode(), safe=PATH_SAFE + "%")
 
     @phases(*BEFORE_APP)
     def set_raw_query(self, x: Exchange, query: str) -> None:

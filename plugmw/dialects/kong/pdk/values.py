@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any, TypeVar
-from urllib.parse import unquote_plus
+
+from plugmw.wsgi.text import unquote_field
 
 
 class Args(dict[str, Any]):
@@ -81,11 +82,7 @@ def query_pairs(query: str) -> Iterable[tuple[str, Any]]:
     for part in query.split("&"):
         if part:
             name, equals, value = part.partition("=")
-            yield _decoded(name), _decoded(value) if equals else True
-
-
-def _decoded(text: str) -> str:
-    return unquote_plus(text.encode("latin-1", "replace").decode("utf-8", "replace"))
+            yield unquote_field(name, "replace"), unquote_field(value, "replace") if equals else True
 
 
 def header_texts(name: Any, value: Any) -> list[str]:

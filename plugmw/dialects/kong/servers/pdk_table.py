@@ -18,23 +18,23 @@ from plugmw.dialects.kong.pdk.log import LEVELS
 from plugmw.dialects.kong.servers.wire import Failed
 from plugmw.exchange import Exchange
 from plugmw.record import check_value
+from plugmw.wsgi.headers import cgi_key
+from plugmw.wsgi.text import decode, encode, utf8_or_latin1
 
 Convert = Callable[[Any], Any]
 
 
 def to_text(value: str) -> str:
     """Turn WSGI's latin-1 text into what the bytes say in UTF-8; bytes that are none stay latin-1."""
-    if value.isascii():
-        return value
     try:
-        return value.encode("latin-1").decode()
+        return decode(value, "strict")
     except UnicodeError:
         return value
 
 
 def to_wsgi(value: str) -> str:
     """Turn text into WSGI's latin-1 form of its UTF-8 bytes."""
-    return value if value.isascii() else value.encode("utf-8", "replace").decode("latin-1")
+    return encode(value, "replace")
 
 
 # -- arguments ---------------------------------------------------------------------------------------------
@@ -43,10 +43,7 @@ def to_wsgi(value: str) -> str:
 def text(value: Any) -> str:
     """Take text, or the bytes of it."""
     if isinstance(value, (bytes, bytearray)):
-        try:
-            return bytes(value).decode()
-        except UnicodeDecodeError:
-            return bytes(value).decode("latin-1")
+        return utf8_or_latin1(bytes(value))
     if not isinstance(value, str):
         raise TypeError(f"got {type(value).__name__}, expected a string")
     return value
@@ -266,7 +263,7 @@ def _get_var(name: str) -> str | None:
         return x.request_id
     if name == "uri":
         return str(x.environ.get("PATH_INFO", ""))
-    key = _VARIABLES.get(name) or (f"HTTP_{name[5:].upper()}" if name.startswith("http_") else "")
+    key = _VARIABLES.get(name) or (cgi_key(name[5:]) if name.startswith("http_") else "")
     found = x.environ.get(key)
     return None if found is None else str(found)
 

@@ -21,9 +21,10 @@ from xml.etree import ElementTree
 from plugmw import safe_xml
 from plugmw.dialects.tyk.session import SessionState
 from plugmw.exchange import Exchange
-from plugmw.forms import FORM, from_wsgi, media_type, read_pairs
+from plugmw.forms import FORM, media_type, read_form, read_pairs
 from plugmw.safe_xml import local
 from plugmw.schema import patterns
+from plugmw.wsgi.text import decode
 
 MOST: Final = 10_000
 #: Characters of the source that a regular expression is matched against.
@@ -69,7 +70,7 @@ def _options(config: Mapping[str, Any]) -> Mapping[str, Any]:
 def _source(name: str, options: Mapping[str, Any]) -> Extract:
     if name == "header":
         header = str(options.get("header_name") or "")
-        return lambda x: _present(from_wsgi(x.get_header(header) or ""))
+        return lambda x: _present(decode(x.get_header(header) or "", "surrogateescape"))
     if name == "form":
         parameter = str(options.get("param_name") or "")
         return lambda x: _present(_form_value(x, parameter))
@@ -86,10 +87,10 @@ def _present(value: str) -> str:
 
 def _form_value(x: Exchange, name: str) -> str:
     """Return the values of a field joined, those of the body before those of the query."""
-    raw = x.environ.get("QUERY_STRING", "")
+    pairs = read_pairs(x.environ.get("QUERY_STRING", ""))
     if media_type(x.environ.get("CONTENT_TYPE") or "")[0] == FORM:
-        raw = x.read_body().decode("latin-1") + "&" + raw
-    return "".join(value or "" for key, value in read_pairs(raw) if key == name)
+        pairs = [*read_form(x.read_body()), *pairs]
+    return "".join(value or "" for key, value in pairs if key == name)
 
 
 def _by_regex(source: Extract, options: Mapping[str, Any]) -> Extract:

@@ -12,13 +12,12 @@
 
 from __future__ import annotations
 
-from wsgiref.util import is_hop_by_hop
-
 from plugmw.answer import Exit, header_items, leave
 from plugmw.dialects.tyk.errors import NOT_AUTHORISED, error_answer
 from plugmw.dialects.tyk.python.messages import ReturnOverrides
 from plugmw.exchange import Exchange, own_headers
-from plugmw.rewriting import wsgi
+from plugmw.wsgi.headers import hop_by_hop
+from plugmw.wsgi.text import encode
 
 
 def answer_of(x: Exchange, asked: ReturnOverrides, compat: bool = False) -> Exit | None:
@@ -29,9 +28,8 @@ def answer_of(x: Exchange, asked: ReturnOverrides, compat: bool = False) -> Exit
     if not 200 <= code <= 599:
         raise ValueError(f"response_code: got {code!r}, expected a number between 200 and 599")
     body = asked.response_error or asked.response_body
-    headers = header_items(
-        {name: wsgi(value) for name, value in asked.headers.items() if not is_hop_by_hop(name)}
-    )
+    sendable = {name: value for name, value in asked.headers.items() if not hop_by_hop(name)}
+    headers = header_items({name: encode(value, "surrogateescape") for name, value in sendable.items()})
     if code < 400 or asked.override_error:
         return _plain(code, body, headers)
     made = error_answer(x, code, body or NOT_AUTHORISED, compat)

@@ -3,39 +3,30 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote, unquote_to_bytes, urlsplit
+from urllib.parse import urlsplit
 
 from plugmw import keys, target
+from plugmw.dialects.gostyle import canonical
 from plugmw.dialects.tyk.python.messages import MiniRequestObject
 from plugmw.dialects.tyk.session import TextMap
 from plugmw.exchange import Exchange
 from plugmw.forms import read_pairs, replace_query
-from plugmw.paths import full_path
-from plugmw.rewriting import checked_path, grouped, replace_path, written, wsgi
+from plugmw.paths import escape, full_path, unescape
+from plugmw.rewriting import checked_path, grouped, replace_path, written
 from plugmw.schema.typedefs import http_method_problem
 from plugmw.templates import Unrenderable
+from plugmw.wsgi.headers import headers_in
+from plugmw.wsgi.text import decode, encode
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 #: Framing is the server's; there is no request without a Host.
 _OURS: Final = frozenset(("content-length", "transfer-encoding"))
-#: What may stand in a path unescaped.
-_SAFE: Final = "/!$&'()*+,;=:@~-._"
 
 
 class Refused(Exception):
     """A hook asks for what cannot be done; the message says what."""
-
-
-def canonical(name: str) -> str:
-    """Spell a header name as Go does."""
-    return "-".join(part.capitalize() for part in name.split("-"))
-
-
-def text(value: str) -> str:
-    """Return what WSGI carries as text; bytes that are no UTF-8 are replaced."""
-    return value if value.isascii() else value.encode("latin-1", "replace").decode("utf-8", "replace")
 
 
 def request_object(x: Exchange, raw_only: bool = False) -> MiniRequestObject:
@@ -51,7 +42,7 @@ def request_object(x: Exchange, raw_only: bool = False) -> MiniRequestObject:
         url=_url(environ),
         params=TextMap(params),
         method=x.method,
-        request_uri=text(target.sent(environ)),
+        request_uri=decode(target.sent(environ), "replace"),
         scheme=x.scheme,
         read=lambda: _body(x),
         raw_only=raw_only,
@@ -67,18 +58,15 @@ def _body(x: Exchange) -> bytes:
 
 
 def _headers(x: Exchange) -> TextMap:
-    found = {k[5:]: v for k, v in x.environ.items() if k.startswith("HTTP_") and isinstance(v, str)}
-    for key in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-        if x.environ.get(key):
-            found[key] = x.environ[key]
-    made = TextMap({canonical(name.replace("_", "-")): text(value) for name, value in found.items()})
+    items = headers_in(x.environ, canonical)
+    made = TextMap({name: decode(value, "replace") for name, value in items})
     made["Host"] = x.host
     return made
 
 
 def _url(environ: WSGIEnvironment) -> str:
-    path = quote(full_path(environ).encode("latin-1"), safe=_SAFE)
-    query = text(environ.get("QUERY_STRING", ""))
+    path = escape(full_path(environ))
+    query = decode(environ.get("QUERY_STRING", ""), "replace")
     return f"{path}?{query}" if query else path
 
 
@@ -95,7 +83,7 @@ def apply_request(x: Exchange, made: MiniRequestObject, compat: bool = False) ->
             x.remove_request_header(name)
     for name, value in made.set_headers.items():
         if name.lower() not in _OURS:
-            x.set_request_header(name, wsgi(value))
+            x.set_request_header(name, encode(value, "surrogateescape"))
     _apply_url(x.environ, made, compat)
     if http_method_problem(made.method):
         raise Refused(f"method: got {made.method!r}, expected the name of an HTTP method")
@@ -129,9 +117,9 @@ def _parsed(url: str) -> tuple[str, str]:
         absolute = False
     if not (absolute or url.startswith("/")) or not url.isprintable() or " " in url:
         raise Refused(f"url: got {url!r}, expected a path or an http URL")
-    rest = wsgi(url.partition("://")[2].partition("/")[2] if absolute else url[1:]).partition("#")[0]
-    path, _, query = rest.partition("?")
-    return unquote_to_bytes("/" + path).decode("latin-1"), query
+    rest = url.partition("://")[2].partition("/")[2] if absolute else url[1:]
+    path, _, query = encode(rest, "surrogateescape").partition("#")[0].partition("?")
+    return unescape("/" + path), query
 
 
 def _set_path(environ: WSGIEnvironment, path: str) -> None:

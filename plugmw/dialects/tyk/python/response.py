@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from wsgiref.util import is_hop_by_hop
 
 import webob
 
+from plugmw.dialects.gostyle import canonical
 from plugmw.dialects.tyk.python.messages import Header, ResponseObject
-from plugmw.dialects.tyk.python.request import canonical, text
 from plugmw.flow import Flow
 from plugmw.responses import put, take
-from plugmw.rewriting import wsgi
+from plugmw.wsgi.headers import hop_by_hop
+from plugmw.wsgi.text import decode, encode
 
 
 def response_object(x: Flow, raw_only: bool = False) -> ResponseObject:
@@ -26,7 +26,7 @@ def response_object(x: Flow, raw_only: bool = False) -> ResponseObject:
 def _grouped(res: webob.Response) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name, value in res.headerlist:
-        found.setdefault(canonical(name), []).append(text(str(value)))
+        found.setdefault(canonical(name), []).append(decode(str(value), "replace"))
     return found
 
 
@@ -40,9 +40,11 @@ def apply_response(x: Flow, before: Mapping[str, str], made: ResponseObject, com
         raise ValueError(f"status_code: got {made.status_code!r}, expected a number between 200 and 599")
     res.status_code = made.status_code
     # As the app gave them, where they are the same: what describes the old body goes with it.
-    given = {(canonical(name), text(str(value))): (name, value) for name, value in res.headerlist}
+    given = {
+        (canonical(name), decode(str(value), "replace")): (name, value) for name, value in res.headerlist
+    }
     res.headerlist = [
-        given.get((canonical(name), value), (name, wsgi(value)))
+        given.get((canonical(name), value), (name, encode(value, "surrogateescape")))
         for name, values in _together(merged(before, made, compat)).items()
         for value in values
     ]
@@ -73,4 +75,4 @@ def _together(headers: list[Header]) -> dict[str, list[str]]:
     names: dict[str, Header] = {}
     for header in headers:
         names[canonical(header.key)] = header
-    return {header.key: header.values for header in names.values() if not is_hop_by_hop(header.key)}
+    return {header.key: header.values for header in names.values() if not hop_by_hop(header.key)}

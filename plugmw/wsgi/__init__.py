@@ -1,0 +1,1 @@
+"""Requests and responses as WSGI has them: pure functions over an environ and lists of headers."""

@@ -50,18 +50,17 @@ def translate(document: Document, options: Options) -> Translated:
     """Return the gateway document for a KrakenD file, with what was wrong in ``errors`` and ``warnings``."""
     if document.source is not None:
         override(document, os.environ)
-    reading = Reading(document)
+    reading = Reading(document, options)
     file = reading.part(File, document.data, ())
     options = _switched(reading, file, options)
     router = reading.namespace(RouterFields, file.extra_config, ROUTER)
     service = _service(reading, file, router, options)
     plugins = _Plugins(reading, service, options)
     place: Place = ("extra_config", spelled(file.extra_config, ROUTER), "trusted_proxies")
-    translated = Translated(document, {"trusted": router.trusted_proxies}, {("trusted",): place})
+    reading.native["trusted"], reading.places[("trusted",)] = router.trusted_proxies, place
     if not reading.errors:
-        translated.entries = list(plugins.entries())
-    translated.errors, translated.warnings = reading.errors, reading.warnings
-    return translated
+        reading.entries += plugins.entries()
+    return reading.translated()
 
 
 def _switched(reading: Reading, file: File, options: Options) -> Options:

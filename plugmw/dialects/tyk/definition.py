@@ -21,7 +21,7 @@ from plugmw.dialects.tyk.documents import Definitions
 from plugmw.dialects.tyk.documents import load_definitions as load_definitions
 from plugmw.dialects.tyk.lookup import Lookup
 from plugmw.dialects.tyk.middleware import Middleware
-from plugmw.dialects.tyk.reading import Reader, Translation
+from plugmw.dialects.tyk.reading import Reader, Tyk
 from plugmw.dialects.tyk.session import SessionState
 from plugmw.dialects.tyk.settings import TykConf, conf_document, settings
 from plugmw.dialects.tyk.spelling import plain
@@ -38,13 +38,13 @@ _VARIABLE: Final = re.compile(r"\{(\w+)(?::([^{}]*))?\}")
 def translate(document: Document, options: Options) -> Translated:
     """Return the gateway document for API definitions, with what was wrong in ``errors`` and ``warnings``."""
     definitions = document if isinstance(document, Definitions) else Definitions([document])
-    into = Translation(definitions, options)
+    into = Tyk(definitions, options)
     if not definitions.documents:
         into.error((), "no API definition", "at least one")
     for index, one in enumerate(definitions.documents):
         _Definition(into, index, one).translate()
     if not options.has_app:
-        into.made.setdefault("unrouted", "404")
+        into.native.setdefault("unrouted", "404")
     return into.translated()
 
 
@@ -140,7 +140,9 @@ class _Definition(Reader):
         ):
             if self.flag(switch) and self.texts(listed):
                 config[name] = self.texts(listed)
-                self.into.places["plugins", len(self.into.made["plugins"]), "config", name] = self.at(listed)
+                self.into.places["plugins", len(self.into.native["plugins"]), "config", name] = self.at(
+                    listed
+                )
         if config:
             self._plugin("ip-restriction", route, config, ("allowed_ips",))
 
@@ -226,10 +228,10 @@ class _Definition(Reader):
 
     def _setting(self, key: str, value: Any) -> None:
         place = self.at("plugmw", key)
-        if key in self.into.made and self.into.made[key] != value:
+        if key in self.into.native and self.into.native[key] != value:
             where = render_place(self.into.places.get((key,), ()))
             self.into.error(place, f"is another value than at {where}", "one value for all APIs")
-        self.into.made[key] = value
+        self.into.native[key] = value
         self.into.places.setdefault((key,), place)
 
 

@@ -16,56 +16,27 @@ from plugmw.dialects.tyk.documents import APIS, Definitions
 from plugmw.dialects.tyk.lookup import Lookup
 from plugmw.documents import Document
 from plugmw.documents.document import Place
-from plugmw.documents.translated import Options, Translated
-from plugmw.errors import ConfigError
+from plugmw.documents.translated import Options
+from plugmw.documents.translation import Translation
 
 
-class Translation:
+class Tyk(Translation):
     """Definitions on their way."""
 
     def __init__(self, document: Definitions, options: Options) -> None:
-        self.document = document
-        self.options = options
-        self.errors: list[ConfigError] = []
-        self.warnings: list[ConfigError] = []
-        self.places: dict[Place, Place] = {}
-        self.made: dict[str, Any] = {"services": [], "routes": [], "consumers": [], "plugins": []}
-        self.entries: list[Any] = []
+        super().__init__(document, options)
+        self.native = {kind: [] for kind in ("services", "routes", "consumers", "plugins")}
         self.names: set[str] = set()
         #: Host and path, with the place of the API that has them.
         self.taken: dict[tuple[str, str], Place] = {}
         self.lookups: dict[str, Lookup] = {}
         self.bundles: dict[Any, Bundles] = {}
 
-    def error(self, place: Place, problem: str, expected: str | None = None) -> None:
-        found = self.document.error(place, problem, expected)
-        if not any(str(found) == str(error) for error in self.errors):
-            self.errors.append(found)
-
-    def warn(self, place: Place, problem: str, expected: str | None = None) -> None:
-        self.warnings.append(self.document.error(place, problem, expected))
-
-    def add(self, kind: str, item: Any, place: Place, **moved: Place) -> None:
-        """Add an item to the native document; remember where it, and fields with other names, came from."""
-        native: Place = (kind, len(self.made[kind]))
-        self.made[kind].append(item)
-        self.places[native] = place
-        for name, origin in moved.items():
-            inner: Place = (*native, name)
-            self.places[inner] = origin
-
-    def translated(self) -> Translated:
-        """Return the native document, with what was wrong."""
-        translated = Translated(self.document, self.made, self.places)
-        translated.errors, translated.warnings = self.errors, self.warnings
-        translated.entries = self.entries
-        return translated
-
 
 class Reader:
     """One definition, value by value: what is of another kind is reported, and read as if it were absent."""
 
-    def __init__(self, into: Translation, index: int, document: Document) -> None:
+    def __init__(self, into: Tyk, index: int, document: Document) -> None:
         self.into = into
         self.place: Place = (APIS, index)
         self.data = document.data

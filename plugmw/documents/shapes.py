@@ -91,7 +91,7 @@ class _Folding:
                 continue
             spellings[name] = key
             if name != key:
-                self.places[(*place, name)] = (*written, key)
+                self.places.update({(*place, name): (*written, key)})
         return {name: data[key] for name, key in spellings.items()}
 
 

@@ -1,18 +1,15 @@
-"""What a translation of definitions has in common: what is made, what was wrong, and reading with places.
-
-A value of the wrong kind may be asked for more than once; it is reported once.
-"""
+"""What a translation of definitions has in common, and one definition in it: its fields, and its places."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import attrs
 
 from plugmw.bundles import Bundles
 from plugmw.dialects.tyk.documents import APIS, Definitions
+from plugmw.dialects.tyk.fields import ApiDefinition, Own
 from plugmw.dialects.tyk.lookup import Lookup
 from plugmw.documents import Document
 from plugmw.documents.document import Place
@@ -34,7 +31,7 @@ class Tyk(Translation):
 
 
 class Reader:
-    """One definition, value by value: what is of another kind is reported, and read as if it were absent."""
+    """One definition. Places are those below it."""
 
     def __init__(self, into: Tyk, index: int, document: Document) -> None:
         self.into = into
@@ -42,15 +39,13 @@ class Reader:
         self.data = document.data
         self.source = document.source
         self.folder = Path(document.source).parent if document.source else Path()
+        self.fields = into.part(ApiDefinition, self.data, self.place)
+        self.own = into.part(Own, self.fields.plugmw, self.at("plugmw"))
         self.options = attrs.evolve(
             into.options,
-            strict=into.options.strict or self.flag("plugmw", "strict"),
-            compat=into.options.compat or self.flag("plugmw", "compat"),
+            strict=into.options.strict or self.own.strict,
+            compat=into.options.compat or self.own.compat,
         )
-
-    @property
-    def keyless(self) -> bool:
-        return self.flag("use_keyless")
 
     def at(self, *steps: str | int) -> Place:
         return (*self.place, *steps)
@@ -60,36 +55,3 @@ class Reader:
 
     def warn(self, steps: Place, problem: str, expected: str | None = None) -> None:
         self.into.warn(self.at(*steps), problem, expected)
-
-    def value(self, kind: Any, *steps: str, default: Any = None) -> Any:
-        """Return what stands at a place, ``default`` if it is absent, null or of another kind."""
-        found: Any = self.data
-        for depth, step in enumerate(steps):
-            if found is None:
-                return default
-            if not isinstance(found, Mapping):
-                self.error(steps[:depth], f"got {found!r}", "a mapping")
-                return default
-            found = found.get(step)
-        if found is None:
-            return default
-        if isinstance(found, kind) and not (kind is int and isinstance(found, bool)):
-            return found
-        self.error(steps, f"got {found!r}", _KINDS[kind])
-        return default
-
-    def mapping(self, *steps: str) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self.value(Mapping, *steps, default={})
-        return found
-
-    def flag(self, *steps: str) -> bool:
-        return bool(self.value(bool, *steps, default=False))
-
-    def text(self, *steps: str) -> str:
-        return str(self.value(str, *steps, default=""))
-
-    def texts(self, *steps: str) -> list[Any]:
-        return list(self.value(list, *steps, default=[]))
-
-
-_KINDS: Final = {bool: "true or false", str: "a text", int: "a number", list: "a list", Mapping: "a mapping"}

@@ -23,7 +23,7 @@ from plugmw.dialects.tyk.endpoints import served_version
 from plugmw.dialects.tyk.fields import Own
 from plugmw.dialects.tyk.lookup import Lookup
 from plugmw.dialects.tyk.middleware import Middleware
-from plugmw.dialects.tyk.reading import Reader, Tyk
+from plugmw.dialects.tyk.reading import DefinitionReader, Tyk
 from plugmw.dialects.tyk.session import SessionState
 from plugmw.dialects.tyk.settings import TykConf, conf_document, settings
 from plugmw.dialects.tyk.spelling import plain
@@ -52,7 +52,7 @@ def translate(document: Document, options: Options) -> Translated:
     return into.translated()
 
 
-class _Definition(Reader):
+class _Definition(DefinitionReader):
     """One definition."""
 
     def translate(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from plugmw import patterns
-from plugmw.dialects.tyk.reading import Reader
+from plugmw.dialects.tyk.reading import DefinitionReader
 from plugmw.documents.document import Place
 from plugmw.exchange import Exchange
 
@@ -48,7 +48,7 @@ def is_too_long(x: Exchange) -> bool:
     return len(x.path) > patterns.LONGEST
 
 
-def served_version(definition: Reader) -> str | None:
+def served_version(definition: DefinitionReader) -> str | None:
     """Return the name of the version that is served, None if there is none; several are an error."""
     data = definition.fields.version_data
     if not data.not_versioned and (len(data.versions) > 1 or definition.fields.definition.key):
@@ -58,7 +58,7 @@ def served_version(definition: Reader) -> str | None:
     return "Default" if "Default" in data.versions else next(iter(data.versions), None)
 
 
-def endpoints(definition: Reader, version: str | None) -> list[tuple[Place, Endpoint, str, str]]:
+def endpoints(definition: DefinitionReader, version: str | None) -> list[tuple[Place, Endpoint, str, str]]:
     """Return the place, the endpoint, the file and the function of each plugin; reports what is wrong."""
     served = definition.fields.version_data.versions.get(version or "")
     if version is None or served is None or not served.use_extended_paths:
@@ -70,7 +70,9 @@ def endpoints(definition: Reader, version: str | None) -> list[tuple[Place, Endp
     return [one for one in found if one is not None]
 
 
-def _endpoint(definition: Reader, item: Any, steps: Place) -> tuple[Place, Endpoint, str, str] | None:
+def _endpoint(
+    definition: DefinitionReader, item: Any, steps: Place
+) -> tuple[Place, Endpoint, str, str] | None:
     if isinstance(item, Mapping) and item.get("disabled"):
         return None
     names = ("path", "method", "plugin_path", "func_name")

@@ -23,7 +23,7 @@ from plugmw.dialects.tyk.api import Api
 from plugmw.dialects.tyk.endpoints import First, endpoints
 from plugmw.dialects.tyk.hooks import AuthHook, NativeHook, RequestHook
 from plugmw.dialects.tyk.lookup import Lookup
-from plugmw.dialects.tyk.reading import Reader
+from plugmw.dialects.tyk.reading import DefinitionReader
 from plugmw.dialects.tyk.responses import ResponseHook
 from plugmw.dialects.tyk.session import SessionState
 from plugmw.dialects.tyk.settings import TykConf
@@ -77,7 +77,7 @@ class Middleware:
 
     def __init__(
         self,
-        definition: Reader,
+        definition: DefinitionReader,
         api: Api,
         conf: TykConf,
         lookup: Lookup,

@@ -30,7 +30,7 @@ class Tyk(Translation):
         self.bundles: dict[Any, Bundles] = {}
 
 
-class Reader:
+class DefinitionReader:
     """One definition. Places are those below it."""
 
     def __init__(self, into: Tyk, index: int, document: Document) -> None:

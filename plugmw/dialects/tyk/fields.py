@@ -200,7 +200,9 @@ class ApiDefinition:
     use_keyless: Flag = _flag("Whether everybody may pass.")
     use_standard_auth: Flag = _flag("Whether a token is asked for.")
     auth: Auth = field(Auth(), help="Where the token is.")
-    auth_configs: dict[str, Auth | None] = field({}, help="Where it is, by kind of authentication.")
+    auth_configs: dict[str, Auth | None] = field(
+        {}, empty=True, help="Where it is, by kind of authentication."
+    )
     auth_provider: AuthProvider = field(AuthProvider(), help="Who knows the tokens.")
     strip_auth_data: Flag = _flag("Whether the upstream gets no token.")
     custom_plugin_auth_enabled: Flag = _flag("Whether auth_check authenticates.")
@@ -216,12 +218,14 @@ class ApiDefinition:
     CORS: Cors = field(Cors(), help="Requests of other origins.")
     version_data: VersionData = field(VersionData(), help="The versions.")
     definition: Versioning = field(Versioning(), help="Where a request says which version it wants.")
-    custom_middleware: Annotated[dict[str, Any], Holds(CustomMiddleware)] = field({}, help="The hooks.")
+    custom_middleware: Annotated[dict[str, Any], Holds(CustomMiddleware)] = field(
+        {}, empty=True, help="The hooks."
+    )
     custom_middleware_bundle: Text = _text("The bundle that has them.")
     custom_middleware_bundle_disabled: Flag = _flag("Whether it is not used.")
     analytics_plugin: AnalyticsPlugin = field(AnalyticsPlugin(), help="What sees the records.")
     config_data: Any = field(None, help="Free data for hooks.")
-    plugmw: dict[str, Any] = field({}, help="What is not Tyk's.")
+    plugmw: dict[str, Any] = field({}, empty=True, help="What is not Tyk's.")
 
 
 @config

@@ -12,12 +12,13 @@ from typing import Any, Final
 import attrs
 
 from plugmw.documents import Document, load
+from plugmw.documents.shapes import fold
 from plugmw.documents.translated import Options, Translated
 
 
 @attrs.frozen
-class Foreign:
-    """A dialect that has documents."""
+class Translator:
+    """How documents of a dialect are recognised, read and translated."""
 
     name: str
     #: Looks for what its project requires in every document.
@@ -57,9 +58,14 @@ def _prest(document: Document, options: Options) -> Translated:
     return translate(document, options)
 
 
+def _is_krakend(data: Mapping[str, Any]) -> bool:
+    keys = _folded(data)
+    return "endpoints" in keys and isinstance(keys.get("version"), int)
+
+
 def _is_tyk(data: Mapping[str, Any]) -> bool:
-    proxy = data.get("proxy")
-    return "x-tyk-api-gateway" in data or (isinstance(proxy, Mapping) and "listen_path" in proxy)
+    keys = _folded(data)
+    return "x-tyk-api-gateway" in keys or "listen_path" in _folded(keys.get("proxy"))
 
 
 def _is_prest(data: Mapping[str, Any]) -> bool:
@@ -67,17 +73,22 @@ def _is_prest(data: Mapping[str, Any]) -> bool:
     return known or isinstance(data.get("pg"), Mapping)
 
 
-DIALECTS: Final = (
-    Foreign("kong", lambda data: "_format_version" in data, _kong),
-    Foreign("krakend", lambda data: "endpoints" in data and isinstance(data.get("version"), int), _krakend),
-    Foreign("tyk", _is_tyk, _tyk, _load_tyk),
-    Foreign("prest", _is_prest, _prest),
+def _folded(data: Any) -> dict[str, Any]:
+    """Return a mapping with its keys folded, nothing of anything else."""
+    return {fold(key): value for key, value in data.items()} if isinstance(data, Mapping) else {}
+
+
+TRANSLATORS: Final = (
+    Translator("kong", lambda data: "_format_version" in data, _kong),
+    Translator("krakend", _is_krakend, _krakend),
+    Translator("tyk", _is_tyk, _tyk, _load_tyk),
+    Translator("prest", _is_prest, _prest),
 )
 
 
-def dialect(data: Mapping[str, Any]) -> str:
-    """Say whose document this is by its content: plugmw, kong, krakend, tyk or prest."""
-    return next((found.name for found in DIALECTS if found.recognise(data)), "plugmw")
+def translator(data: Mapping[str, Any]) -> Translator | None:
+    """Return the translator of a document by its content, None for a gateway document."""
+    return next((one for one in TRANSLATORS if one.recognise(data)), None)
 
 
 def read(source: Any, name: str | None, options: Options) -> Document:
@@ -86,7 +97,7 @@ def read(source: Any, name: str | None, options: Options) -> Document:
     ``name`` says which dialect it is; without it the content does. Raises
     :class:`~plugmw.errors.ConfigErrors`; what a translation finds wrong is in its ``errors``.
     """
-    named = next((found for found in DIALECTS if found.name == name), None)
+    named = next((one for one in TRANSLATORS if one.name == name), None)
     document = source if isinstance(source, Document) else (named.load if named else load)(source)
-    found = named or next((found for found in DIALECTS if found.recognise(document.data)), None)
-    return found.translate(document, options) if found else document
+    chosen = named or translator(document.data)
+    return chosen.translate(document, options) if chosen else document

@@ -9,18 +9,26 @@ import pytest
 from plugmw.documents import Document
 from plugmw.documents.translated import Options, Translated
 from plugmw.errors import ConfigError
-from plugmw.foreign import DIALECTS, dialect, read
+from plugmw.foreign import TRANSLATORS, read, translator
 
 DOCUMENTS = {
     "kong": {"_format_version": "3.0", "services": []},
     "krakend": {"version": 3, "endpoints": []},
+    "krakend in capitals": {"Version": 3, "ENDPOINTS": []},
     "tyk": {"name": "x", "proxy": {"listen_path": "/"}},
+    "tyk in capitals": {"name": "x", "Proxy": {"Listen_Path": "/"}},
     "tyk in OpenAPI": {"openapi": "3.0.3", "x-tyk-api-gateway": {}},
     "prest": {"pg": {"host": "db"}},
     "prest with plugins": {"pluginmiddlewarelist": []},
     "plugmw": {"plugins": []},
     "plugmw, empty": {},
 }
+
+
+def dialect(data):
+    """Return whose document one is."""
+    chosen = translator(data)
+    return chosen.name if chosen else "plugmw"
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -49,7 +57,7 @@ def test_a_named_dialect_is_taken_whatever_the_content():
 
 
 def test_each_dialect_is_recognised_by_one_of_the_documents_above():
-    assert {found.name for found in DIALECTS} == {name.split()[0] for name in DOCUMENTS} - {
+    assert {found.name for found in TRANSLATORS} == {name.split()[0] for name in DOCUMENTS} - {
         "plugmw",
         "plugmw,",
     }

@@ -15,7 +15,7 @@ from plugmw.documents.translated import Options
 from plugmw.errors import ConfigError, ConfigErrors
 from plugmw.explain import Request
 from plugmw.explain import explain as explain_request
-from plugmw.foreign import dialect
+from plugmw.foreign import translator
 from plugmw.offline import CallsOut
 from plugmw.schema.messages import suggest
 from plugmw.wsgi.text import encode
@@ -88,7 +88,8 @@ def _lint(path: str) -> list[ConfigError]:
         document = load(path)
     except ConfigError:
         return []  # which was told already
-    return lint(document) if dialect(document.data) == "krakend" else []
+    chosen = translator(document.data)
+    return lint(document) if chosen is not None and chosen.name == "krakend" else []
 
 
 def _problem(error: ConfigError) -> dict[str, Any]:

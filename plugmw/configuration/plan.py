@@ -113,8 +113,8 @@ class _Reading:
     def __init__(self, document: Document, extras: Extras) -> None:
         self.document = document
         self.extras = extras
-        self.errors: list[ConfigError] = list(getattr(document, "errors", ()))
-        self.warnings: list[ConfigError] = list(getattr(document, "warnings", ()))
+        self.errors: list[ConfigError] = list(document.errors)
+        self.warnings: list[ConfigError] = list(document.warnings)
         #: Plugin files that could not be loaded, which is no error by itself unless `strict`.
         self.broken_files: list[ConfigError] = []
 

@@ -101,6 +101,9 @@ class Document:
         self.data = data
         self.source = source
         self.fingerprints = dict(fingerprints or {})
+        #: What is wrong with it, and what is probably not meant, for whoever reads it to report.
+        self.errors: list[ConfigError] = []
+        self.warnings: list[ConfigError] = []
         self._origins: dict[Place, Origin] = {(): Origin(source)}
 
     def __repr__(self) -> str:

@@ -34,9 +34,6 @@ class Translated(Document):
         super().__init__(data, original.source, original.fingerprints)
         self.original = original
         self._places = dict(places)
-        #: What was wrong, and what was not carried over, for the reader of the document to report.
-        self.errors: list[ConfigError] = []
-        self.warnings: list[ConfigError] = []
         #: Entries that are made of no mapping, with their places in the original.
         self.entries: list[tuple[Place, Entry]] = []
 

@@ -12,10 +12,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from plugmw.dialects.kong.names import Names
 from plugmw.documents import Document
 from plugmw.documents.document import Origin, Place, places_of
 from plugmw.documents.translated import Translated
-from plugmw.errors import ConfigError
+from plugmw.documents.translation import Translation, Unread
 
 VERSIONS: Final = ("1.1", "2.1", "3.0")
 #: Lists that consumers hold, or that stand at the top level with a ``consumer``.
@@ -24,6 +25,7 @@ CREDENTIALS: Final = (
     *("oauth2_credentials",),
 )
 _TOP: Final = ("services", "routes", "consumers", *CREDENTIALS, "plugins", "certificates", "snis")
+_OWN: Final = ("_format_version", "_comment", "_info", "_ignore")
 #: Left out with a warning, because nothing depends on it here.
 _QUIET: Final = {
     "_transform": "credentials are always read as they are written",
@@ -37,8 +39,8 @@ _FOREIGN: Final = {
     "targets": ("load balancing has no counterpart", "a host and port in each service"),
     "consumer_groups": ("consumer groups have no counterpart", "consumers, with acls as their groups"),
 }
-#: Written by Kong itself; nothing depends on them.
-_STAMPS: Final = frozenset(("id", "created_at", "updated_at", "ws_id"))
+#: What every entity may have and nothing depends on: stamps of Kong's own, comments, parts set aside.
+_MEANINGLESS: Final = ("created_at", "updated_at", "ws_id", "_comment", "_ignore")
 _PLAIN_PATH: Final = re.compile(r"[A-Za-z0-9.\-_~/%]*").fullmatch
 _NAMED_GROUP: Final = re.compile(r"\(\?<(?=[A-Za-z_])")
 _VAULT: Final = re.compile(r"\{vault://([^/}]+)/([^}]*)\}").fullmatch
@@ -47,6 +49,27 @@ _ROUTE: Final = (
     *("hosts", "methods", "headers", "regex_priority", "strip_path", "preserve_host", "protocols"),
     *("https_redirect_status_code", "tags", "id"),
 )
+_SERVICE: Final = ("retries", "tags", "id", "enabled")
+_TIMEOUTS: Final = ("connect_timeout", "read_timeout", "write_timeout")
+_FROM_FILE: Final = Unread("is left out: a gateway file has ca_file for services")
+_UNMATCHED: Final = Unread("cannot be matched here", "hosts, paths, methods or headers", is_error=True)
+_ONE_CERTIFICATE: Final = Unread("is left out: one certificate for a name")
+#: Fields of entities that nothing reads, by kind of entity.
+_UNREAD: Final[dict[str, dict[str, Unread]]] = {
+    "service": dict.fromkeys(("client_certificate", "ca_certificates", "tls_verify_depth"), _FROM_FILE),
+    "route": dict.fromkeys(("snis", "sources", "destinations", "expression", "priority"), _UNMATCHED),
+    "plugin": {
+        "consumer_group": Unread(*_FOREIGN["consumer_groups"], is_error=True),
+        "condition": Unread("is in Kong's own language", "`when`, in a gateway file", is_error=True),
+    },
+    "certificate": {
+        "cert_alt": _ONE_CERTIFICATE,
+        "key_alt": _ONE_CERTIFICATE,
+        "passphrase": Unread("keys with a passphrase cannot be read", "the key without one", is_error=True),
+    },
+}
+_OWNERS: Final = ("service", "route", "consumer")
+_HANDLING: Final = ("path_handling", "request_buffering", "response_buffering")
 #: Kong's own defaults, where ours are others.
 _DEFAULTS: Final[dict[str, dict[str, Any]]] = {"correlation-id": {"header_name": "Kong-Request-ID"}}
 _PORTS: Final = {"http": 80, "https": 443}
@@ -59,38 +82,17 @@ def is_kong(data: Any) -> bool:
 
 def translate(document: Document) -> Translated:
     """Return the gateway document for a Kong file, with what was wrong in ``errors`` and ``warnings``."""
-    return _Translation(document).result()
+    return _Kong(document).result()
 
 
-class _Translation:
-    """One file on its way."""
+class _Kong(Translation):
+    """One file."""
 
     def __init__(self, document: Document) -> None:
-        self.document = document
-        self.errors: list[ConfigError] = []
-        self.warnings: list[ConfigError] = []
-        self.places: dict[Place, Place] = {}
-        self.made: dict[str, list[Any]] = {
-            "services": [],
-            "routes": [],
-            "consumers": [],
-            "plugins": [],
-            "certificates": [],
-        }
-        #: kind -> name or id -> native name, for references; certificates are known by their index.
-        self.known: dict[str, dict[str, Any]] = {
-            "service": {},
-            "route": {},
-            "consumer": {},
-            "certificate": {},
-        }
+        super().__init__(document)
+        self.native = {kind: [] for kind in ("services", "routes", "consumers", "plugins", "certificates")}
+        self.names = Names(self)
         self.modern = True
-
-    def error(self, place: Place, problem: str, expected: str | None = None) -> None:
-        self.errors.append(self.document.error(place, problem, expected))
-
-    def warn(self, place: Place, problem: str) -> None:
-        self.warnings.append(self.document.error(place, problem))
 
     def result(self) -> Translated:
         self._vaults()
@@ -101,13 +103,11 @@ class _Translation:
         self.modern = version not in ("1.1", "2.1")
         self._top_level(data)
         for name in _TOP:
-            for place, item in self._items(data, (), name):
+            for place, item in self._entities(data, (), name):
                 self._take(name, place, item)
-        self._resolve()
-        made = {**self.made, "unrouted": "404"}
-        translated = Translated(self.document, made, self.places)
-        translated.errors, translated.warnings = self.errors, self.warnings
-        return translated
+        self.names.resolve()
+        self.native["unrouted"] = "404"
+        return self.translated()
 
     def _take(self, name: str, place: Place, item: dict[str, Any]) -> None:
         if name == "services":
@@ -125,73 +125,48 @@ class _Translation:
         else:
             self._credential(name, place, item)
 
-    def _items(
+    def _entities(
         self, holder: Mapping[str, Any], place: Place, name: str
     ) -> Iterator[tuple[Place, dict[str, Any]]]:
-        """Yield (place, item) of a list of mappings; anything else is an error."""
-        value = holder.get(name)
-        if value is None:
-            return
-        if not isinstance(value, list):
-            self.error((*place, name), f"got {type(value).__name__}", "a list")
-            return
-        for index, item in enumerate(value):
-            if isinstance(item, dict):
-                # A null is what is not given.
-                yield (*place, name, index), {key: inner for key, inner in item.items() if inner is not None}
-            else:
-                self.error((*place, name, index), f"got {item!r}", "a mapping")
+        """Yield (place, entity) of a list of entities; a null in one is what is not given."""
+        for inner, item in self.mappings(holder.get(name), (*place, name), _type_name):
+            meaning = {key: value for key, value in item.items() if key not in _MEANINGLESS}
+            yield inner, {key: value for key, value in meaning.items() if value is not None}
 
-    def _add(self, kind: str, item: dict[str, Any], place: Place, **moved: Place) -> None:
-        """Add an item to the native document; remember where it, and fields with other names, came from."""
-        native: Place = (kind, len(self.made[kind]))
-        self.made[kind].append(item)
-        self.places[native] = place
-        for name, origin in moved.items():
-            inner: Place = (*native, name)
-            self.places[inner] = origin
+    def _fields(self, kind: str, place: Place, item: Mapping[str, Any], *known: str) -> None:
+        """Report the fields of an entity that nothing reads."""
 
-    def _name(self, kind: str, place: Place, item: Mapping[str, Any]) -> str:
-        """Return the native name of an item and make it known for references."""
-        own = item.get("name") or item.get("username") or item.get("custom_id") or item.get("id")
-        name = str(own) if own else str(self.document.error(place, "").path)
-        for key in ("name", "id", "username", "custom_id"):
-            if item.get(key):
-                self.known[kind][str(item[key])] = name
-        return name
+        def rule(key: str) -> Unread:
+            unknown = Unread(f'unknown field "{key}"', f"a field of a Kong {kind}", is_error=True)
+            return _UNREAD.get(kind, {}).get(key, unknown)
 
-    def _unknown(self, kind: str, place: Place, key: str) -> None:
-        if key not in _STAMPS:
-            self.error((*place, key), f'unknown field "{key}"', f"a field of a Kong {kind}")
+        self.unread(item, ("id", "tags", *known), place, rule)
 
     # -- services and routes ------------------------------------------------------------------------
 
     def _service(self, place: Place, item: dict[str, Any]) -> None:
-        name = self._name("service", place, item)
-        made: dict[str, Any] = {"name": name}
+        name = self.names.native("service", place, item)
+        self.names.declare("service", place, item, name)
+        service: dict[str, Any] = {"name": name, **{key: item[key] for key in _SERVICE if key in item}}
         moved: dict[str, Place] = {"verify": (*place, "tls_verify")}
         if "url" in item:
-            made["url"] = item["url"]
+            service["url"] = item["url"]
         elif "host" in item:
-            made["url"], moved["url"] = self._url(place, item), (*place, "host")
-        for key, value in item.items():
-            if key in ("connect_timeout", "read_timeout", "write_timeout"):
-                if isinstance(value, bool) or not isinstance(value, (int, float)):
-                    self.error((*place, key), f"got {value!r}", "a number of milliseconds")
-                else:
-                    made[key] = value / 1000
-            elif key == "tls_verify":
-                made["verify"] = value
-            elif key in ("retries", "tags", "id", "enabled"):
-                made[key] = value
-            elif key in ("client_certificate", "ca_certificates", "tls_verify_depth"):
-                self.warn((*place, key), "is left out: a gateway file has ca_file for services")
-            elif key not in ("name", "url", "protocol", "host", "port", "path", "routes", "plugins"):
-                self._unknown("service", place, key)
-        self._add("services", made, place, **moved)
-        for inner, route in self._items(item, place, "routes"):
+            service["url"], moved["url"] = self._url(place, item), (*place, "host")
+        for key in _TIMEOUTS:
+            value = item.get(key, 0)
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                self.error((*place, key), f"got {value!r}", "a number of milliseconds")
+            elif key in item:
+                service[key] = value / 1000
+        if "tls_verify" in item:
+            service["verify"] = item["tls_verify"]
+        location = ("name", "url", "protocol", "host", "port", "path", "tls_verify")
+        self._fields("service", place, item, *_SERVICE, *_TIMEOUTS, *location, "routes", "plugins")
+        self.add("services", service, place, **moved)
+        for inner, route in self._entities(item, place, "routes"):
             self._route(inner, route, name)
-        for inner, plugin in self._items(item, place, "plugins"):
+        for inner, plugin in self._entities(item, place, "plugins"):
             self._plugin(inner, plugin, {"service": name})
 
     def _url(self, place: Place, item: Mapping[str, Any]) -> str:
@@ -202,29 +177,42 @@ class _Translation:
         return f"{protocol}://{item['host']}:{port}{item.get('path', '')}"
 
     def _route(self, place: Place, item: dict[str, Any], service: str | None) -> None:
-        name = self._name("route", place, item)
-        made: dict[str, Any] = {"name": name, "strip_path": True}
-        for key, value in item.items():
-            if key in _ROUTE:
-                made[key] = value
-            elif key == "paths":
-                made["paths"] = [self._path(path) for path in value] if isinstance(value, list) else value
-            elif key == "service":
-                if service is not None:
-                    self.error((*place, key), "given, but the route is nested under a service already")
-                made["service"] = value
-            elif key in ("snis", "sources", "destinations", "expression", "priority"):
-                self.error((*place, key), "cannot be matched here", "hosts, paths, methods or headers")
-            elif key in ("path_handling", "request_buffering", "response_buffering"):
-                if value not in ("v0", True):
-                    self.warn((*place, key), "is left out: bodies are streamed, paths joined as v0 does")
-            elif key not in ("name", "plugins"):
-                self._unknown("route", place, key)
-        if service is not None:
-            made["service"] = service
-        self._add("routes", made, place)
-        for inner, plugin in self._items(item, place, "plugins"):
+        name = self.names.native("route", place, item)
+        self.names.declare("route", place, item, name)
+        route: dict[str, Any] = {
+            "strip_path": True,
+            **{key: item[key] for key in _ROUTE if key in item},
+            "name": name,
+        }
+        if "paths" in item:
+            paths = item["paths"]
+            route["paths"] = [self._path(path) for path in paths] if isinstance(paths, list) else paths
+        for key in _HANDLING:
+            if item.get(key) not in (None, "v0", True):
+                self.warn((*place, key), "is left out: bodies are streamed, paths joined as v0 does")
+        self._fields("route", place, item, "name", "paths", "service", "plugins", *_ROUTE, *_HANDLING)
+        self._owned(route, "route", place, item, {"service": service} if service is not None else {})
+        self.add("routes", route, place)
+        for inner, plugin in self._entities(item, place, "plugins"):
             self._plugin(inner, plugin, {"route": name})
+
+    def _owned(
+        self,
+        native: dict[str, Any],
+        kind: str,
+        place: Place,
+        item: Mapping[str, Any],
+        owner: Mapping[str, str],
+        keys: tuple[str, ...] = ("service",),
+    ) -> None:
+        """Put in what an entity belongs to: what it is nested under, and what it refers to."""
+        native.update(owner)
+        for key in keys:
+            if key in item and key in owner:
+                self.error((*place, key), f"given, but the {kind} is nested under a {key} already")
+            elif key in item:
+                native[key] = item[key]
+                self.names.refer(native, key, (*place, key))
 
     def _path(self, path: Any) -> Any:
         """Return a path in the native spelling: regular expressions start with ``~``, in Python's syntax."""
@@ -239,69 +227,56 @@ class _Translation:
     # -- consumers and plugins ----------------------------------------------------------------------
 
     def _consumer(self, place: Place, item: dict[str, Any]) -> None:
-        name = self._name("consumer", place, item)
-        made = {key: value for key, value in item.items() if key not in (_STAMPS - {"id"}) | {"plugins"}}
+        name = self.names.native("consumer", place, item)
+        self.names.declare("consumer", place, item, name)
+        consumer = {key: value for key, value in item.items() if key != "plugins"}
         for kind in CREDENTIALS:
-            if kind in made:
-                made[kind] = [self._stripped(credential) for _, credential in self._items(item, place, kind)]
-        self._add("consumers", made, place)
-        for inner, plugin in self._items(item, place, "plugins"):
+            if kind in consumer:
+                consumer[kind] = []
+                for inner, credential in self._entities(item, place, kind):
+                    self._add_credential(len(self.native["consumers"]), consumer, kind, inner, credential)
+        self.add("consumers", consumer, place)
+        for inner, plugin in self._entities(item, place, "plugins"):
             self._plugin(inner, plugin, {"consumer": name})
 
     def _credential(self, kind: str, place: Place, item: dict[str, Any]) -> None:
         """Move a credential that stands at the top level to its consumer."""
-        wanted = self._reference("consumer", item.get("consumer"), (*place, "consumer"))
-        for index, consumer in enumerate(self.made["consumers"]):
+        wanted = self.names.target("consumer", item.get("consumer"), (*place, "consumer"))
+        for index, consumer in enumerate(self.native["consumers"]):
             names = (consumer.get("username"), consumer.get("custom_id"), consumer.get("id"))
             if wanted is not None and wanted in map(str, names):
-                kept = consumer.setdefault(kind, [])
-                self.places["consumers", index, kind, len(kept)] = place
-                kept.append(self._stripped(item))
+                self._add_credential(index, consumer, kind, place, item)
                 return
 
-    @staticmethod
-    def _stripped(credential: Mapping[str, Any]) -> dict[str, Any]:
-        return {k: v for k, v in credential.items() if k not in ("consumer", "updated_at", "ws_id")}
+    def _add_credential(
+        self, index: int, consumer: dict[str, Any], kind: str, place: Place, item: Mapping[str, Any]
+    ) -> None:
+        self.names.declare(kind, place, item)
+        credentials = consumer.setdefault(kind, [])
+        self.places["consumers", index, kind, len(credentials)] = place
+        credentials.append({key: value for key, value in item.items() if key != "consumer"})
 
     def _plugin(self, place: Place, item: dict[str, Any], owner: dict[str, str]) -> None:
         name = item.get("name")
         if name is None:
             self.error((*place, "name"), "missing", "the name of a plugin")
             return
-        made: dict[str, Any] = {"name": name, **owner}
-        for key, value in item.items():
-            if key == "config":
-                made[key] = _without_nulls(value)
-            elif key in ("enabled", "tags"):
-                made[key] = value
-            elif key == "instance_name":
-                self._instance(value, (*place, key))
-            elif key in ("service", "route", "consumer"):
-                if key in owner:
-                    self.error((*place, key), f"given, but the plugin is nested under a {key} already")
-                made[key] = value
-            elif key == "ordering":
-                made.update(self._ordering(place, value))
-            elif key == "protocols":
-                if not isinstance(value, list) or not {"http", "https"} & set(map(str, value)):
-                    self.error((*place, key), f"got {value!r}", "http or https among them")
-            elif key == "consumer_group":
-                self.error((*place, key), *_FOREIGN["consumer_groups"])
-            elif key == "condition":
-                self.error((*place, key), "is in Kong's own language", "`when`, in a gateway file")
-            elif key != "name":
-                self._unknown("plugin", place, key)
-        config = made.get("config", {})
+        self.names.declare("plugin", place, item)
+        plugin: dict[str, Any] = {key: item[key] for key in ("name", "enabled", "tags") if key in item}
+        if "config" in item:
+            plugin["config"] = _without_nulls(item["config"])
+        if "ordering" in item:
+            plugin.update(self._ordering(place, item["ordering"]))
+        protocols = item.get("protocols", ["http"])
+        if not isinstance(protocols, list) or not {"http", "https"} & set(map(str, protocols)):
+            self.error((*place, "protocols"), f"got {protocols!r}", "http or https among them")
+        read = ("name", "enabled", "config", "instance_name", "ordering", "protocols")
+        self._fields("plugin", place, item, *read, *_OWNERS)
+        self._owned(plugin, "plugin", place, item, owner, _OWNERS)
+        config = plugin.get("config", {})
         if isinstance(name, str) and name in _DEFAULTS and isinstance(config, dict):
-            made["config"] = {**_DEFAULTS[name], **config}
-        self._add("plugins", made, place)
-
-    def _instance(self, value: Any, place: Place) -> None:
-        """Check the label of a plugin: in Kong it is unique, and nothing else depends on it."""
-        first = self.known.setdefault("instance", {}).setdefault(str(value), place)
-        if first != place:
-            where = self.document.error(first, "").path
-            self.error(place, f"got {value!r}, which {where} has already", "a unique name")
+            plugin["config"] = {**_DEFAULTS[name], **config}
+        self.add("plugins", plugin, place)
 
     def _ordering(self, place: Place, value: Any) -> dict[str, Any]:
         """Take Kong Enterprise's ``ordering: {before: {access: [...]}}``."""
@@ -317,58 +292,36 @@ class _Translation:
     # -- certificates -------------------------------------------------------------------------------
 
     def _certificate(self, place: Place, item: dict[str, Any]) -> None:
-        made: dict[str, Any] = {"cert": item.get("cert"), "key": item.get("key"), "snis": []}
-        index = len(self.made["certificates"])
-        if "id" in item:
-            self.known["certificate"][str(item["id"])] = index
-        for key in item:
-            if key in ("cert_alt", "key_alt"):
-                self.warn((*place, key), "is left out: one certificate for a name")
-            elif key not in ("cert", "key", "snis", "tags", "passphrase"):
-                self._unknown("certificate", place, key)
-        if "passphrase" in item:
-            self.error((*place, "passphrase"), "keys with a passphrase cannot be read", "the key without one")
-        self._add("certificates", made, place)
-        for inner, sni in self._items(item, place, "snis"):
+        index = len(self.native["certificates"])
+        self.names.declare("certificate", place, item, index)
+        self._fields("certificate", place, item, "cert", "key", "snis")
+        certificate: dict[str, Any] = {"cert": item.get("cert"), "key": item.get("key"), "snis": []}
+        self.add("certificates", certificate, place)
+        for inner, sni in self._entities(item, place, "snis"):
             self._add_sni(index, inner, sni)
 
     def _sni(self, place: Place, item: dict[str, Any]) -> None:
-        index = self._reference("certificate", item.get("certificate"), (*place, "certificate"))
+        index = self.names.target("certificate", item.get("certificate"), (*place, "certificate"))
         if index is not None:
             self._add_sni(index, place, item)
 
     def _add_sni(self, index: int, place: Place, item: Mapping[str, Any]) -> None:
-        names = self.made["certificates"][index]["snis"]
+        self.names.declare("sni", place, item)
+        self._fields("sni", place, item, "name", "certificate")
+        names = self.native["certificates"][index]["snis"]
         self.places["certificates", index, "snis", len(names)] = (*place, "name")
         names.append(item.get("name"))
 
     # -- the whole ----------------------------------------------------------------------------------
 
-    def _resolve(self) -> None:
-        """Turn references by id, name or ``{id: ...}`` into native names."""
-        for kind, keys in (("plugins", ("service", "route", "consumer")), ("routes", ("service",))):
-            for index, item in enumerate(self.made[kind]):
-                place = self.places[kind, index]
-                for key in keys:
-                    if key in item:
-                        item[key] = self._reference(key, item[key], (*place, key))
-
-    def _reference(self, kind: str, value: Any, place: Place) -> Any:
-        wanted = value
-        if isinstance(value, Mapping):
-            wanted = value.get("name") or value.get("username") or value.get("id")
-        found = self.known[kind].get(str(wanted))
-        if found is None:
-            self.error(place, f"no {kind} {wanted!r}", f"the name or id of a {kind} in this file")
-        return found
-
     def _top_level(self, data: Mapping[str, Any]) -> None:
+        # What is there in vain is told even if it is empty.
         for key in data:
             if key in _QUIET:
                 self.warn((key,), f"is left out: {_QUIET[key]}")
             elif key in _FOREIGN:
                 self.error((key,), *_FOREIGN[key])
-            elif key not in _TOP and key not in ("_format_version", "_comment", "_info", "_ignore"):
+            elif key not in (*_TOP, *_OWN):
                 self.error((key,), f'unknown field "{key}"', f"one of {', '.join(_TOP)}")
 
     def _vaults(self) -> None:
@@ -392,3 +345,7 @@ def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
     return value
+
+
+def _type_name(value: Any) -> str:
+    return type(value).__name__

@@ -5,8 +5,9 @@ place; what it accepts and plugmw cannot do is an error where it decides who may
 (:mod:`~plugmw.dialects.krakend.namespaces`). Unknown fields and namespaces are left alone, as by ``krakend
 run``; :mod:`~plugmw.dialects.krakend.linting` tells them.
 
-``KRAKEND_<KEY>`` in the environment replaces a text, number or boolean that the root of the file has. A
-host ``app:`` is the wrapped app. The namespace ``plugmw`` of the root has ``strict`` and ``compat``.
+Fields are read in any case, names of namespaces as they are written. ``KRAKEND_<KEY>`` in the environment
+replaces a text, number or boolean that the root of the file has. A host ``app:`` is the wrapped app. The
+namespace ``plugmw`` of the root has ``strict`` and ``compat``.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from plugmw.dialects.krakend.registry import CLIENT, HANDLER, MODIFIER, Kind
 from plugmw.dialects.krakend.settings import File, Plugins, RouterFields, Switches
 from plugmw.documents import Document
 from plugmw.documents.document import Place
+from plugmw.documents.shapes import fold, folded
 from plugmw.documents.translated import Options, Translated
 from plugmw.order import Entry
 from plugmw.schema import as_dict, fields_of
@@ -51,18 +53,18 @@ def translate(document: Document, options: Options) -> Translated:
     """Return the gateway document for a KrakenD file, with what was wrong in ``errors`` and ``warnings``."""
     if document.source is not None:
         override(document, os.environ)
-    reading = Reading(document)
-    file = reading.part(File, document.data, ())
+    # Of the namespaces the router alone is read in any case, as by the original.
+    reading = Reading(folded(document, File), options)
+    file = reading.part(File, reading.document.data, ())
     options = _switched(reading, file, options)
     router = reading.namespace(RouterFields, file.extra_config, ROUTER)
     service = _service(reading, file, router, options)
     plugins = _Plugins(reading, service, options)
     place: Place = ("extra_config", spelled(file.extra_config, ROUTER), "trusted_proxies")
-    translated = Translated(document, {"trusted": router.trusted_proxies}, {("trusted",): place})
+    reading.native["trusted"], reading.places[("trusted",)] = router.trusted_proxies, place
     if not reading.errors:
-        translated.entries = list(plugins.entries())
-    translated.errors, translated.warnings = reading.errors, reading.warnings
-    return translated
+        reading.entries += plugins.entries()
+    return reading.translated()
 
 
 def _switched(reading: Reading, file: File, options: Options) -> Options:
@@ -120,7 +122,7 @@ def _router(reading: Reading, given: RouterFields, extra_config: Mapping[str, An
         reading.error((*place, "health_path"), f"got {given.health_path!r}", "a path that starts with /")
     written = extra_config.get(name)
     for key in written if isinstance(written, Mapping) else ():
-        if key in _ROUTER_LEFT_OUT:
+        if fold(key) in _ROUTER_LEFT_OUT:
             reading.warn((*place, key), "is left out: it has no counterpart")
     bodies = {int(status): body for status, body in given.error_body.items() if status.isdecimal()}
     values = {name: value for name, value in as_dict(given).items() if name != "trusted_proxies"}

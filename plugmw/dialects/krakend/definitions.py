@@ -40,18 +40,8 @@ class Definitions:
 
     def endpoints(self) -> Iterator[Endpoint]:
         """Yield the endpoints in the order of the file."""
-        for place, item in self._mappings(self.file.endpoints, ("endpoints",)):
+        for place, item in self.reading.mappings(self.file.endpoints or None, ("endpoints",)):
             yield self._endpoint(item, place)
-
-    def _mappings(self, items: Any, place: Place) -> Iterator[tuple[Place, dict[str, Any]]]:
-        if items and not isinstance(items, list):
-            self.reading.error(place, f"got {items!r}", "a list")
-            return
-        for index, item in enumerate(items or ()):
-            if isinstance(item, dict):
-                yield (*place, index), item
-            else:
-                self.reading.error((*place, index), f"got {item!r}", "a mapping")
 
     def _endpoint(self, item: dict[str, Any], place: Place) -> Endpoint:
         given = self.reading.part(EndpointFields, item, place)
@@ -71,7 +61,7 @@ class Definitions:
             extra_config=normalised(given.extra_config),
             place=place,
         )
-        for where, backend in self._mappings(given.backend, (*place, "backend")):
+        for where, backend in self.reading.mappings(given.backend or None, (*place, "backend")):
             made.backend.append(self._backend(backend, where, made, parameters))
         self._number(made, bool(given.backend))
         return made

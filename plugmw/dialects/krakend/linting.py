@@ -13,6 +13,7 @@ from plugmw.dialects.krakend.namespaces import KNOWN, is_known
 from plugmw.dialects.krakend.settings import BackendFields, EndpointFields, File, Plugins
 from plugmw.documents import Document
 from plugmw.documents.document import Place
+from plugmw.documents.shapes import folded
 from plugmw.errors import ConfigError
 from plugmw.schema import fields_of
 from plugmw.schema.messages import suggest
@@ -31,6 +32,7 @@ Found = tuple[Place, str]
 
 def lint(document: Document) -> list[ConfigError]:
     """Return the unknown fields and namespaces of a file, in the order of the file."""
+    document = folded(document, File)
     return [document.error(place, problem) for place, problem in _file(document.data)]
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from plugmw.dialects.krakend.registry import CLIENT, HANDLER, KINDS, MODIFIER
+from plugmw.documents.translation import Unread
 
 ROUTER: Final = "router"
 BACKEND_HTTP: Final = "backend/http"
@@ -94,8 +95,7 @@ _LEFT_OUT: Final = ("qos/", "telemetry/", "documentation/", "async/", "grpc", "r
 _PROXY_REFUSED: Final = ("sequential", "shadow")
 _PROXY_KNOWN: Final = ("flatmap_filter",)
 
-#: (steps below ``extra_config``, what was found, what would be right, whether it is an error).
-Found = tuple[tuple[str, ...], str, "str | None", bool]
+_NO_COUNTERPART: Final = Unread("is left out: it has no counterpart")
 
 
 def normalised(extra_config: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,26 +115,29 @@ def is_known(name: str) -> bool:
     return name in KNOWN or name.startswith((*_REFUSED, *_LEFT_OUT))
 
 
-def not_carried_over(extra_config: Mapping[str, Any], level: str) -> Iterable[Found]:
-    """Yield what of the ``extra_config`` of a service, an endpoint or a backend is not carried over."""
+def not_carried_over(extra_config: Mapping[str, Any], level: str) -> Iterable[tuple[tuple[str, ...], Unread]]:
+    """Yield what of the ``extra_config`` of a service, an endpoint or a backend is not carried over.
+
+    Each with its steps below ``extra_config``.
+    """
     for alias, value in normalised(extra_config).items():
         name = spelled(extra_config, alias)
         instead = next((_REFUSED[family] for family in _REFUSED if alias.startswith(family)), None)
         if alias in _LEVELS:
             if level not in _LEVELS[alias]:
                 wanted = f"it at {' or '.join(_CALLED[right] for right in _LEVELS[alias])}"
-                yield (name,), f"is ignored at {_CALLED[level]}", wanted, False
+                yield (name,), Unread(f"is ignored at {_CALLED[level]}", wanted)
         elif alias == "proxy":
             yield from _proxy(name, value)
         elif instead is not None:
-            yield (name,), "has no counterpart", f"instead, given in code: {instead}", True
+            yield (name,), Unread("has no counterpart", f"instead, given in code: {instead}", is_error=True)
         elif alias.startswith(_LEFT_OUT):
-            yield (name,), "is left out: it has no counterpart", None, False
+            yield (name,), _NO_COUNTERPART
 
 
-def _proxy(name: str, value: Any) -> Iterable[Found]:
+def _proxy(name: str, value: Any) -> Iterable[tuple[tuple[str, ...], Unread]]:
     for key, inner in value.items() if isinstance(value, Mapping) else ():
         if key in _PROXY_REFUSED and inner:
-            yield (name, key), "has no counterpart", "an endpoint without it", True
+            yield (name, key), Unread("has no counterpart", "an endpoint without it", is_error=True)
         elif key not in (*_PROXY_REFUSED, *_PROXY_KNOWN):
-            yield (name, key), "is left out: it has no counterpart", None, False
+            yield (name, key), _NO_COUNTERPART

@@ -9,43 +9,18 @@ from plugmw.dialects.krakend.namespaces import normalised, not_carried_over, spe
 from plugmw.documents import Document
 from plugmw.documents.document import Origin, Place
 from plugmw.documents.plain import scalar
-from plugmw.errors import ConfigError
-from plugmw.schema import fields_of, read
+from plugmw.documents.translation import Translation
 
 T = TypeVar("T")
 
 _PREFIX: Final = "KRAKEND_"
 
 
-class Reading:
-    """One file, and what was found wrong with it. A place is one in the file."""
+class Reading(Translation):
+    """One file."""
 
-    def __init__(self, document: Document) -> None:
-        self.document = document
-        self.errors: list[ConfigError] = []
-        self.warnings: list[ConfigError] = []
-
-    def error(self, place: Place, problem: str, expected: str | None = None) -> None:
-        self.errors.append(self.document.error(place, problem, expected))
-
-    def warn(self, place: Place, problem: str, expected: str | None = None) -> None:
-        self.warnings.append(self.document.error(place, problem, expected))
-
-    def part(self, cls: type[T], data: Any, place: Place) -> T:
-        """Read the known fields of a mapping; a bad one is told, and stands as if it was not given."""
-        known = {field.name for field in fields_of(cls)}
-        if not isinstance(data, Mapping):
-            self.error(place, f"got {data!r}", "a mapping")
-            data = {}
-        # Go takes null and an empty text for what is not given.
-        given = {key: value for key, value in data.items() if key in known and value not in (None, "")}
-        made = None
-        while made is None:
-            made, problems = read(cls, given, place, self.document.text)
-            for where, problem, expected in problems:
-                self.error(where, problem, expected)
-                given.pop(where[len(place)], None)
-        return made
+    #: Go takes null and an empty text for what is not given.
+    blank = (None, "")
 
     def namespace(self, cls: type[T], extra_config: Mapping[str, Any], alias: str) -> T:
         """Read a namespace of the root."""
@@ -54,9 +29,8 @@ class Reading:
 
     def features(self, extra_config: Mapping[str, Any], place: Place, level: str) -> None:
         """Tell what of an ``extra_config`` is not carried over."""
-        for steps, problem, expected, is_error in not_carried_over(extra_config, level):
-            tell = self.error if is_error else self.warn
-            tell((*place, "extra_config", *steps), problem, expected)
+        for steps, unread in not_carried_over(extra_config, level):
+            self.report((*place, "extra_config", *steps), unread)
 
 
 def override(document: Document, environ: Mapping[str, str]) -> None:

@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Any, Final
 
+from plugmw.dialects.krakend.namespaces import LONG, ROUTER
+from plugmw.documents.shapes import Holds
 from plugmw.schema import Kind, at_least, config, field
 from plugmw.schema.messages import suggest
 
@@ -70,66 +72,6 @@ class Plugins:
 
 
 @config
-class File:
-    """The root; ``endpoints`` are read one by one."""
-
-    version: Any = field(0, help="3.")
-    name: str = field("", empty=True, help="What the gateway is called.")
-    host: list[str] = field([], help="Hosts of backends that have none of their own.")
-    timeout: Duration = field(0.0, help="For endpoints that have none of their own.")
-    cache_ttl: Duration = field(0.0, help="For endpoints that have none of their own.")
-    output_encoding: Output = field("json", help="For endpoints that have none of their own.")
-    plugin: dict[str, Any] | None = field(None, help="Folder and pattern of the plugins.")
-    extra_config: dict[str, Any] = field({}, help="Namespaces of the whole service.")
-    debug_endpoint: bool = field(False, help="Whether /__debug answers.")
-    echo_endpoint: bool = field(False, help="Whether /__echo answers.")
-    disable_rest: bool = field(False, help="Whether parameters may be parts of a segment.")
-    allow_insecure_connections: bool = field(False, help="Whether certificates are not verified.")
-    async_agent: Any = field(None, help="Consumers of queues.")
-    tls: dict[str, Any] | None = field(None, help="TLS of the server.")
-    client_tls: dict[str, Any] | None = field(None, help="TLS towards backends.")
-    port: int = field(8080, at_least(1), help="The port of the server.")
-    endpoints: Any = field(None, help="The endpoints.")
-    address: Any = _unused()
-    listen_ip: Any = _unused()
-    read_timeout: Any = _unused()
-    write_timeout: Any = _unused()
-    idle_timeout: Any = _unused()
-    read_header_timeout: Any = _unused()
-    max_header_bytes: Any = _unused()
-    max_shutdown_wait_time: Any = _unused()
-    use_h2c: Any = _unused()
-    sequential_start: Any = _unused()
-    dns_cache_ttl: Any = _unused()
-    disable_keep_alives: Any = _unused()
-    disable_compression: Any = _unused()
-    max_idle_connections: Any = _unused()
-    max_idle_connections_per_host: Any = _unused()
-    idle_connection_timeout: Any = _unused()
-    response_header_timeout: Any = _unused()
-    expect_continue_timeout: Any = _unused()
-    dialer_timeout: Any = _unused()
-    dialer_fallback_delay: Any = _unused()
-    dialer_keep_alive: Any = _unused()
-
-
-@config
-class EndpointFields:
-    """One of ``endpoints``; its ``backend`` are read one by one."""
-
-    endpoint: str = field("", empty=True, help="The path, with {parameters}.")
-    method: EndpointMethod = field("GET", help="The method.")
-    output_encoding: Output | None = field(None, help="How replies are written.")
-    timeout: Duration = field(0.0, help="For the whole of it.")
-    cache_ttl: Duration = field(0.0, help="Told in Cache-Control.")
-    concurrent_calls: int = field(1, at_least(0), help="How many times each backend is asked at once.")
-    input_headers: list[str] = field([], help="Headers that go to the backends.")
-    input_query_strings: list[str] = field([], help="Queries that go to the backends.")
-    extra_config: dict[str, Any] = field({}, help="Namespaces of the endpoint.")
-    backend: Any = field(None, help="The backends.")
-
-
-@config
 class BackendFields:
     """One of an endpoint's ``backend``."""
 
@@ -152,6 +94,22 @@ class BackendFields:
 
 
 @config
+class EndpointFields:
+    """One of ``endpoints``; its ``backend`` are read one by one."""
+
+    endpoint: str = field("", empty=True, help="The path, with {parameters}.")
+    method: EndpointMethod = field("GET", help="The method.")
+    output_encoding: Output | None = field(None, help="How replies are written.")
+    timeout: Duration = field(0.0, help="For the whole of it.")
+    cache_ttl: Duration = field(0.0, help="Told in Cache-Control.")
+    concurrent_calls: int = field(1, at_least(0), help="How many times each backend is asked at once.")
+    input_headers: list[str] = field([], help="Headers that go to the backends.")
+    input_query_strings: list[str] = field([], help="Queries that go to the backends.")
+    extra_config: dict[str, Any] = field({}, help="Namespaces of the endpoint.")
+    backend: Annotated[Any, Holds(list[BackendFields])] = field(None, help="The backends.")
+
+
+@config
 class RouterFields:
     """The namespace ``router``."""
 
@@ -165,6 +123,58 @@ class RouterFields:
     error_body: dict[str, Any] = field({}, help="Bodies of 404 and 405.")
     max_payload: int = field(0, at_least(0), help="Bytes of a request's body; 0: no limit.")
     trusted_proxies: list[str] = field([], help="Whose X-Forwarded-For is believed.")
+
+
+#: Namespaces whose fields are read in any case; their own names are exact.
+NAMESPACES: Final = dict.fromkeys((ROUTER, *LONG[ROUTER]), RouterFields)
+
+
+@config
+class File:
+    """The root; ``endpoints`` are read one by one."""
+
+    version: Any = field(0, help="3.")
+    name: str = field("", empty=True, help="What the gateway is called.")
+    host: list[str] = field([], help="Hosts of backends that have none of their own.")
+    timeout: Duration = field(0.0, help="For endpoints that have none of their own.")
+    cache_ttl: Duration = field(0.0, help="For endpoints that have none of their own.")
+    output_encoding: Output = field("json", help="For endpoints that have none of their own.")
+    plugin: Annotated[dict[str, Any] | None, Holds(Plugins)] = field(
+        None, help="Folder and pattern of the plugins."
+    )
+    extra_config: Annotated[dict[str, Any], Holds(NAMESPACES)] = field(
+        {}, help="Namespaces of the whole service."
+    )
+    debug_endpoint: bool = field(False, help="Whether /__debug answers.")
+    echo_endpoint: bool = field(False, help="Whether /__echo answers.")
+    disable_rest: bool = field(False, help="Whether parameters may be parts of a segment.")
+    allow_insecure_connections: bool = field(False, help="Whether certificates are not verified.")
+    async_agent: Any = field(None, help="Consumers of queues.")
+    tls: dict[str, Any] | None = field(None, help="TLS of the server.")
+    client_tls: dict[str, Any] | None = field(None, help="TLS towards backends.")
+    port: int = field(8080, at_least(1), help="The port of the server.")
+    endpoints: Annotated[Any, Holds(list[EndpointFields])] = field(None, help="The endpoints.")
+    address: Any = _unused()
+    listen_ip: Any = _unused()
+    read_timeout: Any = _unused()
+    write_timeout: Any = _unused()
+    idle_timeout: Any = _unused()
+    read_header_timeout: Any = _unused()
+    max_header_bytes: Any = _unused()
+    max_shutdown_wait_time: Any = _unused()
+    use_h2c: Any = _unused()
+    sequential_start: Any = _unused()
+    dns_cache_ttl: Any = _unused()
+    disable_keep_alives: Any = _unused()
+    disable_compression: Any = _unused()
+    max_idle_connections: Any = _unused()
+    max_idle_connections_per_host: Any = _unused()
+    idle_connection_timeout: Any = _unused()
+    response_header_timeout: Any = _unused()
+    expect_continue_timeout: Any = _unused()
+    dialer_timeout: Any = _unused()
+    dialer_fallback_delay: Any = _unused()
+    dialer_keep_alive: Any = _unused()
 
 
 @config

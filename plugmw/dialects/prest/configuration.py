@@ -19,55 +19,68 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from plugmw.documents import Document
-from plugmw.documents.document import Place
 from plugmw.documents.translated import Options, Translated
+from plugmw.documents.translation import Translation, Unread
 
 #: Go's strconv.ParseBool.
 _TRUE: Final = ("1", "t", "T", "true", "TRUE", "True")
-_TAKEN: Final = ("pluginpath", "pluginmiddlewarelist", "context", "debug")
-_HERE: Final = ("plugins", 0, "config")
+_READ: Final = ("pluginpath", "pluginmiddlewarelist", "context", "debug")
+_LEFT_OUT: Final = Unread("left out: only functions and middlewares are served")
+#: Fields of the plugin, and what they are called in the file.
+_NAMES: Final = {"path": "pluginpath", "prefix": "context", "middlewares": "pluginmiddlewarelist"}
 
 
 def translate(document: Document, options: Options, environ: Mapping[str, str] = os.environ) -> Translated:
     """Return the gateway document for a ``prest.toml``, with ``errors`` and ``warnings``."""
-    keys = {key.lower(): key for key in document.data}
-    values = {name: document.data[key] for name, key in keys.items()}
+    return _Prest(document, options, environ).translated()
 
-    def setting(name: str) -> Any:
+
+class _Prest(Translation):
+    """One file."""
+
+    def __init__(self, document: Document, options: Options, environ: Mapping[str, str]) -> None:
+        super().__init__(document, options)
+        self.environ = environ
+        #: The keys in lower case, with what they are in the file.
+        self.keys = {key.lower(): key for key in document.data}
+        self.values = {name: document.data[key] for name, key in self.keys.items()}
+        places = {field: (self.keys.get(name, name),) for field, name in _NAMES.items()}
+        self.native = {"plugins": [{"name": "functions", "config": self._config()}]}
+        self.places.update({("plugins", 0, "config", field): place for field, place in places.items()})
+        self._check()
+
+    def _setting(self, name: str) -> Any:
         """Return a value, the environment's before the file's; ``a.b`` is ``b`` in the table ``a``."""
-        given = environ.get(f"PREST_{name.upper().replace('.', '_')}")
-        if given:
-            return given
+        variable = self.environ.get(f"PREST_{name.upper().replace('.', '_')}")
+        if variable:
+            return variable
         table, _, key = name.rpartition(".")
-        inside = values.get(table) if table else values
+        inside = self.values.get(table) if table else self.values
         if not isinstance(inside, Mapping):
             return None
         return next((value for written, value in inside.items() if written.lower() == key), None)
 
-    config = {
-        "path": setting("pluginpath"),
-        "prefix": setting("context"),
-        "middlewares": values.get("pluginmiddlewarelist"),
-        "build": environ.get("PREST_BUILD_PLUGINS") == "1" or None,
-        "compat": options.compat,
-        "strict": options.strict,
-    }
-    config = {"path": "./lib", **{name: value for name, value in config.items() if value is not None}}
-    if isinstance(config.get("prefix", ""), str):
-        config["prefix"] = f"/{config.get('prefix', '').strip('/')}/_PLUGIN".replace("//", "/")
-    names = {"path": "pluginpath", "prefix": "context", "middlewares": "pluginmiddlewarelist"}
-    places: dict[Place, Place] = {(*_HERE, to): (keys.get(name, name),) for to, name in names.items()}
-    made = Translated(document, {"plugins": [{"name": "functions", "config": config}]}, places)
-    if _is_true(setting("jwt.default")) and not _is_true(setting("debug")):
-        expected = "false, and an entry that authenticates"
-        place = (keys.get("jwt", "jwt"), "default")
-        made.errors.append(document.error(place, "got true, which has no counterpart", expected))
-    for name, key in keys.items():
-        if name not in _TAKEN:
-            made.warnings.append(
-                document.error((key,), "left out: only functions and middlewares are served")
-            )
-    return made
+    def _config(self) -> dict[str, Any]:
+        config = {
+            "path": self._setting("pluginpath"),
+            "prefix": self._setting("context"),
+            "middlewares": self.values.get("pluginmiddlewarelist"),
+            "build": self.environ.get("PREST_BUILD_PLUGINS") == "1" or None,
+            "compat": self.options.compat,
+            "strict": self.options.strict,
+        }
+        config = {"path": "./lib", **{name: value for name, value in config.items() if value is not None}}
+        if isinstance(config.get("prefix", ""), str):
+            config["prefix"] = f"/{config.get('prefix', '').strip('/')}/_PLUGIN".replace("//", "/")
+        return config
+
+    def _check(self) -> None:
+        if _is_true(self._setting("jwt.default")) and not _is_true(self._setting("debug")):
+            place = (self.keys.get("jwt", "jwt"), "default")
+            expected = "false, and an entry that authenticates"
+            self.error(place, "got true, which has no counterpart", expected)
+        known = [key for name, key in self.keys.items() if name in _READ]
+        self.unread(self.document.data, known, (), lambda key: _LEFT_OUT)
 
 
 def _is_true(value: Any) -> bool:

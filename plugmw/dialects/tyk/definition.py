@@ -17,11 +17,13 @@ from typing import Any, Final
 
 from plugmw.dialects.tyk import not_carried_over
 from plugmw.dialects.tyk.api import Api
-from plugmw.dialects.tyk.documents import Definitions
+from plugmw.dialects.tyk.documents import APIS, Definitions
 from plugmw.dialects.tyk.documents import load_definitions as load_definitions
+from plugmw.dialects.tyk.endpoints import served_version
+from plugmw.dialects.tyk.fields import Own
 from plugmw.dialects.tyk.lookup import Lookup
 from plugmw.dialects.tyk.middleware import Middleware
-from plugmw.dialects.tyk.reading import Reader, Translation
+from plugmw.dialects.tyk.reading import DefinitionReader, Tyk
 from plugmw.dialects.tyk.session import SessionState
 from plugmw.dialects.tyk.settings import TykConf, conf_document, settings
 from plugmw.dialects.tyk.spelling import plain
@@ -29,62 +31,62 @@ from plugmw.documents import Document
 from plugmw.documents.document import Place, parse_place, render_place
 from plugmw.documents.translated import Options, Translated
 from plugmw.errors import ConfigError, ConfigErrors
+from plugmw.schema import fields_of
 
-#: Own keys of the ``plugmw`` section; the rest is a gateway's.
-_OWN: Final = ("plugins", "consumers", "sessions", "tyk_conf", "version", "strict", "compat")
 _VARIABLE: Final = re.compile(r"\{(\w+)(?::([^{}]*))?\}")
 
 
 def translate(document: Document, options: Options) -> Translated:
     """Return the gateway document for API definitions, with what was wrong in ``errors`` and ``warnings``."""
     definitions = document if isinstance(document, Definitions) else Definitions([document])
-    into = Translation(definitions, options)
+    into = Tyk(definitions, options)
     if not definitions.documents:
         into.error((), "no API definition", "at least one")
     for index, one in enumerate(definitions.documents):
-        _Definition(into, index, one).translate()
+        if "x-tyk-api-gateway" in one.data or "openapi" in one.data:
+            into.error((APIS, index), "is an OpenAPI definition", "a classic API definition")
+        elif one.data.get("active") is not False:
+            _Definition(into, index, one).translate()
     if not options.has_app:
-        into.made.setdefault("unrouted", "404")
+        into.native.setdefault("unrouted", "404")
     return into.translated()
 
 
-class _Definition(Reader):
+class _Definition(DefinitionReader):
     """One definition."""
 
     def translate(self) -> None:
-        if "x-tyk-api-gateway" in self.data or "openapi" in self.data:
-            self.into.error(self.place, "is an OpenAPI definition", "a classic API definition")
-            return
-        if self.value(bool, "active", default=True) is False:
-            return
-        own = self.mapping("plugmw")
-        self._check()
+        version = served_version(self)
+        self._check(version)
         route = self._route()
-        api = Api(self.data, self.folder, route, str(own.get("version") or ""))
+        api = Api(self.data, self.folder, route, str(self.own.version or ""))
         if route:
             self._networks(route)
             self._cors(route)
             lookup = self.into.lookups.setdefault(api.version, Lookup(api.version))
-            Middleware(self, api, self._conf(own), lookup, self._sessions()).add()
-        self._own(own, route)
+            Middleware(self, api, self._conf(), lookup, self._sessions(), version).add()
+        self._own(route)
 
-    def _check(self) -> None:
+    def _check(self, version: str | None) -> None:
         """Report what is not carried over."""
-        found = [*not_carried_over.errors(self.data)]
-        if not self.keyless:
-            found += not_carried_over.authentication(self.data)
-        for steps, problem, expected in found:
-            self.error(steps, problem, expected)
-        for steps, problem, expected in not_carried_over.warnings(self.data):
-            self.warn(steps, problem, expected)
+        protocol = self.fields.protocol or "http"
+        if protocol not in ("http", "https", "h2c"):
+            self.error(("protocol",), f"got {protocol!r}", "http or https")
+        engine = self.fields.auth_provider.storage_engine
+        if engine in ("ldap", "rpc") and not self.fields.use_keyless:
+            instead = "tokens in plugmw.sessions, or keys of consumers"
+            self.error(("auth_provider", "storage_engine"), f"got {engine!r}", instead)
+        for steps, unread in not_carried_over.unread(self.data, self.fields, version):
+            self.into.report(self.at(*steps), unread)
 
     def _route(self) -> str:
         """Add route and service; return their name, ``""`` if there is no good listen_path."""
-        path = self.text("proxy", "listen_path")
+        api, proxy = self.fields, self.fields.proxy
+        path = proxy.listen_path
         if not path.startswith("/"):
             self.error(("proxy", "listen_path"), f"got {path!r}" if path else "missing", "a path like /api/")
             return ""
-        domain = "" if self.flag("domain_disabled") else self.text("domain")
+        domain = "" if api.domain_disabled else api.domain
         if "{" in domain:
             self.error(("domain",), f"got {domain!r}", "a host name")
         first = self.into.taken.setdefault((domain.lower(), path), self.place)
@@ -94,25 +96,24 @@ class _Definition(Reader):
             self.error(("proxy", "listen_path"), problem, "a path of its own")
             return ""
         name = self._name(path)
-        strip = self.flag("proxy", "strip_listen_path")
         route: dict[str, Any] = {
             "name": name,
             "service": name,
             "paths": [_pattern(path)],
-            "strip_path": strip,
+            "strip_path": proxy.strip_listen_path,
+            "preserve_host": proxy.preserve_host_header,
         }
-        route["preserve_host"] = self.flag("proxy", "preserve_host_header")
         if domain:
             route["hosts"] = [domain]
-        if self.text("api_id"):
-            route["id"] = self.text("api_id")
+        if api.api_id:
+            route["id"] = api.api_id
         listen = self.at("proxy", "listen_path")
         self.into.add("routes", route, listen, hosts=self.at("domain"))
         self._service(name)
         return name
 
     def _name(self, path: str) -> str:
-        name = self.text("name") or self.text("api_id") or path
+        name = self.fields.name or self.fields.api_id or path
         taken, number = self.into.names, 2
         made = name
         while made in taken:
@@ -122,54 +123,54 @@ class _Definition(Reader):
 
     def _service(self, name: str) -> None:
         service: dict[str, Any] = {"name": name}
-        url = self.text("proxy", "target_url")
-        if url:
-            service["url"] = url
+        proxy = self.fields.proxy
+        if proxy.target_url:
+            service["url"] = proxy.target_url
         elif not self.options.has_app:
             self.error(("proxy", "target_url"), "missing, and there is no app", "a URL")
-        if self.flag("proxy", "transport", "ssl_insecure_skip_verify"):
+        if proxy.transport.ssl_insecure_skip_verify:
             service["verify"] = False
         place = self.at("proxy")
         self.into.add("services", service, place, url=self.at("proxy", "target_url"))
 
     def _networks(self, route: str) -> None:
+        api = self.fields
         config: dict[str, Any] = {}
-        for switch, listed, name in (
-            ("enable_ip_whitelisting", "allowed_ips", "allow"),
-            ("enable_ip_blacklisting", "blacklisted_ips", "deny"),
+        for listed, switch, name in (
+            ("allowed_ips", api.enable_ip_whitelisting, "allow"),
+            ("blacklisted_ips", api.enable_ip_blacklisting, "deny"),
         ):
-            if self.flag(switch) and self.texts(listed):
-                config[name] = self.texts(listed)
-                self.into.places["plugins", len(self.into.made["plugins"]), "config", name] = self.at(listed)
+            addresses = getattr(api, listed)
+            # As in Tyk a list counts without its switch, unless the definition says that it needs it.
+            if addresses and (switch or not api.ip_access_control_disabled):
+                config[name] = addresses
+                place: Place = ("plugins", len(self.into.native["plugins"]), "config", name)
+                self.into.places[place] = self.at(listed)
         if config:
             self._plugin("ip-restriction", route, config, ("allowed_ips",))
 
     def _cors(self, route: str) -> None:
-        if not self.flag("CORS", "enable"):
+        cors = self.fields.CORS
+        if not cors.enable:
             return
         config: dict[str, Any] = {
-            "credentials": self.flag("CORS", "allow_credentials"),
-            "preflight_continue": self.flag("CORS", "options_passthrough"),
+            "credentials": cors.allow_credentials,
+            "preflight_continue": cors.options_passthrough,
+            "origins": [_origin(one) for one in cors.allowed_origins],
+            "methods": cors.allowed_methods,
+            "headers": cors.allowed_headers,
+            "exposed_headers": cors.exposed_headers,
+            "max_age": cors.max_age,
         }
-        for theirs, ours in (
-            ("allowed_origins", "origins"),
-            ("allowed_methods", "methods"),
-            ("allowed_headers", "headers"),
-            ("exposed_headers", "exposed_headers"),
-        ):
-            if self.texts("CORS", theirs):
-                config[ours] = self.texts("CORS", theirs)
-        if "origins" in config:
-            config["origins"] = [_origin(one) for one in config["origins"]]
-        if self.value(int, "CORS", "max_age", default=0):
-            config["max_age"] = self.value(int, "CORS", "max_age")
+        flags = ("credentials", "preflight_continue")
+        config = {name: value for name, value in config.items() if value or name in flags}
         self._plugin("cors", route, config, ("CORS",))
 
     def _plugin(self, name: str, route: str, config: dict[str, Any], steps: Place) -> None:
         self.into.add("plugins", {"name": name, "route": route, "config": config}, self.at(*steps))
 
-    def _conf(self, own: Mapping[str, Any]) -> TykConf:
-        given = own.get("tyk_conf")
+    def _conf(self) -> TykConf:
+        given = self.own.tyk_conf
         if given is not None and not isinstance(given, (Mapping, str)):
             self.error(("plugmw", "tyk_conf"), f"got {given!r}", "a path or a mapping")
             given = {}
@@ -191,26 +192,26 @@ class _Definition(Reader):
     def _sessions(self) -> dict[str, SessionState]:
         """Return the sessions by token; tokens are secret, and never in a message."""
         made: dict[str, SessionState] = {}
-        for index, fields in enumerate(self.texts("plugmw", "sessions")):
+        for index, item in enumerate(self.own.sessions):
             place: Place = ("plugmw", "sessions", index)
-            if not isinstance(fields, Mapping):
-                self.error(place, f"got {type(fields).__name__}", "a session with its key")
+            if not isinstance(item, Mapping):
+                self.error(place, f"got {type(item).__name__}", "a session with its key")
                 continue
-            key = self.into.document.text(self.at(*place, "key")) or fields.get("key")
+            key = self.into.document.text(self.at(*place, "key")) or item.get("key")
             if not isinstance(key, str) or not key:
                 self.error((*place, "key"), "missing or no text", "the token")
             elif key in made:
                 self.error((*place, "key"), "is the token of another session", "a unique one")
             else:
                 try:
-                    made[key] = session({name: value for name, value in fields.items() if name != "key"})
+                    made[key] = session({name: value for name, value in item.items() if name != "key"})
                 except (TypeError, ValueError, AttributeError) as error:
                     self.error(place, str(error), "the fields of a session")
         return made
 
-    def _own(self, own: Mapping[str, Any], route: str) -> None:
+    def _own(self, route: str) -> None:
         for kind in ("plugins", "consumers"):
-            listed = own.get(kind) or []
+            listed = getattr(self.own, kind) or []
             if not isinstance(listed, list):
                 self.error(("plugmw", kind), f"got {type(listed).__name__}", "a list")
                 continue
@@ -218,18 +219,19 @@ class _Definition(Reader):
                 if kind == "plugins" and isinstance(item, Mapping) and not {"route", "service"} & item.keys():
                     item = {**item, "route": route}
                 self.into.add(kind, item, self.at("plugmw", kind, index))
-        for key, value in own.items():
+        known = [field.name for field in fields_of(Own)]
+        for key, value in self.fields.plugmw.items():
             if key in ("routes", "services"):
                 self.error(("plugmw", key), "given, but an API is its own route and service")
-            elif key not in _OWN:
+            elif key not in known:
                 self._setting(key, value)
 
     def _setting(self, key: str, value: Any) -> None:
         place = self.at("plugmw", key)
-        if key in self.into.made and self.into.made[key] != value:
+        if key in self.into.native and self.into.native[key] != value:
             where = render_place(self.into.places.get((key,), ()))
             self.into.error(place, f"is another value than at {where}", "one value for all APIs")
-        self.into.made[key] = value
+        self.into.native[key] = value
         self.into.places.setdefault((key,), place)
 
 

@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from plugmw.dialects.tyk.fields import ApiDefinition
 from plugmw.documents import Document, load
 from plugmw.documents.document import Origin, Place, parse_place
+from plugmw.documents.shapes import folded
 from plugmw.errors import ConfigError, ConfigErrors
 from plugmw.watching import note
 
@@ -20,13 +22,14 @@ APIS: Final = "apis"
 
 
 class Definitions(Document):
-    """Several definitions; ``data`` is ``{"apis": [...]}``."""
+    """Several definitions, their keys spelled as Tyk's; ``data`` is ``{"apis": [...]}``."""
 
     def __init__(self, documents: Sequence[Document]) -> None:
-        self.documents = list(documents)
+        self.documents = [folded(document, ApiDefinition) for document in documents]
         files = {path: hash for one in self.documents for path, hash in one.fingerprints.items()}
         source = self.documents[0].source if self.documents else None
         super().__init__({APIS: [one.data for one in self.documents]}, source, files)
+        self.errors = [error for one in self.documents for error in one.errors]
 
     def _inside(self, place: Place | str) -> tuple[Document | None, Place]:
         steps = parse_place(place) if isinstance(place, str) else tuple(place)

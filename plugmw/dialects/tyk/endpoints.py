@@ -6,8 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from plugmw.dialects.tyk.not_carried_over import extended_paths
-from plugmw.dialects.tyk.reading import Reader
+from plugmw.dialects.tyk.reading import DefinitionReader
 from plugmw.documents.document import Place
 from plugmw.exchange import Exchange
 from plugmw.schema import patterns
@@ -49,29 +48,31 @@ def is_too_long(x: Exchange) -> bool:
     return len(x.path) > patterns.LONGEST
 
 
-def endpoints(definition: Reader) -> list[tuple[Place, Endpoint, str, str]]:
-    """Return the place, the endpoint, the file and the function of each plugin; reports what is wrong."""
-    versions = definition.mapping("version_data", "versions")
-    if not versions:
-        return []
-    versioned = not definition.value(bool, "version_data", "not_versioned", default=True)
-    if versioned and (len(versions) > 1 or definition.text("definition", "key")):
+def served_version(definition: DefinitionReader) -> str | None:
+    """Return the name of the version that is served, None if there is none; several are an error."""
+    data = definition.fields.version_data
+    if not data.not_versioned and (len(data.versions) > 1 or definition.fields.definition.key):
         where: Place = ("version_data", "not_versioned")
         definition.error(where, "versions have no counterpart", "true, and an API per version")
+        return None
+    return "Default" if "Default" in data.versions else next(iter(data.versions), None)
+
+
+def endpoints(definition: DefinitionReader, version: str | None) -> list[tuple[Place, Endpoint, str, str]]:
+    """Return the place, the endpoint, the file and the function of each plugin; reports what is wrong."""
+    served = definition.fields.version_data.versions.get(version or "")
+    if version is None or served is None or not served.use_extended_paths:
         return []
-    name = "Default" if "Default" in versions else next(iter(versions))
-    steps = ("version_data", "versions", name)
-    if not definition.flag(*steps, "use_extended_paths"):
-        return []
-    inner = (*steps, "extended_paths")
-    for key, problem, expected, is_error in extended_paths(definition.mapping(*inner)):
-        (definition.error if is_error else definition.warn)((*inner, key), problem, expected)
-    listed = definition.texts(*inner, "go_plugin")
-    found = (_endpoint(definition, item, (*inner, "go_plugin", n)) for n, item in enumerate(listed))
+    steps: Place = ("version_data", "versions", version, "extended_paths", "go_plugin")
+    found = (
+        _endpoint(definition, item, (*steps, n)) for n, item in enumerate(served.extended_paths.go_plugin)
+    )
     return [one for one in found if one is not None]
 
 
-def _endpoint(definition: Reader, item: Any, steps: Place) -> tuple[Place, Endpoint, str, str] | None:
+def _endpoint(
+    definition: DefinitionReader, item: Any, steps: Place
+) -> tuple[Place, Endpoint, str, str] | None:
     if isinstance(item, Mapping) and item.get("disabled"):
         return None
     names = ("path", "method", "plugin_path", "func_name")

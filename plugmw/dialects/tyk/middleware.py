@@ -23,17 +23,17 @@ from plugmw.dialects.tyk.api import Api
 from plugmw.dialects.tyk.endpoints import First, endpoints
 from plugmw.dialects.tyk.hooks import AuthHook, NativeHook, RequestHook
 from plugmw.dialects.tyk.lookup import Lookup
-from plugmw.dialects.tyk.reading import Reader
+from plugmw.dialects.tyk.reading import DefinitionReader
 from plugmw.dialects.tyk.responses import ResponseHook
 from plugmw.dialects.tyk.session import SessionState
 from plugmw.dialects.tyk.settings import TykConf
-from plugmw.dialects.tyk.tokens import SessionRules, TokenAuth, TokenConfig
+from plugmw.dialects.tyk.tokens import SessionRules, TokenAuth
 from plugmw.documents.document import Place, render_place
 from plugmw.errors import LoadError
 from plugmw.exchange import Exchange
 from plugmw.order import Entry
 from plugmw.plugin import Plugin
-from plugmw.schema import Nothing, fields_of
+from plugmw.schema import Nothing, as_dict
 
 BANDS: Final = {
     "pre": 1900.0,
@@ -77,19 +77,21 @@ class Middleware:
 
     def __init__(
         self,
-        definition: Reader,
+        definition: DefinitionReader,
         api: Api,
         conf: TykConf,
         lookup: Lookup,
         sessions: Mapping[str, SessionState],
+        version: str | None,
     ) -> None:
         self.definition = definition
         self.api = api
         self.conf = conf
         self.lookup = lookup
         self.sessions = sessions
+        self.version = version
         self.options = definition.options
-        self.section: Mapping[str, Any] = definition.mapping("custom_middleware")
+        self.section: Mapping[str, Any] = definition.fields.custom_middleware
         self.steps: Place = ("custom_middleware",)
         self.bundle: Bundle | None = None
         self.names: set[str] = set()
@@ -105,7 +107,7 @@ class Middleware:
         self._authentication()
         counts = dict.fromkeys(BANDS, 0)
         for kind, steps, plugin in hooks:
-            if kind in ("auth_check", "post_key_auth") and self.definition.keyless:
+            if kind in ("auth_check", "post_key_auth") and self.definition.fields.use_keyless:
                 continue
             if kind == "auth_check" and not self._plugin_auth:
                 problem = "is not used: custom_plugin_auth_enabled is not set"
@@ -146,8 +148,8 @@ class Middleware:
 
     def _take_bundle(self) -> None:
         """Put a bundle's manifest in place of the definition's hooks; raises :class:`LoadError`."""
-        name = self.definition.text("custom_middleware_bundle")
-        if not name or self.definition.flag("custom_middleware_bundle_disabled"):
+        name = self.definition.fields.custom_middleware_bundle
+        if not name or self.definition.fields.custom_middleware_bundle_disabled:
             return
         self.steps = ("custom_middleware_bundle",)
         self._check_trust(name)
@@ -272,57 +274,51 @@ class Middleware:
 
     @property
     def _plugin_auth(self) -> bool:
-        return any(self.definition.flag(name) for name in _PLUGIN_AUTH)
+        return any(getattr(self.definition.fields, name) for name in _PLUGIN_AUTH)
 
     @property
     def _token_auth(self) -> bool:
         """Whether Tyk would ask for a token: it is told to, or nothing else authenticates."""
         hook = self._plugin_auth and any(kind == "auth_check" for kind, *_ in self._listed())
-        return self.definition.flag("use_standard_auth") or not hook
+        return self.definition.fields.use_standard_auth or not hook
 
     def _authentication(self) -> None:
-        if self.definition.keyless:
+        if self.definition.fields.use_keyless:
             return
         if self._token_auth:
             plugin = TokenAuth(self.api, self.sessions, self.options.compat, **self._token_config())
             self._put(Entry(plugin, priority=BANDS["token"], instance="token"), ("auth",))
-        flag = self.definition.flag
+        said = self.definition.fields
         rules = SessionRules(
-            self.api, not flag("disable_rate_limit"), not flag("disable_quota"), self.options.compat
+            self.api, not said.disable_rate_limit, not said.disable_quota, self.options.compat
         )
         self._put(Entry(rules, priority=BANDS["session"], instance="session"), ("auth",))
 
     def _token_config(self) -> dict[str, Any]:
-        named = ("auth_configs", "authToken")
-        steps = named if self.definition.mapping(*named) else ("auth",)
-        made: dict[str, Any] = {}
-        for field in fields_of(TokenConfig):
-            if field.name != "strip_auth_data":
-                kind = bool if isinstance(field.default, bool) else str
-                value = self.definition.value(kind, *steps, field.name)
-                if value:
-                    made[field.name] = value
+        said = self.definition.fields
+        auth = said.auth_configs.get("authToken") or said.auth
+        made: dict[str, Any] = {name: value for name, value in as_dict(auth).items() if value}
         # As in Tyk, a name alone is enough.
         made["use_param"] = bool(made.get("use_param") or made.get("param_name"))
         made["use_cookie"] = bool(made.get("use_cookie") or made.get("cookie_name"))
-        made["strip_auth_data"] = self.definition.flag("strip_auth_data")
+        made["strip_auth_data"] = said.strip_auth_data
         return made
 
     # -- endpoints and analytics ------------------------------------------------------------------
 
     def _endpoints(self) -> None:
-        found = endpoints(self.definition)
+        found = endpoints(self.definition, self.version)
         for count, (steps, endpoint, path, name) in enumerate(found):
             when = First([one for _, one, *_ in found[:count]], endpoint)
             self._entry("endpoint", self._made("endpoint", steps, path, name), steps, count, when=when)
 
     def _analytics(self) -> None:
         steps: Place = ("analytics_plugin",)
-        if self.definition.flag("analytics_plugin", "enable"):
-            path = self.definition.text("analytics_plugin", "plugin_path")
-            name = self.definition.text("analytics_plugin", "func_name")
+        plugin = self.definition.fields.analytics_plugin
+        if plugin.enable:
             # Its file may be in the bundle, like those of endpoints.
-            self._entry("analytics", self._made("analytics", steps, path, name), steps)
+            hook = self._made("analytics", steps, plugin.plugin_path, plugin.func_name)
+            self._entry("analytics", hook, steps)
 
 
 def _is_compiled(kind: str, item: Mapping[str, Any]) -> bool:

@@ -1,7 +1,7 @@
-"""What a definition may say that has no counterpart here, and what to do instead.
+"""What to say of the keys of a definition that :mod:`~plugmw.dialects.tyk.fields` does not have.
 
-An error where leaving it out would change who may pass or where a request goes, a warning otherwise. Keys
-that are not here, and that nothing here reads, are ignored, as Tyk does.
+An error where leaving one out would change who may pass or where a request goes; of every other that has a
+value a warning. Silent are only those that decide nothing, or nothing without another that is reported.
 """
 
 from __future__ import annotations
@@ -9,97 +9,216 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-Found = tuple[tuple[str, ...], str, str | None]
+from plugmw.dialects.tyk.fields import ApiDefinition, ExtendedPaths
+from plugmw.documents.document import Place
+from plugmw.documents.shapes import described, fold
+from plugmw.documents.translation import Unread
+from plugmw.schema import fields_of
+from plugmw.schema.messages import suggest
+
+Rules = dict[tuple[str, ...], "Unread | None"]
 
 _PLUGIN: Final = 'the plugin {} in "plugmw": {{"plugins": [...]}}, and "use_keyless": true'
-#: Authentication that Tyk does itself; looked at unless the API is keyless.
-AUTHENTICATION: Final = {
-    ("enable_jwt",): _PLUGIN.format("jwt"),
-    ("use_openid",): _PLUGIN.format("jwt"),
-    ("use_basic_auth",): _PLUGIN.format("basic-auth"),
-    ("enable_signature_checking",): _PLUGIN.format("hmac-auth"),
-    ("use_oauth2",): _PLUGIN.format("oauth2"),
-    ("external_oauth", "enabled"): _PLUGIN.format("jwt"),
-    ("use_mutual_tls_auth",): "certificates of clients, checked by the server in front",
-    ("auth", "use_certificate"): "certificates of clients, checked by the server in front",
-    ("auth", "validate_signature"): _PLUGIN.format("hmac-auth"),
+_CERTIFICATES: Final = "certificates of clients, checked by the server in front"
+_VERSION: Final = ("version_data", "versions", "*")
+_PATHS: Final = (*_VERSION, "extended_paths")
+
+
+def _refused(instead: str) -> Unread:
+    return Unread("has no counterpart", instead, is_error=True)
+
+
+def _left_out(why: str) -> Unread:
+    return Unread(f"is left out: {why}")
+
+
+#: Authentication that Tyk does itself; it means nothing if the API is keyless.
+_AUTHENTICATION: Final[Rules] = {
+    ("enable_jwt",): _refused(_PLUGIN.format("jwt")),
+    ("use_openid",): _refused(_PLUGIN.format("jwt")),
+    ("use_basic_auth",): _refused(_PLUGIN.format("basic-auth")),
+    ("enable_signature_checking",): _refused(_PLUGIN.format("hmac-auth")),
+    ("use_oauth2",): _refused(_PLUGIN.format("oauth2")),
+    ("external_oauth", "enabled"): _refused(_PLUGIN.format("jwt")),
+    ("auth", "use_certificate"): _refused(_CERTIFICATES),
+    ("auth", "validate_signature"): _refused(_PLUGIN.format("hmac-auth")),
+    ("auth_configs", "*", "use_certificate"): _refused(_CERTIFICATES),
+    ("auth_configs", "*", "validate_signature"): _refused(_PLUGIN.format("hmac-auth")),
 }
-#: Of keyless APIs too.
-ERRORS: Final = {
-    ("internal",): "an API of its own, behind no listen_path",
-    ("graphql", "enabled"): "the upstream to check its queries",
-    ("proxy", "enable_load_balancing"): "one target_url",
-    ("proxy", "service_discovery", "use_discovery_service"): "one target_url",
-    ("request_signing", "is_enabled"): "a hook that signs",
-    ("uptime_tests", "config", "service_discovery", "use_discovery_service"): "one target_url",
+#: What matters only if requests choose a version.
+_VERSIONED: Final[Rules] = {
+    (*_VERSION, "expires"): _refused("an API that is taken away on that day"),
+    (*_VERSION, "override_target"): _refused("an API of its own"),
 }
-WARNINGS: Final = {
-    ("cache_options", "enable_cache"): "answers are not cached",
-    ("global_rate_limit", "rate"): "the plugin rate-limiting limits",
-    ("response_processors",): "the plugins response-transformer and response-modifier change responses",
-    ("event_handlers", "events"): "events are in the log",
-    ("enable_detailed_recording",): "analytics are those of plugins",
-    ("CORS", "debug"): "cors does not log",
-    ("listen_port",): "ports are the server's",
-    ("certificates",): "TLS is the server's",
-    ("upstream_certificates",): "no client certificate is shown to upstreams",
-    ("pinned_public_keys",): "upstreams are verified by their certificates",
+#: Lists for single endpoints, of versions that use the extended ones.
+_EXTENDED: Final[Rules] = {
+    (*_PATHS, "ignored"): _refused("endpoints that need no authentication: an API of their own"),
+    (*_PATHS, "white_list"): _refused("an API for the endpoints that may be asked"),
+    (*_PATHS, "black_list"): _refused("the plugin request-termination"),
+    (*_PATHS, "internal"): _refused("an API of its own, behind no listen_path"),
+    (*_PATHS, "validate_json"): _refused("a hook that validates"),
+    (*_PATHS, "validate_request"): _refused("a hook that validates"),
+    (*_PATHS, "size_limits"): _refused("the plugin request-size-limiting"),
+    (*_PATHS, "rate_limit"): _refused("the plugin rate-limiting"),
+    (*_PATHS, "url_rewrites"): _refused("a hook that sets the path"),
+    (*_PATHS, "method_transforms"): _refused("a hook that sets the method"),
+    (*_PATHS, "mock_response"): _refused("a hook that answers"),
+    (*_PATHS, "virtual"): _refused("a hook in Python that answers"),
+    (*_PATHS, "persist_graphql"): _refused("a hook that sets the request"),
+    (*_PATHS, "*"): _left_out("requests to these endpoints go on as others"),
 }
-#: Of ``extended_paths``.
-PATH_ERRORS: Final[dict[str, str]] = {
-    "ignored": "endpoints that need no authentication: an API of their own",
-    "white_list": "an API for the endpoints that may be asked",
-    "black_list": "the plugin request-termination",
-    "internal": "an API of its own, behind no listen_path",
-    "validate_json": "a hook that validates",
-    "validate_request": "a hook that validates",
-    "size_limits": "the plugin request-size-limiting",
-    "rate_limit": "the plugin rate-limiting",
+#: Their older form, of versions that do not.
+_OLD_PATHS: Final[Rules] = {
+    (*_VERSION, "paths", steps[-1]): rule
+    for steps, rule in _EXTENDED.items()
+    if steps[-1] in ("ignored", "white_list", "black_list")
 }
-_PATHS_READ: Final = ("go_plugin",)
+_ALWAYS: Final[Rules] = {
+    ("is_oas",): _refused("a classic API definition: what its OpenAPI part says is not read"),
+    ("internal",): _refused("an API of its own, behind no listen_path"),
+    ("use_mutual_tls_auth",): _refused(_CERTIFICATES),
+    ("expiration",): _refused("an API that is taken away on that day"),
+    ("graphql", "enabled"): _refused("the upstream to check its queries"),
+    ("streaming", "enabled"): _refused("the upstream to stream"),
+    ("json_rpc_version",): _refused("an API of requests by path"),
+    ("definition", "enabled"): _refused("an API per version"),
+    ("request_signing", "is_enabled"): _refused("a hook that signs"),
+    ("upstream_auth", "enabled"): _refused("a hook that sets what the upstream asks for"),
+    ("proxy", "enable_load_balancing"): _refused("one target_url"),
+    ("proxy", "service_discovery", "use_discovery_service"): _refused("one target_url"),
+    ("proxy", "transport", "proxy_url"): _refused("an upstream that is reached without a proxy"),
+    ("proxy", "transport", "ssl_force_common_name_check"): _refused("a certificate with the host's name"),
+    ("uptime_tests", "config", "service_discovery", "use_discovery_service"): _refused("one target_url"),
+    ("uptime_tests", "check_list"): _left_out("upstreams are taken to be up"),
+    (*_VERSION, "global_size_limit"): _refused("the plugin request-size-limiting"),
+    (*_VERSION, "ignore_endpoint_case"): _refused("patterns with (?i)"),
+    (*_VERSION, "global_headers"): _left_out("the plugin request-transformer sets headers"),
+    (*_VERSION, "global_headers_remove"): _left_out("the plugin request-transformer removes headers"),
+    (*_VERSION, "global_response_headers"): _left_out("the plugin response-transformer sets headers"),
+    (*_VERSION, "global_response_headers_remove"): _left_out(
+        "the plugin response-transformer removes headers"
+    ),
+    ("cache_options", "enable_cache"): _left_out("answers are not cached"),
+    ("global_rate_limit", "rate"): _left_out("the plugin rate-limiting limits"),
+    ("response_processors",): _left_out(
+        "the plugins response-transformer and response-modifier change responses"
+    ),
+    ("event_handlers", "events"): _left_out("events are in the log"),
+    ("enable_detailed_recording",): _left_out("analytics are those of plugins"),
+    ("custom_middleware", "traffic_logs"): _left_out("analytics_plugin sees the records"),
+    ("CORS", "debug"): _left_out("cors does not log"),
+    ("listen_port",): _left_out("ports are the server's"),
+    ("certificates",): _left_out("TLS is the server's"),
+    ("upstream_certificates",): _left_out("no client certificate is shown to upstreams"),
+    ("pinned_public_keys",): _left_out("upstreams are verified by their certificates"),
+}
+#: Options of what is reported if it is on, and what a database or an editor has written.
+_SILENT: Final[Rules] = dict.fromkeys(
+    [
+        *((name,) for name in ("id", "_id", "slug", "checksum", "last_schema_update", "updated_at")),
+        *((name,) for name in ("jwt_signing_method", "jwt_source", "jwt_jwks_uris", "jwt_skip_kid")),
+        *((name,) for name in ("jwt_identity_base_field", "jwt_client_base_field", "jwt_policy_field_name")),
+        *((name,) for name in ("jwt_default_policies", "jwt_scope_claim_name")),
+        *((f"jwt_{name}_validation_skew",) for name in ("issued_at", "expires_at", "not_before")),
+        *((name,) for name in ("jwt_scope_to_policy_mapping", "scopes", "idp_client_id_mapping_disabled")),
+        *((name,) for name in ("basic_auth", "oauth_meta", "notifications", "openid_options")),
+        *((name,) for name in ("hmac_allowed_clock_skew", "hmac_allowed_algorithms", "client_certificates")),
+        *((name,) for name in ("session_provider", "certificate_pinning_disabled")),
+        *(("auth", name) for name in ("name", "signature")),
+        *(("auth_configs", "*", name) for name in ("name", "signature")),
+        *(("proxy", name) for name in ("target_list", "check_host_against_uptime_tests")),
+        *(("version_data", name) for name in ("default_version",)),
+        *((*_VERSION, name) for name in ("paths", "extended_paths", "expires", "override_target")),
+        *((*_VERSION, f"global_{name}_disabled") for name in ("headers", "response_headers", "size_limit")),
+        *(("definition", name) for name in ("name", "location", "default", "versions", "strip_path")),
+        *(("definition", name) for name in ("strip_versioning_data", "url_versioning_pattern")),
+        *(("definition", name) for name in ("fallback_to_default",)),
+        *((name,) for name in ("upstream_certificates_disabled", "tags_disabled")),
+    ]
+)
+#: What some dates are where there is none.
+_NEVER: Final = "-1"
+#: Switches that take away the meaning of a key beside them.
+_SWITCHES: Final = {
+    "global_size_limit": "global_size_limit_disabled",
+    "global_headers": "global_headers_disabled",
+    "global_headers_remove": "global_headers_disabled",
+    "global_response_headers": "global_response_headers_disabled",
+    "global_response_headers_remove": "global_response_headers_disabled",
+    "upstream_certificates": "upstream_certificates_disabled",
+    "pinned_public_keys": "certificate_pinning_disabled",
+    "tags": "tags_disabled",
+}
 
 
-def _at(data: Any, steps: tuple[str, ...]) -> Any:
-    for step in steps:
-        data = data.get(step) if isinstance(data, Mapping) else None
-    return data
-
-
-def authentication(definition: Mapping[str, Any]) -> Iterator[Found]:
-    """Yield (place, what is wrong, what would be right) of authentication that is not done here."""
-    for steps, instead in AUTHENTICATION.items():
-        if _at(definition, steps):
-            yield steps, "has no counterpart", instead
-
-
-def errors(definition: Mapping[str, Any]) -> Iterator[Found]:
-    """Yield what would change who may pass or where requests go."""
-    for steps, instead in ERRORS.items():
-        if _at(definition, steps):
-            yield steps, "has no counterpart", instead
-    protocol = definition.get("protocol") or "http"
-    if protocol not in ("http", "https", "h2c"):
-        yield ("protocol",), f"got {protocol!r}", "http or https"
-
-
-def warnings(definition: Mapping[str, Any]) -> Iterator[Found]:
-    """Yield what is left out and does not decide anything."""
-    for steps, instead in WARNINGS.items():
-        if _at(definition, steps):
-            yield steps, f"is left out: {instead}", None
-
-
-def extended_paths(paths: Mapping[str, Any]) -> Iterator[tuple[str, str, str | None, bool]]:
-    """Yield (key, what is wrong, what would be right, whether it is an error) of ``extended_paths``."""
-    for key, listed in paths.items():
-        active = isinstance(listed, list) and any(_enabled(one) for one in listed)
-        if key in _PATHS_READ or not active:
+def unread(
+    data: Mapping[str, Any], definition: ApiDefinition, version: str | None
+) -> Iterator[tuple[Place, Unread]]:
+    """Yield (place, what to say) of every key that is not read; ``version`` is the one that is served."""
+    rules = _rules(definition, version)
+    for place, cls, mapping in described(ApiDefinition, data):
+        if place[:2] == _VERSION[:2] and place[2:] and place[2] != version:
             continue
-        if key in PATH_ERRORS:
-            yield key, "has no counterpart", PATH_ERRORS[key], True
-        else:
-            yield key, "is left out: requests to these endpoints go on as others", None, False
+        if cls is ExtendedPaths and rules.get((*_PATHS, "*")) is None:
+            continue
+        known = [field.name for field in fields_of(cls)]
+        for key, value in mapping.items():
+            switch = _SWITCHES.get(fold(key))
+            if key not in known and not (switch and _value(mapping, switch)):
+                yield from _of_key(rules, (*place, key), value, known)
 
 
-def _enabled(one: Any) -> bool:
-    return not (isinstance(one, Mapping) and one.get("disabled"))
+def _rules(definition: ApiDefinition, version: str | None) -> Rules:
+    """Return the rules for a definition: what is off in it has none."""
+    rules = {**_SILENT, **_ALWAYS}
+    if not definition.use_keyless:
+        rules.update(_AUTHENTICATION)
+    else:
+        rules.update(dict.fromkeys(_AUTHENTICATION))
+    if not definition.version_data.not_versioned:
+        rules.update(_VERSIONED)
+    served = definition.version_data.versions.get(version or "")
+    if served is not None:
+        rules.update(_EXTENDED if served.use_extended_paths else _OLD_PATHS)
+    return rules
+
+
+def _of_key(rules: Rules, place: Place, value: Any, known: list[str]) -> Iterator[tuple[Place, Unread]]:
+    """Yield what the rules say of a key, or of what stands below it."""
+    exact = [steps for steps in rules if len(steps) >= len(place) and _fits(place, steps[: len(place)])]
+    literal = [steps for steps in exact if steps[len(place) - 1] != "*"]
+    for steps in literal or exact:
+        rule, inner = rules[steps], list(_below(value, steps[len(place) :]))
+        if rule is not None:
+            yield from (((*place, *more), rule) for more, found in inner if has_value(found))
+    if not exact and has_value(value):
+        yield place, Unread(f"is left out: nothing here reads it{suggest(place[-1], known)}")
+
+
+def _fits(place: Place, steps: tuple[str, ...]) -> bool:
+    return all(
+        pattern == "*" or fold(str(step)) == fold(pattern) for step, pattern in zip(place, steps, strict=True)
+    )
+
+
+def _below(value: Any, steps: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield the value at some steps, in whatever case they are written."""
+    if not steps:
+        yield (), value
+        return
+    for key, inner in value.items() if isinstance(value, Mapping) else ():
+        if fold(key) == steps[0]:
+            yield from (((key, *more), found) for more, found in _below(inner, steps[1:]))
+
+
+def _value(mapping: Mapping[str, Any], name: str) -> Any:
+    return next((value for key, value in mapping.items() if fold(key) == name), None)
+
+
+def has_value(value: Any) -> bool:
+    """Say whether a value says something: zero, empty and disabled ones do not."""
+    if isinstance(value, Mapping):
+        return not _value(value, "disabled") and any(has_value(inner) for inner in value.values())
+    if isinstance(value, list):
+        return any(not (isinstance(one, Mapping) and _value(one, "disabled")) for one in value)
+    return bool(value) and value != _NEVER

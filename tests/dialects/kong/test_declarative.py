@@ -375,7 +375,42 @@ ROUTE = {"name": "r", "paths": ["/a"]}
             {"services": [{"name": "s", "read_timeout": True}]},
             "services[0].read_timeout: got True, expected a number of milliseconds",
         ),
-        ({"services": [{"name": "s"}, {"name": "s"}]}, "services[1].name: got 's' a second time"),
+        (
+            {"services": [{"name": "s"}, {"name": "s"}]},
+            "services[1].name: got 's', which services[0].name has already, expected a unique name",
+        ),
+        (
+            {"services": [{"name": "s", "routes": [{**ROUTE, "id": ID}]}], "routes": [{"id": ID}]},
+            "routes[0].id: got '5f1b2a3c-0000-4000-8000-000000000001', which services[0].routes[0].id has",
+        ),
+        (
+            {"services": [{"name": "s", "routes": [ROUTE]}], "routes": [ROUTE]},
+            "routes[0].name: got 'r', which services[0].routes[0].name has already, expected a unique name",
+        ),
+        (
+            {"services": [{"id": ID, "name": "a"}, {"id": ID, "name": "b", "x": 1}]},
+            'services[1].x: unknown field "x"',
+        ),
+        (
+            {"plugins": [{"name": "cors", "id": ID}, {"name": "acl", "id": ID}]},
+            "plugins[1].id: got '5f1b2a3c-0000-4000-8000-000000000001', which plugins[0].id has already, "
+            "expected a unique id",
+        ),
+        (
+            {
+                "consumers": [
+                    {"username": "a", "keyauth_credentials": [{"key": "k", "id": ID}]},
+                    {"username": "b", "keyauth_credentials": [{"key": "l", "id": ID}]},
+                ]
+            },
+            "consumers[1].keyauth_credentials[0].id: got '5f1b2a3c-0000-4000-8000-000000000001', which "
+            "consumers[0].keyauth_credentials[0].id has already",
+        ),
+        ({"consumers": [{"username": "a"}, {"username": "a"}]}, "consumers[1].username: got 'a', which"),
+        (
+            {"consumers": [{"username": "a", "keyauth_credentials": "secret"}]},
+            "consumers[0].keyauth_credentials: got str, expected a list",
+        ),
         ({"routes": [{**ROUTE, "snis": ["a"]}]}, "routes[0].snis: cannot be matched here, expected hosts"),
         ({"routes": [{**ROUTE, "expression": "x"}]}, "routes[0].expression: cannot be matched here"),
         ({"routes": [{**ROUTE, "paths": ["a"]}]}, "routes[0].paths[0]: got 'a', expected a path that starts"),
@@ -468,6 +503,14 @@ ROUTE = {"name": "r", "paths": ["/a"]}
         ),
         ({"snis": [{"name": "a", "certificate": "x"}]}, "snis[0].certificate: no certificate 'x'"),
         (
+            {"certificates": [{"cert": "x", "key": "y", "snis": [{"name": "a"}, {"name": "a", "x": 1}]}]},
+            "certificates[0].snis[1].name: got 'a', which certificates[0].snis[0].name has already",
+        ),
+        (
+            {"certificates": [{"cert": "x", "key": "y", "snis": [{"name": "a", "x": 1}]}]},
+            'certificates[0].snis[0].x: unknown field "x", expected a field of a Kong sni',
+        ),
+        (
             {"certificates": [{"cert": "x", "key": "y", "snis": [{"name": "a b"}]}]},
             "certificates[0].snis[0].name: got 'a b', expected a host name",
         ),
@@ -499,6 +542,56 @@ def test_a_warning_names_its_place_in_the_file(content, text, caplog):
 
 def test_comments_are_left_alone():
     assert plan(_comment="x", _info={"select_tags": []}, _ignore=[]).warnings == []
+
+
+def test_comments_and_what_is_set_aside_are_left_alone_in_every_entity():
+    aside = {"_comment": "x", "_ignore": [{"y": 1}]}
+    route = {**ROUTE, **aside, "plugins": [{**TERMINATE, **aside}]}
+    credential = {"key": "k", **aside}
+    found = plan(
+        services=[{"name": "s", "routes": [route], **aside}],
+        consumers=[{"username": "a", "keyauth_credentials": [credential], **aside}],
+        acls=[{"consumer": "a", "group": "g", **aside}],
+    )
+    assert found.warnings == []
+    assert [entry.route for entry in found.entries] == ["r"]
+
+
+def test_services_and_routes_without_a_name_may_hold_others():
+    plugin = {"name": "request-termination", "config": {"status_code": 418}}
+    nested = {"paths": ["/b"], "plugins": [plugin]}
+    content = file(
+        services=[
+            {"url": "http://127.0.0.1:9/", "routes": [{"paths": ["/a"]}, nested]},
+            {"url": "http://127.0.0.1:9/", "routes": [{"paths": ["/c"]}], "plugins": [plugin]},
+        ]
+    )
+    assert serving(content, path="/b").status_code == 418
+    assert serving(content, path="/c").status_code == 418
+    assert serving(content, path="/a").status_code == 502
+
+
+def test_a_reference_is_an_id_before_it_is_a_name():
+    services = [{"name": "a", "id": "b"}, {"name": "b", "id": "a"}]
+    found = plan(
+        services=services,
+        routes=[
+            {"name": "text", "paths": ["/1"], "service": "a"},
+            {"name": "by id", "paths": ["/2"], "service": {"id": "a"}},
+            {"name": "by name", "paths": ["/3"], "service": {"name": "a"}},
+        ],
+    )
+    assert {route.name: route.service for route in found.routes} == {
+        "text": "b",
+        "by id": "b",
+        "by name": "a",
+    }
+
+
+def test_names_that_the_gateway_gives_are_free():
+    found = plan(services=[{"name": "services[1]"}, {"id": "services[1]", "routes": [ROUTE]}, {"id": "x"}])
+    assert list(found.services) == ["services[1]", "services[1] #2", "x"]
+    assert [route.service for route in found.routes] == ["services[1] #2"]
 
 
 def test_all_errors_are_told_at_once():

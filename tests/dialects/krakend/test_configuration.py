@@ -356,6 +356,62 @@ def test_a_bad_field_of_the_root_is_named(content, problem):
     assert problems({**file(), **content}) == ([problem] if problem else [])
 
 
+# -- keys in any case --------------------------------------------------------------------------------
+
+
+def test_fields_are_read_in_any_case():
+    content = {
+        "VERSION": 3,
+        "Timeout": "5s",
+        "Endpoints": [
+            {
+                "EndPoint": "/x",
+                "Method": "post",
+                "Backend": [{"Host": ["http://h"], "URL_Pattern": "/y", "DENY": ["password"]}],
+            }
+        ],
+        "Extra_Config": {"router": {"Max_Payload": 5}},
+    }
+    made = service(content)
+    assert (made.endpoints[0].method, made.endpoints[0].timeout, made.router.max_payload) == ("POST", 5.0, 5)
+    (backend,) = made.endpoints[0].backend
+    assert (backend.host, backend.url_pattern, backend.deny) == (["http://h"], "/y", ["password"])
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (
+            file(endpoint(Extra_Config={"auth/validator": {"alg": "RS256"}})),
+            "endpoints[0].Extra_Config.auth/validator: has no counterpart",
+        ),
+        (file(endpoint(), EXTRA_CONFIG={"auth/": {}}), "EXTRA_CONFIG.auth/: has no counterpart"),
+        (file(endpoint(backend(Deny="x"))), "endpoints[0].backend[0].Deny: got 'x', expected a list of"),
+        (
+            file(endpoint(), extra_config={"router": {"Health_Path": "x"}}),
+            "extra_config.router.Health_Path: got 'x', expected a path that starts with /",
+        ),
+        (
+            file(endpoint(backend(deny=["a"], Deny=["b"]))),
+            "endpoints[0].backend[0].Deny: given beside 'deny', expected only one of the two",
+        ),
+    ],
+)
+def test_an_error_names_the_key_as_it_is_written(content, problem):
+    found = [message.replace('["', ".").replace('"]', "") for message in problems(content)]
+    assert any(message.startswith(problem) for message in found), found
+
+
+def test_names_of_namespaces_are_exact():
+    content = file(endpoint(), extra_config={"Router": {"max_payload": 5}, "Auth/Validator": {}})
+    assert service(content).router.max_payload == 0
+
+
+def test_a_field_in_another_case_is_no_unknown_one():
+    (found,) = lint(Document({"Version": 3, "Endpoints": [{"EndPoint": "/x", "Nothing": 1}]}))
+    assert str(found).startswith('Endpoints[0].Nothing: unknown field "Nothing"')
+
+
 PLACE = "endpoints[0]"
 ENDPOINTS = [
     ({"endpoint": None}, f"{PLACE}.endpoint: missing, expected a path such as /users/{{id}}"),

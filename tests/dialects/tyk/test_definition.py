@@ -282,7 +282,103 @@ def test_authentication_that_is_not_done_here_is_an_error_unless_the_api_is_keyl
     (found,) = problems(definition(use_keyless=False, **{key: True}))
     assert found.startswith(f"{key}: has no counterpart, expected ")
     assert instead in found
-    assert not warnings(definition(**{key: True}))
+    if key != "use_mutual_tls_auth":
+        assert not warnings(definition(**{key: True}))
+
+
+#: What decides who may pass, or where a request goes, of a keyless API too.
+REFUSED = {
+    "use_mutual_tls_auth": {"use_mutual_tls_auth": True},
+    "is_oas": {"is_oas": True},
+    "expiration": {"expiration": "2020-01-01 00:00"},
+    "upstream_auth.enabled": {"upstream_auth": {"enabled": True, "basic_auth": {"enabled": True}}},
+    "definition.enabled": {"definition": {"enabled": True, "versions": {"v2": "id2"}}},
+    "proxy.transport.proxy_url": {"proxy": {"transport": {"proxy_url": "http://proxy"}}},
+    "proxy.enable_load_balancing": {"proxy": {"enable_load_balancing": True, "target_list": ["http://a"]}},
+    "Proxy.Enable_Load_Balancing": {"Proxy": {"Listen_Path": "/x/", "Enable_Load_Balancing": True}},
+    "GraphQL.Enabled": {"GraphQL": {"Enabled": True}},
+}
+
+
+@pytest.mark.parametrize("place", REFUSED)
+def test_what_decides_who_may_pass_or_where_a_request_goes_is_an_error(place):
+    fields = definition(**REFUSED[place])
+    if "Proxy" in fields:
+        del fields["proxy"]
+    (found,) = problems(fields)
+    assert found.startswith(f"{place}: has no counterpart, expected ")
+
+
+@pytest.mark.parametrize(
+    ("fields", "place"),
+    [
+        ({"auth_configs": {"authToken": {"validate_signature": True}}}, "authToken.validate_signature"),
+        ({"auth_configs": {"authToken": {"Use_Certificate": True}}}, "authToken.Use_Certificate"),
+    ],
+)
+def test_other_checks_of_a_token_are_errors_unless_the_api_is_keyless(fields, place):
+    (found,) = problems(definition(use_keyless=False, **fields))
+    assert found.startswith(f"auth_configs.{place}: has no counterpart, expected ")
+    assert not warnings(definition(**fields))
+
+
+def test_tokens_that_another_program_knows_are_an_error():
+    provider = {"auth_provider": {"name": "", "storage_engine": "ldap", "meta": {}}}
+    (found,) = problems(definition(use_keyless=False, **provider))
+    assert found.startswith("auth_provider.storage_engine: got 'ldap', expected tokens in plugmw.sessions")
+    assert not warnings(definition(auth_provider={"name": "", "storage_engine": "", "meta": {}}))
+
+
+def versioned(**version):
+    return {"version_data": {"not_versioned": True, "versions": {"v1": version}}}
+
+
+@pytest.mark.parametrize(
+    ("version", "place"),
+    [
+        ({"paths": {"black_list": ["/x"]}}, "paths.black_list"),
+        ({"paths": {"white_list": ["/x"], "ignored": []}}, "paths.white_list"),
+        ({"global_size_limit": 5}, "global_size_limit"),
+        ({"ignore_endpoint_case": True}, "ignore_endpoint_case"),
+        (
+            {"use_extended_paths": True, "extended_paths": {"url_rewrites": [{"path": "/"}]}},
+            "extended_paths.url_rewrites",
+        ),
+        (
+            {"Use_Extended_Paths": True, "Extended_Paths": {"Black_List": [{"path": "/"}]}},
+            "Extended_Paths.Black_List",
+        ),
+    ],
+)
+def test_what_a_version_refuses_or_sends_elsewhere_is_an_error(version, place):
+    (found,) = problems(definition(**versioned(**version)))
+    assert found.startswith(f"version_data.versions.v1.{place}: has no counterpart, expected ")
+
+
+@pytest.mark.parametrize(
+    "version",
+    [
+        {"paths": {"black_list": ["/x"]}, "use_extended_paths": True},
+        {"extended_paths": {"black_list": [{"path": "/x"}], "cache": ["/x"]}},
+        {"global_size_limit": 5, "global_size_limit_disabled": True},
+        {"global_headers": {"X-A": "1"}, "global_headers_disabled": True},
+        {"expires": "2020-01-01 00:00", "override_target": "http://other"},
+    ],
+)
+def test_what_is_off_in_a_version_is_left_alone(version):
+    assert not warnings(definition(**versioned(**version)))
+
+
+def test_a_version_that_requests_may_choose_ends_and_is_sent_elsewhere():
+    fields = versioned(expires="2020-01-01 00:00", override_target="http://other")
+    fields["version_data"]["not_versioned"] = False
+    assert [message.partition(":")[0] for message in problems(definition(**fields))] == [
+        "version_data.versions.v1.expires",
+        "version_data.versions.v1.override_target",
+    ]
+    fields = versioned(expires="-1")
+    fields["version_data"]["not_versioned"] = False
+    assert not warnings(definition(**fields))
 
 
 def test_what_decides_nothing_is_a_warning():
@@ -290,7 +386,87 @@ def test_what_decides_nothing_is_a_warning():
     assert warnings(definition(**fields)) == [
         "cache_options.enable_cache: is left out: answers are not cached",
         "global_rate_limit.rate: is left out: the plugin rate-limiting limits",
+        "unknown: is left out: nothing here reads it",
     ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"use_keyles": True}, 'use_keyles: is left out: nothing here reads it; did you mean "use_keyless"?'),
+        ({"enable_context_vars": True}, "enable_context_vars: is left out: nothing here reads it"),
+        ({"proxy": {"disable_strip_slash": True}}, "proxy.disable_strip_slash: is left out: nothing here"),
+        (
+            {"custom_middleware": {"traffic_logs": [{"name": "x"}]}},
+            "custom_middleware.traffic_logs: is left out: analytics_plugin sees the records",
+        ),
+        (
+            {"custom_middleware": {"pre": [{"name": "x", "disabled": True, "other": 1}]}},
+            "custom_middleware.pre[0].other: is left out: nothing here reads it",
+        ),
+        (
+            versioned(global_headers={"X-A": "1"}),
+            "version_data.versions.v1.global_headers: is left out: the plugin request-transformer sets",
+        ),
+        (
+            versioned(global_headers_remove=["X-A"]),
+            "version_data.versions.v1.global_headers_remove: is left out: the plugin request-transformer",
+        ),
+    ],
+)
+def test_no_key_that_says_something_is_passed_over_in_silence(fields, expected):
+    (found,) = warnings(definition(**fields))
+    assert found.startswith(expected)
+
+
+def test_keys_that_say_nothing_are_left_alone():
+    zeros = {"a": 0, "b": "", "c": [], "d": {"e": False, "f": None}, "g": [{"disabled": True}]}
+    off = {"cache_options": {"enable_cache": False, "cache_timeout": 60}, "x": {"disabled": True, "y": 1}}
+    jwt = {"jwt_signing_method": "rsa", "jwt_source": "x", "id": "5", "slug": "s"}
+    assert not warnings(definition(**zeros, **off, **jwt))
+
+
+def test_of_several_versions_that_cannot_be_chosen_the_default_is_served():
+    versions = {"v1": {"paths": {"black_list": ["/x"]}}, "Default": {"name": "Default"}}
+    assert not warnings(definition(version_data={"versions": versions}))
+
+
+# -- keys in any case ----------------------------------------------------------------------------------
+
+
+def test_keys_are_read_in_any_case():
+    fields = {
+        "Name": "api",
+        "USE_KEYLESS": True,
+        "Proxy": {"Listen_Path": "/api/"},
+        "Enable_IP_Whitelisting": True,
+        "ALLOWED_IPS": ["10.0.0.0/8"],
+        "Custom_Middleware": {"Pre": [{"Name": "x", "Disabled": True}]},
+    }
+    client = Client(Gateway.from_tyk(hello, fields))
+    assert client.get("/api/", environ_base={"REMOTE_ADDR": "11.1.1.1"}).status_code == 403
+    assert client.get("/api/", environ_base={"REMOTE_ADDR": "10.1.1.1"}).status_code == 200
+
+
+def test_messages_name_keys_as_they_are_written(tmp_path):
+    fields = {"Use_Keyless": True, "Proxy": {"Listen_Path": "x", "Target_URL": 5}}
+    path = write(tmp_path / "b.json", fields)
+    assert problems(str(path)) == [
+        f"{path}: Proxy.Target_URL: got 5, expected a text",
+        f"{path}: Proxy.Listen_Path: got 'x', expected a path like /api/",
+    ]
+
+
+def test_a_key_in_two_spellings_is_an_error():
+    (found,) = problems(definition(Use_Keyless=False))
+    assert found == "Use_Keyless: given beside 'use_keyless', expected only one of the two"
+
+
+def test_names_that_are_data_are_left_as_they_are():
+    made = definition(config_data={"Name": 1}, auth_configs={"AuthToken": {"auth_header_name": "X-A"}})
+    (document,) = load_definitions(made).documents
+    assert document.data["config_data"] == {"Name": 1}
+    assert "AuthToken" in document.data["auth_configs"]
 
 
 # -- what other plugins do -----------------------------------------------------------------------------
@@ -302,7 +478,9 @@ def test_what_decides_nothing_is_a_warning():
         ({"enable_ip_whitelisting": True, "allowed_ips": ["10.0.0.0/8"]}, "10.1.1.1", 200),
         ({"enable_ip_whitelisting": True, "allowed_ips": ["10.0.0.0/8"]}, "11.1.1.1", 403),
         ({"enable_ip_whitelisting": True}, "11.1.1.1", 200),
-        ({"allowed_ips": ["10.0.0.0/8"]}, "11.1.1.1", 200),
+        ({"allowed_ips": ["10.0.0.0/8"]}, "11.1.1.1", 403),
+        ({"allowed_ips": ["10.0.0.0/8"], "ip_access_control_disabled": True}, "11.1.1.1", 200),
+        ({"blacklisted_ips": ["11.1.1.1"]}, "11.1.1.1", 403),
         ({"enable_ip_blacklisting": True, "blacklisted_ips": ["10.1.1.1"]}, "10.1.1.1", 403),
     ],
 )

@@ -8,8 +8,7 @@ import json
 
 import pytest
 
-from plugmw import Plugin, alf
-from plugmw.body import BODY_KEY
+from plugmw import Plugin, alf, keys
 from plugmw.redaction import REDACTED, Redaction
 from plugmw.testing import gateway
 from tests.support.wsgi import environ_of, serve
@@ -55,7 +54,7 @@ def test_a_request_is_copied_while_it_is_read(way):
 
 def test_a_request_that_was_read_before_is_copied_at_once():
     stream, copy = io.BytesIO(b"read"), alf.Copy()
-    environ = {"wsgi.input": stream, BODY_KEY: (stream, b"read")}
+    environ = {"wsgi.input": stream, keys.BODY: (stream, b"read")}
     alf.watch_request(environ, copy)
     assert (copy.data, environ["wsgi.input"]) == (b"read", stream)
 

@@ -40,6 +40,7 @@ DEV = [
     *LDAP,
     *LUA,
     *PROMETHEUS,
+    "boto3>=1.35.74",
     "falcon>=4.0",
     "gevent>=24.10.1",
     "hypothesis>=6.100",

@@ -34,7 +34,10 @@ def requirements() -> set[str]:
         del sys.modules["setuptools"]
         if real is not None:
             sys.modules["setuptools"] = real
-    return {*metadata["install_requires"], *(name for extra in metadata["extras_require"].values() for name in extra)}
+    return {
+        *metadata["install_requires"],
+        *(name for extra in metadata["extras_require"].values() for name in extra),
+    }
 
 
 def constraint(requirement: str) -> str:

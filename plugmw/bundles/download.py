@@ -171,7 +171,7 @@ class Download:
 
     def _get(self, url: str, known: Validators, stop: threading.Event) -> Found | None:
         from requests import RequestException, Session, Timeout
-        from urllib3.exceptions import HTTPError
+        from urllib3.exceptions import HTTPError, TimeoutError
 
         try:
             with Session() as session:

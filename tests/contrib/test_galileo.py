@@ -15,7 +15,8 @@ from plugmw.contrib import galileo
 from plugmw.contrib.galileo import Galileo
 from plugmw.testing import gateway, get, hello_app
 from tests.support.plugins import made
-from tests.support.sinks import http_sink, until
+from tests.support.sinks import http_sink
+from tests.support.waiting import until
 
 
 @pytest.fixture

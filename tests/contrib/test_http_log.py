@@ -14,7 +14,8 @@ from plugmw import ConfigError, Entry
 from plugmw.contrib.http_log import HTTPLog, settings, split
 from plugmw.delivery import QueueConfig
 from plugmw.testing import gateway, get, hello_app
-from tests.support.sinks import HTTPSink, closed_port, http_sink, until
+from tests.support.sinks import HTTPSink, closed_port, http_sink
+from tests.support.waiting import until
 
 URL = "http://myservice.test/path"
 #: Fails soon and is tried again soon.

@@ -17,7 +17,8 @@ from plugmw.sinks.syslog import FACILITIES
 from plugmw.testing import gateway, get, hello_app
 from tests.support.plugins import made
 from tests.support.rsyslog import rsyslog
-from tests.support.sinks import udp_sink, unix_sink, until
+from tests.support.sinks import udp_sink, unix_sink
+from tests.support.waiting import until
 
 
 @pytest.fixture

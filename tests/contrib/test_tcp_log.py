@@ -13,7 +13,8 @@ from plugmw import ConfigError
 from plugmw.contrib.tcp_log import TCPLog, is_local
 from plugmw.testing import gateway, get, hello_app
 from tests.support.plugins import made
-from tests.support.sinks import TCP, Certificate, closed_port, tcp_sink, until
+from tests.support.sinks import TCP, Certificate, closed_port, tcp_sink
+from tests.support.waiting import until
 
 LOCAL = {"REMOTE_ADDR": "127.0.0.1"}
 

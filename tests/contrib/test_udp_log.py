@@ -13,7 +13,8 @@ from werkzeug.test import Client
 from plugmw import ConfigError
 from plugmw.contrib.udp_log import UDPLog
 from plugmw.testing import gateway, get, hello_app
-from tests.support.sinks import closed_port, udp_sink, until
+from tests.support.sinks import closed_port, udp_sink
+from tests.support.waiting import until
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ import pytest
 from plugmw.dialects.kong.servers.pool import connect
 from plugmw.dialects.kong.servers.protobuf_rpc import ProtoBufRPC
 from plugmw.dialects.kong.servers.wire import Closed, Wire
-from tests.support.pluginservers import PLUGINS, go_binary, go_server, serving, wait
+from tests.support.pluginservers import PLUGINS, go_binary, go_server, serving
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 SOURCE = PLUGINS / "go-traps"
@@ -95,7 +96,7 @@ def test_trap_7_a_panic_ends_the_server_and_only_that_request(own):
     pid = own.pid
     assert own.do("panic").status_code == 500
     assert own.server.counts["retries"] == 1
-    assert own.wait(lambda: own.do("").status_code == 200)
+    assert until(lambda: own.do("").status_code == 200)
     assert own.pid != pid
 
 
@@ -140,7 +141,7 @@ def test_trap_11_a_killed_server_leaves_its_socket(own):
     path = own.server.socket()
     os.kill(own.pid, 9)
     with pytest.raises(OSError, match="refused"):
-        wait(lambda: not close(connect(path, 1.0)[0]), 0.5)
+        until(lambda: not close(connect(path, 1.0)[0]), 0.5)
     assert own.do("").status_code == 200
 
 
@@ -161,5 +162,5 @@ def test_row_39_a_silent_handler_is_killed_and_started_again(own):
     begun = time.monotonic()
     assert own.do("silent").status_code == 500
     assert time.monotonic() - begun < 3.0
-    assert own.wait(lambda: own.do("").status_code == 200)
+    assert until(lambda: own.do("").status_code == 200)
     assert own.pid != pid

@@ -15,7 +15,8 @@ from plugmw.dialects.kong.servers.msgpack_rpc import MsgPackRPC
 from plugmw.dialects.kong.servers.pool import connect
 from plugmw.dialects.kong.servers.supervisor import started_at
 from plugmw.dialects.kong.servers.wire import Wire
-from tests.support.pluginservers import PLUGINS, js_server, serving, wait
+from tests.support.pluginservers import PLUGINS, js_server, serving
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -73,8 +74,8 @@ def test_trap_6_a_split_message_kills_the_server_so_each_is_one_write():
             message = msgpack.packb([0, 1, "plugin.GetStatus", []])
             # Two messages in one write: what a pipelining client would do.
             raw.sendall(message + message)
-            wait(lambda: not started_at(pid))
-        assert served.wait(lambda: served.do("").status_code == 200)
+            until(lambda: not started_at(pid))
+        assert until(lambda: served.do("").status_code == 200)
 
 
 def test_trap_6_an_undefined_phase_says_ret(served):
@@ -105,4 +106,4 @@ def test_row_40_many_clients_at_once_get_their_own_answers(served):
 
 def test_a_killed_server_is_started_again(served):
     os.kill(served.pid, signal.SIGKILL)
-    assert served.wait(lambda: served.do("").status_code == 200)
+    assert until(lambda: served.do("").status_code == 200)

@@ -16,7 +16,8 @@ from plugmw.dialects.kong.servers import PluginServers
 from plugmw.dialects.kong.servers.overseer import owner_of_this
 from plugmw.dialects.kong.servers.supervisor import started_at
 from plugmw.exchange import Exchange
-from tests.support.pluginservers import PLUGINS, python_server, serving, wait
+from tests.support.pluginservers import PLUGINS, python_server, serving
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 MODES = [
@@ -135,7 +136,7 @@ def test_trap_1_a_raise_before_the_first_call_costs_one_request_not_the_server(m
         assert time.monotonic() - begun < 2.5
         flag.unlink()
         # The lock inside of the server is held for ever: only another server answers again.
-        assert served.wait(lambda: served.do("nothing").status_code == 200)
+        assert until(lambda: served.do("nothing").status_code == 200)
         assert served.pid != before
         assert served.server.counts["timeouts"] >= 1
 
@@ -143,7 +144,7 @@ def test_trap_1_a_raise_before_the_first_call_costs_one_request_not_the_server(m
 def test_trap_1_a_raise_after_the_first_call_is_a_missed_deadline():
     with serving(python_server("traps.py", step_timeout=1.0)) as served:
         assert served.do("raise_later").status_code == 500
-        assert served.wait(lambda: served.do("nothing").status_code == 200)
+        assert until(lambda: served.do("nothing").status_code == 200)
 
 
 def test_row_39_a_missed_deadline_is_open_where_the_entry_says_so():
@@ -225,8 +226,8 @@ def test_trap_12_the_servers_parent_lives_as_long_as_it_does():
         assert parent != 1
         os.kill(parent, signal.SIGKILL)
         # The server ends with its supervisor, and this process starts both anew.
-        wait(lambda: not started_at(pid))
-        assert served.wait(lambda: served.do("pid").status_code == 200)
+        until(lambda: not started_at(pid))
+        assert until(lambda: served.do("pid").status_code == 200)
 
 
 def test_row_36_a_server_that_ends_is_started_again_not_before_a_second(caplog):
@@ -236,10 +237,10 @@ def test_row_36_a_server_that_ends_is_started_again_not_before_a_second(caplog):
         served.do("nothing")
         for _ in range(2):
             os.kill(served.pid, signal.SIGKILL)
-            assert served.wait(lambda: served.do("nothing").status_code == 200)
+            assert until(lambda: served.do("nothing").status_code == 200)
             starts.append(time.monotonic())
         assert starts[2] - starts[1] >= 0.9
-        served.wait(lambda: "ended with signal 9" in caplog.text)
+        until(lambda: "ended with signal 9" in caplog.text)
 
 
 def test_row_38_a_call_that_may_have_had_effects_is_not_tried_again():
@@ -260,7 +261,7 @@ def test_row_43_log_runs_after_the_response_with_what_was(caplog):
     caplog.set_level(logging.INFO)
     with serving(python_server("traps.py")) as served:
         served.do("share")
-        served.wait(lambda: "LOG 200 yes True {'a': [1, 2]} share" in caplog.text)
+        until(lambda: "LOG 200 yes True {'a': [1, 2]} share" in caplog.text)
 
 
 def test_row_43_the_oldest_log_event_is_dropped_and_counted():
@@ -286,7 +287,7 @@ def test_what_a_server_writes_is_drained_and_limited(caplog):
     caplog.set_level(logging.INFO)
     with serving(python_server("traps.py", environment={"FLOOD": "300000"})) as served:
         assert served.do("flood").status_code == 200
-        served.wait(lambda: "lines were dropped" in caplog.text)
+        until(lambda: "lines were dropped" in caplog.text)
         assert sum("xxxxx" in line for line in caplog.messages) < 2000
 
 

@@ -37,7 +37,7 @@ def test_exit_answers_instead_of_the_app(served):
     assert (answer.status_code, answer.json, answer.headers["x-exit"]) == (403, {"message": "no"}, "yes")
 
 
-def test_row_44_an_error_of_the_pdk_is_thrown_in_the_plugin(served):
+def test_an_error_of_the_pdk_is_thrown_in_the_plugin(served):
     assert "cannot be called in access phase" in served.do("error").headers["x-err"]
 
 
@@ -54,7 +54,7 @@ def test_two_mebibytes_pass(served):
     assert served.seen[-1]["CONTENT_LENGTH"] == "2000000"
 
 
-def test_trap_2_does_not_hold_here_events_run_side_by_side(served):
+def test_events_run_side_by_side(served):
     served.do("")
     begun = time.monotonic()
     threads = [threading.Thread(target=served.do, args=("sleep",)) for _ in range(3)]
@@ -65,7 +65,7 @@ def test_trap_2_does_not_hold_here_events_run_side_by_side(served):
     assert time.monotonic() - begun < 2.0
 
 
-def test_trap_6_a_split_message_kills_the_server_so_each_is_one_write():
+def test_a_split_message_kills_the_server_so_each_is_one_write():
     with serving(js_server(PLUGINS / "js", connect_timeout=15.0)) as served:
         served.do("")
         pid = served.pid
@@ -78,7 +78,7 @@ def test_trap_6_a_split_message_kills_the_server_so_each_is_one_write():
         assert until(lambda: served.do("").status_code == 200)
 
 
-def test_trap_6_an_undefined_phase_says_ret(served):
+def test_an_undefined_phase_says_ret(served):
     served.do("")
     sock, _ = connect(served.server.socket(), 5.0)
     rpc = MsgPackRPC(Wire(sock, 5.0))
@@ -87,7 +87,7 @@ def test_trap_6_an_undefined_phase_says_ret(served):
     sock.close()
 
 
-def test_row_40_many_clients_at_once_get_their_own_answers(served):
+def test_many_clients_at_once_get_their_own_answers(served):
     wrong = []
 
     def ask(number):

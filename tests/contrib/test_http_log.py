@@ -22,20 +22,6 @@ URL = "http://myservice.test/path"
 QUICK = {"initial_retry_delay": 0.001, "max_retry_delay": 0.001}
 
 
-@pytest.fixture
-def serve():
-    """Put plugins into gateways that are stopped after the test."""
-    made = []
-
-    def start(*plugins, **config):
-        made.append(gateway(*plugins, **config))
-        return made[-1]
-
-    yield start
-    for wrapped in made:
-        wrapped.stop()
-
-
 def to(sink, path="/post_log/http", **config):
     return HTTPLog(http_endpoint=f"http://127.0.0.1:{sink.port}{path}", **config)
 

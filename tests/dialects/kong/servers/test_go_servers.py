@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import subprocess
-import threading
 import time
 
 import pytest
@@ -79,17 +78,6 @@ def test_log_lines_arrive(served, caplog):
 def test_two_megabytes_pass(served):
     assert served.do("big").status_code == 200
     assert served.seen[-1]["CONTENT_LENGTH"] == "2000000"
-
-
-def test_events_run_side_by_side(served):
-    served.do("")
-    begun = time.monotonic()
-    threads = [threading.Thread(target=served.do, args=("sleep",)) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert time.monotonic() - begun < 2.0
 
 
 def test_a_panic_ends_the_server_and_only_that_request(own):

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
-import threading
 import time
 
 import msgpack
@@ -54,17 +51,6 @@ def test_two_mebibytes_pass(served):
     assert served.seen[-1]["CONTENT_LENGTH"] == "2000000"
 
 
-def test_events_run_side_by_side(served):
-    served.do("")
-    begun = time.monotonic()
-    threads = [threading.Thread(target=served.do, args=("sleep",)) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert time.monotonic() - begun < 2.0
-
-
 def test_a_split_message_kills_the_server_so_each_is_one_write():
     with serving(js_server(PLUGINS / "js", connect_timeout=15.0)) as served:
         served.do("")
@@ -85,25 +71,3 @@ def test_an_undefined_phase_says_ret(served):
     end = time.monotonic() + 5
     rpc.event(rpc.start("js-traps", "{}", end), "no_such_phase", lambda method, arguments: None, end)
     sock.close()
-
-
-def test_many_clients_at_once_get_their_own_answers(served):
-    wrong = []
-
-    def ask(number):
-        for turn in range(30):
-            answer = served.do("echo", **{"x-value": f"{number}-{turn}"})
-            if answer.headers.get("x-echo") != f"{number}-{turn}":
-                wrong.append((number, turn, answer.status_code))
-
-    threads = [threading.Thread(target=ask, args=(n,)) for n in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert wrong == []
-
-
-def test_a_killed_server_is_started_again(served):
-    os.kill(served.pid, signal.SIGKILL)
-    assert until(lambda: served.do("").status_code == 200)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import threading
 import time
 from pathlib import Path
 
@@ -289,22 +288,3 @@ def test_what_a_server_writes_is_drained_and_limited(caplog):
         assert served.do("flood").status_code == 200
         until(lambda: "lines were dropped" in caplog.text)
         assert sum("xxxxx" in line for line in caplog.messages) < 2000
-
-
-def test_many_clients_at_once_get_their_own_answers():
-    with serving(python_server("traps.py"), {"message": "m"}) as served:
-        wrong = []
-
-        def ask(number):
-            for turn in range(20):
-                value = f"{number}-{turn}"
-                answer = served.client.get("/", headers={"x-do": "latin", "x-latin": value})
-                if answer.headers.get("x-latin") != value:
-                    wrong.append((value, answer.status_code))
-
-        threads = [threading.Thread(target=ask, args=(n,)) for n in range(16)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert wrong == []

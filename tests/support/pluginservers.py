@@ -19,7 +19,7 @@ from typing import Any
 from plugmw import Gateway
 from plugmw.dialects.kong.servers import PluginServers, ServerConfig
 from plugmw.order import Entry
-from tests.support.fetched import cache, npm, run
+from tests.support.fetched import alone, cache, npm, run
 from tests.support.servers import ROOT, require_module, require_program
 from tests.support.waiting import until
 
@@ -47,9 +47,11 @@ def go_binary(source: Path) -> Path:
     folder = cache() / f"go-{source.name}-{stamp}"
     folder.mkdir(exist_ok=True)
     program = folder / source.name
-    if not program.exists():
-        run([go, "build", "-o", f"{program}.new", "."], source, "go-pdk", GOFLAGS="-mod=mod -buildvcs=false")
-        os.replace(f"{program}.new", program)
+    with alone():
+        if not program.exists():
+            flags = "-mod=mod -buildvcs=false"
+            run([go, "build", "-o", f"{program}.new", "."], source, "go-pdk", GOFLAGS=flags)
+            os.replace(f"{program}.new", program)
     return program
 
 

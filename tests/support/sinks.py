@@ -7,7 +7,9 @@ with tcp_sink() as sink:
 
 from __future__ import annotations
 
+import contextlib
 import json
+import secrets
 import select
 import socket
 import ssl
@@ -221,9 +223,12 @@ def http_sink(*answers: Answer, **options: Any) -> Iterator[HTTPSink]:
 
 
 def closed_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """Return a port that nobody listens on, below those that the system hands out to others meanwhile."""
+    while True:
+        # Not by random: every process of a parallel run has the same seed.
+        port = 20_000 + secrets.randbelow(12_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 class Certificate:

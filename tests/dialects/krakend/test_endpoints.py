@@ -29,7 +29,8 @@ from tests.dialects.krakend.running import (
     run,
 )
 from tests.support.services import Service as Listening
-from tests.support.services import answer, headers_of, unused_port
+from tests.support.services import answer, headers_of
+from tests.support.sinks import closed_port
 from tests.support.wsgi import Closing
 
 VERSION = f"Version {__version__}"
@@ -169,7 +170,7 @@ def test_a_backend_that_is_down_or_slow_is_an_empty_500(caplog):
         connection.request()
         connection.request()
 
-    down = endpoint("/down", backend("/secret", host=f"http://127.0.0.1:{unused_port()}"))
+    down = endpoint("/down", backend("/secret", host=f"http://127.0.0.1:{closed_port()}"))
     with Listening(silent) as service:
         slow = endpoint("/slow", backend(host=service.url), timeout=0.1)
         krakend = run(down, slow, router={"return_error_msg": True})

@@ -207,7 +207,7 @@ class Down:
 
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(1000.0)
 
 
 def serve(plugin, clock):

@@ -61,7 +61,7 @@ class Stepped(Queue):
             QueueConfig(**settings),
             send or (lambda batch: self.batches.append(list(batch))),
             logging.getLogger("plugmw.test"),
-            Clock(),
+            Clock(1000.0),
             close,
         )
 

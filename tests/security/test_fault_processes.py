@@ -19,7 +19,7 @@ from tests.support import raw
 from tests.support.clock import Clock
 from tests.support.sinks import http_sink
 from tests.support.tokens import SECRET, token
-from tests.support.waiting import until
+from tests.support.waiting import seconds_until, until
 
 slow = pytest.mark.slow
 
@@ -129,7 +129,7 @@ def test_a_killed_worker_takes_only_its_own_requests_with_it(gunicorn, tmp_path,
         load.wait(15)
         first, other = site.server.worker_pids()
         os.kill(first, signal.SIGKILL)
-        assert until(lambda: ask(site.port, "/").status == 200) < RECOVERY
+        assert seconds_until(lambda: ask(site.port, "/").status == 200) < RECOVERY
         until(lambda: len(now := site.server.worker_pids()) == 2 and first not in now)
         load.wait(15)
         assert other in site.server.worker_pids()

@@ -56,7 +56,7 @@ def test_options_of_the_connection(connect):
 
 
 def test_an_idle_connection_is_left(connect):
-    clock = Clock()
+    clock = Clock(1000.0)
     with tcp_sink() as sink:
         lines = connect(sink, keepalive=10, clock=clock)
         for seconds in (0, 10, 11):

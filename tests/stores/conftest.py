@@ -167,7 +167,7 @@ def output(python: Callable[..., subprocess.Popen[str]]) -> Callable[..., str]:
 
     def run(code: str, *args: object) -> str:
         process = python(code, *args)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
         assert process.returncode == 0, err
         return out.strip()
 

@@ -12,7 +12,8 @@ import pytest
 
 from plugmw import connections
 from plugmw.connections import Connections, NotConnected, Request, Times, ask
-from tests.support.services import Service, answer, unused_port
+from tests.support.services import Service, answer
+from tests.support.sinks import closed_port
 
 TIMES = Times(connect=5, write=5, read=5)
 GET = Request("GET", "/", [("Host", "t")])
@@ -102,7 +103,7 @@ def test_threads_may_be_faster(pool):
 
 def test_a_port_nobody_listens_on_is_not_connected(pool):
     with pytest.raises(NotConnected, match="refused") as caught:
-        pool.take("http", "127.0.0.1", unused_port(), TIMES)
+        pool.take("http", "127.0.0.1", closed_port(), TIMES)
     assert isinstance(caught.value.__cause__, ConnectionRefusedError)
 
 

@@ -19,7 +19,8 @@ from plugmw.trust import Trusted
 from plugmw.upstream import Target, Upstream, noting_named, request_headers
 from plugmw.upstream_request import UpstreamRequest
 from tests.support import raw
-from tests.support.services import Service, answer, headers_of, unused_port
+from tests.support.services import Service, answer, headers_of
+from tests.support.sinks import closed_port
 from tests.support.wsgi import environ_of, serve
 
 
@@ -430,7 +431,7 @@ def test_the_status_of_the_service_is_kept_for_the_log():
 
 def test_a_service_that_is_down_is_a_502_after_its_retries():
     environ = environ_of(HTTP_ACCEPT="application/json", **{"plugmw.request_id": "r1"})
-    result = through(f"http://127.0.0.1:{unused_port()}", environ, retries=2)
+    result = through(f"http://127.0.0.1:{closed_port()}", environ, retries=2)
     assert result.status == "502 Bad Gateway"
     assert b'"An invalid response was received from the upstream server"' in result.body
     assert b'"r1"' in result.body
@@ -439,7 +440,7 @@ def test_a_service_that_is_down_is_a_502_after_its_retries():
 
 
 def test_an_error_to_head_has_no_body():
-    result = through(f"http://127.0.0.1:{unused_port()}", environ_of(method="HEAD"), retries=0)
+    result = through(f"http://127.0.0.1:{closed_port()}", environ_of(method="HEAD"), retries=0)
     assert (result.status, result.body) == ("502 Bad Gateway", b"")
 
 

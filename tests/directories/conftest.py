@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from plugmw.directories import SQLDirectory, open_directory
+from tests.support.clock import Clock
 from tests.support.postgres import PostgresServer
 
 ALICE = {
@@ -18,18 +19,9 @@ ALICE = {
 }
 
 
-class Clock:
-    """Seconds, when the test says so."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1000.0)
 
 
 @pytest.fixture(scope="session")

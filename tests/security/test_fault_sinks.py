@@ -10,8 +10,9 @@ import time
 
 import pytest
 
-from tests.security.load import CLIENTS, RECOVERY, WORKERS, Load, ask, links, until
+from tests.security.load import CLIENTS, RECOVERY, WORKERS, Load, ask, links
 from tests.security.peers import Peer
+from tests.support.waiting import seconds_until, until
 
 pytestmark = pytest.mark.slow
 
@@ -164,7 +165,9 @@ def test_a_log_server_that_fails_holds_up_no_answer_and_gets_what_waited(site, k
         sent = [got.path for got in load.got]
         # Nobody says that a line has come: what a server had not noted when it closed or died is lost.
         sure = sent if fault == "stopped" else sent[before + CLIENTS :]
-        assert until(lambda: {*sent} <= {*site.http.got()} and {*sure} <= {*site.tcp.got()}) < RECOVERY
+        assert (
+            seconds_until(lambda: {*sent} <= {*site.http.got()} and {*sure} <= {*site.tcp.got()}) < RECOVERY
+        )
 
 
 def test_the_end_of_a_worker_does_not_wait_for_a_log_server_that_hangs(gunicorn, tmp_path, kind):

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.security.load import CLIENTS, RECOVERY, WORKERS, Load, ask, until
+from tests.security.load import CLIENTS, RECOVERY, WORKERS, Load, ask
 from tests.stores.conftest import RedisServer
 from tests.support.servers import require_module, require_program
+from tests.support.waiting import seconds_until, until
 
 pytestmark = pytest.mark.slow
 
@@ -109,7 +110,7 @@ def check_absence_at_the_start(server, redis):
     with Load(server.port, "/open") as load, Load(server.port, "/closed", rate=20) as strict:
         load.wait(20)
         redis.start()
-        assert until(lambda: serves(server.port)) < RECOVERY
+        assert seconds_until(lambda: serves(server.port)) < RECOVERY
         until(lambda: all(counts(got) for got in load.got[-15:]))
     assert load.statuses == {200}
     assert strict.statuses == {500, 200}
@@ -127,7 +128,7 @@ def check_fault(server, redis, fault):
             load.wait(25)
             # One thread looks for the server, whoever waits; gthread's own four come when they are needed.
             assert all(threads_of(pid) <= count + 1 + 4 for pid, count in threads.items()), fault
-        assert until(lambda: serves(server.port)) < RECOVERY, fault
+        assert seconds_until(lambda: serves(server.port)) < RECOVERY, fault
         # The worker that none of these has asked counts soon, too.
         until(lambda: all(counts(got) for got in load.got[-15:]))
     assert load.statuses == {200}, fault

@@ -21,8 +21,9 @@ from plugmw.configuration.plan import read_plan
 from tests.security.secrets_planted import Planted, document, requests
 from tests.support import raw
 from tests.support.certificates import certificates
-from tests.support.sinks import closed_port, tcp_sink, udp_sink, unix_sink, until
+from tests.support.sinks import closed_port, tcp_sink, udp_sink, unix_sink
 from tests.support.stub import Told, stub
+from tests.support.waiting import until
 from tests.support.wsgi import environ_of, serve
 
 
@@ -66,27 +67,23 @@ def rude_redis():
         listener.close()
 
 
-class Records(logging.Handler):
-    """Everything that is logged, as a file would have it, with tracebacks and arguments."""
+class Records:
+    """Everything that was logged, as a file would have it, with tracebacks and arguments."""
 
-    def __init__(self):
-        super().__init__(logging.DEBUG)
-        self.lines = []
-        self.setFormatter(logging.Formatter("%(name)s %(levelname)s %(message)s"))
+    _FORMAT = logging.Formatter("%(name)s %(levelname)s %(message)s")
 
-    def emit(self, record):
-        self.lines.append(f"{self.format(record)} {record.args!r}")
+    def __init__(self, caplog):
+        self._caplog = caplog
+
+    def __iter__(self):
+        # Of pytest's own handler: one of ours on the root logger was gone in some orders of the tests.
+        return (f"{self._FORMAT.format(record)} {record.args!r}" for record in self._caplog.records)
 
 
 @pytest.fixture
-def records():
-    root, handler = logging.getLogger(), Records()
-    before = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
-    yield handler.lines
-    root.setLevel(before)
-    root.removeHandler(handler)
+def records(caplog):
+    caplog.set_level(logging.DEBUG)
+    return Records(caplog)
 
 
 @pytest.fixture

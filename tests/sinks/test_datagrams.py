@@ -8,14 +8,8 @@ import pytest
 
 from plugmw.delivery import Lost
 from plugmw.sinks.datagrams import LARGEST, LOOK_UP_EVERY, UDP, Unix
+from tests.support.clock import Clock
 from tests.support.sinks import closed_port, udp_sink, unix_sink
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture
@@ -80,14 +74,14 @@ class Full:
 
 
 def test_a_full_socket_loses_the_datagram_at_once(opened):
-    sender = opened(UDP("127.0.0.1", 9, Clock()))
+    sender = opened(UDP("127.0.0.1", 9, Clock(1000.0)))
     sender._socket, sender._good_until = Full(), 2000
     with pytest.raises(Lost, match="Resource temporarily unavailable"):
         sender.send([b"a"])
 
 
 def test_a_name_is_looked_up_once_a_minute_and_its_last_address_stays_good(opened, monkeypatch):
-    clock, asked = Clock(), []
+    clock, asked = Clock(1000.0), []
     with udp_sink() as first, udp_sink() as second:
         sinks = [first, second]
 

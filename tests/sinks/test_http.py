@@ -5,14 +5,8 @@ from __future__ import annotations
 import pytest
 
 from plugmw.sinks.http import HTTP, READ
+from tests.support.clock import Clock
 from tests.support.sinks import closed_port, http_sink
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture
@@ -47,7 +41,7 @@ def test_a_request_has_these_headers_and_no_others(client):
 
 
 def test_a_connection_is_used_again_unless_it_was_idle_for_long(client):
-    clock = Clock()
+    clock = Clock(1000.0)
     with http_sink() as sink:
         server = client(sink, keepalive=10, clock=clock)
         for seconds in (0, 10, 11):
@@ -132,7 +126,7 @@ def test_a_slow_answer_is_left(client):
 
     answer = b"HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 9
     with http_sink(answer) as sink:
-        assert client(sink, clock=Hurrying(), keepalive=1000).send(b"1")[0] == 200
+        assert client(sink, clock=Hurrying(1000.0), keepalive=1000).send(b"1")[0] == 200
 
 
 def test_no_server_is_told_without_the_path(client):

@@ -6,13 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from plugmw.stores import Store, open_store
+from tests.support.clock import Clock
+from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,19 +26,6 @@ for _, key in ipairs(redis.call('KEYS', '*')) do
   end
 end
 """
-
-
-class Clock:
-    """Seconds since the epoch, when the test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        self.now += seconds
 
 
 class RedisServer:
@@ -74,15 +62,6 @@ class RedisServer:
                 return client.execute_command(*command)
         except redis.ConnectionError as error:
             raise OSError(str(error)) from error
-
-
-def until(condition: Callable[[], bool], seconds: float) -> float:
-    """Wait for a condition of the outside world; return how many seconds it took."""
-    start = time.monotonic()
-    while not condition():
-        assert time.monotonic() < start + seconds, f"not within {seconds} s"
-        time.sleep(0.005)
-    return time.monotonic() - start
 
 
 @pytest.fixture
@@ -188,7 +167,7 @@ def output(python: Callable[..., subprocess.Popen[str]]) -> Callable[..., str]:
 
     def run(code: str, *args: object) -> str:
         process = python(code, *args)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
         assert process.returncode == 0, err
         return out.strip()
 

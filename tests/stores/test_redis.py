@@ -16,8 +16,9 @@ import pytest
 
 from plugmw.errors import StoreError
 from plugmw.stores import Store, open_store
+from tests.support.waiting import seconds_until, until
 
-from .conftest import RedisServer, until
+from .conftest import RedisServer
 
 pytestmark = pytest.mark.usefixtures("needs_redis")
 
@@ -191,7 +192,7 @@ def test_a_server_that_is_back_is_used_again_within_two_seconds(
     own_redis.stop()
     assert not works(store)
     own_redis.start()
-    assert until(lambda: works(store), 5) < 2
+    assert seconds_until(lambda: works(store), 5) < 2
 
 
 def test_a_server_that_restarted_between_two_calls_is_not_an_error(
@@ -219,14 +220,15 @@ def test_a_silent_server_holds_twenty_threads_for_one_timeout(
     fake: FakeServer, opened: Callable[..., Store]
 ) -> None:
     fake.reply = lambda name: None
-    store = opened(of(fake), timeout=0.2)
+    store = opened(of(fake), timeout=1.0)
     threads = [threading.Thread(target=works, args=[store]) for _ in range(20)]
     start = time.monotonic()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert time.monotonic() - start < 1
+    # One after the other they would take twenty.
+    assert time.monotonic() - start < 10
     assert probing() == 1
 
 
@@ -237,7 +239,7 @@ def test_a_server_that_was_silent_is_used_again_within_two_seconds(
     store = opened(of(fake), timeout=0.2)
     failure(store)
     fake.reply = lambda name: b":1\r\n" if name == b"EVALSHA" else b"+OK\r\n"
-    assert until(lambda: works(store), 5) < 2
+    assert seconds_until(lambda: works(store), 5) < 2
 
 
 def test_a_backlog_that_nobody_accepts_is_bounded(tmp_path: Path, opened: Callable[..., Store]) -> None:
@@ -266,7 +268,7 @@ def test_a_server_that_takes_no_writes_yet_counts_as_down_until_it_does(
     assert "is down: " in str(failure(store)[0])
     assert fails_fast(store)
     fake.reply = lambda name: b":1\r\n" if name == b"EVALSHA" else b"+OK\r\n"
-    assert until(lambda: works(store), 5) < 2
+    assert seconds_until(lambda: works(store), 5) < 2
 
 
 def test_a_server_made_a_replica_counts_as_down_until_it_is_a_master_again(
@@ -276,7 +278,7 @@ def test_a_server_made_a_replica_counts_as_down_until_it_is_a_master_again(
     own_redis("REPLICAOF", "127.0.0.1", "1")
     assert "read only" in str(failure(store)[0])
     own_redis("REPLICAOF", "NO", "ONE")
-    assert until(lambda: works(store), 5) < 2
+    assert seconds_until(lambda: works(store), 5) < 2
 
 
 def test_a_refused_command_is_a_store_error_and_no_outage(
@@ -393,7 +395,7 @@ def test_a_hundred_and_fifty_calls_at_once_are_no_outage(
     fake: FakeServer, opened: Callable[..., Store]
 ) -> None:
     """redis-py bounds its pools to 100 connections and calls the rest a connection error."""
-    together = threading.Barrier(150, timeout=10)
+    together = threading.Barrier(150, timeout=60)
 
     def reply(name: bytes) -> bytes:
         together.wait()
@@ -402,7 +404,7 @@ def test_a_hundred_and_fifty_calls_at_once_are_no_outage(
     fake.reply = reply
     fake.request_queue_size = 200
     fake.socket.listen(200)
-    store = opened(of(fake), timeout=10.0)
+    store = opened(of(fake), timeout=60.0)
     worked: list[bool] = []
     threads = [threading.Thread(target=lambda: worked.append(works(store))) for _ in range(150)]
     for thread in threads:

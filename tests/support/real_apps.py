@@ -5,9 +5,11 @@ Nothing in their answers depends on the time or on chance.
 
 from __future__ import annotations
 
-import tempfile
+import os
 from pathlib import Path
 from typing import Any
+
+from tests.support.fetched import cache
 
 #: (method, path, request headers): what a browser, a client of an API and a scanner might ask.
 REQUESTS: list[tuple[str, str, dict[str, str]]] = [
@@ -36,9 +38,11 @@ REQUESTS: list[tuple[str, str, dict[str, str]]] = [
 
 def a_file() -> Path:
     """Return a file of 10,000 bytes, the same in every process."""
-    path = Path(tempfile.gettempdir()) / "plugmw-tests-file.txt"
-    if not path.exists() or path.stat().st_size != 10_000:
-        path.write_bytes(b"0123456789" * 1000)
+    path = cache() / "file.txt"
+    if not path.exists():
+        new = path.with_name(f"file.{os.getpid()}.txt")
+        new.write_bytes(b"0123456789" * 1000)
+        os.replace(new, path)
     return path
 
 

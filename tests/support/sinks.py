@@ -7,14 +7,15 @@ with tcp_sink() as sink:
 
 from __future__ import annotations
 
+import contextlib
 import json
+import secrets
 import select
 import socket
 import ssl
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -50,15 +51,6 @@ class Sink:
     def entries(self, count: int = 1) -> list[Any]:
         """Return what arrived as JSON."""
         return [json.loads(item) for item in self.wait(count)]
-
-
-def until(true: Callable[[], Any], seconds: float = PATIENCE) -> Any:
-    """Wait until something is so, which another thread or process brings about."""
-    end = time.monotonic() + seconds
-    while not (found := true()):
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.005)
-    return found
 
 
 class TCP(Sink):
@@ -231,9 +223,12 @@ def http_sink(*answers: Answer, **options: Any) -> Iterator[HTTPSink]:
 
 
 def closed_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """Return a port that nobody listens on, below those that the system hands out to others meanwhile."""
+    while True:
+        # Not by random: every process of a parallel run has the same seed.
+        port = 20_000 + secrets.randbelow(12_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 class Certificate:

@@ -15,7 +15,8 @@ from plugmw.dialects.krakend.failures import BackendError
 from plugmw.dialects.krakend.forwarding import Call, environ_for
 from plugmw.dialects.krakend.http_client import HTTPClient, Unpacked, is_gzip
 from tests.support.servers import require_program
-from tests.support.services import Service, answer, headers_of, unused_port
+from tests.support.services import Service, answer, headers_of
+from tests.support.sinks import closed_port
 from tests.support.wsgi import environ_of, serve
 
 
@@ -195,7 +196,9 @@ def test_an_answer_is_unpacked_in_pieces_of_a_limited_size():
 
 
 @pytest.mark.parametrize(
-    "packed", [gzip.compress(b"text")[:-5], b"no gzip at all", gzip.compress(b"a") + b"rest"]
+    "packed",
+    [gzip.compress(b"text")[:-5], b"no gzip at all", gzip.compress(b"a") + b"rest"],
+    ids=["cut off", "no gzip at all", "followed by something else"],
 )
 def test_what_cannot_be_unpacked_is_an_error(packed):
     with pytest.raises(BackendError, match="invalid response"):
@@ -220,7 +223,7 @@ def test_whether_a_body_is_packed_is_told_by_its_headers():
 
 
 def test_nobody_listens(client):
-    result = serve(client, asking(f"http://127.0.0.1:{unused_port()}/"))
+    result = serve(client, asking(f"http://127.0.0.1:{closed_port()}/"))
     assert (str(result.raised), result.where) == ("no connection", "call")
 
 
@@ -298,7 +301,7 @@ http {{
 @pytest.fixture(scope="module")
 def nginx(tmp_path_factory):
     """The URL of an nginx on loopback."""
-    program, folder, port = require_program("nginx"), tmp_path_factory.mktemp("nginx"), unused_port()
+    program, folder, port = require_program("nginx"), tmp_path_factory.mktemp("nginx"), closed_port()
     folder.chmod(0o755)
     (folder / "text").write_bytes(b"text" * 100)
     (folder / "nginx.conf").write_text(NGINX.format(port=port, root=folder))

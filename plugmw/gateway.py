@@ -16,7 +16,8 @@ import attrs
 
 from plugmw import answer, phases
 from plugmw.chain import Compiled, picker
-from plugmw.configuration.plan import Extras, Plan, read_plan
+from plugmw.configuration.extras import Extras, Item
+from plugmw.configuration.plan import Plan, read_plan
 from plugmw.documents.translated import Options
 from plugmw.errors import LoadError, PlugmwError
 from plugmw.exchange import Exchange
@@ -38,6 +39,12 @@ from plugmw.worker import Worker, plugins_of
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
     from typing_extensions import Self
+
+    from plugmw.directories import Consumers
+    from plugmw.documents import Document
+    from plugmw.documents.files import Source
+    from plugmw.runtime import Logger
+    from plugmw.stores import Store
 
 Dialect = Literal["kong", "krakend", "tyk", "prest"]
 
@@ -61,13 +68,13 @@ class Gateway(Worker):
     def __init__(
         self,
         app: WSGIApplication | None,
-        config: Any = None,
+        config: Source | Document = None,
         *,
-        plugins: Sequence[Any] = (),
-        consumers: Any = None,
-        store: Any = None,
-        logger: Any = None,
-        clock: Any = None,
+        plugins: Sequence[Item] = (),
+        consumers: Consumers | None = None,
+        store: str | Store | None = None,
+        logger: Logger | None = None,
+        clock: Callable[[], float] | None = None,
         dialect: Dialect | None = None,
         compat: Dialect | None = None,
         strict: bool = False,

@@ -50,12 +50,13 @@ class Worker:
             self._made = entries, self._compile(entries)
         return self._made[1]
 
-    def _locked(self) -> Any:
+    def _locked(self) -> threading.RLock:
         """Return the lock of starting and stopping.
 
         It is made when it is first needed: after the fork, and after gevent has replaced the locks.
         """
-        return self.__dict__.setdefault("_lock", threading.RLock())
+        lock: threading.RLock = self.__dict__.setdefault("_lock", threading.RLock())
+        return lock
 
     def _first(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve the first request of this process: start, then hand over."""
@@ -143,7 +144,8 @@ def in_force(entries: Iterable[Entry]) -> list[Entry]:
         if getattr(entry.plugin, "broken", None) is None:
             kept.append(entry)
         elif entry.plugin.fail_closed and entry.on_error == "closed":
-            kept.append(attrs.evolve(entry, plugin=Refusing(entry.plugin)))
+            stand_in: Any = Refusing(entry.plugin)
+            kept.append(attrs.evolve(entry, plugin=stand_in))
     return kept
 
 

@@ -15,6 +15,7 @@ from plugmw.configuration.problems import CODE, Problems
 from plugmw.configuration.settings import EntryConfig, Settings
 from plugmw.documents import Document
 from plugmw.errors import ConfigError, ConfigErrors, LoadError
+from plugmw.exchange import Exchange
 from plugmw.order import Entry
 from plugmw.plugin import Plugin, check_class
 from plugmw.runtime import Runtime
@@ -35,7 +36,7 @@ class EntryReader:
         self._extras = extras
         self._problems = problems
 
-    def read(self, listed: list[Any], settings: Settings) -> Iterator[Entry]:
+    def read(self, listed: list[object], settings: Settings) -> Iterator[Entry]:
         """Yield every entry that can be made, configured; what is wrong goes to the problems."""
         for index, item in enumerate(listed):
             yield from self._listed(item, ("plugins", index))
@@ -74,7 +75,7 @@ class EntryReader:
         entry.when = self._condition(form, path)
         yield from self._ready(entry, path, (*path, "config"))
 
-    def _condition(self, form: EntryConfig, path: Path) -> Callable[[Any], bool] | None:
+    def _condition(self, form: EntryConfig, path: Path) -> Callable[[Exchange], bool] | None:
         try:
             return compiled(form.when) if form.when is not None else None
         except LoadError as error:

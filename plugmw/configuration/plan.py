@@ -83,7 +83,7 @@ def _plan(document: Document, extras: Extras) -> Plan:
     return Plan(document, settings, runtime, entries, routes, services, catalogue, warnings)
 
 
-def _items(document: Document, name: str, problems: Problems) -> list[Any]:
+def _items(document: Document, name: str, problems: Problems) -> list[object]:
     """Return a list of the document whose items are read one by one, each with its problems."""
     value = document.data.get(name, [])
     if isinstance(value, list):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from plugmw.configuration.problems import Problems
 from plugmw.configuration.settings import RouteConfig, ServiceConfig
@@ -25,7 +24,7 @@ def read_services(configs: list[ServiceConfig], problems: Problems) -> dict[str,
 
 
 def read_routes(
-    items: list[Any], services: Mapping[str, Service], text: Text, problems: Problems
+    items: list[object], services: Mapping[str, Service], text: Text, problems: Problems
 ) -> list[Route]:
     """Return the good ones of the listed routes."""
     routes: dict[str, Route] = {}

@@ -26,7 +26,7 @@ from plugmw.answer import UNEXPECTED, check_header, error_exit, status_line, to_
 from plugmw.connections import NotConnected
 from plugmw.exchange import Exchange
 from plugmw.plugin import Plugin
-from plugmw.schema import REQUIRED, above, at_least, config, field, matches
+from plugmw.schema import REQUIRED, Finding, above, at_least, config, field, matches
 from plugmw.upstream import BadRequest, Body, Target, Upstream, request_headers, response_headers
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Config:
     )
     drop_headers: list[str] = field([], help="Names of headers that the function does not get.")
 
-    def check(self) -> Iterator[Any]:
+    def check(self) -> Iterator[Finding]:
         if not self.functionname.strip("/"):
             yield "functionname", "got only slashes, expected the name of a function"
         if any(part in (".", "..") for part in f"{self.routeprefix}/{self.functionname}".split("/")):
@@ -130,7 +130,7 @@ class AzureFunctions(Plugin[Config]):
 class _Function(Upstream):
     """The function as a service: at one path, with headers that are chosen."""
 
-    def __init__(self, to: Target, c: Any) -> None:
+    def __init__(self, to: Target, c: Config) -> None:
         super().__init__(to)
         self._keys = [(n, v) for n, v in zip(_KEYS, (c.apikey, c.clientid), strict=True) if v]
         self._only = None if c.forward_headers is None else {name.lower() for name in c.forward_headers}

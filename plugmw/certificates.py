@@ -15,7 +15,7 @@ import functools
 import os
 import ssl
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -24,7 +24,7 @@ from plugmw import phases
 from plugmw.errors import ConfigError
 from plugmw.order import Entry, slots
 from plugmw.plugin import Plugin
-from plugmw.schema import config, field
+from plugmw.schema import Finding, config, field
 from plugmw.schema.typedefs import wildcard_host_problem
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class CertificateConfig:
     key: str = field(help="The private key in PEM: a file or the text.", secret=True)
     snis: list[str] = field([], help="Host names, one `*` at either end allowed; `*` alone is any name.")
 
-    def check(self) -> Any:
+    def check(self) -> Iterator[Finding]:
         for index, name in enumerate(self.snis):
             if name != "*" and wildcard_host_problem(name) is not None:
                 yield f"snis[{index}]", f"got {name!r}, expected a host name, one * at either end allowed"

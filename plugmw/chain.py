@@ -268,7 +268,7 @@ class Compiled:
 def _wrapped(slot: Slot, app: WSGIApplication, exchange_class: type[Exchange]) -> WSGIApplication:
     """Nest ``app`` in a slot's middleware, or in the one of its variant in force."""
     if slot.direct:
-        made: WSGIApplication = slot.plugin.wrap(app)
+        made: WSGIApplication = getattr(slot.plugin, phases.WRAP)(app)
         return made
     nested = {
         id(entry.plugin): entry.plugin.wrap(app)

@@ -19,7 +19,7 @@ from plugmw.exchange import Exchange
 from plugmw.forms import pair_values
 from plugmw.imports import resolve
 from plugmw.paths import TOO_MANY, full_path, interpretations, is_plain
-from plugmw.schema import config, each, field, matches
+from plugmw.schema import Finding, config, each, field, matches
 from plugmw.schema.fields import HeaderName, Network, Pattern, URLPath
 from plugmw.schema.patterns import LONGEST
 from plugmw.wsgi.text import encode
@@ -40,7 +40,7 @@ class Condition:
     call: str | None = field(None, help="`module:callable`, asked with the exchange; its truth counts.")
     negate: bool = field(False, help="Apply when the conditions do not all hold.")
 
-    def check(self) -> Any:
+    def check(self) -> Iterator[Finding]:
         given = (self.methods, self.paths, self.headers, self.query, self.addresses, self.groups, self.call)
         if not any(given):
             yield "at least one of methods, paths, headers, query, addresses, groups, call must be given"

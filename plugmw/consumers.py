@@ -5,7 +5,7 @@ The field names are those of Kong's declarative files, so a list of consumers ca
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
@@ -13,7 +13,7 @@ from plugmw import client_secrets, passwords
 from plugmw.errors import ConfigError, ConfigErrors
 from plugmw.identity import Consumer, Credential, Directory, MemoryDirectory, stable_id
 from plugmw.public_keys import ALGORITHMS, HMAC, public_key
-from plugmw.schema import REQUIRED, Check, as_dict, at_least, config, field, one_of, read
+from plugmw.schema import REQUIRED, Check, Finding, as_dict, at_least, config, field, one_of, read
 from plugmw.schema.fields import GroupName
 from plugmw.schema.messages import Path, Problem, place
 from plugmw.schema.reading import Text
@@ -41,7 +41,7 @@ class KeyCredential:
     created: float | None = _created()
     tags: list[str] | None = _tags()
 
-    def check(self) -> Any:
+    def check(self) -> Iterator[Finding]:
         if self.ttl and self.created is None:
             # Counted from the moment of loading, it would begin anew with every worker and every reload.
             yield "created", "missing beside ttl, expected when it was made, in unix seconds"
@@ -78,7 +78,7 @@ class JWTSecret:
     created: float | None = _created()
     tags: list[str] | None = _tags()
 
-    def check(self) -> Any:
+    def check(self) -> Iterator[Finding]:
         if self.algorithm in HMAC:
             if self.secret is None:
                 yield "secret", f"missing, expected the secret of {self.algorithm} tokens"
@@ -125,7 +125,7 @@ class OAuth2Credential:
     created: float | None = _created()
     tags: list[str] | None = _tags()
 
-    def check(self) -> Any:
+    def check(self) -> Iterator[Finding]:
         if self.client_type == "confidential" and self.client_secret is None:
             yield "client_secret", "missing, expected the secret of a confidential client"
         for index, uri in enumerate(self.redirect_uris or ()):
@@ -166,7 +166,7 @@ class ConsumerConfig:
     hmacauth_credentials: list[HMACCredential] = field([], help="Secrets for hmac-auth.")
     oauth2_credentials: list[OAuth2Credential] = field([], help="Clients for oauth2.")
 
-    def check(self) -> Any:
+    def check(self) -> Iterator[Finding]:
         if not self.username and not self.custom_id:
             yield "at least one of username, custom_id must be given"
 

@@ -27,11 +27,11 @@ from plugmw.errors import ConfigError, ConfigErrors, LoadError
 from plugmw.exchange import Exchange
 from plugmw.imports import resolve
 from plugmw.plugin import Plugin
-from plugmw.schema import Kind, config, each, field, matches
+from plugmw.schema import Finding, Kind, config, each, field, matches
 
 F = TypeVar("F", bound=Callable[..., Any])
 #: A function of one argument, the exchange.
-Function = Callable[[Any], object]
+Function = Callable[[Exchange], object]
 
 PHASES: Final = (phases.REWRITE, phases.ACCESS, phases.HEADER_FILTER, phases.BODY_FILTER, phases.LOG)
 _FACTORY: Final = "plugmw_function_factory"
@@ -68,7 +68,7 @@ class Config:
         [], each(_PACKAGE), help="Packages and modules that functions may be named from; none if empty."
     )
 
-    def check(self) -> Iterator[Any]:
+    def check(self) -> Iterator[Finding]:
         if self.certificate:
             yield "certificate", "a WSGI server has no certificate phase, expected another phase"
         elif not any(getattr(self, phase) for phase in PHASES):

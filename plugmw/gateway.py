@@ -6,12 +6,13 @@ app = Gateway(app, plugins=[KeyAuth(key_names=["apikey"]), Entry(Cors(), route="
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
-from plugmw.configuration.plan import Extras, Plan
+from plugmw.configuration.extras import Extras, Item
+from plugmw.configuration.plan import Plan
 from plugmw.dispatch import compile_chain, no_app
 from plugmw.documents.translated import Options
 from plugmw.order import Entry
@@ -23,6 +24,12 @@ from plugmw.worker import in_force, plugins_of
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
     from typing_extensions import Self
+
+    from plugmw.directories import Consumers
+    from plugmw.documents import Document
+    from plugmw.documents.files import Source
+    from plugmw.runtime import Logger
+    from plugmw.stores import Store
 
 Dialect = Literal["kong", "krakend", "tyk", "prest"]
 
@@ -46,13 +53,13 @@ class Gateway(Reloading):
     def __init__(
         self,
         app: WSGIApplication | None,
-        config: Any = None,
+        config: Source | Document = None,
         *,
-        plugins: Sequence[Any] = (),
-        consumers: Any = None,
-        store: Any = None,
-        logger: Any = None,
-        clock: Any = None,
+        plugins: Sequence[Item] = (),
+        consumers: Consumers | None = None,
+        store: str | Store | None = None,
+        logger: Logger | None = None,
+        clock: Callable[[], float] | None = None,
         dialect: Dialect | None = None,
         compat: Dialect | None = None,
         strict: bool = False,

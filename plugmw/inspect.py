@@ -141,10 +141,7 @@ def shown_config(document: Document, entry: Entry) -> dict[str, Any]:
     """Return the fields of an entry that differ from their defaults, as plain data without secrets."""
     if not attrs.has(type(entry.plugin.config)):
         return {}
-    index = entry.where.rpartition("plugins[")[2].partition("]")[0]
-    listed = index.isdigit() and entry.where.endswith("]")
-    place = ("plugins", int(index), "config") if listed else ("code",)
-    return _shown_fields(document, entry.plugin.config, place)
+    return _shown_fields(document, entry.plugin.config, (*entry.path, "config"))
 
 
 def _shown_fields(document: Document, made: Any, place: tuple[Any, ...]) -> dict[str, Any]:

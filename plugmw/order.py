@@ -16,13 +16,14 @@ from plugmw.errors import OrderError
 
 if TYPE_CHECKING:
     from plugmw.exchange import Exchange
+    from plugmw.plugin import Plugin
 
 
 @attrs.define(eq=False)
 class Entry:
     """One configured plugin: which one, where it applies, and how it stands to the others."""
 
-    plugin: Any
+    plugin: Plugin
     #: Where it was configured, for messages: ``gateway.yaml: plugins[2]``.
     where: str = ""
     #: Names of the route, service and consumer it is limited to; None means any.
@@ -41,6 +42,8 @@ class Entry:
     on_error: Literal["closed", "open"] = "closed"
     #: Asked once per request, at the entry's first phase; False skips the entry.
     when: Callable[[Exchange], bool] | None = None
+    #: Where it stands in the document, as keys and indexes.
+    path: tuple[Any, ...] = ()
 
     @property
     def name(self) -> str:
@@ -89,7 +92,7 @@ class Slot:
     entries: list[Entry]
 
     @property
-    def plugin(self) -> Any:
+    def plugin(self) -> Plugin:
         return self.entries[0].plugin
 
     def has(self, phase: str) -> bool:

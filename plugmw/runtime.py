@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
@@ -20,6 +20,25 @@ if TYPE_CHECKING:
 
 #: 8 MiB: what a plugin may read of a request body, and collect of a response, unless set otherwise.
 DEFAULT_BODY_LIMIT = 8 * 1024 * 1024
+
+
+class Logger(Protocol):
+    """What is called of a logger: of :class:`logging.Logger`, or of an injected one."""
+
+    def debug(self, msg: str, /, *args: Any, **options: Any) -> Any:
+        """Log what helps to understand."""
+
+    def info(self, msg: str, /, *args: Any, **options: Any) -> Any:
+        """Log what has happened."""
+
+    def warning(self, msg: str, /, *args: Any, **options: Any) -> Any:
+        """Log what may need somebody."""
+
+    def error(self, msg: str, /, *args: Any, **options: Any) -> Any:
+        """Log what has failed."""
+
+    def critical(self, msg: str, /, *args: Any, **options: Any) -> Any:
+        """Log what stops working."""
 
 
 class NoLogger:
@@ -42,7 +61,7 @@ class Runtime:
     #: A store URL (``auto`` is decided on the first request), or a store object.
     store_url: str | Store = attrs.field(default="auto", repr=False)
     clock: Callable[[], float] = time.time
-    logger: logging.Logger = attrs.field(factory=lambda: logging.getLogger("plugmw"))
+    logger: Logger = attrs.field(factory=lambda: logging.getLogger("plugmw"))
     #: Bytes; above it the client is answered 413.
     max_request_body: int = DEFAULT_BODY_LIMIT
     #: Bytes; above it a response that a plugin must see whole is answered 500.

@@ -14,7 +14,8 @@ from typing import Any, Final, Protocol, TypeVar
 from plugmw.delivery import Lost, Queue, QueueConfig
 from plugmw.exchange import Exchange
 from plugmw.plugin import Plugin
-from plugmw.schema import as_dict, between, field
+from plugmw.reporting import Sink
+from plugmw.schema import Check, as_dict, between, field
 from plugmw.seldom import Seldom
 
 #: Spelled-out metric types to what stands on the line.
@@ -76,6 +77,17 @@ def line(
     return f"{name}{opening}{pairs}{closing}:{value}|{kind}{sampled}"
 
 
+class Sampled(Protocol):
+    """A metric that may be sent for a part of the exchanges only."""
+
+    @property
+    def sample_rate(self) -> float | None:
+        """The part, above 0 to 1."""
+
+
+M = TypeVar("M", bound=Sampled)
+
+
 def value_of(metric: str, entry: Mapping[str, Any]) -> int | None:
     """Return the value of a metric of :data:`VALUES`; None for the upstream latency of an exit."""
     path = VALUES[metric][1]
@@ -83,7 +95,7 @@ def value_of(metric: str, entry: Mapping[str, Any]) -> int | None:
     return value if value >= 0 else None
 
 
-def drawn(metrics: Iterable[Any]) -> Iterator[Any]:
+def drawn(metrics: Iterable[M]) -> Iterator[M]:
     """Yield the metrics that are sent this time, by one draw for all their ``sample_rate``."""
     draw = random.random()  # noqa: S311 (sampling, no secret)
     return (metric for metric in metrics if metric.sample_rate is None or draw < metric.sample_rate)
@@ -115,7 +127,7 @@ def packets(lines: Iterable[bytes], size: int) -> Iterator[bytes]:
 # -- plugins that send lines -----------------------------------------------------------------------------
 
 
-def old_field(now: str, *checks: Any) -> Any:
+def old_field(now: str, *checks: Check) -> Any:
     """Declare ``retry_count``, ``queue_size`` or ``flush_timeout`` in a configuration class."""
     return field(None, *checks, help=f"Of older versions; {now}.")
 
@@ -160,11 +172,11 @@ class Measuring(Plugin[C]):
         """Return the lines of an exchange. Phase: log."""
         raise NotImplementedError
 
-    def sink(self) -> Any:
-        """Return what the queue sends by (:class:`plugmw.reporting.Sink`); opens nothing."""
+    def sink(self) -> Sink:
+        """Return what the queue sends by; opens nothing."""
         raise NotImplementedError
 
-    def send(self, sink: Any, batch: list[list[bytes]]) -> None:
+    def send(self, sink: Sink, batch: list[list[bytes]]) -> None:
         """Send the lines of a batch of exchanges; OSError, before any was sent, for an unknown host."""
         self.give(sink, [line for lines in batch for line in lines])
 
@@ -197,7 +209,7 @@ class Measuring(Plugin[C]):
             close=sink.close,
         )
 
-    def give(self, sink: Any, entries: list[bytes]) -> None:
+    def give(self, sink: Sink, entries: list[bytes]) -> None:
         """Hand entries to a sink; what it loses is logged and forgotten: to repeat it would count twice."""
         while entries:
             try:

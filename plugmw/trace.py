@@ -59,7 +59,8 @@ class Trace:
 
     def entries(self, entries: Iterable[Entry]) -> list[Entry]:
         """Return the same entries with traced plugins."""
-        return [attrs.evolve(entry, plugin=_Traced(entry, self)) for entry in entries]
+        pairs: list[tuple[Entry, Any]] = [(entry, _Traced(entry, self)) for entry in entries]
+        return [attrs.evolve(entry, plugin=traced) for entry, traced in pairs]
 
     def of(self, entry: Entry, phase: str) -> Step | None:
         """Return the last call of this entry in this phase, None if there was none."""

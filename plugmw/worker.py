@@ -18,8 +18,6 @@ from plugmw import phases
 from plugmw.order import Entry
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
     from plugmw.configuration.plan import Plan
@@ -67,12 +65,12 @@ class Worker:
         self._current = generation
         self._run: WSGIApplication = generation.run if self._started else self._first
 
-    def _locked(self) -> AbstractContextManager[object]:
+    def _locked(self) -> threading.RLock:
         """Return the lock of starting and stopping.
 
         It is made when it is first needed: after the fork, and after gevent has replaced the locks.
         """
-        lock: AbstractContextManager[object] = self.__dict__.setdefault("_lock", threading.RLock())
+        lock: threading.RLock = self.__dict__.setdefault("_lock", threading.RLock())
         return lock
 
     def _first(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -163,7 +161,8 @@ def in_force(entries: Iterable[Entry]) -> list[Entry]:
         if getattr(entry.plugin, "broken", None) is None:
             kept.append(entry)
         elif entry.plugin.fail_closed and entry.on_error == "closed":
-            kept.append(attrs.evolve(entry, plugin=Refusing(entry.plugin)))
+            stand_in: Any = Refusing(entry.plugin)
+            kept.append(attrs.evolve(entry, plugin=stand_in))
     return kept
 
 

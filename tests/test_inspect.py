@@ -9,7 +9,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from plugmw import inspect
-from plugmw.configuration.plan import Extras, Plan, read_plan
+from plugmw.configuration.extras import Extras
+from plugmw.configuration.plan import Plan, read_plan
 from plugmw.dispatch import Dispatcher
 from plugmw.documents import Document, load
 from plugmw.errors import ConfigErrors, LoadError
@@ -213,6 +214,20 @@ def test_values_from_the_environment_are_not_shown(tmp_path, name):
     made = read_plan(load(str(file), environ={"TOKEN": "from-outside"}))
     (variant,) = inspect.show(made)["chains"][0]["slots"][0]["variants"]
     assert variant["config"] == {"labels": {"a": ["...", "plain"]}, "url": "..."}
+
+
+def test_values_from_the_environment_are_not_shown_in_a_foreign_document_either(tmp_path):
+    # The first plugin of the list is not the first entry: those of services come before.
+    file = tmp_path / "kong.yml"
+    file.write_text(
+        "_format_version: '3.0'\n"
+        "plugins:\n- {name: request-termination, config: {message: '${TOKEN}'}}\n"
+        "services:\n- name: s\n  url: http://127.0.0.1:1\n"
+        "  plugins:\n  - {name: correlation-id}\n"
+    )
+    kong = read_plan(load(str(file), environ={"TOKEN": "from-outside"}))
+    (entry,) = [entry for entry in kong.entries if entry.name == "request-termination"]
+    assert inspect.shown_config(kong.document, entry) == {"message": "..."}
 
 
 def test_a_configuration_that_is_no_attrs_class_is_not_shown():

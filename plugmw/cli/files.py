@@ -9,7 +9,8 @@ from plugmw import inspect
 from plugmw.answer import check_header
 from plugmw.cli import texts
 from plugmw.cli.command import BAD, GOOD, USAGE, Command, Failure, Terminal
-from plugmw.configuration.plan import Extras, Plan, read_plan
+from plugmw.configuration.extras import Extras
+from plugmw.configuration.plan import Plan, read_plan
 from plugmw.documents import fingerprint, load
 from plugmw.documents.translated import Options
 from plugmw.errors import ConfigError, ConfigErrors

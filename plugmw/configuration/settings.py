@@ -10,7 +10,7 @@ from plugmw.certificates import CertificateConfig
 from plugmw.conditions import Condition
 from plugmw.delivery import SHUTDOWN_TIMEOUT
 from plugmw.runtime import DEFAULT_BODY_LIMIT
-from plugmw.schema import above, at_least, between, config, each, field, matches, not_empty, patterns
+from plugmw.schema import Finding, above, at_least, between, config, each, field, matches, not_empty, patterns
 from plugmw.schema.fields import URL, HeaderName
 
 _METHOD = matches("[A-Z]+", "HTTP methods in capitals")
@@ -40,7 +40,7 @@ class RouteConfig:
     id: str = field("", empty=True, help="Identifier, for logs.")
     tags: list[str] = field([], help="Free labels.")
 
-    def check(self) -> Any:
+    def check(self) -> Iterator[Finding]:
         for index, path in enumerate(self.paths):
             if path.startswith("~"):
                 try:

@@ -34,7 +34,7 @@ from plugmw.exchange import Exchange
 from plugmw.lambda_client import client
 from plugmw.plugin import Plugin
 from plugmw.record import changes_of, latencies
-from plugmw.schema import REQUIRED, above, at_least, config, field, matches
+from plugmw.schema import REQUIRED, Finding, above, at_least, config, field, matches
 from plugmw.schema.fields import URL, Port
 from plugmw.transform import is_json, write_json
 
@@ -87,7 +87,7 @@ class Config:
         "legacy", help="Whether an empty array in the answer becomes an empty object, as in older versions."
     )
 
-    def check(self) -> Iterator[Any]:
+    def check(self) -> Iterator[Finding]:
         if (self.aws_key is None) != (self.aws_secret is None):
             yield "all or none of these fields must be set: 'config.aws_key', 'config.aws_secret'"
         if self.proxy_url and urlsplit(self.proxy_url).scheme != "http":

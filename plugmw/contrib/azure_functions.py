@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from http.client import HTTPException
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from plugmw import keys
 from plugmw.answer import UNEXPECTED, Exit, check_header, error_exit, respond, status_line, to_json
@@ -27,7 +27,7 @@ from plugmw.connections import Body, NotConnected
 from plugmw.exchange import Exchange
 from plugmw.paths import SENDABLE, escape
 from plugmw.plugin import Plugin
-from plugmw.schema import REQUIRED, above, at_least, config, field, matches
+from plugmw.schema import REQUIRED, Finding, above, at_least, config, field, matches
 from plugmw.upstream import BadRequest, Target, Upstream, request_headers, response_headers
 from plugmw.upstream_request import UpstreamRequest
 
@@ -64,7 +64,7 @@ class Config:
     )
     drop_headers: list[str] = field([], help="Names of headers that the function does not get.")
 
-    def check(self) -> Iterator[Any]:
+    def check(self) -> Iterator[Finding]:
         if not self.functionname.strip("/"):
             yield "functionname", "got only slashes, expected the name of a function"
         if any(part in (".", "..") for part in f"{self.routeprefix}/{self.functionname}".split("/")):
@@ -132,7 +132,7 @@ class AzureFunctions(Plugin[Config]):
 class _Function(Upstream):
     """The function as a service: at one path, with headers that are chosen."""
 
-    def __init__(self, to: Target, c: Any) -> None:
+    def __init__(self, to: Target, c: Config) -> None:
         super().__init__(to)
         self._keys = [(n, v) for n, v in zip(_KEYS, (c.apikey, c.clientid), strict=True) if v]
         self._only = None if c.forward_headers is None else {name.lower() for name in c.forward_headers}

@@ -23,7 +23,7 @@ from plugmw import record
 from plugmw.delivery import QueueConfig
 from plugmw.errors import ConfigError
 from plugmw.exchange import Exchange
-from plugmw.schema import between, config, each, field, matches
+from plugmw.schema import Finding, between, config, each, field, matches
 from plugmw.schema.fields import Port
 from plugmw.sinks.datagrams import UDP
 from plugmw.statsd_lines import (
@@ -62,7 +62,7 @@ class Metric:
         None, help="What names the consumer; no consumer tag if not given."
     )
 
-    def check(self) -> Iterator[Any]:
+    def check(self) -> Iterator[Finding]:
         if self.stat_type in ("counter", "gauge") and self.sample_rate is None:
             yield "sample_rate", f"missing, expected a number from 0 to 1 with stat_type {self.stat_type}"
 
@@ -129,7 +129,7 @@ class Datadog(Measuring[Config]):
             tags = ",".join(self._tags(x, metric, entry))
             yield f"{name}:{value}|{TYPES[metric.stat_type]}{sampled}|#{tags}"
 
-    def _tags(self, x: Exchange, metric: Any, entry: dict[str, Any]) -> Iterator[str]:
+    def _tags(self, x: Exchange, metric: Metric, entry: dict[str, Any]) -> Iterator[str]:
         """Yield the tags in Kong's order: service, status, consumer, then the metric's own."""
         config = self.config
         facts = x.service_facts or {"name": x.service}

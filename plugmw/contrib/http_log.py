@@ -29,7 +29,7 @@ from plugmw.custom_fields import Fields, custom_fields
 from plugmw.delivery import Queue, QueueConfig
 from plugmw.exchange import Exchange
 from plugmw.reporting import HeaderNames, Reporting, redact_headers, redact_query
-from plugmw.schema import above, as_dict, at_least, between, config, field
+from plugmw.schema import Finding, above, as_dict, at_least, between, config, field
 from plugmw.schema.fields import URL
 from plugmw.sinks.http import HTTP
 
@@ -63,7 +63,7 @@ class Config:
         None, between(0, 3600), help="Older spelling of `queue.max_coalescing_delay`."
     )
 
-    def check(self) -> Iterator[Any]:
+    def check(self) -> Iterator[Finding]:
         for name, value in self.headers.items():
             if name.lower() in _OURS:
                 yield "headers", f"cannot contain '{_OURS[name.lower()]}' header"
@@ -90,7 +90,7 @@ class HTTPLog(Reporting[Config]):
         self._headers = {**c.headers, "Content-Type": c.content_type, **headers}
         self._settings = settings(c)
         self._verify: bool | str = c.tls_ca_file if c.tls_verify and c.tls_ca_file else c.tls_verify
-        self._key: Any = (
+        self._key: tuple[object, ...] = (
             *("http-log", self._url, c.method, c.timeout, c.keepalive, self._verify),
             *(tuple(sorted(self._headers.items())), self._settings),
         )

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
 from plugmw.exchange import Exchange
 from plugmw.plugin import Plugin
@@ -66,7 +65,7 @@ class IPRestriction(Plugin[Config]):
         x.fail(status, message)
 
 
-def matcher(networks: Iterable[Any]) -> Callable[[Address], bool]:
+def matcher(networks: Iterable[Network]) -> Callable[[Address], bool]:
     """Return a test for membership: sorted, disjoint ranges per IP version, looked up by bisection."""
     tables: dict[int, list[int]] = {4: [], 6: []}
     for version, edges in tables.items():

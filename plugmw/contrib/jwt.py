@@ -25,7 +25,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache, partial
-from typing import Any, Final, Literal, NoReturn
+from typing import Final, Literal, NoReturn
 
 from plugmw import forms, keys
 from plugmw.answer import HeaderItems
@@ -53,7 +53,7 @@ REFUSED: Final = frozenset(("crit", "jwk", "jku", "x5u"))
 KEYS: Final = 1024
 
 _BEARER: Final = re.compile(r"[Bb]earer[ \t]+(.+)").fullmatch
-_MISSING: Final[Any] = object()
+_MISSING: Final = object()
 
 
 @config

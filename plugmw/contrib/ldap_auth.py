@@ -31,7 +31,7 @@ import threading
 import unicodedata
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, ClassVar, Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 from plugmw.authentication import ANONYMOUS_HELP, REALM, REALM_HELP, Authentication, Denied, challenge
 from plugmw.errors import ConfigError
@@ -54,7 +54,7 @@ HEADERS: Final = ("Proxy-Authorization", "Authorization")
 class Binder(Protocol):
     """Checks a password. The user name in ``dn`` is escaped, ``password`` is not empty."""
 
-    def __call__(self, dn: str, password: str, config: Any) -> str | None:
+    def __call__(self, dn: str, password: str, config: Config) -> str | None:
         """Return None if the password is right, else why not; an exception if that cannot be told."""
 
 

@@ -47,7 +47,7 @@ from plugmw.exchange import Exchange
 from plugmw.grants import Grants
 from plugmw.identity import Consumer, Credential
 from plugmw.oauth import Parameters, Refused
-from plugmw.schema import at_least, between, config, each, field, matches
+from plugmw.schema import Finding, at_least, between, config, each, field, matches
 from plugmw.schema.fields import HeaderName
 from plugmw.tokens import Tokens
 from plugmw.wsgi.headers import cgi_key
@@ -116,7 +116,7 @@ class Config:
         "lax", help="Who must use PKCE for codes: nobody, public clients, or every client."
     )
 
-    def check(self) -> Iterator[str | tuple[str, str]]:
+    def check(self) -> Iterator[Finding]:
         if self.mandatory_scope and not self.scopes:
             yield "scopes", "required field missing, for mandatory_scope"
         if not any(getattr(self, name) for name in _GRANTS):
@@ -180,7 +180,7 @@ class OAuth2(Authentication[Config]):
         headers = oauth.challenged(self.config.realm, "invalid_token", description)
         return Refused("invalid_token", description, 401, headers)
 
-    def _text(self, x: Exchange) -> Any:
+    def _text(self, x: Exchange) -> str | None:
         """Return the token of a request, None if there is none; hide it if told so."""
         header = x.environ.get(self._key)
         text = _parameters(x).get("access_token") if header is None else oauth.bearer(header) or header

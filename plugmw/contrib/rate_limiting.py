@@ -20,14 +20,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from plugmw.collecting import Collecting
 from plugmw.counting import Counting, Redis, key_prefix, older, redis_problems
 from plugmw.errors import StoreError
 from plugmw.exchange import Exchange
 from plugmw.limits import PERIODS, Window, Windows, identity, misordered
-from plugmw.schema import above, as_dict, between, config, field
+from plugmw.schema import Finding, above, as_dict, between, config, field
 from plugmw.schema.fields import HeaderName, Port, URLPath
 from plugmw.stores import Store
 from plugmw.stores.base import MOST
@@ -74,7 +74,7 @@ class Config:
     redis_ssl_verify: bool | None = older("ssl_verify")
     redis_server_name: str | None = older("server_name")
 
-    def check(self) -> Iterator[Any]:
+    def check(self) -> Iterator[Finding]:
         if all(getattr(self, period) is None for period in PERIODS):
             yield f"at least one of these fields must be non-empty: {', '.join(map(repr, PERIODS))}"
         for problem in misordered(as_dict(self)):

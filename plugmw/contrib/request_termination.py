@@ -29,7 +29,7 @@ from plugmw.identity import stable_id
 from plugmw.plugin import Plugin
 from plugmw.record import grouped
 from plugmw.redaction import Redaction
-from plugmw.schema import config, field, matches
+from plugmw.schema import Finding, config, field, matches
 from plugmw.transform import parse_json, write_json
 from plugmw.wsgi.headers import cgi_key, headers_in
 from plugmw.wsgi.text import decode
@@ -67,7 +67,7 @@ class Config:
     echo_node: str = field("node", help="Name of the member about the server; in Kong it is `kong`.")
     trigger: str | None = field(None, _NAME, help="Header or query parameter that a request must have.")
 
-    def check(self) -> Iterator[Any]:
+    def check(self) -> Iterator[Finding]:
         if not 100 <= self.status_code <= 599:
             yield "status_code", f"got {self.status_code}, value should be between 100 and 599"
         elif self.status_code < 200:

@@ -23,7 +23,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import attrs
 
@@ -32,7 +32,7 @@ from plugmw.counting import Counting, Redis, key_prefix, older, redis_problems
 from plugmw.errors import StoreError
 from plugmw.exchange import Exchange
 from plugmw.limits import PERIODS, Window, Windows, identity, misordered
-from plugmw.schema import REQUIRED, above, as_dict, config, field, not_empty
+from plugmw.schema import REQUIRED, Finding, above, as_dict, config, field, not_empty
 from plugmw.schema.fields import HeaderName, Port
 from plugmw.wsgi.headers import cgi_key
 
@@ -89,7 +89,7 @@ class Config:
     redis_ssl_verify: bool | None = older("ssl_verify")
     redis_server_name: str | None = older("server_name")
 
-    def check(self) -> Iterator[Any]:
+    def check(self) -> Iterator[Finding]:
         for name in self.limits:
             try:
                 check_header(name, "")

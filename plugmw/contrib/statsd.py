@@ -23,7 +23,8 @@ from typing import Any, Final, Literal
 from plugmw import record
 from plugmw.delivery import QueueConfig
 from plugmw.exchange import Exchange
-from plugmw.schema import above, between, config, each, field, matches
+from plugmw.reporting import Sink
+from plugmw.schema import Finding, above, between, config, each, field, matches
 from plugmw.schema.fields import Port
 from plugmw.sinks.datagrams import UDP
 from plugmw.sinks.lines import Lines
@@ -76,7 +77,7 @@ class Metric:
     service_identifier: ServiceIdentifier | None = field(None, help="What names the service.")
     workspace_identifier: WorkspaceIdentifier | None = field(None, help="What names the workspace.")
 
-    def check(self) -> Iterator[Any]:
+    def check(self) -> Iterator[Finding]:
         if self.stat_type in ("counter", "gauge") and self.sample_rate is None:
             yield "sample_rate", f"missing, expected a number above 0 with stat_type {self.stat_type}"
 
@@ -153,13 +154,13 @@ class StatsD(Measuring[Config]):
 
     # -- sending ------------------------------------------------------------------------------------
 
-    def sink(self) -> Any:
+    def sink(self) -> Sink:
         config = self.config
         if config.use_tcp:
             return Lines(config.host, config.port, TIMEOUT, KEEPALIVE)
         return UDP(config.host, config.port)
 
-    def send(self, sink: Any, batch: list[list[bytes]]) -> None:
+    def send(self, sink: Sink, batch: list[list[bytes]]) -> None:
         """Send a batch; with TCP what was sent is taken off, so that a failure repeats only the rest."""
         if self.config.use_tcp:
             while batch:
@@ -187,7 +188,7 @@ class StatsD(Measuring[Config]):
             if made is not None:
                 yield made + end
 
-    def _tagged(self, x: Exchange, metric: Any, entry: dict[str, Any]) -> str | None:
+    def _tagged(self, x: Exchange, metric: Metric, entry: dict[str, Any]) -> str | None:
         value = value_of(metric.name, entry) if metric.name in VALUES else None
         if value is None:
             return None
@@ -196,7 +197,7 @@ class StatsD(Measuring[Config]):
         kind = TYPES[metric.stat_type]
         return line(name, number(value), kind, metric.sample_rate, tags, self.config.tag_style)
 
-    def _tags(self, x: Exchange, metric: Any, entry: dict[str, Any]) -> dict[str, str]:
+    def _tags(self, x: Exchange, metric: Metric, entry: dict[str, Any]) -> dict[str, str]:
         """Return the tags of a line, none without a service."""
         if not x.service:
             return {}
@@ -210,7 +211,7 @@ class StatsD(Measuring[Config]):
         }
         return {name: tag_value(str(value)) for name, value in tags.items() if value}
 
-    def _plain(self, x: Exchange, metric: Any, entry: dict[str, Any]) -> str | None:
+    def _plain(self, x: Exchange, metric: Metric, entry: dict[str, Any]) -> str | None:
         found = self._named(x, metric, entry)
         if found is None:
             return None
@@ -219,7 +220,7 @@ class StatsD(Measuring[Config]):
         kind = "s" if metric.name == "unique_users" else TYPES[metric.stat_type]
         return line(f"{self._prefix}.{name}", value, kind, metric.sample_rate)
 
-    def _named(self, x: Exchange, metric: Any, entry: dict[str, Any]) -> tuple[str, str] | None:
+    def _named(self, x: Exchange, metric: Metric, entry: dict[str, Any]) -> tuple[str, str] | None:
         """Return a metric's name behind the prefix, and its value; None if it is not sent now."""
         scope, status = self._scope(x, metric), entry["response"]["status"]
         if metric.name in VALUES:
@@ -246,12 +247,12 @@ class StatsD(Measuring[Config]):
         route = entry.get("route")
         return (f"route.{name_part(str(route['id']))}.user.{user}.status.{status}", "1") if route else None
 
-    def _scope(self, x: Exchange, metric: Any) -> str:
+    def _scope(self, x: Exchange, metric: Metric) -> str:
         if not x.service:
             return "global.unmatched"
         return f"service.{name_part(self._service(x, metric) or 'unnamed')}"
 
-    def _service(self, x: Exchange, metric: Any) -> str | None:
+    def _service(self, x: Exchange, metric: Metric) -> str | None:
         facts = x.service_facts or {"name": x.service}
         wanted = metric.service_identifier or self.config.service_identifier_default
         if wanted == "service_name_or_host":
@@ -259,10 +260,10 @@ class StatsD(Measuring[Config]):
         found: str | None = facts.get(wanted.removeprefix("service_"))
         return found
 
-    def _consumer(self, x: Exchange, metric: Any) -> str | None:
+    def _consumer(self, x: Exchange, metric: Metric) -> str | None:
         return identified(x, metric.consumer_identifier or self.config.consumer_identifier_default)
 
-    def _workspace(self, metric: Any, entry: dict[str, Any]) -> Any:
+    def _workspace(self, metric: Metric, entry: dict[str, Any]) -> Any:
         """Return what names the workspace; there is none unless a plugin puts it into the log entry."""
         wanted = metric.workspace_identifier or self.config.workspace_identifier_default
         return entry.get("workspace" if wanted == "workspace_id" else "workspace_name")

@@ -231,7 +231,7 @@ class Zipkin(Plugin[Config]):
         return Queue(self.scope[0] or self.name, c.queue, send, self.logger, close=server.close)
 
 
-def rules(c: Any) -> Any:
+def rules(c: Config) -> Propagation:
     """Return what to read and to write, also when the two older fields say it."""
     told = c.propagation
     if told != Propagation():
@@ -241,15 +241,14 @@ def rules(c: Any) -> Any:
         inject = [c.default_header_type]
     elif c.header_type != "preserve":
         inject = ["preserve", c.header_type]
-    return attrs.evolve(
-        told,
+    return Propagation(
         extract=[] if c.header_type == "ignore" else list(ALL),
         inject=inject,
         default_format=c.default_header_type,
     )
 
 
-def _preserved(found: Found | None, rule: Any) -> Format:
+def _preserved(found: Found | None, rule: Propagation) -> Format:
     format_: Format = found.format if found else rule.default_format
     return format_
 

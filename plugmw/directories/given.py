@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 from plugmw import consumers
-from plugmw.directories.callables import CallableDirectory
+from plugmw.directories.callables import CallableDirectory, Find
 from plugmw.directories.urls import open_directory
 from plugmw.identity import Directory
 
+#: A directory, the URL of a consumer store, a callable, or a list as in a configuration.
+Consumers: TypeAlias = "Directory | str | Find | Sequence[Mapping[str, Any]]"
 
-def directory(source: Any) -> Directory:
+
+def directory(source: Consumers) -> Directory:
     """Return a directory: ``source`` itself, or one of a list, a callable or the URL of a consumer store.
 
     ConfigErrors for a bad list, ConfigError for a bad URL; nothing is opened.

@@ -14,11 +14,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from plugmw.errors import ConfigError
+
+if TYPE_CHECKING:
+    from plugmw.order import Entry
 
 Place = tuple[str | int, ...]
 
@@ -94,6 +97,11 @@ class Document:
     the file as the user spelled it, or None. ``fingerprints`` maps every file that was read (absolute, its
     symbolic links not followed) to the hash of the content that was read.
     """
+
+    #: Of a translated one: what was wrong, what was not carried over, entries made of no mapping.
+    errors: Sequence[ConfigError] = ()
+    warnings: Sequence[ConfigError] = ()
+    entries: Sequence[tuple[Place, Entry]] = ()
 
     def __init__(
         self, data: dict[str, Any], source: str | None = None, fingerprints: Mapping[str, str] | None = None

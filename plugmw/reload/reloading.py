@@ -13,7 +13,8 @@ import threading
 from contextlib import AbstractContextManager
 from typing import Any
 
-from plugmw.configuration.plan import Extras, Plan, read_plan
+from plugmw.configuration.extras import Extras
+from plugmw.configuration.plan import Plan, read_plan
 from plugmw.errors import LoadError, PlugmwError
 from plugmw.imports import forget
 from plugmw.reload.generations import Draining, Generation, Holdings

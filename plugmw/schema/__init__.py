@@ -17,6 +17,7 @@ from plugmw.schema.declaring import matches as matches
 from plugmw.schema.declaring import not_empty as not_empty
 from plugmw.schema.declaring import one_of as one_of
 from plugmw.schema.describing import json_schema as json_schema
+from plugmw.schema.messages import Finding as Finding
 from plugmw.schema.reading import as_dict as as_dict
 from plugmw.schema.reading import build as build
 from plugmw.schema.reading import read as read

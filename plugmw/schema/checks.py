@@ -32,7 +32,7 @@ def length(low: int = 0, high: int | None = None) -> Check:
     return Check(lambda v: low <= len(v) <= high, expected)
 
 
-def none_of(*choices: Any) -> Check:
+def none_of(*choices: object) -> Check:
     """None of the given values."""
     return Check(lambda v: v not in choices, f"none of {', '.join(map(str, choices))}")
 
@@ -42,7 +42,7 @@ def starts_with(prefix: str) -> Check:
     return Check(lambda v: v.startswith(prefix), f"a text that starts with {prefix}")
 
 
-def contains(item: Any) -> Check:
+def contains(item: object) -> Check:
     """Lists with ``item`` in them."""
     return Check(lambda v: item in v, f"a list with {item!r} in it")
 
@@ -65,7 +65,7 @@ def has_any(*patterns: str, expected: str) -> Check:
     return Check(lambda v: any(pattern.search(v) for pattern in compiled), expected)
 
 
-def exclusive_subsets(*subsets: Sequence[Any]) -> Check:
+def exclusive_subsets(*subsets: Sequence[object]) -> Check:
     """Lists with members of no more than one of the subsets."""
     names = "; ".join(", ".join(map(str, subset)) for subset in subsets)
     return Check(
@@ -84,12 +84,12 @@ def value_of(made: Any, path: str) -> Any:
     return made
 
 
-def is_empty(value: Any) -> bool:
+def is_empty(value: object) -> bool:
     """Say whether Kong takes a value for not given."""
     return value is None or (isinstance(value, (str, Sequence, set, Mapping)) and not value)
 
 
-def given(made: Any, names: Iterable[str]) -> list[str]:
+def given(made: object, names: Iterable[str]) -> list[str]:
     """Return those of the names that are not empty."""
     return [name for name in names if not is_empty(value_of(made, name))]
 
@@ -99,38 +99,38 @@ def quoted(names: Iterable[str]) -> str:
     return ", ".join(f"'{name}'" for name in names)
 
 
-def at_least_one_of(made: Any, *names: str) -> list[str]:
+def at_least_one_of(made: object, *names: str) -> list[str]:
     if given(made, names):
         return []
     return [f"at least one of these fields must be non-empty: {quoted(names)}"]
 
 
-def only_one_of(made: Any, *names: str) -> list[str]:
+def only_one_of(made: object, *names: str) -> list[str]:
     if len(given(made, names)) == 1:
         return []
     return [f"exactly one of these fields must be non-empty: {quoted(names)}"]
 
 
-def distinct(made: Any, *names: str) -> list[str]:
+def distinct(made: object, *names: str) -> list[str]:
     values = [value_of(made, name) for name in given(made, names)]
     if all(value not in values[:place] for place, value in enumerate(values)):
         return []
     return [f"values of these fields must be distinct: {quoted(names)}"]
 
 
-def mutually_required(made: Any, *names: str) -> list[str]:
+def mutually_required(made: object, *names: str) -> list[str]:
     if len(given(made, names)) in (0, len(names)):
         return []
     return [f"all or none of these fields must be set: {quoted(names)}"]
 
 
-def mutually_exclusive(made: Any, *names: str) -> list[str]:
+def mutually_exclusive(made: object, *names: str) -> list[str]:
     if len(given(made, names)) < 2:
         return []
     return [f"only one or none of these fields must be set: {quoted(names)}"]
 
 
-def mutually_exclusive_sets(made: Any, first: Iterable[str], second: Iterable[str]) -> list[str]:
+def mutually_exclusive_sets(made: object, first: Iterable[str], second: Iterable[str]) -> list[str]:
     one, other = given(made, first), given(made, second)
     if not (one and other):
         return []
@@ -138,7 +138,7 @@ def mutually_exclusive_sets(made: Any, first: Iterable[str], second: Iterable[st
 
 
 def conditional(
-    made: Any,
+    made: object,
     if_field: str,
     if_match: Check,
     then_field: str,
@@ -158,7 +158,7 @@ def conditional(
 
 
 def conditional_at_least_one_of(
-    made: Any,
+    made: object,
     if_field: str,
     if_match: Check,
     then: Sequence[str],

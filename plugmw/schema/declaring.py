@@ -76,7 +76,7 @@ def between(low: float, high: float) -> Check:
     )
 
 
-def one_of(*choices: Any) -> Check:
+def one_of(*choices: object) -> Check:
     """One of the given values."""
     return Check(lambda v: v in choices, f"one of {listed(choices)}", {"enum": list(choices)})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from plugmw.schema import patterns
@@ -15,13 +15,13 @@ _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 _LISTABLE = re.compile(r"(?! )[^,\x00-\x1f\x7f]+(?<! )").fullmatch
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError
     return value
 
 
-def _network(value: Any) -> IPv4Network | IPv6Network:
+def _network(value: object) -> IPv4Network | IPv6Network:
     if isinstance(value, (IPv4Network, IPv6Network)):
         return value
     try:
@@ -30,7 +30,7 @@ def _network(value: Any) -> IPv4Network | IPv6Network:
         raise ValueError("an IP address or CIDR range") from None
 
 
-def _header_name(value: Any) -> str:
+def _header_name(value: object) -> str:
     if not _TOKEN(_text(value)):
         raise ValueError
     return str(value)
@@ -41,13 +41,13 @@ def listable(text: str) -> bool:
     return _LISTABLE(text) is not None
 
 
-def _group(value: Any) -> str:
+def _group(value: object) -> str:
     if not listable(_text(value)):
         raise ValueError
     return str(value)
 
 
-def _pattern(value: Any) -> re.Pattern[str]:
+def _pattern(value: object) -> re.Pattern[str]:
     if isinstance(value, re.Pattern):
         return value
     text = _text(value)
@@ -57,7 +57,7 @@ def _pattern(value: Any) -> re.Pattern[str]:
         raise ValueError(f"a regular expression ({error})") from None
 
 
-def _url(value: Any) -> str:
+def _url(value: object) -> str:
     try:
         parts = urlsplit(_text(value))
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -68,13 +68,13 @@ def _url(value: Any) -> str:
     return str(value)
 
 
-def _path(value: Any) -> str:
+def _path(value: object) -> str:
     if not _text(value).startswith("/"):
         raise ValueError
     return str(value)
 
 
-def _port(value: Any) -> int:
+def _port(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 65535:
         raise ValueError
     return value

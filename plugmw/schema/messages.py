@@ -9,6 +9,8 @@ from typing import Any, Final
 
 Path = tuple[Any, ...]
 Problem = tuple[Path, str, "str | None"]
+#: What ``check`` of a configuration class yields: a text, or (field, text).
+Finding = str | tuple[str, str]
 #: User and password in a URL, up to the last @ that could end them.
 _USER_INFO: Final = re.compile(r"//\S*@").sub
 
@@ -27,19 +29,19 @@ def steps(where: str) -> Path:
     return tuple(int(index) if index else key for index, key in found)
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """Quote a value for a message, cut to a readable length, URLs in it without user and password."""
     text = _USER_INFO("//***@", repr(value))
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def suggest(word: Any, words: Iterable[str]) -> str:
+def suggest(word: object, words: Iterable[str]) -> str:
     """Return ``; did you mean "x"?`` when a known word is close, else nothing."""
     close = difflib.get_close_matches(str(word), list(words), 1)
     return f'; did you mean "{close[0]}"?' if close else ""
 
 
-def unknown(key: Any, known: list[str]) -> tuple[str, str | None]:
+def unknown(key: object, known: list[str]) -> tuple[str, str | None]:
     """Return what was found and what would be right for a field that does not exist."""
     hint = suggest(key, known)
     if hint:
@@ -47,6 +49,6 @@ def unknown(key: Any, known: list[str]) -> tuple[str, str | None]:
     return f'unknown field "{key}"', f"one of {', '.join(known)}" if known else "no fields"
 
 
-def listed(choices: Iterable[Any]) -> str:
+def listed(choices: Iterable[object]) -> str:
     """Write choices one after the other: ``local, redis``."""
     return ", ".join(str(choice) for choice in choices)

@@ -188,7 +188,7 @@ def build(cls: type[T], data: Mapping[str, Any], where: str) -> T:
     return made
 
 
-def _safe(value: Any, field: Field) -> str:
+def _safe(value: object, field: Field) -> str:
     if not field.secret:
         return shown(value)
     return f"a value from {value}" if references.is_reference(value) else "a secret value"

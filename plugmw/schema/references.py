@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Final
+from typing import Final
 
 from plugmw.watching import note
 
@@ -29,7 +29,7 @@ class Unresolved(ValueError):
         super().__init__(problem, expected)
 
 
-def is_reference(value: Any) -> bool:
+def is_reference(value: object) -> bool:
     """Say whether a value has the form of a reference, also of a kind that is not known here."""
     return isinstance(value, str) and _REFERENCE(value) is not None
 

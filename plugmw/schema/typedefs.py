@@ -14,7 +14,7 @@ import re
 import ssl
 from collections.abc import Callable
 from ipaddress import ip_address, ip_network
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 from plugmw.schema.declaring import Kind
@@ -183,7 +183,7 @@ def key_problem(text: str) -> str | None:
 
 
 def _text(problem: Problem, expected: str) -> Kind:
-    def parse(value: Any) -> str:
+    def parse(value: object) -> str:
         if not isinstance(value, str) or problem(value) is not None:
             raise ValueError
         return value
@@ -191,7 +191,7 @@ def _text(problem: Problem, expected: str) -> Kind:
     return Kind(parse, expected, {"type": "string"})
 
 
-def _timeout(value: Any) -> int:
+def _timeout(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_TIMEOUT:
         raise ValueError
     return value

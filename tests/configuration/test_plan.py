@@ -7,7 +7,8 @@ import logging
 import pytest
 
 from plugmw import Entry
-from plugmw.configuration.plan import Extras, read_plan
+from plugmw.configuration.extras import Extras
+from plugmw.configuration.plan import read_plan
 from plugmw.consumers import directory
 from plugmw.directories import SQLDirectory
 from plugmw.documents import Document
@@ -299,6 +300,17 @@ def test_whatever_configure_raises_is_a_problem_of_its_entry(problem, message, m
     assert errors_of({"plugins": [plugin("Refusing")]}) == [
         f"gateway.yaml: plugins[0].{text}" for text in message
     ]
+
+
+def test_the_traceback_of_a_configure_with_a_mistake_is_kept_and_logged(monkeypatch, caplog):
+    mistake = RuntimeError("oops")
+    monkeypatch.setattr(Refusing, "problem", mistake)
+    with pytest.raises(ConfigErrors) as caught:
+        read_plan(Document({"plugins": [plugin("Refusing")]}, "gateway.yaml"))
+    assert [error.__cause__ for error in caught.value.errors] == [mistake]
+    (record,) = caplog.records
+    assert record.getMessage() == "gateway.yaml: plugins[0]: configure of refusing failed"
+    assert record.exc_info[1] is mistake
 
 
 def test_a_cycle_in_one_routes_chain_is_found_and_one_across_routes_is_none():

@@ -14,7 +14,8 @@ from plugmw import templates
 from plugmw.bundles.archive import Limits
 from plugmw.bundles.bundles import unpack
 from plugmw.bundles.manifest import Manifest, parse
-from plugmw.configuration.plan import Extras, Plan, read_plan
+from plugmw.configuration.extras import Extras
+from plugmw.configuration.plan import Plan, read_plan
 from plugmw.dialects.kong.schema.lua_patterns import lua_pattern
 from plugmw.dialects.kong.schema.tables import config_class
 from plugmw.dialects.krakend.settings import seconds

@@ -11,7 +11,7 @@ from plugmw.dialects.krakend.registry import Kind
 from plugmw.errors import ConfigError, ConfigErrors
 from plugmw.plugin import Plugin
 from plugmw.runtime import Runtime
-from plugmw.schema import config, field
+from plugmw.schema import Finding, config, field
 from plugmw.schema.messages import suggest
 
 M = TypeVar("M", bound="ModuleConfig")
@@ -30,7 +30,7 @@ class ModuleConfig:
     extra_config: dict[str, Any] = field({}, help="What the plugins are given, beside `name`.")
     strict: bool = field(False, help="Refuse to work without the plugins, instead of going on without them.")
 
-    def check(self) -> Iterator[str | tuple[str, str]]:
+    def check(self) -> Iterator[Finding]:
         if (self.module is None) == (self.folder is None):
             yield "exactly one of module and folder must be given"
         if self.folder is not None and self.name is None:

@@ -10,7 +10,8 @@ from typing import Any
 
 from django.core.checks import CheckMessage, Error, Warning
 
-from plugmw.configuration.plan import Extras, read_plan
+from plugmw.configuration.extras import Extras
+from plugmw.configuration.plan import read_plan
 from plugmw.documents.translated import Options
 from plugmw.errors import ConfigError, ConfigErrors
 from plugmw.mounts.django.wsgi import setting

@@ -8,7 +8,8 @@ import pytest
 from werkzeug.test import Client
 
 from plugmw import Gateway, inspect
-from plugmw.configuration.plan import Extras, read_plan
+from plugmw.configuration.extras import Extras
+from plugmw.configuration.plan import read_plan
 from plugmw.dialects.tyk.definition import load_definitions, translate
 from plugmw.documents.translated import Options
 from plugmw.errors import ConfigErrors

@@ -116,7 +116,8 @@ class Dispatcher:
             rule = router.longest(path)
             if rule is None:
                 return self.no_route(environ, start_response)
-            return self.routed[id(rule.route)].run(environ, start_response)
+            if not rule.secure or self.runtime.trusted.scheme(environ) == "https":
+                return self.routed[id(rule.route)].run(environ, start_response)
         decision = router.decide(environ, self.runtime.trusted)
         chain = self._chain(decision)
         if chain is None:

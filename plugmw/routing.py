@@ -48,11 +48,6 @@ class Route:
     https_redirect_status_code: int = 426
     tags: Sequence[str] = ()
 
-    @property
-    def https_only(self) -> bool:
-        """Whether plain HTTP requests are sent away."""
-        return "http" not in self.protocols
-
     def described(self) -> dict[str, Any]:
         """Return the route as log entries and ``kong.router.get_route`` show it."""
         made = {name: value for name, value in attrs.asdict(self).items() if value not in ((), [], {}, "")}
@@ -98,6 +93,8 @@ class Rule:
     headers: tuple[tuple[str, frozenset[str]], ...] = ()
     #: Whether the path is its only condition.
     plain: bool = True
+    #: Whether plain HTTP requests are sent away.
+    secure: bool = False
 
     @property
     def path(self) -> str:
@@ -164,7 +161,7 @@ class Router:
         #: The methods that routes ask for.
         self.methods = frozenset(method for rule in rules for method in rule.methods)
         self._lengths = sorted({len(prefix) for prefix in self._by_prefix}, reverse=True)
-        #: Whether the longest prefix alone decides: no other conditions anywhere, no route for https only.
+        #: Whether the longest prefix alone decides: no other conditions anywhere.
         self.simple = not self._patterns and all(rule.plain for rule in rules)
 
     def decide(self, environ: WSGIEnvironment, trusted: Trusted) -> Decision:
@@ -192,7 +189,7 @@ class Router:
                 return Decision("ambiguous", because=text, interpretations=ways)
         if rule is None:
             return Decision(self._unrouted, because="no route has all its conditions met")
-        if rule.route.https_only and trusted.scheme(environ) != "https":
+        if rule.secure and trusted.scheme(environ) != "https":
             text = f"{rule.route.name} is for https only"
             return Decision("insecure", rule, text)
         return Decision("matched", rule)
@@ -263,7 +260,8 @@ def _rules(route: Route, place: int) -> Iterable[Rule]:
             host_pattern=re.compile("|".join(map(_wildcard, wild_hosts))) if wild_hosts else None,
             methods=frozenset(route.methods),
             headers=headers,
-            plain=not (route.hosts or route.headers or route.methods or route.https_only),
+            plain=not (route.hosts or route.headers or route.methods),
+            secure="http" not in route.protocols,
         )
 
 

@@ -214,10 +214,6 @@ def test_a_rule_says_what_a_request_has_met():
     assert [rule.because for rule in found] == [f"the path starts with /a{end}", f"the path matches ~/b{end}"]
 
 
-def test_routes_for_https_only_are_no_matter_of_the_longest_prefix_alone():
-    assert not Router([API, SECURE]).simple
-
-
 # -- what a route tells about itself ------------------------------------------------------------------------
 
 

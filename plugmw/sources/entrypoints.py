@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import functools
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from plugmw.errors import LoadError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "plugmw.plugins"
 
 
 @functools.lru_cache(maxsize=1)
 def _found() -> dict[str, EntryPoint]:
+    # A slow import, for names that are not bundled.
+    from importlib.metadata import entry_points
+
     return {point.name: point for point in entry_points(group=GROUP)}
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 
 import pytest
-from werkzeug.test import Client
 
 from plugmw import ConfigError
 from plugmw.contrib.acl import ACL
@@ -48,12 +47,6 @@ def told(saw):
 
 
 # -- configuration -----------------------------------------------------------------------------------------
-
-
-def test_defaults_are_those_of_kong():
-    config = ACL(allow=["a"]).config
-    assert (config.deny, config.hide_groups_header) == (None, False)
-    assert config.always_use_authenticated_groups is False
 
 
 NOT_LISTABLE = "expected a name without commas, control characters and outer blanks"
@@ -211,15 +204,3 @@ def test_names_that_a_list_cannot_hold_decide_but_are_not_told():
 def test_the_refusal_has_the_format_the_client_accepts():
     answer, _ = ask(ALLOW, context=[], headers={"Accept": "text/html"})
     assert (answer.mimetype, REFUSED in answer.text) == ("text/html", True)
-
-
-def test_works_alone_as_a_middleware_round_an_app_that_another_one_authenticates():
-    app = ACL.middleware(hello_app, allow=["admin"])
-
-    def outer(environ, start_response):
-        environ.setdefault("plugmw.ctx", {})["authenticated_groups"] = [environ["HTTP_X_ROLE"]]
-        return app(environ, start_response)
-
-    client = Client(outer)
-    assert client.get("/", headers={"X-Role": "admin"}).status_code == 200
-    assert client.get("/", headers={"X-Role": "guest"}).status_code == 403

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from werkzeug.test import Client
 
 from plugmw import ConfigError, Entry
 from plugmw.contrib.bot_detection import KEPT, LONGEST, BotDetection
-from plugmw.testing import gateway, get, hello_app
+from plugmw.testing import gateway, get
 from tests.support.wsgi import environ_of, serve
 
 CHROME = "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Safari/537.36"
@@ -95,9 +94,3 @@ def test_app_is_not_called_when_refused():
     calls = []
     get(BotDetection(), environ={"HTTP_USER_AGENT": GOOGLE}, app=lambda *a: calls.append(a))
     assert calls == []
-
-
-def test_works_alone_as_a_middleware():
-    client = Client(BotDetection.middleware(hello_app, deny=["Other"]))
-    found = [client.get("/", headers={"User-Agent": agent}).status_code for agent in ("Other/1", "Mine/1")]
-    assert found == [403, 200]

@@ -14,7 +14,7 @@ from werkzeug.test import Client
 
 from plugmw import ConfigError, Entry
 from plugmw.contrib.file_log import FileLog
-from plugmw.testing import gateway, get, hello_app
+from plugmw.testing import gateway, get
 from tests.support.servers import require_program
 
 ROUTED = {
@@ -233,11 +233,6 @@ def test_a_client_that_goes_away_is_logged_once(path):
     answer.close()
     [entry] = entries(path)
     assert entry["response"]["status"] == 200
-
-
-def test_works_alone_as_a_middleware(path):
-    Client(FileLog.middleware(hello_app, path=path)).get("/", buffered=True)
-    assert len(entries(path)) == 1
 
 
 SERVED = """

@@ -13,7 +13,7 @@ from werkzeug.test import Client
 from plugmw import ConfigError, Entry, alf
 from plugmw.contrib import galileo
 from plugmw.contrib.galileo import Galileo
-from plugmw.testing import gateway, get, hello_app
+from plugmw.testing import gateway, get
 from tests.support.plugins import made
 from tests.support.sinks import http_sink
 from tests.support.waiting import until
@@ -255,15 +255,6 @@ def test_an_alf_is_never_larger_than_its_limit(serve, monkeypatch, caplog):
 
 
 # -- through an app -----------------------------------------------------------------------------------
-
-
-def test_works_alone_as_a_middleware():
-    with http_sink() as sink:
-        config = {"service_token": "a", "host": "127.0.0.1", "port": sink.port, "https": False}
-        app = Galileo.middleware(hello_app, **config)
-        Client(app).get("/", buffered=True)
-        app.stop()
-        sink.wait(1)
 
 
 @pytest.mark.slow

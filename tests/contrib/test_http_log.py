@@ -13,8 +13,8 @@ from werkzeug.test import Client
 from plugmw import ConfigError, Entry
 from plugmw.contrib.http_log import HTTPLog, settings, split
 from plugmw.delivery import QueueConfig
-from plugmw.testing import gateway, get, hello_app
-from tests.support.sinks import HTTPSink, closed_port, http_sink
+from plugmw.testing import gateway, get
+from tests.support.sinks import HTTPSink, closed_port, http_sink, until
 from tests.support.waiting import until
 
 URL = "http://myservice.test/path"
@@ -297,15 +297,6 @@ def test_a_failing_custom_field_sends_the_rest(serve, caplog):
     assert request.json["good"] == 1
     assert "bad" not in request.json
     assert "log field 'bad' is left out: ZeroDivisionError" in caplog.text
-
-
-def test_works_alone_as_a_middleware():
-    with http_sink() as sink:
-        url = f"http://127.0.0.1:{sink.port}/"
-        app = HTTPLog.middleware(hello_app, http_endpoint=url)
-        Client(app).get("/", buffered=True)
-        sink.wait(1)
-        app.stop()
 
 
 def test_certificates_are_verified(serve, tmp_path, caplog):

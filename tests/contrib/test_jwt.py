@@ -84,18 +84,6 @@ def bearer(text):
 # -- configuration -------------------------------------------------------------------------------------------
 
 
-def test_defaults_are_those_of_kong():
-    config = JWT().config
-    assert (config.uri_param_names, config.cookie_names, config.header_names) == (
-        ["jwt"],
-        [],
-        ["authorization"],
-    )
-    assert (config.key_claim_name, config.secret_is_base64, config.claims_to_verify) == ("iss", False, None)
-    assert (config.maximum_expiration, config.anonymous, config.realm) == (0, None, None)
-    assert config.run_on_preflight is True
-
-
 BAD = {
     "maximum without exp": (
         {"maximum_expiration": 60, "claims_to_verify": ["nbf"]},
@@ -503,9 +491,3 @@ def test_tokens_are_not_logged(caplog):
         for text in (GOOD, token(key="x"), "x.y.z"):
             ask(headers=bearer(text))
     assert not any(part in caplog.text for part in GOOD.split("."))
-
-
-def test_works_alone_as_a_middleware():
-    client = Client(JWT.middleware(hello_app, consumers=[ALICE]))
-    assert client.get("/", headers=bearer(GOOD)).status_code == 200
-    assert client.get("/").status_code == 401

@@ -6,11 +6,10 @@ import json
 import re
 
 import pytest
-from werkzeug.test import Client
 
 from plugmw import ConfigError
 from plugmw.contrib.loggly import Loggly
-from plugmw.testing import get, hello_app
+from plugmw.testing import get
 from tests.support.plugins import made
 from tests.support.rsyslog import rsyslog
 from tests.support.sinks import udp_sink
@@ -125,13 +124,6 @@ def test_an_entry_that_is_too_big_is_reduced(serve, sink):
 
 
 # -- through an app -----------------------------------------------------------------------------------
-
-
-def test_works_alone_as_a_middleware(sink):
-    app = Loggly.middleware(hello_app, host="127.0.0.1", port=sink.port, key="a")
-    Client(app).get("/", buffered=True)
-    sink.wait(1)
-    app.stop()
 
 
 @pytest.mark.slow

@@ -10,7 +10,6 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import requests
-from werkzeug.test import Client
 
 from plugmw import ConfigError
 from plugmw.consumers import directory
@@ -21,7 +20,6 @@ from plugmw.gateway import Gateway
 from plugmw.identity import Credential
 from plugmw.order import Entry
 from plugmw.redaction import Redaction
-from plugmw.schema import as_dict
 from plugmw.stores import open_store
 from plugmw.testing import get, hello_app
 from tests.support.certificates import certificates
@@ -99,16 +97,6 @@ def shop():
 
 
 # -- configuration -----------------------------------------------------------------------------------------
-
-
-def test_defaults_are_those_of_kong():
-    config = OAuth2(enable_client_credentials=True).config
-    assert (config.scopes, config.mandatory_scope, config.provision_key) == (None, False, None)
-    assert (config.token_expiration, config.refresh_token_ttl) == (7200, 1209600)
-    flags = {name for name, value in as_dict(config).items() if value is True}
-    assert flags == {"enable_client_credentials"}
-    assert (config.anonymous, config.realm, config.pkce) == (None, None, "lax")
-    assert config.auth_header_name == "authorization"
 
 
 BAD = {
@@ -537,13 +525,6 @@ def test_log_entries_leave_out_what_the_endpoints_are_given(shop):
     left = redaction.target(f"/oauth2/token?{query}")
     assert left.count("REDACTED") == 6
     assert left.endswith("&g=h")
-
-
-def test_works_alone_as_a_middleware():
-    client = Client(OAuth2.middleware(hello_app, consumers=[BOB], store="memory://", **CONFIG))
-    token = client.post("/oauth2/token", json=ROBOT, base_url="https://localhost").json["access_token"]
-    assert client.get("/", headers={"Authorization": f"Bearer {token}"}).status_code == 200
-    assert client.get("/").status_code == 401
 
 
 # -- real clients ------------------------------------------------------------------------------------------

@@ -257,12 +257,6 @@ def test_there_is_no_path_by_default():
     assert get(gateway(Prometheus(**ALL), **SCOPE), path="/metrics").text == "hello"
 
 
-def test_works_alone_as_a_middleware():
-    app = Prometheus.middleware(hello_app, status_code_metrics=True, unrouted=True)
-    Client(app).get("/", buffered=True)
-    assert 'code="200",source="service"' in scraped(app)
-
-
 # -- the dashboard ------------------------------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ from plugmw import ConfigError, Entry
 from plugmw.contrib.cors import Cors
 from plugmw.contrib.key_auth import KeyAuth
 from plugmw.contrib.request_termination import RequestTermination
-from plugmw.testing import gateway, get, hello_app
+from plugmw.testing import gateway, get
 from tests.support.wsgi import environ_of, serve
 
 JSON = "application/json; charset=utf-8"
@@ -318,8 +318,3 @@ def test_is_good_wsgi():
     client = Client(LintMiddleware(gateway(RequestTermination(echo=True))))
     with client.post("/", data={"a": "b"}) as answer:
         assert answer.json["request"]["body"] == {"a": "b"}
-
-
-def test_works_alone_as_a_middleware():
-    client = Client(RequestTermination.middleware(hello_app, status_code=404))
-    assert client.get("/").json == {"message": "Not found"}

@@ -407,8 +407,3 @@ def test_is_good_wsgi_on_both_sides():
     client = Client(LintMiddleware(gateway(ResponseTransformer(**ADD), app=app)))
     with client.get("/") as answer:
         assert answer.json == {"a": 1, "p1": "v1"}
-
-
-def test_works_alone_as_a_middleware():
-    app = ResponseTransformer.middleware(serving(), **ADD)
-    assert Client(app).get("/").json == {"p1": "v1", "p2": "v1"}

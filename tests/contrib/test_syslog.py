@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from werkzeug.test import Client
 
 from plugmw import ConfigError, Entry
 from plugmw.contrib.syslog import Syslog, remote
 from plugmw.sinks.datagrams import UDP, Unix
 from plugmw.sinks.syslog import FACILITIES
-from plugmw.testing import gateway, get, hello_app
+from plugmw.testing import gateway, get
 from tests.support.plugins import made
 from tests.support.rsyslog import rsyslog
 from tests.support.sinks import udp_sink, unix_sink
@@ -156,13 +155,6 @@ def test_no_daemon_is_told_and_delays_nobody(serve, folder, caplog):
 
 
 # -- through an app -----------------------------------------------------------------------------------
-
-
-def test_works_alone_as_a_middleware(sink):
-    app = Syslog.middleware(hello_app, address=sink.host)
-    Client(app).get("/", buffered=True)
-    sink.wait(1)
-    app.stop()
 
 
 @pytest.mark.slow

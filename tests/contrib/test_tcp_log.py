@@ -7,11 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
-from werkzeug.test import Client
 
 from plugmw import ConfigError
 from plugmw.contrib.tcp_log import TCPLog, is_local
-from plugmw.testing import gateway, get, hello_app
+from plugmw.testing import gateway, get
 from tests.support.plugins import made
 from tests.support.sinks import TCP, Certificate, closed_port, tcp_sink
 from tests.support.waiting import until
@@ -183,14 +182,6 @@ def test_tls_is_verified_by_the_name_that_is_given(serve, tmp_path, caplog):
 
 
 # -- through an app -----------------------------------------------------------------------------------
-
-
-def test_works_alone_as_a_middleware():
-    with tcp_sink() as sink:
-        app = TCPLog.middleware(hello_app, host="127.0.0.1", port=sink.port)
-        Client(app).get("/", buffered=True)
-        sink.wait(1)
-        app.stop()
 
 
 @pytest.mark.slow

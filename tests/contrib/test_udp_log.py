@@ -8,11 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
-from werkzeug.test import Client
 
 from plugmw import ConfigError
 from plugmw.contrib.udp_log import UDPLog
-from plugmw.testing import get, hello_app
+from plugmw.testing import get
 from tests.support.sinks import closed_port, udp_sink
 from tests.support.waiting import until
 
@@ -84,14 +83,6 @@ def test_an_entry_before_which_nobody_listened_arrives(serve):
 
 
 # -- through an app -----------------------------------------------------------------------------------
-
-
-def test_works_alone_as_a_middleware():
-    with udp_sink() as sink:
-        app = UDPLog.middleware(hello_app, host="127.0.0.1", port=sink.port)
-        Client(app).get("/", buffered=True)
-        sink.wait(1)
-        app.stop()
 
 
 @pytest.mark.slow

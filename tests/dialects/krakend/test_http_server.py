@@ -131,10 +131,6 @@ def test_the_factory_is_called_once_however_many_routes_there_are(folder):
         assert file.read() == "x"
 
 
-def test_works_alone_as_a_middleware(plugins):
-    assert Client(HTTPServer.middleware(app, module="plugins/a.py")).get("/").text == "a"
-
-
 def test_the_context_is_done_when_the_worker_stops(plugins):
     plugin = HTTPServer(module="plugins/a.py")
     found = gateway(plugin, app=app)

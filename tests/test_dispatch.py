@@ -1,0 +1,90 @@
+"""Dispatch: what is put round the chains, and the answers of the gateway itself (routing: test_routing)."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from plugmw import Entry
+from plugmw.dispatch import arrangements, compile_chain, without_identity, without_remote_user
+from plugmw.gateway import Gateway
+from plugmw.identity import IDENTITY_KEYS
+from plugmw.routing import Route
+from plugmw.runtime import Runtime
+from plugmw.testing import hello_app
+from tests.support.plugins import nothing
+from tests.support.wsgi import environ_of, serve
+
+
+def seen(wrapped, **environ):
+    """Return what is left of these variables behind a wrapper."""
+    left = {}
+
+    def run(inside, start_response):
+        left.update({name: inside[name] for name in environ if name in inside})
+        return []
+
+    wrapped(run)(environ_of(**environ), None)
+    return left
+
+
+@pytest.mark.parametrize("key", IDENTITY_KEYS)
+def test_every_identity_header_of_a_client_is_removed(key):
+    assert seen(without_identity, **{key: "root"}, HTTP_X_OTHER="1") == {"HTTP_X_OTHER": "1"}
+
+
+def test_all_identity_headers_at_once_are_removed():
+    assert seen(without_identity, **dict.fromkeys(IDENTITY_KEYS, "root")) == {}
+
+
+def test_a_remote_user_is_removed():
+    assert seen(without_remote_user, REMOTE_USER="root", HTTP_X_OTHER="1") == {"HTTP_X_OTHER": "1"}
+
+
+def test_without_routes_and_plugins_the_app_is_called_directly():
+    assert compile_chain([], hello_app, Runtime()) is hello_app
+
+
+def test_without_routes_and_rewrite_the_chain_is_called_directly():
+    run = compile_chain([Entry(nothing("access"))], hello_app, Runtime())
+    assert run.__code__.co_filename.startswith("<plugmw chain")
+
+
+def test_every_route_has_a_chain_and_requests_without_one():
+    entries = [Entry(nothing("access", name="all")), Entry(nothing("access", name="one"), route="r")]
+    names = {
+        route and route.name: [slot.name for slot in line]
+        for route, line in arrangements(entries, [Route("r"), Route("s")], "pass")
+    }
+    assert names == {"r": ["one", "all"], "s": ["all"], None: ["all"]}
+
+
+@pytest.mark.parametrize("unrouted", ["pass", "404"])
+def test_a_consumers_entry_is_for_unrouted_requests_if_they_are_passed_on(unrouted):
+    entry = Entry(nothing("access", name="jo"), consumer="jo")
+    *_, (route, line) = arrangements([entry], [Route("r")], unrouted)
+    assert (route, [slot.name for slot in line]) == (None, ["jo"] if unrouted == "pass" else [])
+
+
+ROUTES = {"routes": [{"name": "r", "paths": ["/r"]}], "unrouted": "404"}
+
+
+@pytest.mark.parametrize("config", [{}, ROUTES], ids=["no app", "no route"])
+@pytest.mark.parametrize(
+    ("accept", "kind"), [("", "application/json"), ("text/html", "text/html"), ("text/plain", "text/plain")]
+)
+def test_no_route_is_one_answer_whoever_gives_it(config, accept, kind):
+    environ = environ_of("/x", HTTP_ACCEPT=accept, **{"plugmw.request_id": "7"})
+    found = serve(Gateway(None, config), environ)
+    assert found.status == "404 Not Found"
+    assert found.header("Content-Type").startswith(kind)
+    assert b"no Route matched with those values" in found.body
+    assert b"7" in found.body
+    if kind == "application/json":
+        assert json.loads(found.body) == {"message": "no Route matched with those values", "request_id": "7"}
+
+
+def test_no_route_has_no_body_for_head():
+    found = serve(Gateway(None), environ_of("/x", "HEAD"))
+    assert (found.status, found.body) == ("404 Not Found", b"")

@@ -12,7 +12,6 @@ has a bound, and what is lost is counted.
 from __future__ import annotations
 
 import atexit
-import os
 import threading
 import time
 import weakref
@@ -20,6 +19,7 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any, Final
 
+from plugmw.kernel.process import LazyLock, on_fork
 from plugmw.schema import between, config, field
 from plugmw.seldom import Seldom
 
@@ -101,6 +101,11 @@ class Queue:
         self._wanted = PARALLEL if alone else 1
         self._reset()
         _queues.add(self)
+        on_fork(self)
+
+    def after_fork(self) -> None:
+        """Begin empty: what waited is the parent's to send."""
+        self._reset()
 
     def _reset(self) -> None:
         self.sent = self.dropped = self.lost = 0
@@ -346,13 +351,14 @@ class Queues:
         #: Of every queue made from now on.
         self.shutdown_timeout = SHUTDOWN_TIMEOUT
         self._made: dict[Hashable, Queue] = {}
+        self._lock = LazyLock()
+        on_fork(self)
 
     def get(self, key: Hashable, make: Callable[[], Queue]) -> Queue:
         """Return the queue under ``key``, made on first use."""
         found = self._made.get(key)
         if found is None:
-            # A lock of this process, and of gevent's if it has replaced them.
-            with self.__dict__.setdefault("_lock", threading.Lock()):
+            with self._lock.get():
                 found = self._made.get(key)
                 if found is None:
                     found = self._made[key] = make()
@@ -371,7 +377,6 @@ class Queues:
     def after_fork(self) -> None:
         """Forget the parent's queues."""
         self._made = {}
-        self.__dict__.pop("_lock", None)
 
     def close(self) -> int:
         """Drain all queues, in :attr:`shutdown_timeout` together; return how many entries were left."""
@@ -390,15 +395,7 @@ def _stop(queues: Iterable[Queue]) -> int:
 _queues: weakref.WeakSet[Queue] = weakref.WeakSet()
 
 
-def _after_fork() -> None:
-    for queue in list(_queues):
-        queue._reset()
-
-
 @atexit.register
 def _drain() -> None:
     """Send what waits in a process that nobody stops by a hook."""
     _stop([queue for queue in list(_queues) if queue.busy])
-
-
-os.register_at_fork(after_in_child=_after_fork)

@@ -7,7 +7,6 @@ app = Gateway(app, plugins=[KeyAuth(key_names=["apikey"]), Entry(Cors(), route="
 from __future__ import annotations
 
 import os
-import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -22,6 +21,8 @@ from plugmw.exchange import Exchange
 from plugmw.flow import Flow
 from plugmw.generations import Generation, Mark, Retired, modules_of
 from plugmw.imports import forget
+from plugmw.kernel.process import LazyLock
+from plugmw.kernel.user_code import is_failure
 from plugmw.order import Entry, slots
 from plugmw.paths import TOO_MANY, full_path, is_plain, normalise, readings
 from plugmw.patterns import LONGEST
@@ -86,6 +87,7 @@ class Gateway(Worker):
         self._mark: weakref.ref[Mark] | None = None
         self._retired: Retired | None = None
         self._watcher: Watcher | None = None
+        self._reloading = LazyLock()
         self._read_in = os.getpid()
         self.plan: Plan = read_plan(config, self._extras)
         self._warn()
@@ -186,7 +188,7 @@ class Gateway(Worker):
         is bad, or one of its plugins cannot start, the old one stays as it is and the log says why.
         """
         # A lock of its own: reading may take long, and must not keep a worker from ending.
-        with self.__dict__.setdefault("_reloading", threading.Lock()):
+        with self._reloading.get():
             with recording(self.plan.modules) as record:
                 try:
                     plan = read_plan(self._source, self._extras.again())
@@ -245,9 +247,9 @@ class Gateway(Worker):
     def _living(self) -> list[Generation]:
         return [] if self._generation is None else [self._generation]
 
-    def _after_fork(self) -> None:
-        super()._after_fork()
-        self.__dict__.pop("_reloading", None)
+    def after_fork(self) -> None:
+        """Start anew with the first request of this process; the threads stayed with the parent."""
+        super().after_fork()
         self._retired = self._watcher = None
 
     def register_logger(self, logger: Any) -> None:
@@ -348,7 +350,7 @@ class _Dispatcher:
                 if hasattr(plugin, phases.REWRITE):
                     plugin.rewrite(x)
             except BaseException as error:
-                if not isinstance(error, Exception) or not x._chain.is_open(plugin):
+                if not is_failure(error) or not x._chain.is_open(plugin):
                     return x._halt(error, plugin)
                 x._chain.report(x, error, plugin)
         route = self._match(x)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from plugmw.kernel.user_code import contained
 from plugmw.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Generation:
         for plugin in self.plugins:
             if id(plugin) not in used:
                 try:
-                    plugin.close()
+                    contained(plugin.close)
                 except Exception as error:
                     self.runtime.logger.error("%s: close failed", plugin.name, exc_info=error)
         self.runtime.close([other.runtime for other in living])

@@ -24,8 +24,9 @@ from typing import Any, Final
 from prometheus_client import mmap_dict
 
 from plugmw.exposition import Metric, amounts
+from plugmw.kernel.process import is_alive
 from plugmw.runtime import Runtime
-from plugmw.stores.auto import _alive, _name, _namespace, private_folder
+from plugmw.stores.auto import _name, _namespace, private_folder
 
 #: Series of one metric in one process; what comes above goes into :data:`DROPPED`.
 MOST: Final = 10_000
@@ -39,7 +40,6 @@ class Series:
     """The numbers of this process, in ``folder`` or (None) in memory. Thread-safe."""
 
     def __init__(self, folder: Path | None) -> None:
-        self.pid = os.getpid()
         self.closed = False
         self._folder = folder
         self._lock = threading.Lock()
@@ -160,7 +160,7 @@ def series_of(runtime: Runtime, folder: str | None = None) -> Series:
     They outlive a reload of the gateway.
     """
     found: Series | None = runtime.kept.get("series")
-    if found is None or found.closed or found.pid != os.getpid():
+    if found is None or found.closed:
         found = runtime.kept["series"] = Series(_folder(folder, bool(runtime.multiprocess)))
     return found
 
@@ -175,7 +175,7 @@ def _folder(given: str | None, multiprocess: bool) -> Path | None:
     base = private_folder()
     for old in base.glob(f"metrics-*-{_namespace()}"):
         pid = int(old.name.split("-")[1])
-        if not _alive(pid) or old.name != _server(pid):
+        if not is_alive(pid) or old.name != _server(pid):
             shutil.rmtree(old, ignore_errors=True)
     return base / _server(os.getppid())
 

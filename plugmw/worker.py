@@ -6,8 +6,6 @@ request, from gunicorn's ``post_worker_init`` (:mod:`plugmw.mounts.gunicorn`) or
 
 from __future__ import annotations
 
-import os
-import threading
 import weakref
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from plugmw import phases
+from plugmw.kernel.process import LazyLock, on_fork
+from plugmw.kernel.user_code import contained
 from plugmw.order import Entry
 from plugmw.runtime import Runtime
 
@@ -34,7 +34,9 @@ class Worker:
         self._run: WSGIApplication = self._first
         self._made: tuple[list[Entry], WSGIApplication] | None = None
         self._told: set[Any] = set()
+        self._lock = LazyLock(reentrant=True)
         Worker.instances.add(self)
+        on_fork(self)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         return self._run(environ, start_response)
@@ -51,11 +53,8 @@ class Worker:
         return self._made[1]
 
     def _locked(self) -> Any:
-        """Return the lock of starting and stopping.
-
-        It is made when it is first needed: after the fork, and after gevent has replaced the locks.
-        """
-        return self.__dict__.setdefault("_lock", threading.RLock())
+        """Return the lock of starting and stopping."""
+        return self._lock.get()
 
     def _first(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve the first request of this process: start, then hand over."""
@@ -80,7 +79,7 @@ class Worker:
             if start is None:
                 continue
             try:
-                start()
+                contained(start)
             except Exception as error:
                 plugin.broken = error
                 self.runtime.logger.critical(
@@ -104,7 +103,7 @@ class Worker:
         self._told = {cls for cls, configs in told.items() if configs}
         for cls, configs in told.items():
             try:
-                cls.configure_all(configs or None)
+                contained(cls.configure_all, configs or None)
             except Exception as error:
                 self.runtime.logger.error("%s: configure failed", cls.name, exc_info=error)
 
@@ -116,14 +115,13 @@ class Worker:
             self._run = self._first
             for plugin in reversed(plugins_of(self.entries)):
                 try:
-                    plugin.close()
+                    contained(plugin.close)
                 except Exception as error:
                     self.runtime.logger.error("%s: close failed", plugin.name, exc_info=error)
             self.runtime.close()
 
-    def _after_fork(self) -> None:
-        self.__dict__.pop("_lock", None)
-        self.runtime.after_fork()
+    def after_fork(self) -> None:
+        """Start anew with the first request of this process."""
         self._run = self._first
 
 
@@ -162,11 +160,3 @@ class Refusing:
 
     def close(self) -> None:
         """Hold nothing."""
-
-
-def _after_fork() -> None:
-    for worker in list(Worker.instances):
-        worker._after_fork()
-
-
-os.register_at_fork(after_in_child=_after_fork)

@@ -644,7 +644,7 @@ def test_after_a_fork_queues_are_empty_and_forgotten():
     queues = Queues()
     queue = queues.get("key", Stepped)
     queue.put("parent's")
-    delivery._after_fork()
+    queue.after_fork()
     queues.after_fork()
     assert (queue.run("child's"), queues.all()) == ([["child's"]], [])
 

@@ -66,7 +66,7 @@ def mode(path):
 def test_s24_what_a_server_and_its_supervisor_make_is_open_to_us_alone(open_umask):
     with serving(python_server("traps.py"), {}) as served:
         assert served.do("nothing").status_code == 200
-        folder = Path(served.server.fleet.overseer().folder)
+        folder = Path(served.server.group.supervisor().folder)
         made = [folder, folder.parent, *folder.rglob("*")]
         assert any(stat.S_ISSOCK(os.lstat(path).st_mode) for path in made)
         assert {str(path): oct(mode(path)) for path in made if mode(path) & 0o077} == {}

@@ -137,7 +137,7 @@ class Asker:
         found: Any = BackendError(TOO_LATE)
         with closing(self._pool.gather([call] * self.calls, until)) as ended:
             for _, result in ended:
-                if isinstance(result, BaseException):
+                if isinstance(result, Exception):
                     found = found if isinstance(found, ResponseWrapper) else result
                     continue
                 discard(found)

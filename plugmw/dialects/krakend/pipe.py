@@ -84,8 +84,6 @@ class Pipe:
         calls = [partial(asker.ask, request, origin) for asker in self._askers]
         with closing(self._pool.gather(calls, until)) as ended:
             for index, result in ended:
-                if isinstance(result, BaseException) and not isinstance(result, Exception):
-                    raise result
                 results[index] = result
         parts: list[ResponseWrapper] = [one for one in results if isinstance(one, ResponseWrapper)]
         errors = [one for one in results if isinstance(one, Exception)]

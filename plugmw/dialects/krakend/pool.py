@@ -65,8 +65,9 @@ class Pool:
         self._threads: list[threading.Thread] = []
 
     def gather(self, calls: Sequence[Call], until: float) -> Generator[tuple[int, Any], None, None]:
-        """Yield (index, result or exception) as calls end, until all have or the monotonic time has come.
+        """Yield (index, result or Exception) as calls end, until all have or the monotonic time has come.
 
+        What a call raises that is no Exception is raised here.
         When the generator is closed, calls that have not begun never do, and later results are closed.
         """
         batch = _Batch()
@@ -76,9 +77,12 @@ class Pool:
                 self._submit(partial(copy_context().run, batch.run, index, call))
             for _ in calls:
                 try:
-                    yield batch.ended.get(timeout=max(0.0, until - time.monotonic()))
+                    index, result = batch.ended.get(timeout=max(0.0, until - time.monotonic()))
                 except queue.Empty:
                     return
+                if isinstance(result, BaseException) and not isinstance(result, Exception):
+                    raise result
+                yield index, result
         finally:
             batch.end()
 

@@ -26,6 +26,7 @@ from typing import Any, Final
 from plugmw.dialects.prest import abi
 from plugmw.dialects.prest.abi import MAX_ERROR, MAX_FIELDS, MAX_HEADERS, Call, Reply, Unusable
 from plugmw.errors import PlugmwError
+from plugmw.kernel.process import on_fork
 from plugmw.runtime import NoLogger
 
 #: Seconds that a call may take, and how many processes there are for a library.
@@ -72,13 +73,13 @@ class Isolated:
         self._known: set[str] = set()
         self._idle: deque[_Process] = deque()
         self._begin()
+        on_fork(self)
         try:
             self._idle.append(self._started(time.monotonic() + timeout))
         except NativeError as error:
             self._logger.error("%s", error)
 
     def _begin(self) -> None:
-        self._pid = os.getpid()
         self._slots = threading.BoundedSemaphore(self._count)
         self._failures = 0
         self._last_start = 0.0
@@ -110,8 +111,6 @@ class Isolated:
 
     def _ask(self, name: str, what: str, given: Sequence[bytes], most: int) -> list[bytes]:
         """Have one of the processes, of our own for that time, answer a frame."""
-        if self._pid != os.getpid():
-            self._forget()
         slots = self._slots
         if not slots.acquire(timeout=self._timeout):
             raise NativeError(503, f"{self.name}: {name}: all {self._count} processes are busy")
@@ -129,8 +128,8 @@ class Isolated:
         finally:
             slots.release()
 
-    def _forget(self) -> None:
-        """In a forked child: the processes are the parent's."""
+    def after_fork(self) -> None:
+        """Let go of the processes, which are the parent's."""
         copied, self._idle = self._idle, deque()
         for process in copied:
             process.forget()

@@ -20,6 +20,7 @@ from urllib.parse import parse_qs
 
 from plugmw import current
 from plugmw.exchange import Exchange
+from plugmw.kernel.user_code import guarded
 
 #: The names that prestd knows, in the order in which it asks for them.
 VARIABLES: Final = ("HTTPVars", "URLQuery")
@@ -39,7 +40,7 @@ class Call(Exchange):
 
     def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a function with this call in force."""
-        return current.running(self, None, function, *arguments)
+        return guarded(self, None, function, *arguments)
 
 
 class Builtins(dict[str, Any]):

@@ -33,12 +33,21 @@ def test_results_come_with_the_number_of_their_call(pool):
 
 
 def test_an_exception_is_a_result(pool):
-    error = SystemExit()
+    error = ValueError()
 
     def fails():
         raise error
 
     assert list(pool.gather([fails], FAR)) == [(0, error)]
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
+def test_what_is_no_exception_is_raised_to_who_waits(pool, error):
+    def fails():
+        raise error
+
+    with pytest.raises(error):
+        list(pool.gather([fails, lambda: "a"], FAR))
 
 
 def test_the_first_to_end_comes_first(pool):

@@ -6,47 +6,25 @@ nor the worker waits for a plugin server.
 
 from __future__ import annotations
 
-from typing import Any
-
 from plugmw.exchange import Exchange
 
-#: Attributes of an exchange that live on its class or are set late.
-_KEPT = (
-    *("status_line", "source", "error", "begun", "app_called", "first_byte", "ended", "sent"),
-    *("route", "service", "runtime", "_started"),
-)
 #: Environ keys that are gone when the response is.
 _GONE = ("wsgi.input", "wsgi.errors", "wsgi.file_wrapper", "werkzeug.request", "gunicorn.socket")
 
 
-class Past(Exchange):
-    """An exchange as it was at its end; its request body is gone."""
+def past(x: Exchange) -> Exchange:
+    """Copy an exchange in its log phase: headers, status, ctx and all that the log entry is made from.
 
-    def __init__(self, x: Exchange) -> None:
-        x.request_id  # noqa: B018 - makes one, so that all see the same
-        x.started  # noqa: B018 - likewise
-        environ = {key: value for key, value in x.environ.items() if key not in _GONE}
-        ctx = dict(x.ctx)
-        private = ctx.get("plugmw.kong.private")
-        if private:
-            ctx["plugmw.kong.private"] = {name: dict(kept) for name, kept in private.items()}
-        environ["plugmw.ctx"] = ctx
-        super().__init__(environ, _nobody)
-        kept: dict[str, Any] = self.__dict__
-        for name in _KEPT:
-            kept[name] = getattr(x, name)
-        kept["header_list"] = list(x.header_list or ())
-        self.phase = "log"
-
-
-def past(x: Exchange) -> Past:
-    """Copy an exchange in its log phase: headers, status, ctx and all that the log entry is made from."""
-    made = Past(x)
-    changes = x.environ.get("plugmw.record.changes")
+    Its request body is gone.
+    """
+    x.request_id  # noqa: B018 - makes one, so that all see the same
+    environ = {key: value for key, value in x.environ.items() if key not in _GONE}
+    ctx = dict(x.ctx)
+    private = ctx.get("plugmw.kong.private")
+    if private:
+        ctx["plugmw.kong.private"] = {name: dict(values) for name, values in private.items()}
+    environ["plugmw.ctx"] = ctx
+    changes = environ.get("plugmw.record.changes")
     if changes:
-        made.environ["plugmw.record.changes"] = list(changes)
-    return made
-
-
-def _nobody(*arguments: Any) -> Any:
-    raise RuntimeError("the response has gone out")
+        environ["plugmw.record.changes"] = list(changes)
+    return x.snapshot(environ)

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import Final
 
 from plugmw.dialects.kong.servers.wire import Closed, Connection, Wire
+from plugmw.kernel.process import started_at
 
 #: Idle connections kept; more come and go with the load.
 _IDLE: Final = 64
@@ -31,7 +32,7 @@ class Pool:
     """Connections to the socket that ``find()`` names. Thread-safe; of one process.
 
     ``step`` is the patience for one message and ``patience`` for a server that is (re)starting, in
-    seconds. A server that has used it up is asked once per call until it is back.
+    seconds. After ``patience`` seconds without a connection, further calls try once instead of waiting.
     """
 
     def __init__(
@@ -176,9 +177,5 @@ def _identity(sock: socket.socket) -> object:
     pid, uid, _ = _UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
     if uid not in (os.geteuid(), 0):
         raise PermissionError(13, "the process behind the socket belongs to another user")
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return pid, file.read().rpartition(b")")[2].split()[19]
-    except OSError:
-        # It has ended meanwhile, or is in another pid namespace.
-        return (pid, b"") if pid else None
+    # No number: it is in another pid namespace.
+    return (pid, started_at(pid)) if pid else None

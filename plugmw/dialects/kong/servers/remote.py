@@ -7,7 +7,6 @@ Each phase is one event: HandleEvent, then the PDK calls the server makes, answe
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from typing import Any, ClassVar
@@ -15,14 +14,15 @@ from typing import Any, ClassVar
 from plugmw import answer, current
 from plugmw.delivery import Queue, QueueConfig
 from plugmw.dialects.kong.schema import as_plain, config_class
-from plugmw.dialects.kong.servers.afterwards import Past, past
+from plugmw.dialects.kong.servers.afterwards import past
 from plugmw.dialects.kong.servers.dump import PluginInfo
-from plugmw.dialects.kong.servers.pdk_table import Calls
+from plugmw.dialects.kong.servers.pdk_calls import Calls
 from plugmw.dialects.kong.servers.pool import Pool
 from plugmw.dialects.kong.servers.server import Server
 from plugmw.dialects.kong.servers.wire import Closed, Connection, Garbled, Late, Told
 from plugmw.errors import RemoteError
 from plugmw.exchange import Exchange
+from plugmw.kernel.process import on_fork
 from plugmw.plugin import Plugin
 
 #: Seconds that what waits in the log queue may take when the worker ends.
@@ -44,13 +44,19 @@ class RemotePlugin(Plugin):
     watches_service: ClassVar[bool] = True
     #: (pool, epoch, instance id): good for that process's connections of that epoch only.
     _instance: tuple[Pool, int, int] | None = None
-    _entered: int = 0
+    #: Whether this process has entered the plugin servers and not left them.
+    _entered: bool = False
 
     def _init(self, config: Any) -> None:
         super()._init(config)
         self._starting = threading.Lock()
         self._queue: Queue | None = None
         self._json = ""
+        on_fork(self)
+
+    def after_fork(self) -> None:
+        """Enter anew; the queue and the instance are left to what else the fork renews."""
+        self._entered = False
 
     def configure(self) -> None:
         """Write the configuration as the server gets it."""
@@ -59,7 +65,7 @@ class RemotePlugin(Plugin):
 
     def bind(self, runtime: Any) -> None:
         super().bind(runtime)
-        self.server.fleet.logger = runtime.logger
+        self.server.group.logger = runtime.logger
 
     def init_worker(self) -> None:
         """Start the server, or find it started; a request waits for it if it must."""
@@ -71,9 +77,9 @@ class RemotePlugin(Plugin):
             self.logger.error("%s: %s; requests try again", self.name, error)
 
     def _enter(self) -> None:
-        if self._entered != os.getpid():
-            self._entered = os.getpid()
-            self.server.fleet.enter()
+        if not self._entered:
+            self._entered = True
+            self.server.group.enter()
 
     def close(self) -> None:
         """Let go of the instance and, with the last plugin object, of the server."""
@@ -81,10 +87,10 @@ class RemotePlugin(Plugin):
         if queue is not None:
             queue.stop(time.monotonic() + _FLUSH)
             self.server.counts["log_dropped"] += queue.dropped + queue.lost
-        if self._entered == os.getpid():
+        if self._entered:
             self._stop_instance()
-            self._entered = 0
-            self.server.fleet.leave()
+            self._entered = False
+            self.server.group.leave()
 
     # -- events ---------------------------------------------------------------------------------------
 
@@ -223,9 +229,9 @@ class RemotePlugin(Plugin):
             queue = self._queue = Queue(f"{self.name} log", settings, self._send_logs, self.logger)
         queue.put(past(x))
 
-    def _send_logs(self, batch: list[Past]) -> None:
+    def _send_logs(self, batch: list[Exchange]) -> None:
         for x in batch:
-            if self._entered != os.getpid():
+            if not self._entered:
                 return  # closed meanwhile: nothing may be opened again
             try:
                 self.run("log", x)

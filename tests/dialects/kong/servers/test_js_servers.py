@@ -13,8 +13,8 @@ import pytest
 
 from plugmw.dialects.kong.servers.msgpack_rpc import MsgPackRPC
 from plugmw.dialects.kong.servers.pool import connect
-from plugmw.dialects.kong.servers.supervisor import started_at
 from plugmw.dialects.kong.servers.wire import Wire
+from plugmw.kernel.process import started_at
 from tests.support.pluginservers import PLUGINS, js_server, serving, wait
 
 pytestmark = pytest.mark.slow

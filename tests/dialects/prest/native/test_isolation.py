@@ -355,7 +355,7 @@ def test_a_forked_child_begins_with_processes_of_its_own(opened):
 def test_what_a_child_forgets_is_still_there_for_the_parent(opened):
     library = opened()
     pid = pid_of(library)
-    library._caller._pid = -1  # as in a child
+    library._caller.after_fork()  # as in a child
     theirs = pid_of(library)
     assert theirs != pid
     os.waitpid(pid, 0)  # nobody else has the socket here, so it has ended

@@ -17,16 +17,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from plugmw.dialects.kong.servers import supervisor
 from plugmw.dialects.kong.servers.folders import key_of, make_shared, private_folder
+from plugmw.kernel.process import started_at
 
+#: What is run as the supervisor.
+_SUPERVISOR: Final = os.path.join(os.path.dirname(__file__), "supervisor", "__main__.py")
 #: Seconds between two tries to start a supervisor.
 _SPACING: Final = 1.0
 #: Seconds that starting one may take.
 _STARTING: Final = 10.0
 
 
-class Overseer:
+class SupervisorClient:
     """The connection of one process to its supervisor. Thread-safe; of one process, after the fork.
 
     ``servers`` are dicts with name, command, environment, cwd and, where one was chosen, prefix; ``mark`` is
@@ -42,7 +44,7 @@ class Overseer:
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
         owner = owner_of_this()
-        self._owner = [owner, supervisor.started_at(owner)]
+        self._owner = [owner, started_at(owner)]
         self.folder = private_folder(key_of([self._owner, [dict(item) for item in servers], mark]))
         self._servers = [self._placed(index, item) for index, item in enumerate(servers)]
         #: Server name -> the folder its socket is in.
@@ -65,7 +67,7 @@ class Overseer:
             if self._thread is not None:
                 return
             self._socket = self._connect()
-            self._thread = threading.Thread(target=self._listen, name="plugmw-overseer", daemon=True)
+            self._thread = threading.Thread(target=self._listen, name="plugmw-supervisor", daemon=True)
             self._thread.start()
 
     def restart(self, name: str, pid: int | None) -> None:
@@ -182,7 +184,7 @@ class Overseer:
         """Start a supervisor that keeps the lock."""
         spec = {"owner": self._owner, "folder": self.folder, "servers": self._servers}
         # By its path and isolated: it needs the standard library only, whatever this process has on sys.path.
-        command = [sys.executable, "-I", "-S", supervisor.__file__]
+        command = [sys.executable, "-I", "-S", _SUPERVISOR]
         started = subprocess.run(  # noqa: S603 - this Python
             command,
             input=json.dumps(spec).encode(),

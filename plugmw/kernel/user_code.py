@@ -1,0 +1,81 @@
+"""Call code of plugin authors so that it ends no more than the request it was called for.
+
+A plugin may raise anything: ``sys.exit()`` in a handler must not end a worker, and status 3 or 4 not the
+whole of gunicorn. What comes from outside passes: an exit (:class:`~plugmw.answer.Exit`), Ctrl-C, the end
+of a generator, gevent's timeouts and kills, and what the server's own signal handlers raise.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from types import CodeType
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from plugmw import current
+from plugmw.answer import Exit
+from plugmw.errors import PlugmwError
+
+if TYPE_CHECKING:
+    from plugmw.exchange import Exchange
+
+T = TypeVar("T")
+
+_PASSING: Final = (Exit, KeyboardInterrupt, GeneratorExit)
+#: Where the exceptions come from that end or time out a greenlet.
+_GREENLETS: Final = ("gevent", "greenlet", "eventlet")
+
+
+class UserCodeError(PlugmwError):
+    """User code raised what is no Exception, such as SystemExit: its ``__cause__``."""
+
+    def __init__(self, raised: BaseException) -> None:
+        super().__init__(f"raised {type(raised).__name__}{f': {raised}' if str(raised) else ''}")
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def is_failure(error: BaseException) -> bool:
+    """Say whether an exception from user code is its failure; False for what has to pass."""
+    if isinstance(error, Exception):
+        return True
+    if isinstance(error, _PASSING):
+        return False
+    if any(cls.__module__.partition(".")[0] in _GREENLETS for cls in type(error).__mro__):
+        return False
+    return not _is_of_a_signal(error)
+
+
+def contained(call: Callable[..., T], *arguments: Any) -> T:
+    """Call user code; raises what it raises, and :class:`UserCodeError` for what is no Exception."""
+    try:
+        return call(*arguments)
+    except Exception:
+        raise
+    except BaseException as error:
+        if not is_failure(error):
+            raise
+        raise UserCodeError(error) from error
+
+
+def guarded(x: Exchange, owner: Any, call: Callable[..., T], *arguments: Any) -> T:
+    """Call user code as :func:`contained` does, with ``x`` and the plugin ``owner`` in force."""
+    result: T = contained(current.running, x, owner, call, *arguments)
+    return result
+
+
+def _is_of_a_signal(error: BaseException) -> bool:
+    """Say whether a signal handler of this process raised it, as those of gunicorn's workers do."""
+    handlers = {_code(signal.getsignal(number)) for number in signal.valid_signals()} - {None}
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code in handlers:
+            return True
+        trace = trace.tb_next
+    return False
+
+
+def _code(handler: Any) -> CodeType | None:
+    code: CodeType | None = getattr(getattr(handler, "__func__", handler), "__code__", None)
+    return code

@@ -14,7 +14,9 @@ from urllib.parse import quote
 from plugmw.errors import ConfigError, StoreError
 from plugmw.exchange import Exchange
 from plugmw.fields import Port
+from plugmw.kernel.throttle import Throttle
 from plugmw.plugin import Plugin
+from plugmw.runtime import Runtime
 from plugmw.schema import above, as_dict, at_least, config, field, fields, matches
 from plugmw.stores import Store, open_store
 
@@ -94,7 +96,10 @@ class Counting(Plugin):
     """A plugin with ``policy``, ``redis`` and ``fault_tolerant`` fields."""
 
     _own: Store | None = None
-    _reported: float | None = None
+
+    def bind(self, runtime: Runtime) -> None:
+        super().bind(runtime)
+        self._outage = Throttle(REPORT_EVERY, runtime.clock)
 
     def configure(self) -> None:
         if self.config.policy == "redis":
@@ -130,8 +135,6 @@ class Counting(Plugin):
 
     def report(self, error: StoreError) -> None:
         """Log that nothing is counted, once in :data:`REPORT_EVERY` seconds."""
-        now = self.runtime.clock()
-        if self._reported is None or not 0 <= now - self._reported < REPORT_EVERY:
-            self._reported = now
+        if self._outage():
             effect = "pass uncounted" if self.config.fault_tolerant else "are refused"
             self.logger.error("%s: no counters, requests %s: %s", self.name, effect, error)

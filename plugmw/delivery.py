@@ -20,8 +20,8 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any, Final
 
 from plugmw.kernel.process import LazyLock, on_fork
+from plugmw.kernel.throttle import Throttle
 from plugmw.schema import between, config, field
-from plugmw.seldom import Seldom
 
 
 @config
@@ -123,9 +123,9 @@ class Queue:
         self._full = False
         self._near = False
         self._unsaid = 0
-        self._failing = Seldom(clock=self.clock)
-        self._losing = Seldom(clock=self.clock)
-        self._refusing = Seldom(clock=self.clock)
+        self._failing = Throttle(clock=self.clock)
+        self._losing = Throttle(clock=self.clock)
+        self._refusing = Throttle(clock=self.clock)
 
     def __len__(self) -> int:
         return len(self._waiting)

@@ -63,14 +63,17 @@ class Config:
     header_filter: list[Named] = field([], help="When status and headers are known, before they go out.")
     body_filter: list[Named] = field([], help="For each chunk of the body.")
     log: list[Named] = field([], help="After the last byte.")
-    certificate: list[Named] = field([], help="Kong's; refused, there is no such phase in a WSGI server.")
+    certificate: list[Named] = field([], help="Kong's; refused: there is no request yet.")
     packages: list[str] = field(
         [], each(_PACKAGE), help="Packages and modules that functions may be named from; none if empty."
     )
 
     def check(self) -> Iterator[Any]:
         if self.certificate:
-            yield "certificate", "a WSGI server has no certificate phase, expected another phase"
+            yield (
+                "certificate",
+                "there is no request in this phase for a function, expected another phase",
+            )
         elif not any(getattr(self, phase) for phase in PHASES):
             yield f"at least one of these fields must be non-empty: {', '.join(map(repr, PHASES))}"
 

@@ -15,9 +15,9 @@ import attrs
 
 from plugmw.delivery import Lost, Queue
 from plugmw.exchange import Exchange
+from plugmw.kernel.throttle import Throttle
 from plugmw.plugin import Plugin
 from plugmw.schema import between, field
-from plugmw.seldom import Seldom
 from plugmw.sinks.datagrams import UDP
 
 #: Spelled-out metric types to what stands on the line.
@@ -150,7 +150,7 @@ class Measuring(Plugin):
 
     def configure(self) -> None:
         config = self.config
-        self._failing = Seldom()
+        self._failing = Throttle()
         changed: dict[str, Any] = {}
         # Unless they have their old defaults, as in Kong.
         if config.queue_size not in (None, 1):

@@ -26,9 +26,9 @@ from plugmw import record
 from plugmw.exchange import Exchange
 from plugmw.exposition import Metric, amounts, clean, text
 from plugmw.fields import Network, URLPath
+from plugmw.kernel.throttle import Throttle
 from plugmw.plugin import Plugin
 from plugmw.schema import between, config, field
-from plugmw.seldom import Seldom
 from plugmw.series import DROPPED, Series, series_of
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Prometheus(Plugin):
     measures = True
 
     def configure(self) -> None:
-        self._failing = Seldom()
+        self._failing = Throttle()
         for name in ("upstream_health_metrics", "ai_metrics", "wasm_metrics"):
             if getattr(self.config, name):
                 self.logger.warning("prometheus: %s does nothing here", name)

@@ -6,7 +6,6 @@ Whoever comes first starts it; a lock, which the supervisor keeps for as long as
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import socket
@@ -19,6 +18,7 @@ from typing import Any, Final
 
 from plugmw.dialects.kong.servers.folders import key_of, make_shared, private_folder
 from plugmw.kernel.process import started_at
+from plugmw.loading.locking import acquire
 
 #: What is run as the supervisor.
 _SUPERVISOR: Final = os.path.join(os.path.dirname(__file__), "supervisor", "__main__.py")
@@ -168,12 +168,11 @@ class SupervisorClient:
         for item in self._servers:
             make_shared(item["prefix"])
         path = os.path.join(self.folder, "lock")
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return
+            lock = acquire(path, wait=0)
+        except BlockingIOError:
+            return
+        try:
             if not os.path.samestat(os.fstat(lock), os.stat(path)):
                 raise FileNotFoundError(2, "the folder of the supervisor was just removed")
             self._spawn(lock)

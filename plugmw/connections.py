@@ -19,28 +19,24 @@ from typing import Any, Final
 
 import attrs
 
+from plugmw.kernel.deadline import Deadline
+
 #: Seconds after which an idle connection is not used again: services close theirs at about the same time.
 IDLE: Final = 30.0
 
 
 @attrs.frozen
 class Times:
-    """How long the steps of one request may take, in seconds; ``until`` is the end of all of it."""
+    """How long the steps of one request may take, in seconds; ``deadline`` is the end of all of it."""
 
     connect: float
     write: float
     read: float
-    until: float | None = None
-    clock: Callable[[], float] = time.monotonic
+    deadline: Deadline | None = None
 
     def left(self, step: float) -> float:
         """Return the time for a step; raises TimeoutError when there is none."""
-        if self.until is None:
-            return step
-        left = self.until - self.clock()
-        if left <= 0:
-            raise TimeoutError("the deadline of the request has passed")
-        return min(step, left)
+        return step if self.deadline is None else min(step, self.deadline.left_or_raise())
 
 
 Key = tuple[str, str, int]

@@ -9,13 +9,14 @@ import math
 from typing import Any, ClassVar, Protocol
 
 from plugmw.custom_fields import read_fields
-from plugmw.delivery import Queue, QueueConfig
+from plugmw.delivery import Queue
 from plugmw.exchange import Exchange
 from plugmw.fields import HeaderName
 from plugmw.plugin import Plugin
 from plugmw.record import MAX_LENGTH, encode, entry
 from plugmw.redaction import Redaction
 from plugmw.schema import field
+from plugmw.telemetry.queue_config import QueueConfig
 
 HeaderNames = list[HeaderName]
 

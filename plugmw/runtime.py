@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from plugmw.delivery import Queues
 from plugmw.identity import Directory, MemoryDirectory
 from plugmw.kernel.process import LazyLock, on_fork
 from plugmw.sinks.files import Files
+from plugmw.telemetry.queues import Queues
 from plugmw.trust import Trusted
 
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ import attrs
 from plugmw import answer, target
 from plugmw.connections import IDLE, Answer, Connections, NotConnected, Times, ask
 from plugmw.errors import ConfigError
+from plugmw.kernel.deadline import Deadline
 from plugmw.trust import Trusted
 from plugmw.typedefs import split_port
 
@@ -170,8 +171,8 @@ class Upstream:
                 ("read", to.read_timeout),
             )
         }
-        until = None if to.deadline is None else self._clock() + to.deadline
-        return Times(**wanted, until=until, clock=self._clock)
+        deadline = None if to.deadline is None else Deadline.after(to.deadline, self._clock)
+        return Times(**wanted, deadline=deadline)
 
     def target_of(self, environ: WSGIEnvironment) -> str:
         """Return the request target: a path that a plugin set is complete, any other is put below ours."""

@@ -32,6 +32,7 @@ from plugmw import lambda_payload as payload
 from plugmw.answer import UNEXPECTED
 from plugmw.exchange import Exchange
 from plugmw.fields import URL, Port
+from plugmw.kernel.deadline import Deadline
 from plugmw.lambda_client import client
 from plugmw.plugin import Plugin
 from plugmw.record import changes_of, latencies
@@ -173,7 +174,7 @@ class AWSLambda(Plugin):
     def _invoke(self, told: bytes, limit: int) -> tuple[int, payload.Headers, bytes]:
         """Call the function once; return status, headers and body."""
         c = self.config
-        end = time.monotonic() + c.timeout / 1000
+        deadline = Deadline.after(c.timeout / 1000)
         asked = {"InvocationType": c.invocation_type, "LogType": c.log_type, "Payload": told}
         if c.qualifier:
             asked["Qualifier"] = c.qualifier
@@ -184,7 +185,7 @@ class AWSLambda(Plugin):
                 data += chunk
                 if len(data) > limit:
                     raise ValueError(f"the answer is longer than {limit} bytes")
-                if time.monotonic() > end:
+                if deadline.expired:
                     raise TimeoutError("the answer did not end in time")
         found = answer["ResponseMetadata"]
         headers = payload.kept_headers(found["HTTPHeaders"].items())

@@ -21,7 +21,6 @@ from collections.abc import Iterator
 from typing import Any, Final, Literal
 
 from plugmw import record
-from plugmw.delivery import QueueConfig
 from plugmw.exchange import Exchange
 from plugmw.fields import Port
 from plugmw.schema import above, between, config, each, field, matches
@@ -43,6 +42,7 @@ from plugmw.statsd_lines import (
     tag_value,
     value_of,
 )
+from plugmw.telemetry.queue_config import QueueConfig
 
 Name = Literal[
     "request_count",

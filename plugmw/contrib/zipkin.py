@@ -28,7 +28,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from plugmw import propagation, spans
-from plugmw.delivery import Queue, QueueConfig
+from plugmw.delivery import Queue
 from plugmw.exchange import Exchange
 from plugmw.fields import URL, HeaderName
 from plugmw.kernel.throttle import Throttle
@@ -36,6 +36,7 @@ from plugmw.plugin import Plugin
 from plugmw.propagation import ALL, Format, Found, Span
 from plugmw.schema import above, at_least, between, config, field, one_of
 from plugmw.sinks.http import HTTP
+from plugmw.telemetry.queue_config import QueueConfig
 
 
 @config

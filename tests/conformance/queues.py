@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from plugmw.delivery import Queue, QueueConfig
+from plugmw.delivery import Queue
+from plugmw.telemetry.queue_config import QueueConfig
 from tests.conformance.match import matched
 
 KEYS = {"expect": {"batches", "processed", "log", "handler_conf"}}

@@ -23,6 +23,7 @@ from plugmw.answer import status_line
 from plugmw.connections import Answer, Connections, NotConnected, Times, ask
 from plugmw.dialects.krakend.failures import TOO_LATE, BackendError
 from plugmw.dialects.krakend.forwarding import CALL
+from plugmw.kernel.deadline import Deadline
 from plugmw.upstream import Body, request_body, request_headers, response_headers
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class HTTPClient:
         gzip = not any(name == "Accept-Encoding" for name, _ in request.headers)
         if gzip:
             request.headers.append(("Accept-Encoding", "gzip"))
-        body = self._follow(request, environ[CALL].until)
+        body = self._follow(request, environ[CALL].deadline)
         found = body.answer
         headers = response_headers(found.headers)
         pieces: Iterable[bytes] = _Told(body)
@@ -130,8 +131,8 @@ class HTTPClient:
         """Close the idle connections of this process."""
         self._connections.close()
 
-    def _follow(self, request: _Request, until: float) -> Body:
-        times = Times(connect=_LONG, write=_LONG, read=_LONG, until=until)
+    def _follow(self, request: _Request, deadline: Deadline) -> Body:
+        times = Times(connect=_LONG, write=_LONG, read=_LONG, deadline=deadline)
         with _Wording():
             for _ in range(REDIRECTS + 1):
                 body = request.send(self._connections, times)

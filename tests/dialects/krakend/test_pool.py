@@ -9,8 +9,9 @@ from contextvars import ContextVar
 import pytest
 
 from plugmw.dialects.krakend.pool import Pool, _Batch
+from plugmw.kernel.deadline import Deadline
 
-FAR = time.monotonic() + 1000
+FAR = Deadline.after(1000)
 
 
 @pytest.fixture
@@ -62,8 +63,8 @@ def test_nobody_waits_longer_than_to_the_deadline(pool):
     go = threading.Event()
     late = Closing()
     calls = [lambda: go.wait(10) and late, lambda: "quick"]
-    assert list(pool.gather(calls, time.monotonic() + 1.0)) == [(1, "quick")]
-    assert list(pool.gather([lambda: go.wait(10) and None], 0.0)) == []
+    assert list(pool.gather(calls, Deadline.after(1.0))) == [(1, "quick")]
+    assert list(pool.gather([lambda: go.wait(10) and None], Deadline(0.0))) == []
     go.set()
     assert late.closed.wait(10), "a result that comes too late is closed"
 

@@ -12,7 +12,7 @@ import time
 from typing import Any, ClassVar
 
 from plugmw import answer, current
-from plugmw.delivery import Queue, QueueConfig
+from plugmw.delivery import Queue
 from plugmw.dialects.kong.schema import as_plain, config_class
 from plugmw.dialects.kong.servers.afterwards import past
 from plugmw.dialects.kong.servers.dump import PluginInfo
@@ -22,8 +22,10 @@ from plugmw.dialects.kong.servers.server import Server
 from plugmw.dialects.kong.servers.wire import Closed, Connection, Garbled, Late, Told
 from plugmw.errors import RemoteError
 from plugmw.exchange import Exchange
+from plugmw.kernel.deadline import Deadline
 from plugmw.kernel.process import on_fork
 from plugmw.plugin import Plugin
+from plugmw.telemetry.queue_config import QueueConfig
 
 #: Seconds that what waits in the log queue may take when the worker ends.
 _FLUSH = 1.0
@@ -110,23 +112,23 @@ class RemotePlugin(Plugin):
 
     def _event(self, phase: str, calls: Calls) -> None:
         """Run an event; once more if the server was gone and nothing was done that shows."""
-        end = time.monotonic() + self.server.settings.event_timeout
-        if not self._try(phase, calls, end, last=False):
+        deadline = Deadline.after(self.server.settings.event_timeout)
+        if not self._try(phase, calls, deadline, last=False):
             self.server.counts["retries"] += 1
-            self._try(phase, calls, end, last=True)
+            self._try(phase, calls, deadline, last=True)
 
-    def _try(self, phase: str, calls: Calls, end: float, last: bool) -> bool:
+    def _try(self, phase: str, calls: Calls, deadline: Deadline, last: bool) -> bool:
         """Run an event once; False if it shall be tried again."""
         server = self.server
         try:
             pool = server.pool()
-            connection, instance = self._ready(pool, end)
+            connection, instance = self._ready(pool, deadline)
         except Closed as error:
             raise RemoteError(self.name, phase, f"no plugin server: {error}") from None
         except (Told, Garbled, Late) as error:
             raise RemoteError(self.name, phase, f"no instance could be started: {error}") from None
         try:
-            connection.event(instance, phase, calls.ask, end)
+            connection.event(instance, phase, calls.ask, deadline)
         except answer.Exit:
             (pool.give if connection.survives_exit else pool.discard)(connection)
             raise
@@ -158,15 +160,15 @@ class RemotePlugin(Plugin):
 
     # -- the instance ---------------------------------------------------------------------------------
 
-    def _ready(self, pool: Pool, end: float) -> tuple[Connection, int]:
+    def _ready(self, pool: Pool, deadline: Deadline) -> tuple[Connection, int]:
         """Return a connection and the id of this entry's instance behind it.
 
         A server that is just dying still takes connections: as nothing has run yet, others are tried.
         """
         for left in reversed(range(_TRIES)):
-            connection = pool.take(end)
+            connection = pool.take(deadline)
             try:
-                return connection, self._instance_for(pool, connection, end)
+                return connection, self._instance_for(pool, connection, deadline)
             except Told:
                 pool.discard(connection)
                 raise
@@ -184,18 +186,18 @@ class RemotePlugin(Plugin):
             time.sleep(_PAUSE)
         raise Closed("is gone")
 
-    def _instance_for(self, pool: Pool, connection: Connection, end: float) -> int:
+    def _instance_for(self, pool: Pool, connection: Connection, deadline: Deadline) -> int:
         """Return the id of this entry's instance behind ``connection``, starting one if needed."""
         epoch = connection.wire.epoch
         found = self._instance
         if found is not None and found[1] == epoch and found[0] is pool:
             return found[2]
-        if not self._starting.acquire(timeout=max(0.0, end - time.monotonic())):
+        if not self._starting.acquire(timeout=deadline.left()):
             raise Late("did not start an instance")
         try:
             found = self._instance
             if found is None or found[1] != epoch or found[0] is not pool:
-                made = connection.start(self.name, self._json, end)
+                made = connection.start(self.name, self._json, deadline)
                 found = self._instance = pool, epoch, made
             return found[2]
         finally:
@@ -206,12 +208,12 @@ class RemotePlugin(Plugin):
         found, self._instance = self._instance, None
         if found is None or found[0] is not self.server._pool or found[1] != found[0].epoch:
             return
-        end, pool = time.monotonic() + _FLUSH, found[0]
+        deadline, pool = Deadline.after(_FLUSH), found[0]
         try:
-            connection = pool.take(end)
+            connection = pool.take(deadline)
             try:
                 if connection.closes_instances and connection.wire.epoch == found[1]:
-                    connection.stop(found[2], end)
+                    connection.stop(found[2], deadline)
             finally:
                 pool.discard(connection)
         except (Closed, Late, Garbled, Told):

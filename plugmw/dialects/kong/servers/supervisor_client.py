@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from plugmw.dialects.kong.servers.folders import key_of, make_shared, private_folder
+from plugmw.kernel.deadline import Deadline
 from plugmw.kernel.process import started_at
 from plugmw.loading.locking import acquire
 
@@ -143,14 +144,14 @@ class SupervisorClient:
 
     def _connect(self) -> socket.socket:
         """Connect to the supervisor, starting one if none runs."""
-        end = time.monotonic() + _STARTING
+        deadline = Deadline.after(_STARTING)
         while True:
             try:
                 self._start_if_none()
                 return self._open()
             except OSError:
                 # One that was ending, or that another process is just starting.
-                if time.monotonic() > end:
+                if deadline.expired:
                     raise
                 time.sleep(0.02)
 

@@ -22,7 +22,7 @@ from plugmw.answer import Exit
 from plugmw.exchange import Exchange
 from plugmw.flow import Flow
 from plugmw.generated import WRITTEN, compiled, source
-from plugmw.kernel.user_code import UserCodeError, contained, is_failure
+from plugmw.kernel.user_code import UserCodeError, is_failure, passed_through
 from plugmw.order import Entry, Slot
 from plugmw.sending import Sending
 
@@ -274,9 +274,9 @@ class Compiled:
 def _wrapped(slot: Slot, app: WSGIApplication, exchange_class: type[Exchange]) -> WSGIApplication:
     """Nest ``app`` in a slot's middleware, or in the one of its variant in force."""
     if slot.direct:
-        return _contained(slot.plugin.wrap(app))
+        return _contained(slot.plugin.wrap(app), app)
     nested = {
-        id(entry.plugin): _contained(entry.plugin.wrap(app))
+        id(entry.plugin): _contained(entry.plugin.wrap(app), app)
         for entry in slot.entries
         if hasattr(entry.plugin, phases.WRAP)
     }
@@ -290,21 +290,28 @@ def _wrapped(slot: Slot, app: WSGIApplication, exchange_class: type[Exchange]) -
     return choose
 
 
-def _contained(app: WSGIApplication) -> WSGIApplication:
-    """Return the middleware of a plugin; what it raises ends its own request only."""
+def _contained(middleware: WSGIApplication, app: WSGIApplication) -> WSGIApplication:
+    """Return the middleware of a plugin round ``app``; what itself raises ends its own request only."""
 
     def run(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        iterable = contained(app, environ, start_response)
-        return _chunks(iterable) if isinstance(iterable, GeneratorType) else iterable
+        try:
+            iterable = middleware(environ, start_response)
+        except BaseException as error:
+            _raise_contained(error, app)
+            raise
+        return chunks(iterable) if isinstance(iterable, GeneratorType) else iterable
+
+    def chunks(generator: Generator[bytes, None, None]) -> Generator[bytes, None, None]:
+        try:
+            yield from generator
+        except BaseException as error:
+            _raise_contained(error, app)
+            raise
 
     return run
 
 
-def _chunks(generator: Generator[bytes, None, None]) -> Generator[bytes, None, None]:
-    """Iterate what runs a plugin's code: its failure is an Exception, as in :func:`contained`."""
-    try:
-        yield from generator
-    except BaseException as error:
-        if isinstance(error, Exception) or not is_failure(error):
-            raise
+def _raise_contained(error: BaseException, app: WSGIApplication) -> None:
+    """Raise what stands for an exception that is no Exception, unless it has to pass or is the app's."""
+    if not isinstance(error, Exception) and is_failure(error) and not passed_through(error, app):
         raise UserCodeError(error) from error

@@ -36,7 +36,9 @@ class Times:
 
     def left(self, step: float) -> float:
         """Return the time for a step; raises TimeoutError when there is none."""
-        return step if self.deadline is None else min(step, self.deadline.left_or_raise())
+        if self.deadline is None:
+            return step
+        return min(step, self.deadline.left_or_raise("the deadline of the request has passed"))
 
 
 Key = tuple[str, str, int]

@@ -51,9 +51,9 @@ class Queue:
     ``send(batch)`` is called in the queue's thread. It delivers a list of entries or raises, and what is
     in the list then is sent again: it may take off the front what it has delivered. ``send`` may be
     replaced at any time; waiting entries go by the latest. ``close`` is called when the queue has stopped.
-    ``clock`` is in monotonic seconds; ``wait`` and ``start`` stand in for ``Condition.wait`` and for starting a
-    thread. Counters: ``sent``, ``dropped`` (no room), ``lost`` (given up). In a forked child it is empty: what
-    waited is the parent's to send.
+    ``clock`` is in monotonic seconds; ``wait`` stands in for ``Condition.wait``, ``start`` for the thread.
+    Counters: ``sent``, ``dropped`` (no room), ``lost`` (given up). In a forked child it is empty: what waited
+    is the parent's to send.
     """
 
     def __init__(

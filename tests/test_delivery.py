@@ -52,8 +52,11 @@ class Stepped(Queue):
             Clock(),
             close,
             self.pass_time,
-            lambda name, run: self.threads.append(run),
+            lambda name, run: self.begin(run),
         )
+
+    def begin(self, run):
+        self.threads.append(run)
 
     def pass_time(self, condition, seconds):
         self.waited.append(seconds)
@@ -375,8 +378,8 @@ def test_entries_being_sent_do_not_count_as_waiting():
 # -- threads ------------------------------------------------------------------------------------------
 
 
-def real(send, **settings):
-    return Queue("test", QueueConfig(**settings), send, logging.getLogger("plugmw.test"))
+def real(send, wait=threading.Condition.wait, **settings):
+    return Queue("test", QueueConfig(**settings), send, logging.getLogger("plugmw.test"), wait=wait)
 
 
 def test_no_thread_runs_before_the_first_entry():
@@ -394,7 +397,7 @@ def test_a_thread_that_cannot_start_is_tried_again_with_the_next_entry(caplog, m
     def no(*args):
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(queue, "_spawn", no)
+    monkeypatch.setattr(queue, "begin", no)
     queue.put("a")
     queue.put("b")
     assert lines(caplog) == ["test: cannot start a thread: can't start new thread"]
@@ -558,10 +561,12 @@ def test_one_that_asks_while_the_queue_is_made_gets_that():
     queues = Queues()
     waiting, second = [], threading.Event()
 
+    def ask():
+        second.set()
+        return queues.get("key", lambda: pytest.fail("made again"))
+
     def make():
-        waiting.append(
-            pool.submit(lambda: (second.set(), queues.get("key", lambda: pytest.fail("made again")))[1])
-        )
+        waiting.append(pool.submit(ask))
         assert second.wait(SECONDS)
         return real(None)
 

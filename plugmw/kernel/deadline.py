@@ -29,11 +29,11 @@ class Deadline:
         """Return the seconds left, 0 when there are none."""
         return max(0.0, self.at - self.clock())
 
-    def left_or_raise(self) -> float:
+    def left_or_raise(self, problem: str = "timed out") -> float:
         """Return the seconds left; raises TimeoutError when there are none."""
         left = self.at - self.clock()
         if left <= 0:
-            raise TimeoutError("the deadline has passed")
+            raise TimeoutError(problem)
         return left
 
     @property

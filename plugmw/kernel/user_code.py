@@ -67,15 +67,24 @@ def guarded(x: Exchange, owner: Any, call: Callable[..., T], *arguments: Any) ->
 
 def _is_of_a_signal(error: BaseException) -> bool:
     """Say whether a signal handler of this process raised it, as those of gunicorn's workers do."""
-    handlers = {_code(signal.getsignal(number)) for number in signal.valid_signals()} - {None}
+    handlers = [signal.getsignal(number) for number in signal.valid_signals()]
+    return passed_through(error, *handlers)
+
+
+def passed_through(error: BaseException, *calls: object) -> bool:
+    """Say whether an exception came out of one of these callables, as far as they are Python."""
+    codes = {_code(call) for call in calls} - {None}
     trace = error.__traceback__
     while trace is not None:
-        if trace.tb_frame.f_code in handlers:
+        if trace.tb_frame.f_code in codes:
             return True
         trace = trace.tb_next
     return False
 
 
-def _code(handler: Any) -> CodeType | None:
-    code: CodeType | None = getattr(getattr(handler, "__func__", handler), "__code__", None)
+def _code(call: Any) -> CodeType | None:
+    function = getattr(call, "__func__", call)
+    if not hasattr(function, "__code__"):
+        function = vars(type(call)).get("__call__")
+    code: CodeType | None = getattr(function, "__code__", None)
     return code

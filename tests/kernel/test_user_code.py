@@ -11,7 +11,7 @@ import pytest
 from plugmw import current
 from plugmw.answer import Exit
 from plugmw.gateway import Gateway
-from plugmw.kernel.user_code import UserCodeError, contained, guarded, is_failure
+from plugmw.kernel.user_code import UserCodeError, contained, guarded, is_failure, passed_through
 from plugmw.order import Entry
 from plugmw.testing import hello_app
 from tests.support.plugins import made, noting
@@ -170,6 +170,29 @@ def test_a_system_exit_of_the_app_is_the_servers():
         )
     )
     assert type(found.raised) is SystemExit
+
+
+def test_a_system_exit_of_the_app_passes_a_plugins_middleware():
+    plugin = made("round", wrap=lambda app: lambda environ, start: app(environ, start))
+    assert type(serve(Gateway(raising(SystemExit(3)), MEMORY, plugins=[plugin])).raised) is SystemExit
+
+
+class App:
+    def __call__(self, environ, start_response):
+        raise SystemExit(3)
+
+    def method(self, environ, start_response):
+        raise SystemExit(3)
+
+
+@pytest.mark.parametrize(
+    "call", [App(), App().method, raising(SystemExit(3))], ids=["object", "method", "function"]
+)
+def test_an_exception_tells_what_it_came_out_of(call):
+    with pytest.raises(SystemExit) as caught:
+        call({}, None)
+    assert passed_through(caught.value, len, call)
+    assert not passed_through(caught.value, len, serve)
 
 
 def test_a_certificate_phase_that_ends_the_process_leaves_the_servers_certificate(caplog):

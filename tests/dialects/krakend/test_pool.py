@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from contextvars import ContextVar
 
 import pytest
@@ -115,7 +114,7 @@ def test_there_are_never_more_threads_than_the_limit_and_what_hangs_is_given_up(
     assert begun.acquire(timeout=10)
     assert begun.acquire(timeout=10)
     for _ in range(3):
-        assert list(pool.gather([hangs, hangs], time.monotonic() + 0.01)) == []
+        assert list(pool.gather([hangs, hangs], Deadline.after(0.01))) == []
     assert len(pool._threads) == 2
     go.set()
     patient.join(10)

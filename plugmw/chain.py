@@ -22,7 +22,7 @@ from plugmw.answer import Exit
 from plugmw.exchange import Exchange
 from plugmw.flow import Flow
 from plugmw.generated import WRITTEN, compiled, source
-from plugmw.kernel.user_code import UserCodeError, is_failure, passed_through
+from plugmw.kernel.user_code import is_failure, passed_through, raise_contained
 from plugmw.order import Entry, Slot
 from plugmw.sending import Sending
 
@@ -313,5 +313,5 @@ def _contained(middleware: WSGIApplication, app: WSGIApplication) -> WSGIApplica
 
 def _raise_contained(error: BaseException, app: WSGIApplication) -> None:
     """Raise what stands for an exception that is no Exception, unless it has to pass or is the app's."""
-    if not isinstance(error, Exception) and is_failure(error) and not passed_through(error, app):
-        raise UserCodeError(error) from error
+    if not isinstance(error, Exception) and not passed_through(error, app):
+        raise_contained(error)

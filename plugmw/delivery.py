@@ -11,10 +11,11 @@ addition everything has a bound, and what is lost is counted.
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from plugmw.kernel.process import on_fork
@@ -80,15 +81,12 @@ class Queue:
         alone = settings.concurrency_limit == -1
         self._most = 1 if alone else settings.max_batch_size
         self._wanted = PARALLEL if alone else 1
-        self._reset()
+        self.after_fork()
         QUEUES.add(self)
         on_fork(self)
 
     def after_fork(self) -> None:
         """Begin empty: what waited is the parent's to send."""
-        self._reset()
-
-    def _reset(self) -> None:
         self.sent = self.lost = 0
         self._lock = threading.Lock()
         #: Told of an entry or a full batch, and of the stop; of the stop; of a thread that has ended.
@@ -285,3 +283,17 @@ class Queue:
 
 #: All of this process.
 QUEUES: Final[weakref.WeakSet[Queue]] = weakref.WeakSet()
+
+
+def stop_all(queues: Iterable[Queue]) -> int:
+    """Stop queues at once, each within its time; return how many entries were left."""
+    ends = [(queue, queue.clock() + queue.shutdown_timeout) for queue in queues]
+    for queue, deadline in ends:
+        queue.begin_stop(deadline)
+    return sum(queue.stop(deadline) for queue, deadline in ends)
+
+
+@atexit.register
+def drain_all() -> None:
+    """Send what waits in a process that nobody stops by a hook."""
+    stop_all([queue for queue in list(QUEUES) if queue.busy])

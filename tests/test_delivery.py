@@ -15,10 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from plugmw import delivery
-from plugmw.delivery import IDLE, PARALLEL, Lost, Queue
+from plugmw.delivery import IDLE, PARALLEL, Lost, Queue, drain_all
 from plugmw.schema import read
 from plugmw.telemetry.queue_config import QueueConfig
-from plugmw.telemetry.queues import Queues, drain_all
+from plugmw.telemetry.queues import Queues
 from tests.support.servers import ROOT, require_module
 
 SECONDS = 20.0

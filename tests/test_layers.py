@@ -16,10 +16,10 @@ ROOT = Path(plugmw.__file__).parent
 #: A module that is not here stands as high as what it imports lets it.
 LAYERS = (
     "errors phases",
-    "answer body bundles imports paths trust identity",
+    "answer body bundles imports paths trust identity kernel loading",
     "checked",
     "exchange schema upstream",
-    "fields record stores",
+    "fields record stores telemetry",
     "consumers runtime order sending",
     "flow",
     "chain worker",

@@ -51,18 +51,24 @@ def contained(call: Callable[..., T], *arguments: Any) -> T:
     """Call user code; raises what it raises, and :class:`UserCodeError` for what is no Exception."""
     try:
         return call(*arguments)
-    except Exception:
-        raise
     except BaseException as error:
-        if not is_failure(error):
-            raise
-        raise UserCodeError(error) from error
+        raise_contained(error)
+        raise
 
 
 def guarded(x: Exchange, owner: Any, call: Callable[..., T], *arguments: Any) -> T:
     """Call user code as :func:`contained` does, with ``x`` and the plugin ``owner`` in force."""
-    result: T = contained(current.running, x, owner, call, *arguments)
-    return result
+    try:
+        return current.running(x, owner, call, *arguments)
+    except BaseException as error:
+        raise_contained(error)
+        raise
+
+
+def raise_contained(error: BaseException) -> None:
+    """Raise :class:`UserCodeError` for a failure that is no Exception; return for all others."""
+    if not isinstance(error, Exception) and is_failure(error):
+        raise UserCodeError(error) from error
 
 
 def _is_of_a_signal(error: BaseException) -> bool:

@@ -1,11 +1,10 @@
-"""The queues of a gateway, shared by the entries that send to the same place; drained when it ends."""
+"""The queues of a gateway, shared by the entries that send to the same place; drained when it closes."""
 
 from __future__ import annotations
 
-import atexit
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable
 
-from plugmw.delivery import QUEUES, SHUTDOWN_TIMEOUT, Queue
+from plugmw.delivery import SHUTDOWN_TIMEOUT, Queue, stop_all
 from plugmw.kernel.process import LazyLock, on_fork
 
 
@@ -49,17 +48,4 @@ class Queues:
     def close(self) -> int:
         """Drain all queues, in :attr:`shutdown_timeout` together; return how many entries were left."""
         queues, self._queues = self._queues, {}
-        return _stop(queues.values())
-
-
-def _stop(queues: Iterable[Queue]) -> int:
-    ends = [(queue, queue.clock() + queue.shutdown_timeout) for queue in queues]
-    for queue, deadline in ends:
-        queue.begin_stop(deadline)
-    return sum(queue.stop(deadline) for queue, deadline in ends)
-
-
-@atexit.register
-def drain_all() -> None:
-    """Send what waits in a process that nobody stops by a hook."""
-    _stop([queue for queue in list(QUEUES) if queue.busy])
+        return stop_all(queues.values())

@@ -36,7 +36,7 @@ from plugmw.errors import LoadError
 from plugmw.exchange import Exchange
 from plugmw.flow import Flow
 from plugmw.kernel.process import OncePerProcess
-from plugmw.kernel.user_code import contained, guarded
+from plugmw.kernel.user_code import contained
 from plugmw.plugin import Plugin, check_class
 
 _VERSION = re.compile(r"\d+\.\d+(?:\.\d+)?").fullmatch
@@ -203,7 +203,7 @@ def _caller(phase: str) -> Callable[[HandlerPlugin, Exchange], None]:
         if method is None:
             # Looked up once for each entry, not for each request.
             method = self.__dict__[kept] = self.bound(phase)
-        guarded(x, self, method)
+        current.running(x, self, method)
 
     call.__name__ = phase
     return call

@@ -22,6 +22,7 @@ import attrs
 
 from plugmw import phases
 from plugmw.errors import ConfigError
+from plugmw.kernel.user_code import contained
 from plugmw.order import Entry, slots
 from plugmw.plugin import Plugin
 from plugmw.schema import Finding, config, field
@@ -98,7 +99,7 @@ def choose(hello: Hello, workers: Iterable[Worker]) -> ssl.SSLContext | None:
         worker.start()
         for plugin in _choosers(worker.entries):
             try:
-                found = plugin.certificate(hello)
+                found = contained(plugin.certificate, hello)
                 if found is not None:
                     return found if isinstance(found, ssl.SSLContext) else context(*found)
             except Exception as error:

@@ -13,8 +13,8 @@ shape, so a thousand routes with the same plugins compile once.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from types import TracebackType
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from types import GeneratorType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from plugmw import phases
@@ -22,6 +22,7 @@ from plugmw.answer import Exit
 from plugmw.exchange import Exchange
 from plugmw.flow import Flow
 from plugmw.generated import WRITTEN, compiled, source
+from plugmw.kernel.user_code import is_failure, passed_through, raise_contained
 from plugmw.order import Entry, Slot
 from plugmw.sending import Sending
 from plugmw.upstream_request import UpstreamRequest
@@ -156,9 +157,15 @@ class Chain:
         policies = {entry.on_error for entry in self.entries if entry.plugin is plugin}
         return policies == {"open"}
 
-    def forgive(self, x: Sending, index: int, error: Exception) -> None:
+    def forgive(self, x: Sending, index: int, error: BaseException) -> None:
         """Report a failure, and raise it again unless the entry in force is ``on_error: open``."""
-        if not self.is_open(self._plugin(x, index)):
+        if not is_failure(error) or not self.is_open(self._plugin(x, index)):
+            raise error
+        self.report(x, error)
+
+    def overlook(self, x: Sending, error: BaseException) -> None:
+        """Report what a plugin raised where it can change nothing any more; raise what has to pass."""
+        if not isinstance(error, Exit) and not is_failure(error):
             raise error
         self.report(x, error)
 
@@ -173,7 +180,9 @@ class Chain:
                 plugin.header_filter(x)
             except Exit as again:
                 x._become(again)
-            except Exception as failure:
+            except BaseException as failure:
+                if not is_failure(failure):
+                    raise
                 if not self.is_open(plugin):
                     return x._become(failure, plugin)
                 self.report(x, failure, plugin)
@@ -225,8 +234,8 @@ def picker(entries: Sequence[Entry]) -> Callable[[Exchange], Any]:
             try:
                 if entry.when(x):
                     return entry.plugin
-            except Exception as error:
-                if entry.on_error != "open":
+            except BaseException as error:
+                if entry.on_error != "open" or not is_failure(error):
                     raise
                 x.runtime.logger.error("%s: %s failed in when", entry.where, entry.name, exc_info=error)
         return None
@@ -268,10 +277,9 @@ class Compiled:
 def _wrapped(slot: Slot, app: WSGIApplication, exchange_class: type[Exchange]) -> WSGIApplication:
     """Nest ``app`` in a slot's middleware, or in the one of its variant in force."""
     if slot.direct:
-        made: WSGIApplication = getattr(slot.plugin, phases.WRAP)(app)
-        return made
+        return _contained(getattr(slot.plugin, phases.WRAP)(app), app)
     nested = {
-        id(entry.plugin): entry.plugin.wrap(app)
+        id(entry.plugin): _contained(entry.plugin.wrap(app), app)
         for entry in slot.entries
         if hasattr(entry.plugin, phases.WRAP)
     }
@@ -283,3 +291,30 @@ def _wrapped(slot: Slot, app: WSGIApplication, exchange_class: type[Exchange]) -
         return chosen(environ, start_response)
 
     return choose
+
+
+def _contained(middleware: WSGIApplication, app: WSGIApplication) -> WSGIApplication:
+    """Return the middleware of a plugin round ``app``; what itself raises ends its own request only."""
+
+    def run(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        try:
+            iterable = middleware(environ, start_response)
+        except BaseException as error:
+            _raise_contained(error, app)
+            raise
+        return chunks(iterable) if isinstance(iterable, GeneratorType) else iterable
+
+    def chunks(generator: Generator[bytes, None, None]) -> Generator[bytes, None, None]:
+        try:
+            yield from generator
+        except BaseException as error:
+            _raise_contained(error, app)
+            raise
+
+    return run
+
+
+def _raise_contained(error: BaseException, app: WSGIApplication) -> None:
+    """Raise what stands for an exception that is no Exception, unless it has to pass or is the app's."""
+    if not isinstance(error, Exception) and not passed_through(error, app):
+        raise_contained(error)

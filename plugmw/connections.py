@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import attrs
 
+from plugmw.kernel.deadline import Deadline
 from plugmw.wsgi.urls import Origin
 
 #: Seconds after which an idle connection is not used again: services close theirs at about the same time.
@@ -27,22 +28,18 @@ IDLE: Final = 30.0
 
 @attrs.frozen
 class Times:
-    """How long the steps of one request may take, in seconds; ``until`` is the end of all of it."""
+    """How long the steps of one request may take, in seconds; ``deadline`` is the end of all of it."""
 
     connect: float
     write: float
     read: float
-    until: float | None = None
-    clock: Callable[[], float] = time.monotonic
+    deadline: Deadline | None = None
 
     def left(self, step: float) -> float:
         """Return the time for a step; raises TimeoutError when there is none."""
-        if self.until is None:
+        if self.deadline is None:
             return step
-        left = self.until - self.clock()
-        if left <= 0:
-            raise TimeoutError("the deadline of the request has passed")
-        return min(step, left)
+        return min(step, self.deadline.left_or_raise("the deadline of the request has passed"))
 
 
 #: Bytes of a body that are read at once.

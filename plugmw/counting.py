@@ -13,7 +13,9 @@ from urllib.parse import quote
 
 from plugmw.errors import ConfigError, StoreError
 from plugmw.exchange import Exchange
+from plugmw.kernel.throttle import Throttle
 from plugmw.plugin import Plugin
+from plugmw.runtime import Runtime
 from plugmw.schema import above, as_dict, at_least, config, field, fields_of, matches
 from plugmw.schema.fields import Port
 from plugmw.stores import Store, open_store
@@ -110,7 +112,10 @@ class Counting(Plugin[C]):
     """A plugin with ``policy``, ``redis`` and ``fault_tolerant`` fields."""
 
     _own: Store | None = None
-    _reported: float | None = None
+
+    def bind(self, runtime: Runtime) -> None:
+        super().bind(runtime)
+        self._outage = Throttle(REPORT_EVERY, runtime.clock)
 
     def configure(self) -> None:
         if self.config.policy == "redis":
@@ -146,8 +151,6 @@ class Counting(Plugin[C]):
 
     def report(self, error: StoreError) -> None:
         """Log that nothing is counted, once in :data:`REPORT_EVERY` seconds."""
-        now = self.runtime.clock()
-        if self._reported is None or not 0 <= now - self._reported < REPORT_EVERY:
-            self._reported = now
+        if self._outage():
             effect = "pass uncounted" if self.config.fault_tolerant else "are refused"
             self.logger.error("%s: no counters, requests %s: %s", self.name, effect, error)

@@ -4,51 +4,24 @@
     queue.put(text, len(text))
 
 A request only ever appends to a deque under a lock. The thread starts with the first entry, so after the
-fork, and ends when nothing came for a while. :meth:`Queues.close` drains at a graceful stop within a
-deadline. The rules and the lines in the log are Kong's (``kong/tools/queue.lua``); in addition everything
-has a bound, and what is lost is counted.
+fork, and ends when nothing came for a while. :meth:`plugmw.telemetry.queues.Queues.close` drains at a
+graceful stop within a deadline. The rules and the lines in the log are Kong's (``kong/tools/queue.lua``); in
+addition everything has a bound, and what is lost is counted.
 """
 
 from __future__ import annotations
 
 import atexit
-import os
 import threading
 import time
 import weakref
-from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from plugmw.schema import between, config, field
-from plugmw.seldom import Seldom
-
-
-@config
-class QueueConfig:
-    """How entries wait and are sent."""
-
-    max_batch_size: int = field(1, between(1, 1_000_000), help="Entries per send.")
-    max_coalescing_delay: float = field(
-        1, between(0, 3600), help="Seconds to wait for a batch to fill after its first entry."
-    )
-    max_entries: int = field(10_000, between(1, 1_000_000), help="Entries waiting; the oldest is dropped.")
-    max_bytes: int | None = field(None, between(1, 2**40), help="Bytes waiting; the oldest are dropped.")
-    max_retry_time: float = field(
-        60, between(-1, 1_000_000), help="Seconds after which a failing batch is given up; -1: never retried."
-    )
-    initial_retry_delay: float = field(
-        0.01,
-        between(0.001, 1_000_000),
-        help="Seconds before the first retry; each further one waits twice as long.",
-    )
-    max_retry_delay: float = field(60, between(0.001, 1_000_000), help="Seconds between retries, at most.")
-    concurrency_limit: int = field(1, help="1: one batch after the other; -1: every entry at once, alone.")
-
-    def check(self) -> Iterator[tuple[str, str]]:
-        if self.concurrency_limit not in (1, -1):
-            yield "concurrency_limit", f"got {self.concurrency_limit}, expected 1 or -1"
-
+from plugmw.kernel.process import on_fork
+from plugmw.kernel.throttle import Throttle
+from plugmw.telemetry.buffer import Buffer
+from plugmw.telemetry.queue_config import QueueConfig
 
 #: Threads that send when ``concurrency_limit`` is -1; Kong has no limit at all.
 PARALLEL: Final = 8
@@ -69,14 +42,19 @@ class Lost(Exception):
         super().__init__(reason)
 
 
+def _start_thread(name: str, run: Callable[[], None]) -> None:
+    threading.Thread(target=run, name=f"plugmw-{name}", daemon=True).start()
+
+
 class Queue:
     """Entries for one sink in one process. ``put`` never waits; thread-safe.
 
     ``send(batch)`` is called in the queue's thread. It delivers a list of entries or raises, and what is
     in the list then is sent again: it may take off the front what it has delivered. ``send`` may be
     replaced at any time; waiting entries go by the latest. ``close`` is called when the queue has stopped.
-    ``clock`` is in monotonic seconds. Counters: ``sent``, ``dropped`` (no room), ``lost`` (given up). In a
-    forked child it is empty: what waited is the parent's to send.
+    ``clock`` is in monotonic seconds; ``wait`` stands in for ``Condition.wait``, ``start`` for the thread.
+    Counters: ``sent``, ``dropped`` (no room), ``lost`` (given up). In a forked child it is empty: what waited
+    is the parent's to send.
     """
 
     def __init__(
@@ -87,6 +65,8 @@ class Queue:
         logger: Any,
         clock: Callable[[], float] = time.monotonic,
         close: Callable[[], None] | None = None,
+        wait: Callable[[threading.Condition, float], bool] = threading.Condition.wait,
+        start: Callable[[str, Callable[[], None]], None] = _start_thread,
     ) -> None:
         self.name = name
         self.settings = settings
@@ -96,34 +76,44 @@ class Queue:
         #: Seconds for what waits when the process ends.
         self.shutdown_timeout = SHUTDOWN_TIMEOUT
         self._close = close
+        self._wait = wait
+        self._start_thread = start
         alone = settings.concurrency_limit == -1
         self._most = 1 if alone else settings.max_batch_size
         self._wanted = PARALLEL if alone else 1
-        self._reset()
-        _queues.add(self)
+        self.after_fork()
+        QUEUES.add(self)
+        on_fork(self)
 
-    def _reset(self) -> None:
-        self.sent = self.dropped = self.lost = 0
+    def after_fork(self) -> None:
+        """Begin empty: what waited is the parent's to send."""
+        self.sent = self.lost = 0
         self._lock = threading.Lock()
         #: Told of an entry or a full batch, and of the stop; of the stop; of a thread that has ended.
         self._news = threading.Condition(self._lock)
         self._stopping = threading.Condition(self._lock)
         self._ended = threading.Condition(self._lock)
-        self._waiting: deque[tuple[Any, int]] = deque()
-        self._bytes = 0
+        settings = self.settings
+        self._refusing = Throttle(clock=self.clock)
+        self._waiting = Buffer(settings.max_entries, settings.max_bytes, self._log, self._refusing)
         #: Threads that run, and entries they have taken and not yet accounted for.
         self._running = 0
         self._taken = 0
         self._stop_by: float | None = None
-        self._full = False
-        self._near = False
         self._unsaid = 0
-        self._failing = Seldom(clock=self.clock)
-        self._losing = Seldom(clock=self.clock)
-        self._refusing = Seldom(clock=self.clock)
+        self._failing = Throttle(clock=self.clock)
+        self._losing = Throttle(clock=self.clock)
 
     def __len__(self) -> int:
         return len(self._waiting)
+
+    def _log(self, level: str, text: str, *arguments: Any) -> None:
+        getattr(self.logger, level)(f"%s: {text}", self.name, *arguments)
+
+    @property
+    def dropped(self) -> int:
+        """Entries that were dropped because there was no room."""
+        return self._waiting.dropped
 
     @property
     def busy(self) -> bool:
@@ -132,57 +122,20 @@ class Queue:
 
     def put(self, entry: Any, size: int = 0) -> bool:
         """Add an entry of ``size`` bytes, dropping the oldest for it; False if it can never fit."""
-        most = self.settings.max_bytes
-        if most is not None and size > most:
-            with self._lock:
-                self.dropped += 1
-            if self._refusing():
-                self.logger.error("%s: an entry of %d bytes exceeds max_bytes (%d)", self.name, size, most)
-            return False
         with self._lock:
-            self._make_room(size)
-            self._waiting.append((entry, size))
-            self._bytes += size
+            if not self._waiting.add(entry, size):
+                return False
             count = len(self._waiting)
-            self._watch_level(count)
             if count == 1 or count >= self._most:
                 self._news.notify()
             if self._running < self._wanted:
                 self._start()
         return True
 
-    def _make_room(self, size: int) -> None:
-        settings, gone = self.settings, 0
-        if len(self._waiting) >= settings.max_entries:
-            self._drop()
-            if not self._full:
-                self._full = True
-                self.logger.error(
-                    "%s: queue full, dropping old entries until processing is successful again", self.name
-                )
-        if settings.max_bytes is not None:
-            while self._bytes + size > settings.max_bytes:
-                self._drop()
-                gone += 1
-            if gone and self._refusing():
-                self.logger.error(
-                    "%s: byte capacity exceeded, %d queue entries were dropped", self.name, gone
-                )
-
-    def _drop(self) -> None:
-        self._bytes -= self._waiting.popleft()[1]
-        self.dropped += 1
-
-    def _watch_level(self, count: int) -> None:
-        near = count >= 0.8 * self.settings.max_entries and self.settings.max_entries > 1
-        if near and not self._near:
-            self.logger.warning("%s: queue at 80%% capacity", self.name)
-        self._near = near
-
     def _start(self) -> None:
         self._running += 1
         try:
-            self._spawn()
+            self._start_thread(self.name, self._run)
         except RuntimeError as error:
             # The system has no more threads, or Python is ending; the next entry tries again.
             self._running -= 1
@@ -191,9 +144,6 @@ class Queue:
         except BaseException:
             self._running -= 1
             raise
-
-    def _spawn(self) -> None:
-        threading.Thread(target=self._run, name=f"plugmw-{self.name}", daemon=True).start()
 
     # -- in the thread ----------------------------------------------------------------------------
 
@@ -218,7 +168,7 @@ class Queue:
         """Wait for a batch; None when the thread shall end."""
         with self._lock:
             while not self._waiting:
-                woken = self._stop_by is None and self._news.wait(IDLE)
+                woken = self._stop_by is None and self._wait(self._news, IDLE)
                 if not (woken or self._waiting):
                     self._leave()
                     return None
@@ -227,15 +177,13 @@ class Queue:
                 left = ready - self.clock()
                 if left <= 0:
                     break
-                self._news.wait(left)
+                self._wait(self._news, left)
             if self._stop_by is not None and self.clock() >= self._stop_by:
                 self._leave()
                 return None
             count = min(self._most, len(self._waiting))
-            batch = [self._waiting.popleft() for _ in range(count)]
-            self._bytes -= sum(size for _, size in batch)
             self._taken += count
-            return [entry for entry, _ in batch]
+            return self._waiting.take(count)
 
     def _deliver(self, batch: list[Any]) -> None:
         begun, tries = self.clock(), 0
@@ -282,7 +230,7 @@ class Queue:
                 left = until - self.clock()
                 if left <= 0:
                     break
-                self._stopping.wait(left)
+                self._wait(self._stopping, left)
         return True
 
     def _account(self, sent: int, lost: int = 0, reason: str = "") -> None:
@@ -291,9 +239,7 @@ class Queue:
             self.lost += lost
             self._taken -= sent + lost
             self._unsaid += lost
-            resumed = bool(sent) and self._full
-            if resumed:
-                self._full = False
+            resumed = bool(sent) and self._waiting.resume()
         if sent:
             self._failing.reset()
         if resumed:
@@ -319,11 +265,10 @@ class Queue:
                 seconds = deadline - self.clock()
                 if seconds <= 0:
                     break
-                self._ended.wait(seconds)
+                self._wait(self._ended, seconds)
             left = len(self._waiting) + self._taken
             self.lost += len(self._waiting)
             self._waiting.clear()
-            self._bytes = 0
             if not self._running:
                 self._stop_by = None
         if left or self.dropped or self.lost:
@@ -336,69 +281,19 @@ class Queue:
         return left
 
 
-class Queues:
-    """The queues of one gateway, by key; entries with the same key share one.
-
-    Ask for the queue each time, and keep none: once closed it is forgotten.
-    """
-
-    def __init__(self) -> None:
-        #: Of every queue made from now on.
-        self.shutdown_timeout = SHUTDOWN_TIMEOUT
-        self._made: dict[Hashable, Queue] = {}
-
-    def get(self, key: Hashable, make: Callable[[], Queue]) -> Queue:
-        """Return the queue under ``key``, made on first use."""
-        found = self._made.get(key)
-        if found is None:
-            # A lock of this process, and of gevent's if it has replaced them.
-            with self.__dict__.setdefault("_lock", threading.Lock()):
-                found = self._made.get(key)
-                if found is None:
-                    found = self._made[key] = make()
-                    found.shutdown_timeout = self.shutdown_timeout
-        return found
-
-    def all(self) -> list[Queue]:
-        """Return the queues made so far, for counters."""
-        return list(self._made.values())
-
-    @property
-    def patience(self) -> float:
-        """The seconds that :meth:`close` may take now."""
-        return self.shutdown_timeout if any(queue.busy for queue in self.all()) else 0.0
-
-    def after_fork(self) -> None:
-        """Forget the parent's queues."""
-        self._made = {}
-        self.__dict__.pop("_lock", None)
-
-    def close(self) -> int:
-        """Drain all queues, in :attr:`shutdown_timeout` together; return how many entries were left."""
-        made, self._made = self._made, {}
-        return _stop(made.values())
+#: All of this process.
+QUEUES: Final[weakref.WeakSet[Queue]] = weakref.WeakSet()
 
 
-def _stop(queues: Iterable[Queue]) -> int:
+def stop_all(queues: Iterable[Queue]) -> int:
+    """Stop queues at once, each within its time; return how many entries were left."""
     ends = [(queue, queue.clock() + queue.shutdown_timeout) for queue in queues]
     for queue, deadline in ends:
         queue.begin_stop(deadline)
     return sum(queue.stop(deadline) for queue, deadline in ends)
 
 
-#: All of this process.
-_queues: weakref.WeakSet[Queue] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for queue in list(_queues):
-        queue._reset()
-
-
 @atexit.register
-def _drain() -> None:
+def drain_all() -> None:
     """Send what waits in a process that nobody stops by a hook."""
-    _stop([queue for queue in list(_queues) if queue.busy])
-
-
-os.register_at_fork(after_in_child=_after_fork)
+    stop_all([queue for queue in list(QUEUES) if queue.busy])

@@ -17,6 +17,7 @@ from plugmw import answer, phases
 from plugmw.chain import Compiled, picker
 from plugmw.exchange import Exchange
 from plugmw.identity import IDENTITY_KEYS
+from plugmw.kernel.user_code import is_failure
 from plugmw.order import Entry, Slot, slots
 from plugmw.paths import is_plain
 from plugmw.routing import Decision, Route, Router, without_port
@@ -134,7 +135,7 @@ class Dispatcher:
                 if hasattr(plugin, phases.REWRITE):
                     plugin.rewrite(x)
             except BaseException as error:
-                if not isinstance(error, Exception) or not x._chain.is_open(plugin):
+                if not is_failure(error) or not x._chain.is_open(plugin):
                     return x._halt(error, plugin)
                 x._chain.report(x, error, plugin)
         decision = self.router.decide(environ, self.runtime.trusted)

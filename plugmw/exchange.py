@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 
 from plugmw import answer, body, keys, state
 from plugmw.errors import PhaseError
@@ -74,6 +74,13 @@ class Exchange:
     def __init__(self, environ: WSGIEnvironment, start_response: StartResponse) -> None:
         self.environ = environ
         self._server = start_response
+
+    def snapshot(self, environ: WSGIEnvironment) -> Exchange:
+        """Return what this exchange is now, over ``environ``: for who looks at it when it is over."""
+        copy = Exchange(environ, _gone_out)
+        facts: dict[str, Any] = {name: getattr(self, name) for name in _FACTS}
+        copy.__dict__.update(facts, _started=self.started, header_list=list(self.header_list or ()))
+        return copy
 
     # -- the request ------------------------------------------------------------------------------
 
@@ -329,6 +336,14 @@ class Exchange:
         if self._started is None:
             self._started = time.time()
         return self._started
+
+
+#: The public attributes of the class: what an exchange was. The others are caches.
+_FACTS: Final = tuple(name for name in Exchange.__annotations__ if not name.startswith("_"))
+
+
+def _gone_out(*arguments: Any) -> Any:
+    raise RuntimeError("the response has gone out")
 
 
 def own_headers(

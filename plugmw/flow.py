@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from plugmw import answer, keys
 from plugmw.body import rewrap_file
 from plugmw.exchange import own_headers
+from plugmw.kernel.user_code import UserCodeError, is_failure
 from plugmw.sending import Sending
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Flow(Sending):
 
     def _halt(self, error: BaseException, plugin: Any = None) -> Iterable[bytes]:
         """Answer for a plugin that exited or failed before the app was called."""
-        if not isinstance(error, (answer.Exit, Exception)):
+        if not isinstance(error, answer.Exit) and not is_failure(error):
             self._last(error)
             raise error
         if isinstance(error, answer.Delegate):
@@ -70,17 +71,17 @@ class Flow(Sending):
         self.source = "exit"
         try:
             iterable = app(self.environ, self._start)
-        except Exception as error:
+        except BaseException as error:
+            if not is_failure(error):
+                self._last(error)
+                raise
             self._answer_crash(error)
             return self._finish()
-        except BaseException as error:
-            self._last(error)
-            raise
         return self._begin(iterable)
 
     def _crash(self, error: BaseException) -> Iterable[bytes]:
         """The app raised at the call: the server gets the exception, unless it shall be answered."""
-        if self._answers_crashes and isinstance(error, Exception):
+        if self._answers_crashes and self._is_crash(error):
             self._answer_crash(error)
             return self._finish()
         self._last(error)
@@ -91,7 +92,11 @@ class Flow(Sending):
         # An app that a plugin delegated to stands for the plugin, whose failures are answered.
         return self.runtime.answer_crashes or self.source == "exit"
 
-    def _answer_crash(self, error: Exception) -> None:
+    def _is_crash(self, error: BaseException) -> bool:
+        """Say whether an app has failed: an app that stands for a plugin by whatever it raises."""
+        return isinstance(error, Exception) or (self.source == "exit" and is_failure(error))
+
+    def _answer_crash(self, error: BaseException) -> None:
         held = self._filters or self._collected is not None
         if self._opened or (self.status_line and not held):
             # The server knows an answer already; with exc_info it takes another, or raises the error again.
@@ -146,7 +151,7 @@ class Flow(Sending):
 
     def _filter_failed(self, error: BaseException) -> None:
         """A header_filter exited (the lower ones still run) or failed (a clean 500 goes out)."""
-        if not isinstance(error, (answer.Exit, Exception)):
+        if not isinstance(error, answer.Exit) and not is_failure(error):
             raise error
         self._become(error)
         if isinstance(error, answer.Exit):
@@ -228,10 +233,14 @@ class Flow(Sending):
                 yield from self._whole()
             elif self._filters:
                 yield from self._filtered(first, iterator)
-        except Exception as error:
+        except BaseException as error:
+            if not self._is_crash(error):
+                raise
             if self._opened or not self._answers_crashes:
                 self._note(error)
-                raise
+                if isinstance(error, Exception):
+                    raise
+                raise UserCodeError(error) from error
             self._answer_crash(error)
             self._send()
         if self._out is not None:
@@ -260,7 +269,9 @@ class Flow(Sending):
             self.phase = "response"
             try:
                 self._respond()
-            except (answer.Exit, Exception) as error:
+            except BaseException as error:
+                if not isinstance(error, answer.Exit) and not is_failure(error):
+                    raise
                 self._become(error)
         self._send()
 

@@ -17,7 +17,6 @@ threads of a process. A configuration names functions of installed modules and n
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, ClassVar, Final, TypeVar
@@ -26,6 +25,7 @@ from plugmw import phases
 from plugmw.errors import ConfigError, ConfigErrors, LoadError
 from plugmw.exchange import Exchange
 from plugmw.imports import resolve
+from plugmw.kernel.process import on_fork
 from plugmw.plugin import Plugin
 from plugmw.schema import Finding, Kind, config, each, field, matches
 
@@ -63,14 +63,17 @@ class Config:
     header_filter: list[Named] = field([], help="When status and headers are known, before they go out.")
     body_filter: list[Named] = field([], help="For each chunk of the body.")
     log: list[Named] = field([], help="After the last byte.")
-    certificate: list[Named] = field([], help="Kong's; refused, there is no such phase in a WSGI server.")
+    certificate: list[Named] = field([], help="Kong's; refused: there is no request yet.")
     packages: list[str] = field(
         [], each(_PACKAGE), help="Packages and modules that functions may be named from; none if empty."
     )
 
     def check(self) -> Iterator[Finding]:
         if self.certificate:
-            yield "certificate", "a WSGI server has no certificate phase, expected another phase"
+            yield (
+                "certificate",
+                "there is no request in this phase for a function, expected another phase",
+            )
         elif not any(getattr(self, phase) for phase in PHASES):
             yield f"at least one of these fields must be non-empty: {', '.join(map(repr, PHASES))}"
 
@@ -85,7 +88,8 @@ class Functions(Plugin[Config]):
     #: What the configuration names, by phase, and what runs: the same, factories replaced.
     _given: dict[str, list[Any]] | None = None
     _functions: dict[str, list[Function]]
-    _made_in: int | None = None
+    #: Whether they were made in this process.
+    _fresh: bool = False
 
     @classmethod
     def phases(cls) -> list[str]:
@@ -94,6 +98,7 @@ class Functions(Plugin[Config]):
     def configure(self) -> None:
         if self._given is not None:
             return  # one object in two gateways: its functions are made once per process
+        on_fork(self)
         errors: list[ConfigError] = []
         given = {phase: list(self._found(phase, errors)) for phase in PHASES}
         if errors:
@@ -114,9 +119,13 @@ class Functions(Plugin[Config]):
                 errors.append(ConfigError(f"{phase}[{index}]", problem, error.expected))
 
     def init_worker(self) -> None:
-        if self._made_in != os.getpid() and self._given is not None:
+        if not self._fresh and self._given is not None:
             self._functions = {phase: [_made(one) for one in found] for phase, found in self._given.items()}
-            self._made_in = os.getpid()
+            self._fresh = True
+
+    def after_fork(self) -> None:
+        """Have each process make its functions."""
+        self._fresh = False
 
     def _runner(self, phase: str) -> Callable[[Exchange], None]:
         def run(x: Exchange) -> None:

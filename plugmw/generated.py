@@ -61,7 +61,7 @@ class _Writer:
             test = "p is not None" if pick else "p is not None and p is not unpicked"
             self.add(indent, f"if {test}: p.{phase}({x})", i)
         if open_:
-            self.add(indent - 1, "except Exception as error:")
+            self.add(indent - 1, "except BaseException as error:")
             self.add(indent, f"{x}._chain.forgive({x}, {i}, error)", i)
 
 
@@ -181,8 +181,8 @@ def _write_log(write: _Writer, shape: tuple[Any, ...], members: list[int]) -> No
     for i in members:
         write.add(1, "try:")
         write.call(2, "log", i, (shape[i][0], shape[i][1], False), "self")
-        write.add(1, "except (Exception, Exit) as error:")
-        write.add(2, "self._chain.report(self, error)")
+        write.add(1, "except BaseException as error:")
+        write.add(2, "self._chain.overlook(self, error)")
     write.add(1, "return None")
 
 
@@ -194,6 +194,6 @@ def _write_pick(write: _Writer, picked: list[int]) -> None:
         write.add(2, "try:")
         write.add(3, f"x._p{i} = pick{i}(x)", i)
         # One answer is on its way already; a condition cannot give another.
-        write.add(2, "except (Exception, Exit) as error:")
-        write.add(3, "x._chain.report(x, error)")
+        write.add(2, "except BaseException as error:")
+        write.add(3, "x._chain.overlook(x, error)")
     write.add(1, "return None")

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, Protocol
 
 import attrs
 
+from plugmw.kernel.deadline import Deadline
 from plugmw.stores.breaker import Breaker
 
 with warnings.catch_warnings():
@@ -66,10 +67,10 @@ class Server:
 class Link(Protocol):
     """A connection; for one thread at a time."""
 
-    def bind(self, dn: str, password: str, end: float) -> str | None:
+    def bind(self, dn: str, password: str, deadline: Deadline) -> str | None:
         """Return None if the password is the one of ``dn``, else why it is refused (:class:`Unreachable`).
 
-        ``end`` is the time (``time.monotonic``) by which there must be an answer. Whoever was bound before
+        There must be an answer by ``deadline``. Whoever was bound before
         counts for nothing.
         """
 
@@ -77,14 +78,14 @@ class Link(Protocol):
         """Give the connection back; no exceptions."""
 
 
-Connect = Callable[[Server, float], Link]
+Connect = Callable[[Server, Deadline], Link]
 
 
-def connect(server: Server, end: float) -> Link:
-    """Open a connection, with TLS as ``server`` says; :class:`Unreachable` if there is none by ``end``."""
+def connect(server: Server, deadline: Deadline) -> Link:
+    """Open a connection, with TLS as ``server`` says; :class:`Unreachable` if there is none in time."""
     link = _Link(server)
     try:
-        link.open(end)
+        link.open(deadline)
     except Exception as error:
         link.close()
         raise _unreachable(server, error) from None
@@ -113,20 +114,20 @@ class _Link:
         self._ldap = ldap3.Connection(place, auto_referrals=False, check_names=False, fast_decoder=False)
         self._ldap.strategy._open_socket = self._open_socket
 
-    def open(self, end: float) -> None:
-        self._socket.end = end
+    def open(self, deadline: Deadline) -> None:
+        self._socket.deadline = deadline
         self._ldap.open(read_server_info=False)
         if self._server.tls == "start":
             if not self._ldap.extended(START_TLS):
                 raise Unreachable(f"{self._server.url}: StartTLS: {self._ldap.last_error}")
             self._secure()
 
-    def bind(self, dn: str, password: str, end: float) -> str | None:
+    def bind(self, dn: str, password: str, deadline: Deadline) -> str | None:
         ldap = self._ldap
         if ldap.closed:
             # ldap3 would open another connection, without TLS.
             raise Unreachable(f"{self._server.url}: the connection is closed")
-        self._socket.end, self._socket.read = end, 0
+        self._socket.deadline, self._socket.read = deadline, 0
         # As bytes it goes out as it is (RFC 4511 section 4.2), and is not prepared as text.
         ldap.user, ldap.password, ldap.authentication = dn, password.encode(), ldap3.SIMPLE
         try:
@@ -157,19 +158,17 @@ class _Link:
 
 
 class _Socket:
-    """A socket whose every wait is over at one time, ``end``, and that reads no more than it should."""
+    """A socket whose every wait is over at one time, ``deadline``, and that reads no more than it should."""
 
     def __init__(self) -> None:
         self._raw: socket.socket | None = None
-        self.end = 0.0
+        self.deadline = Deadline(0.0)
         self.read = 0
 
     @property
     def _ready(self) -> socket.socket:
-        """The socket, which has until ``end``."""
-        left = self.end - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("timed out")
+        """The socket, which has until ``deadline``."""
+        left = self.deadline.left_or_raise()
         if self._raw is None:
             raise OSError("closed")
         self._raw.settimeout(left)
@@ -223,13 +222,13 @@ class Pool:
 
     def bind(self, dn: str, password: str) -> str | None:
         """Return None if the password is the one of ``dn``, else why it is refused (:class:`Unreachable`)."""
-        end = time.monotonic() + self._server.timeout
+        deadline = Deadline.after(self._server.timeout)
         if self._breaker.cause is not None:
             raise Unreachable(str(self._breaker.cause))
         if not self._slots.acquire(timeout=self._server.timeout):
             raise Unreachable(f"{self._server.url}: all connections are busy")
         try:
-            return self._bind(dn, password, end)
+            return self._bind(dn, password, deadline)
         except Unreachable as error:
             self._breaker.trip(error)
             raise
@@ -245,18 +244,18 @@ class Pool:
         for _, link in idle:
             link.close()
 
-    def _bind(self, dn: str, password: str, end: float) -> str | None:
+    def _bind(self, dn: str, password: str, deadline: Deadline) -> str | None:
         kept = self._take()
         if kept is not None:
             try:
-                return self._through(kept, dn, password, end)
+                return self._through(kept, dn, password, deadline)
             except Unreachable:
                 pass  # closed by the other side meanwhile; a new one will tell
-        return self._through(self._connect(self._server, end), dn, password, end)
+        return self._through(self._connect(self._server, deadline), dn, password, deadline)
 
-    def _through(self, link: Link, dn: str, password: str, end: float) -> str | None:
+    def _through(self, link: Link, dn: str, password: str, deadline: Deadline) -> str | None:
         try:
-            refusal = link.bind(dn, password, end)
+            refusal = link.bind(dn, password, deadline)
         except BaseException:
             link.close()
             raise
@@ -282,4 +281,4 @@ class Pool:
             link.close()
 
     def _probe(self) -> None:
-        self._connect(self._server, time.monotonic() + self._server.timeout).close()
+        self._connect(self._server, Deadline.after(self._server.timeout)).close()

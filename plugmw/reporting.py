@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from plugmw.custom_fields import Fields, read_fields
-from plugmw.delivery import Queue, QueueConfig
+from plugmw.delivery import Queue
 from plugmw.exchange import Exchange
 from plugmw.plugin import Plugin
 from plugmw.record import MAX_LENGTH, encode, entry
 from plugmw.redaction import Redaction
 from plugmw.schema import field
 from plugmw.schema.fields import HeaderName
+from plugmw.telemetry.queue_config import QueueConfig
 
 HeaderNames = list[HeaderName]
 

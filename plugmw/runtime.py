@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
-from plugmw.delivery import Queues
 from plugmw.identity import Directory, MemoryDirectory
+from plugmw.kernel.process import LazyLock, on_fork
 from plugmw.sinks.files import Files
+from plugmw.telemetry.queues import Queues
 from plugmw.trust import Trusted
 
 if TYPE_CHECKING:
@@ -83,14 +83,17 @@ class Runtime:
     #: What outlives a reload, by key, each with ``close()``; opened in this process.
     kept: dict[Any, Any] = attrs.field(factory=dict, init=False, repr=False)
     _store: Store | None = attrs.field(default=None, init=False)
+    _lock: LazyLock = attrs.field(factory=LazyLock, init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        on_fork(self)
 
     @property
     def store(self) -> Store:
         """The store, opened on first use in this process; StoreError when it cannot be."""
         store = self._store
         if store is None:
-            # Made when it is needed: after the fork, and after gevent has replaced the locks.
-            with self.__dict__.setdefault("_lock", threading.Lock()):
+            with self._lock.get():
                 store = self._store
                 if store is None:  # pragma: no branch (else another thread was first)
                     store = self._store = self._open()
@@ -118,11 +121,8 @@ class Runtime:
 
     def after_fork(self) -> None:
         """Forget what the parent process opened."""
-        self.queues.after_fork()
-        self.files.after_fork()
         self._store = None
         self.kept = {}
-        self.__dict__.pop("_lock", None)
 
     def close(self, living: Iterable[Runtime] = ()) -> None:
         """Send what waits, then close what this process opened, but for what ``living`` ones use."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from plugmw import answer
 from plugmw.errors import PhaseError
 from plugmw.exchange import Exchange, own_headers
+from plugmw.kernel.user_code import UserCodeError, is_failure
 from plugmw.wsgi.headers import first
 
 if TYPE_CHECKING:
@@ -271,7 +272,7 @@ class Sending(Exchange):
                 if not isinstance(out, bytes):
                     raise TypeError(f"body_filter returned {type(out).__name__}, expected bytes")
                 chunk = out
-            except (Exception, answer.Exit) as error:
+            except BaseException as error:
                 if not self._goes_on_without(plugin, error):
                     return b""
             if self._ended and not eof:
@@ -287,15 +288,20 @@ class Sending(Exchange):
         An ``open`` one is left out from now on, unless it may have kept bytes to itself. Otherwise the
         response becomes a clean 500, or is cut by raising again when the headers are gone.
         """
-        if not self._begun and isinstance(error, Exception) and self._chain.is_open(plugin):
+        is_exit = isinstance(error, answer.Exit)
+        if not is_exit and not is_failure(error):
+            raise error
+        if not self._begun and not is_exit and self._chain.is_open(plugin):
             self._chain.report(self, error, plugin)
             self._filters = [other for other in self._filters if other is not plugin]
             return True
         if self._opened:
             self._note(error)
             self._chain.report(self, error, plugin)
-            raise error
-        self._become(error if isinstance(error, Exception) else RuntimeError("exit in body_filter"), plugin)
+            if isinstance(error, (Exception, answer.Exit)):
+                raise error
+            raise UserCodeError(error) from error
+        self._become(RuntimeError("exit in body_filter") if is_exit else error, plugin)
         self._filters = ()
         return False
 
@@ -303,7 +309,9 @@ class Sending(Exchange):
         """Give a filter its eof after another has ended the body; what it still returns is dropped."""
         try:
             plugin.body_filter(self, b"", True)
-        except Exception as error:
+        except BaseException as error:
+            if not is_failure(error):
+                raise
             self._chain.report(self, error, plugin)
 
 

@@ -8,7 +8,6 @@ keeps its numbers in memory.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -16,16 +15,16 @@ import struct
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from prometheus_client import mmap_dict
 
 from plugmw.exposition import Metric, amounts
+from plugmw.kernel.process import is_alive
+from plugmw.loading.locking import acquire, locked
 from plugmw.runtime import Runtime
-from plugmw.stores.auto import _alive, _name, _namespace, private_folder
+from plugmw.stores.auto import _name, _namespace, private_folder
 
 #: Series of one metric in one process; what comes above goes into :data:`DROPPED`.
 MOST: Final = 10_000
@@ -33,13 +32,13 @@ DROPPED: Final = Metric("plugmw_series_dropped_total", "counter", "Observations 
 _Dict: Any = mmap_dict.MmapedDict
 #: The numbers of processes that have ended, and the files that are in it already.
 _ENDED: Final = "ended.json"
+_LOCK: Final = "lock"
 
 
 class Series:
     """The numbers of this process, in ``folder`` or (None) in memory. Thread-safe."""
 
     def __init__(self, folder: Path | None) -> None:
-        self.pid = os.getpid()
         self.closed = False
         self._folder = folder
         self._lock = threading.Lock()
@@ -49,11 +48,10 @@ class Series:
             return
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._own = folder / f"{uuid.uuid4().hex}.db"
-        with _locked(folder):
+        with locked(folder / _LOCK):
             self._file = _Dict(str(self._own))
             # Held until the process ends, however it ends: so others see that the file still grows.
-            self._held = os.open(self._own, os.O_RDWR)
-            fcntl.flock(self._held, fcntl.LOCK_EX)
+            self._held = acquire(self._own)
 
     def record(self, metric: Metric, labels: tuple[str, ...] = (), value: float = 1.0) -> None:
         """Add to a counter, or an observation to a histogram. Costs microseconds."""
@@ -90,7 +88,7 @@ class Series:
 
 def totals(folder: Path) -> dict[str, float]:
     """Add up the numbers in a folder; files whose process has ended are put together."""
-    with _locked(folder):
+    with locked(folder / _LOCK):
         ended, included = _read_ended(folder)
         sums, gone = Counter(ended), []
         for path in folder.glob("*.db"):
@@ -127,12 +125,11 @@ def _write_ended(folder: Path, values: Counter[str], files: list[str]) -> None:
 
 
 def _is_dead(path: Path) -> bool:
-    with path.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-    return True
+    try:
+        with locked(path, wait=0):
+            return True
+    except OSError:
+        return False
 
 
 def _read(path: Path) -> Counter[str]:
@@ -141,13 +138,6 @@ def _read(path: Path) -> Counter[str]:
         return Counter({key: value for key, value, _, _ in _Dict.read_all_values_from_file(str(path))})
     except (struct.error, RuntimeError):
         return Counter()
-
-
-@contextmanager
-def _locked(folder: Path) -> Generator[None, None, None]:
-    with (folder / "lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 # -- the series of a gateway -----------------------------------------------------------------------------
@@ -160,7 +150,7 @@ def series_of(runtime: Runtime, folder: str | None = None) -> Series:
     They outlive a reload of the gateway.
     """
     found: Series | None = runtime.kept.get("series")
-    if found is None or found.closed or found.pid != os.getpid():
+    if found is None or found.closed:
         found = runtime.kept["series"] = Series(_folder(folder, bool(runtime.multiprocess)))
     return found
 
@@ -175,7 +165,7 @@ def _folder(given: str | None, multiprocess: bool) -> Path | None:
     base = private_folder()
     for old in base.glob(f"metrics-*-{_namespace()}"):
         pid = int(old.name.split("-")[1])
-        if not _alive(pid) or old.name != _server(pid):
+        if not is_alive(pid) or old.name != _server(pid):
             shutil.rmtree(old, ignore_errors=True)
     return base / _server(os.getppid())
 

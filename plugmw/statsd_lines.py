@@ -11,12 +11,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Protocol, TypeVar
 
-from plugmw.delivery import Lost, Queue, QueueConfig
+from plugmw.delivery import Lost, Queue
 from plugmw.exchange import Exchange
+from plugmw.kernel.throttle import Throttle
 from plugmw.plugin import Plugin
 from plugmw.reporting import Sink
 from plugmw.schema import Check, as_dict, between, field
-from plugmw.seldom import Seldom
 
 #: Spelled-out metric types to what stands on the line.
 TYPES: Final = {
@@ -182,7 +182,7 @@ class Measuring(Plugin[C]):
 
     def configure(self) -> None:
         config = self.config
-        self._failing = Seldom()
+        self._failing = Throttle()
         changed: dict[str, Any] = {}
         # Unless they have their old defaults, as in Kong.
         if config.queue_size not in (None, 1):

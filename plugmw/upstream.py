@@ -23,6 +23,7 @@ from plugmw import answer, keys, target
 from plugmw.body import BadLength, content_length
 from plugmw.connections import IDLE, Body, Connections, NotConnected, Request, Times
 from plugmw.errors import ConfigError
+from plugmw.kernel.deadline import Deadline
 from plugmw.paths import SENDABLE, escape, unescape
 from plugmw.schema.typedefs import split_port
 from plugmw.trust import Trusted
@@ -149,8 +150,7 @@ class Upstream:
             connect=float(_chosen(wish.connect_timeout, to.connect_timeout)),
             write=float(_chosen(wish.write_timeout, to.write_timeout)),
             read=float(_chosen(wish.read_timeout, to.read_timeout)),
-            until=None if to.deadline is None else self._clock() + to.deadline,
-            clock=self._clock,
+            deadline=None if to.deadline is None else Deadline.after(to.deadline, self._clock),
         )
 
     def target_of(self, environ: WSGIEnvironment) -> str:

@@ -6,15 +6,16 @@ request, from gunicorn's ``post_worker_init`` (:mod:`plugmw.mounts.gunicorn`) or
 
 from __future__ import annotations
 
-import os
-import threading
 import weakref
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from plugmw import phases
+from plugmw.kernel.process import LazyLock, on_fork
+from plugmw.kernel.user_code import contained
 from plugmw.order import Entry
 
 if TYPE_CHECKING:
@@ -35,8 +36,10 @@ class Worker:
         self._started = False
         #: Classes that ``configure_all`` has told of configurations.
         self._announced: set[Any] = set()
+        self._lock = LazyLock(reentrant=True)
         self._put_in_force(generation)
         Worker.instances.add(self)
+        on_fork(self)
 
     @property
     def plan(self) -> Plan:
@@ -65,13 +68,9 @@ class Worker:
         self._current = generation
         self._run: WSGIApplication = generation.run if self._started else self._first
 
-    def _locked(self) -> threading.RLock:
-        """Return the lock of starting and stopping.
-
-        It is made when it is first needed: after the fork, and after gevent has replaced the locks.
-        """
-        lock: threading.RLock = self.__dict__.setdefault("_lock", threading.RLock())
-        return lock
+    def _locked(self) -> AbstractContextManager[object]:
+        """Return the lock of starting and stopping."""
+        return self._lock.get()
 
     def _first(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve the first request of this process: start, then hand over."""
@@ -101,7 +100,7 @@ class Worker:
             if start is None:
                 continue
             try:
-                start()
+                contained(start)
             except Exception as error:
                 plugin.broken = error
                 self.runtime.logger.critical(
@@ -125,7 +124,7 @@ class Worker:
         self._announced = {cls for cls, configs in announced.items() if configs}
         for cls, configs in announced.items():
             try:
-                cls.configure_all(configs or None)
+                contained(cls.configure_all, configs or None)
             except Exception as error:
                 self.runtime.logger.error("%s: configure failed", cls.name, exc_info=error)
 
@@ -138,9 +137,8 @@ class Worker:
                 # Its modules stay loaded: it may be started again.
                 attrs.evolve(self._current.holdings, modules=frozenset()).close()
 
-    def _after_fork(self) -> None:
-        self.__dict__.pop("_lock", None)
-        self.runtime.after_fork()
+    def after_fork(self) -> None:
+        """Start anew with the first request of this process."""
         self._started = False
         self._put_in_force(self._current)
 
@@ -181,11 +179,3 @@ class Refusing:
 
     def close(self) -> None:
         """Hold nothing."""
-
-
-def _after_fork() -> None:
-    for worker in list(Worker.instances):
-        worker._after_fork()
-
-
-os.register_at_fork(after_in_child=_after_fork)

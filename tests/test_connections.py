@@ -12,6 +12,7 @@ import pytest
 
 from plugmw import connections
 from plugmw.connections import Connections, NotConnected, Request, Times, ask
+from plugmw.kernel.deadline import Deadline
 from tests.support.services import Service, answer
 from tests.support.sinks import closed_port
 
@@ -108,11 +109,11 @@ def test_a_port_nobody_listens_on_is_not_connected(pool):
 
 
 def test_a_deadline_that_has_passed_is_a_timeout(pool):
-    late = Times(connect=5, write=5, read=5, until=10.0, clock=lambda: 10.0)
+    late = Times(connect=5, write=5, read=5, deadline=Deadline(10.0, lambda: 10.0))
     with pytest.raises(NotConnected) as caught:
         pool.take("http", "127.0.0.1", 1, late)
     assert isinstance(caught.value.__cause__, TimeoutError)
-    assert Times(connect=5, write=5, read=5, until=10.0, clock=lambda: 7.0).left(5) == 3
+    assert Times(connect=5, write=5, read=5, deadline=Deadline(10.0, lambda: 7.0)).left(5) == 3
 
 
 def test_a_child_begins_with_no_connections(pool, monkeypatch):

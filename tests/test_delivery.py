@@ -10,52 +10,32 @@ import sys
 import threading
 import weakref
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from plugmw import delivery
-from plugmw.delivery import IDLE, PARALLEL, Lost, Queue, QueueConfig, Queues
+from plugmw.delivery import IDLE, PARALLEL, Lost, Queue, drain_all
 from plugmw.schema import read
+from plugmw.telemetry.queue_config import QueueConfig
+from plugmw.telemetry.queues import Queues
 from tests.support.clock import Clock
 from tests.support.servers import ROOT, require_module
 
 SECONDS = 20.0
 
 
-class Waits:
-    """In place of a condition: a wait lets the time pass, and does what was planned for the meantime."""
-
-    def __init__(self, queue, plan):
-        self.queue = queue
-        self.plan = plan
-        self.waited = []
-
-    def wait(self, seconds=None):
-        self.waited.append(seconds)
-        if self.plan:
-            after, act = self.plan.popleft()
-            self.queue.clock.now += after
-            self.queue._lock.release()
-            try:
-                act()
-            finally:
-                self.queue._lock.acquire()
-            return True
-        self.queue.clock.now += seconds
-        return False
-
-    def notify(self):
-        """Wake nobody: one thread runs."""
-
-    notify_all = notify
-
-
 class Stepped(Queue):
-    """A queue whose thread is run by hand, in the time of a fake clock."""
+    """A queue whose thread is run by hand, in the time of a fake clock.
+
+    A wait lets the time pass, and does what was planned for the meantime: (seconds, what is done).
+    """
 
     def __init__(self, send=None, close=None, **settings):
         self.batches = []
-        self.starts = 0
+        self.threads = []
+        self.meantime = deque()
+        self.waited = []
         super().__init__(
             "test",
             QueueConfig(**settings),
@@ -63,25 +43,36 @@ class Stepped(Queue):
             logging.getLogger("plugmw.test"),
             Clock(1000.0),
             close,
+            self.pass_time,
+            lambda name, run: self.begin(run),
         )
 
-    def _reset(self):
-        super()._reset()
-        self.meantime = deque()
-        self._news = self._stopping = self._ended = Waits(self, self.meantime)
+    def begin(self, run):
+        self.threads.append(run)
 
-    def _spawn(self):
-        self.starts += 1
+    def pass_time(self, condition, seconds):
+        self.waited.append(seconds)
+        if not self.meantime:
+            self.clock.now += seconds
+            return False
+        after, act, *woken = self.meantime.popleft()
+        self.clock.now += after
+        condition.release()
+        try:
+            act()
+        finally:
+            condition.acquire()
+        return not woken or woken[0]
 
     @property
-    def waited(self):
-        return self._news.waited
+    def starts(self):
+        return len(self.threads)
 
     def run(self, *entries):
         """Put entries, then be the thread until it has nothing to do."""
         for entry in entries:
             self.put(entry)
-        self._run()
+        self.threads[-1]()
         return self.batches
 
 
@@ -191,15 +182,7 @@ def test_an_idle_thread_ends_and_the_next_entry_starts_another():
 
 def test_an_entry_that_comes_as_the_thread_gives_up_waiting_is_sent():
     queue = Stepped()
-    wait = queue._news.wait
-
-    def late(seconds):
-        if len(queue.waited) == 0:
-            queue._waiting.append(("b", 0))
-        wait(seconds)
-        return False
-
-    queue._news.wait = late
+    queue.meantime.append((IDLE, lambda: queue.put("b"), False))
     assert queue.run("a") == [["a"], ["b"]]
 
 
@@ -387,8 +370,8 @@ def test_entries_being_sent_do_not_count_as_waiting():
 # -- threads ------------------------------------------------------------------------------------------
 
 
-def real(send, **settings):
-    return Queue("test", QueueConfig(**settings), send, logging.getLogger("plugmw.test"))
+def real(send, wait=threading.Condition.wait, **settings):
+    return Queue("test", QueueConfig(**settings), send, logging.getLogger("plugmw.test"), wait=wait)
 
 
 def test_no_thread_runs_before_the_first_entry():
@@ -406,7 +389,7 @@ def test_a_thread_that_cannot_start_is_tried_again_with_the_next_entry(caplog, m
     def no(*args):
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(queue, "_spawn", no)
+    monkeypatch.setattr(queue, "begin", no)
     queue.put("a")
     queue.put("b")
     assert lines(caplog) == ["test: cannot start a thread: can't start new thread"]
@@ -511,13 +494,10 @@ def test_nothing_is_sent_after_the_deadline(caplog):
 
 
 def test_a_sink_that_hangs_ends_at_the_deadline_and_what_it_has_is_told(caplog):
-    closed = []
-    queue = Stepped(close=lambda: closed.append(1))
-    queue.put("a")
-    queue._waiting.clear()
-    queue._taken = 1
-    assert queue.stop(queue.clock() + 5) == 1
-    assert (queue.waited, closed) == ([5], [1])
+    closed, left = [], []
+    queue = Stepped(lambda batch: left.append(queue.stop(queue.clock() + 5)), lambda: closed.append(1))
+    queue.run("a")
+    assert (left, queue.waited, closed) == ([1], [5], [1])
     assert "stopped with 1 entries not sent" in caplog.text
 
 
@@ -553,19 +533,37 @@ def test_one_key_is_one_queue():
     assert (len(queues.all()), first.shutdown_timeout) == (2, 7)
 
 
-def test_threads_that_ask_at_once_get_one_queue(monkeypatch):
-    queues, made = Queues(), []
+def test_threads_that_ask_at_once_get_one_queue():
+    queues, asking, made = Queues(), threading.Barrier(8), []
 
-    class Race(dict):
-        def get(self, key):
-            if not made:
-                made.append(real(None))
-                self[key] = made[0]
-                return None
-            return super().get(key)
+    def make():
+        made.append(real(None))
+        return made[-1]
 
-    queues._made = Race()
-    assert queues.get("key", lambda: pytest.fail("made again")) is made[0]
+    def ask(number):
+        asking.wait(SECONDS)
+        return queues.get("key", make)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(ask, range(8))) == {made[0]}
+    assert len(made) == 1
+
+
+def test_one_that_asks_while_the_queue_is_made_gets_that():
+    queues = Queues()
+    waiting, second = [], threading.Event()
+
+    def ask():
+        second.set()
+        return queues.get("key", lambda: pytest.fail("made again"))
+
+    def make():
+        waiting.append(pool.submit(ask))
+        assert second.wait(SECONDS)
+        return real(None)
+
+    with ThreadPoolExecutor(1) as pool:
+        assert queues.get("key", make) is waiting[0].result(SECONDS)
 
 
 def test_closing_drains_all_in_one_time_and_forgets_them():
@@ -600,43 +598,44 @@ def test_the_gateways_setting_says_how_long_it_waits():
 def test_a_forked_child_has_its_own_empty_queues():
     from plugmw.runtime import Runtime
 
-    runtime, hold = Runtime(), threading.Event()
-    seen = []
+    runtime, parent, seen = Runtime(), os.getpid(), []
+    locked, forked = threading.Event(), threading.Event()
 
-    def send(batch):
-        hold.wait(SECONDS)
-        seen.extend(batch)
+    def wait(condition, seconds):
+        if os.getpid() == parent and not forked.is_set():
+            # A thread that waits has the lock, until it really waits.
+            locked.set()
+            forked.wait(SECONDS)
+        return condition.wait(seconds)
 
-    queue = runtime.queues.get("key", lambda: real(send))
+    queue = runtime.queues.get(
+        "key", lambda: real(seen.extend, wait=wait, max_batch_size=9, max_coalescing_delay=1000)
+    )
     queue.put("parent's")
-    queue.put("parent's")
+    assert locked.wait(SECONDS)
     read_end, write_end = os.pipe()
-    queue._lock.acquire()  # as if another thread had it in the moment of the fork
     pid = os.fork()
     if pid == 0:  # pragma: no cover
         try:
-            hold.set()
-            runtime.after_fork()
             queue.put("child's")
             queue.stop(queue.clock() + SECONDS)
             os.write(write_end, repr((seen, runtime.queues.all())).encode())
         finally:
             os._exit(0)
-    queue._lock.release()
     os.waitpid(pid, 0)
+    forked.set()
     os.close(write_end)
     told = os.read(read_end, 1000)
     os.close(read_end)
-    hold.set()
     assert queue.stop(queue.clock() + SECONDS) == 0
-    assert (told, seen) == (b'(["child\'s"], [])', ["parent's", "parent's"])
+    assert (told, seen) == (b'(["child\'s"], [])', ["parent's"])
 
 
 def test_after_a_fork_queues_are_empty_and_forgotten():
     queues = Queues()
     queue = queues.get("key", Stepped)
     queue.put("parent's")
-    delivery._after_fork()
+    queue.after_fork()
     queues.after_fork()
     assert (queue.run("child's"), queues.all()) == ([["child's"]], [])
 
@@ -644,7 +643,6 @@ def test_after_a_fork_queues_are_empty_and_forgotten():
 def test_a_queue_that_nobody_keeps_goes():
     queue = real(None)
     gone = weakref.ref(queue)
-    assert queue in delivery._queues
     del queue
     gc.collect()
     assert gone() is None
@@ -654,7 +652,7 @@ def test_what_waits_at_the_end_of_a_process_is_sent(monkeypatch):
     seen = []
     queue = real(seen.append, max_batch_size=10, max_coalescing_delay=1000)
     queue.put("a")
-    delivery._drain()
+    drain_all()
     assert seen == [["a"]]
 
 
@@ -668,7 +666,8 @@ if {gevent}:
     import gevent.monkey
     gevent.monkey.patch_all()
 import logging
-from plugmw.delivery import Queue, QueueConfig
+from plugmw.delivery import Queue
+from plugmw.telemetry.queue_config import QueueConfig
 settings = QueueConfig(max_batch_size=10, max_coalescing_delay=1000)
 queue = Queue("test", settings, lambda batch: print(batch, flush=True), logging.getLogger())
 queue.put("a")

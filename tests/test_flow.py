@@ -295,7 +295,7 @@ def test_log_is_told_of_an_app_whose_close_raises():
     assert found.where == "close"
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, GeneratorExit])
 @pytest.mark.parametrize("phase", ["access", "header_filter", "response"])
 def test_what_stops_a_process_is_let_through_with_the_app_closed_and_the_exchange_logged(phase, error):
     journal: list[str] = []

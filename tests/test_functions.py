@@ -49,7 +49,7 @@ BAD = {
     "packages alone": ({"packages": ["a"]}, "at least one of these fields must be non-empty"),
     "certificate": (
         {"certificate": ["a:b"], "access": [print]},
-        "certificate: a WSGI server has no certificate phase",
+        "certificate: there is no request in this phase",
     ),
     "number": ({"access": [5]}, "access[0]: got 5, expected a function as module:name"),
     "empty": ({"log": [""]}, "log[0]: got ''"),

@@ -131,7 +131,7 @@ def test_rewrite_alone_works_without_routes():
     assert notes == ["r.rewrite", "r.access", "r.log"]
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, GeneratorExit])
 def test_what_stops_a_process_is_let_through_rewrite_too(error):
     def stop(x):
         raise error

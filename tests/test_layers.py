@@ -17,10 +17,10 @@ ROOT = Path(plugmw.__file__).parent
 LAYERS = (
     "errors phases wsgi",
     "schema",
-    "answer body bundles imports paths trust identity",
+    "answer body bundles imports paths trust identity kernel loading",
     "checked",
     "exchange upstream",
-    "record stores",
+    "record stores telemetry",
     "consumers runtime order sending",
     "flow",
     "chain worker",

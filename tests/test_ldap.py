@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 import plugmw.ldap
+from plugmw.kernel.deadline import Deadline
 from plugmw.ldap import LARGEST, Pool, Server, Unreachable, connect, escape
 from tests.support.servers import PATIENCE, ROOT
 from tests.support.slapd import PEOPLE, UNNAMED, USERS, slapd
@@ -138,8 +139,8 @@ def test_a_certificate_need_not_be_verified(directory):
 
 
 def test_no_password_stays_in_a_connection(directory):
-    link = connect(server_of(directory), time.monotonic() + PATIENCE)
-    assert link.bind(f"uid=colon,{PEOPLE}", "password:another", time.monotonic() + PATIENCE) is None
+    link = connect(server_of(directory), Deadline.after(PATIENCE))
+    assert link.bind(f"uid=colon,{PEOPLE}", "password:another", Deadline.after(PATIENCE)) is None
     link.close()
     ldap = link._ldap
     assert "another" not in repr([vars(ldap), vars(ldap.strategy), vars(ldap.server)])
@@ -187,7 +188,7 @@ def peer(*answers):
 
 
 def asked(port, tls="no", timeout=PATIENCE):
-    end = time.monotonic() + timeout
+    end = Deadline.after(timeout)
     link = connect(Server("127.0.0.1", port, tls, NO_TLS, timeout), end)
     try:
         return link.bind(EINSTEIN, "password", end)
@@ -251,12 +252,12 @@ def test_a_silent_directory_takes_no_longer_than_the_timeout(tls):
 
 def test_a_time_that_is_over_is_not_waited_for():
     with socket.create_server(("127.0.0.1", 0)) as listening, pytest.raises(Unreachable, match="timed out"):
-        connect(Server("127.0.0.1", listening.getsockname()[1], "no", NO_TLS, 1), time.monotonic() - 1)
+        connect(Server("127.0.0.1", listening.getsockname()[1], "no", NO_TLS, 1), Deadline.after(-1))
 
 
 def test_a_closed_connection_is_not_opened_again_without_tls():
     with peer(bind_answer(0), lambda request: b"") as port:
-        end = time.monotonic() + PATIENCE
+        end = Deadline.after(PATIENCE)
         link = connect(Server("127.0.0.1", port, "no", NO_TLS, 1), end)
         assert link.bind(EINSTEIN, "password", end) is None
         with pytest.raises(Unreachable, match="terminated"):
@@ -267,7 +268,7 @@ def test_a_closed_connection_is_not_opened_again_without_tls():
 
 
 def test_nothing_goes_through_a_connection_that_was_given_back(directory):
-    end = time.monotonic() + PATIENCE
+    end = Deadline.after(PATIENCE)
     link = connect(server_of(directory), end)
     link.close()
     with pytest.raises(Unreachable, match="closed"):
@@ -276,7 +277,7 @@ def test_nothing_goes_through_a_connection_that_was_given_back(directory):
 
 def test_a_host_without_address_cannot_be_asked():
     with pytest.raises(Unreachable, match="invalid server address"):
-        connect(Server("nowhere.invalid", 1, "no", NO_TLS, 1), time.monotonic() + PATIENCE)
+        connect(Server("nowhere.invalid", 1, "no", NO_TLS, 1), Deadline.after(PATIENCE))
 
 
 def test_what_ends_a_worker_passes_and_closes_the_connection(monkeypatch):

@@ -112,13 +112,13 @@ def test_plugins_of_one_gateway_share_their_series():
     assert series_of(runtime) is not series_of(Runtime())
 
 
-def test_a_forked_process_and_one_that_starts_again_have_new_ones(monkeypatch):
+def test_a_forked_process_and_one_that_starts_again_have_new_ones():
     runtime = Runtime()
     first = series_of(runtime)
     first.close()
     second = series_of(runtime)
     assert second is not first
-    monkeypatch.setattr(series.os, "getpid", lambda: 1)
+    runtime.after_fork()
     assert series_of(runtime) is not second
 
 

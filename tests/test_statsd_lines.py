@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from plugmw import statsd_lines
-from plugmw.delivery import Lost, QueueConfig
+from plugmw.delivery import Lost
 from plugmw.identity import Consumer
 from plugmw.schema import config, field
 from plugmw.sinks.datagrams import UDP
@@ -26,6 +26,7 @@ from plugmw.statsd_lines import (
     tag_value,
     value_of,
 )
+from plugmw.telemetry.queue_config import QueueConfig
 from plugmw.testing import gateway, get
 
 HOSTILE = "a:1|c\nb.c@d#e,f g=[h]\x00"

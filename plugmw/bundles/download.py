@@ -20,6 +20,7 @@ import attrs
 
 from plugmw.bundles.archive import inside
 from plugmw.errors import LoadError
+from plugmw.kernel.deadline import Deadline
 
 #: Seconds for one GET, from the name's look-up to the last byte.
 DEADLINE: Final = 5.0
@@ -120,13 +121,13 @@ class Download:
         server = urlsplit(url).netloc
         if self.clock() < self._silent.get(server, 0.0):
             raise LoadError(shown(url), "not asked: its server did not answer a moment ago")
-        give_up = self.clock() + PATIENCE
+        give_up = Deadline.after(PATIENCE, self.clock)
         pause = FIRST_PAUSE
         for left in reversed(range(tries)):
             try:
                 return self._once(url, known)
             except LoadError as error:
-                if not left or self.clock() + pause > give_up:
+                if not left or give_up.left() < pause:
                     if isinstance(error, Silent):
                         self._silent[server] = self.clock() + PATIENCE
                     raise

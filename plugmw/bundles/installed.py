@@ -15,7 +15,6 @@ into, and then renamed. The version before is kept, so that requests that began 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -32,10 +31,10 @@ import attrs
 
 from plugmw.bundles.archive import MANIFEST
 from plugmw.errors import LoadError
+from plugmw.loading.locking import locked
 
 #: Seconds to wait for another process that fetches the same bundle.
 TURN: Final = 60.0
-_POLL: Final = 0.05
 _VERSION: Final = re.compile("[0-9a-f]{32}")
 
 
@@ -119,27 +118,17 @@ class Home:
         """
         with self._writing():
             self.root.mkdir(parents=True, exist_ok=True)
-            file = os.open(
-                self.root / f".{self.folder.name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644
-            )
-        try:
-            before = os.pread(file, 65_536, 0)
-            self._lock(file, sleep or time.sleep)  # not bound early: gevent puts another in its place
+        path = self.root / f".{self.folder.name}.lock"
+        before = path.read_bytes() if path.exists() else b""
+        with contextlib.ExitStack() as stack:
+            with self._writing():
+                try:
+                    file = stack.enter_context(locked(path, TURN, 0o644, sleep))
+                except BlockingIOError:
+                    problem = f"another process has been fetching it for {TURN:g} s"
+                    raise LoadError(f"bundle {self.name!r}", problem) from None
             after = os.pread(file, 65_536, 0)
             yield Turn(file, None if after == before else _problem(after))
-        finally:
-            os.close(file)
-
-    def _lock(self, file: int, sleep: Callable[[float], object]) -> None:
-        end = time.monotonic() + TURN
-        while True:
-            with contextlib.suppress(BlockingIOError):
-                return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if time.monotonic() > end:
-                raise LoadError(
-                    f"bundle {self.name!r}", f"another process has been fetching it for {TURN:g} s"
-                )
-            sleep(_POLL)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

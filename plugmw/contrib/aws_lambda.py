@@ -31,6 +31,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from plugmw import lambda_payload as payload
 from plugmw.answer import UNEXPECTED
 from plugmw.exchange import Exchange
+from plugmw.kernel.deadline import Deadline
 from plugmw.lambda_client import client
 from plugmw.plugin import Plugin
 from plugmw.record import changes_of, latencies
@@ -172,7 +173,7 @@ class AWSLambda(Plugin[Config]):
     def _invoke(self, told: bytes, limit: int) -> tuple[int, payload.Headers, bytes]:
         """Call the function once; return status, headers and body."""
         c = self.config
-        end = time.monotonic() + c.timeout / 1000
+        deadline = Deadline.after(c.timeout / 1000)
         asked: dict[str, Any] = {"InvocationType": c.invocation_type, "LogType": c.log_type, "Payload": told}
         if c.qualifier:
             asked["Qualifier"] = c.qualifier
@@ -183,7 +184,7 @@ class AWSLambda(Plugin[Config]):
                 data += chunk
                 if len(data) > limit:
                     raise ValueError(f"the answer is longer than {limit} bytes")
-                if time.monotonic() > end:
+                if deadline.expired:
                     raise TimeoutError("the answer did not end in time")
         found = answer["ResponseMetadata"]
         headers = payload.kept_headers(found["HTTPHeaders"].items())

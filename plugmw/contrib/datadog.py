@@ -20,7 +20,6 @@ from collections.abc import Iterator
 from typing import Any, Final, Literal
 
 from plugmw import record
-from plugmw.delivery import QueueConfig
 from plugmw.errors import ConfigError
 from plugmw.exchange import Exchange
 from plugmw.schema import Finding, between, config, each, field, matches
@@ -40,6 +39,7 @@ from plugmw.statsd_lines import (
     tag_value,
     value_of,
 )
+from plugmw.telemetry.queue_config import QueueConfig
 
 _TAG: Final = matches(r"[^,|#\x00-\x1f\x7f]*[^:,|#\x00-\x1f\x7f]", "tags like K:V, not ending in a colon")
 

@@ -22,9 +22,9 @@ from typing import Final
 
 from plugmw.custom_fields import Fields, custom_fields
 from plugmw.exchange import Exchange
+from plugmw.kernel.throttle import Throttle
 from plugmw.reporting import HeaderNames, Reporting, redact_headers, redact_query
 from plugmw.schema import config, field, matches
-from plugmw.seldom import Seldom
 
 _PATH: Final = re.compile(r"[^\s*&%\\`\0][^*&%\\`\0]*[^\s*&%\\`\0]").fullmatch
 
@@ -55,7 +55,7 @@ class FileLog(Reporting[Config]):
     def configure(self) -> None:
         super().configure()
         self._mode = int(self.config.mode, 8)
-        self._seldom = Seldom()
+        self._throttle = Throttle()
         self._lost = 0
 
     def log(self, x: Exchange) -> None:
@@ -64,6 +64,6 @@ class FileLog(Reporting[Config]):
             self.runtime.files.append(config.path, self.line(x) + b"\n", self._mode, config.reopen)
         except OSError as error:
             self._lost += 1
-            if self._seldom():
+            if self._throttle():
                 lost, self._lost = self._lost, 0
                 self.logger.error("%s: %s. %d entries were lost", config.path, error, lost)

@@ -20,7 +20,7 @@ from __future__ import annotations
 from typing import Final
 
 from plugmw import alf
-from plugmw.delivery import Lost, Queue, QueueConfig
+from plugmw.delivery import Lost, Queue
 from plugmw.exchange import Exchange
 from plugmw.plugin import Plugin
 from plugmw.record import one_line
@@ -29,6 +29,7 @@ from plugmw.reporting import HeaderNames, redact_headers, redact_query
 from plugmw.schema import above, at_least, between, config, field
 from plugmw.schema.fields import Port
 from plugmw.sinks.http import HTTP
+from plugmw.telemetry.queue_config import QueueConfig
 
 #: Bytes of all entries that wait (``kong/plugins/galileo/buffer.lua``), and their number.
 MAX_WAITING: Final = 200 * 1024 * 1024

@@ -26,11 +26,11 @@ from plugmw import record
 from plugmw.answer import Exit, respond
 from plugmw.exchange import Exchange
 from plugmw.exposition import Metric, amounts, clean, text
+from plugmw.kernel.throttle import Throttle
 from plugmw.paths import full_path
 from plugmw.plugin import Plugin
 from plugmw.schema import between, config, field
 from plugmw.schema.fields import Network, URLPath
-from plugmw.seldom import Seldom
 from plugmw.series import DROPPED, Series, series_of
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Prometheus(Plugin[Config]):
     needs_timings = True
 
     def configure(self) -> None:
-        self._failing = Seldom()
+        self._failing = Throttle()
         for name in ("upstream_health_metrics", "ai_metrics", "wasm_metrics"):
             if getattr(self.config, name):
                 self.logger.warning("prometheus: %s does nothing here", name)

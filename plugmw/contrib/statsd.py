@@ -21,7 +21,6 @@ from collections.abc import Iterator
 from typing import Any, Final, Literal
 
 from plugmw import record
-from plugmw.delivery import QueueConfig
 from plugmw.exchange import Exchange
 from plugmw.reporting import Sink
 from plugmw.schema import Finding, above, between, config, each, field, matches
@@ -45,6 +44,7 @@ from plugmw.statsd_lines import (
     tag_value,
     value_of,
 )
+from plugmw.telemetry.queue_config import QueueConfig
 
 Name = Literal[
     "request_count",

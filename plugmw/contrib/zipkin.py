@@ -28,14 +28,15 @@ from urllib.parse import urlsplit
 import attrs
 
 from plugmw import keys, propagation, spans
-from plugmw.delivery import Queue, QueueConfig
+from plugmw.delivery import Queue
 from plugmw.exchange import Exchange
+from plugmw.kernel.throttle import Throttle
 from plugmw.plugin import Plugin
 from plugmw.propagation import ALL, Format, Found, Span
 from plugmw.schema import above, at_least, between, config, field, one_of
 from plugmw.schema.fields import URL, HeaderName
-from plugmw.seldom import Seldom
 from plugmw.sinks.http import HTTP
+from plugmw.telemetry.queue_config import QueueConfig
 
 
 @config
@@ -130,7 +131,7 @@ class Zipkin(Plugin[Config]):
     def configure(self) -> None:
         c = self.config
         self._node = str(uuid.uuid5(uuid.NAMESPACE_DNS, socket.gethostname()))
-        self._warned, self._warned_tags = Seldom(), Seldom()
+        self._warned, self._warned_tags = Throttle(), Throttle()
         self._forced = PerSecond(c.forced_per_second)
         self._propagation = rules(c)
 

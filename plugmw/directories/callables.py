@@ -23,8 +23,8 @@ from plugmw.consumers import parse
 from plugmw.directories.cache import MISSING, MOST, Cache
 from plugmw.errors import StoreError
 from plugmw.identity import Consumer, Credential, MemoryDirectory, digest
+from plugmw.kernel.process import on_fork
 from plugmw.schema.messages import place
-from plugmw.stores.forks import watch
 
 #: Seconds for which an answer is kept: nobody tells when it changes, so a revoked key lives so much longer.
 TTL: Final = 10.0
@@ -42,7 +42,7 @@ class CallableDirectory:
         self._name = f"consumers={getattr(find, '__qualname__', type(find).__name__)}"
         self._new: Callable[[], Cache] = partial(Cache, ttl, most, clock)
         self.after_fork()
-        watch(self)
+        on_fork(self)
 
     def after_fork(self) -> None:
         self._cache = self._new()

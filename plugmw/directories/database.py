@@ -13,14 +13,11 @@ from typing import Any, ClassVar
 
 from plugmw.directories.migrations import STEPS, VERSION_TABLE
 from plugmw.errors import StoreError
+from plugmw.kernel.process import keep_inherited, on_fork
 from plugmw.stores.breaker import Breaker
-from plugmw.stores.forks import watch
 
 Rows = Sequence[tuple[Any, ...]]
 Run = Callable[..., Rows]
-
-# Closing an inherited connection in a forked child would end the parent's: they are kept instead.
-_inherited: list[Any] = []
 
 
 class Session:
@@ -55,7 +52,7 @@ class Database:
         self.timeout = timeout
         #: Connections opened so far.
         self.opened = 0
-        watch(self)
+        on_fork(self)
 
     def connect(self) -> Any:
         """Return a new connection that commits each statement; raises one of ``errors`` or OSError."""
@@ -71,7 +68,7 @@ class Database:
     def after_fork(self) -> None:
         session = self.__dict__.pop("_session", None)
         if session is not None and session.connection is not None:
-            _inherited.append(session.connection)
+            keep_inherited(session.connection)
 
     def close(self) -> None:
         """Close the connection; the next call opens another."""

@@ -22,8 +22,8 @@ from plugmw.directories.cache import MISSING, MOST, TTL, Cache
 from plugmw.directories.database import Database, Run
 from plugmw.errors import ConfigError, ConfigErrors, StoreError
 from plugmw.identity import Consumer, Credential, digest
+from plugmw.kernel.process import on_fork
 from plugmw.schema.messages import place
-from plugmw.stores.forks import watch
 
 _NAMED: Final = (
     "SELECT id, username, custom_id, tags, group_names FROM plugmw_consumers"
@@ -59,7 +59,7 @@ class SQLDirectory:
         self._clock = clock
         self._new: Callable[[], Cache] = partial(Cache, ttl, most, clock)
         self.after_fork()
-        watch(self)
+        on_fork(self)
 
     def __repr__(self) -> str:
         return f"<SQLDirectory {self.database.url}>"

@@ -5,7 +5,6 @@ Syntax errors carry the line: ``gateway.json:12: not JSON at column 5: expecting
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -17,7 +16,7 @@ from plugmw.documents.document import Document
 from plugmw.documents.environment import expand, override
 from plugmw.documents.plain import TOO_DEEP, Repeated, kind_of, plain
 from plugmw.errors import ConfigError, ConfigErrors
-from plugmw.watching import note
+from plugmw.watching import digest, note
 
 Source = str | os.PathLike[str] | Mapping[str, Any] | None
 
@@ -70,7 +69,7 @@ def read(path: str, extension: str | None = None) -> Document:
         raise ConfigError("", "is empty", "a mapping", path)
     if not isinstance(data, dict):
         raise ConfigError("", f"got {kind_of(data)} at the top level", "a mapping", path)
-    return Document(_checked(data, path), path, {os.path.abspath(path): _hash(content)})
+    return Document(_checked(data, path), path, {os.path.abspath(path): digest(content)})
 
 
 def fingerprint(path: str | os.PathLike[str]) -> str:
@@ -78,7 +77,7 @@ def fingerprint(path: str | os.PathLike[str]) -> str:
 
     Compare with ``Document.fingerprints``, which is of the very bytes that were read.
     """
-    return _hash(_content(os.fsdecode(path)))
+    return digest(_content(os.fsdecode(path)))
 
 
 def _checked(value: Mapping[str, Any], source: str | None) -> dict[str, Any]:
@@ -100,10 +99,6 @@ def _content(path: str) -> bytes:
     except (OSError, ValueError) as exc:  # a ValueError is for NUL in the path
         reason = getattr(exc, "strerror", None) or str(exc)
         raise ConfigError("", f"cannot be read: {reason.lower()}", source=path) from None
-
-
-def _hash(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
 
 
 def _text(content: bytes, source: str) -> str:

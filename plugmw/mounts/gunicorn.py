@@ -27,8 +27,9 @@ import os
 import select
 import signal
 import threading
-import time
 from typing import Any, Final
+
+from plugmw.kernel.deadline import Deadline
 
 __all__ = ["post_worker_init", "ssl_context", "when_ready", "worker_exit"]
 
@@ -119,9 +120,9 @@ def worker_exit(server: Any, worker: Any) -> None:
     ]
     for thread in threads:
         thread.start()
-    end = time.monotonic() + seconds
+    deadline = Deadline.after(seconds)
     for thread in threads:
-        thread.join(max(0.0, end - time.monotonic()))
+        thread.join(deadline.left())
     left = sum(thread.is_alive() for thread in threads)
     if left:
         worker.log.warning("plugmw: %s not closed within %g s, left as they are", left, seconds)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from plugmw import keys
+from plugmw.kernel.user_code import contained
 from plugmw.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from plugmw.configuration.plan import Plan
     from plugmw.order import Entry
+
 #: Seconds between two looks at what has not drained; from the second of waiting on, garbage is collected.
 PAUSE: Final = 0.05
 LONGEST_PAUSE: Final = 2.0
@@ -52,7 +54,7 @@ class Holdings:
         for plugin in self.plugins:
             if id(plugin) not in used:
                 try:
-                    plugin.close()
+                    contained(plugin.close)
                 except Exception as error:
                     self.runtime.logger.error("%s: close failed", plugin.name, exc_info=error)
         self.runtime.close([other.runtime for other in living])

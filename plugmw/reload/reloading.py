@@ -9,14 +9,13 @@ the one in force as it is.
 from __future__ import annotations
 
 import os
-import threading
-from contextlib import AbstractContextManager
 from typing import Any
 
 from plugmw.configuration.extras import Extras
 from plugmw.configuration.plan import Plan, read_plan
 from plugmw.errors import LoadError, PlugmwError
 from plugmw.imports import forget
+from plugmw.kernel.process import LazyLock
 from plugmw.reload.generations import Draining, Generation, Holdings
 from plugmw.reload.watcher import Watcher
 from plugmw.watching import Files, changed, recording
@@ -37,6 +36,8 @@ class Reloading(Worker):
         self._refused: Files = {}
         self._watcher: Watcher | None = None
         self._draining: Draining | None = None
+        # A lock of its own: reading may take long, and must not keep a worker from ending.
+        self._reloading = LazyLock()
         self._read_in = os.getpid()
         plan = read_plan(source, extras)
         _warn(plan)
@@ -80,7 +81,7 @@ class Reloading(Worker):
         What is running ends under the configuration it began with, which is then closed. When the new one
         is bad, or one of its plugins cannot start, the old one stays as it is and the log says why.
         """
-        with self._reloading(), recording(self.plan.modules) as record:
+        with self._reloading.get(), recording(self.plan.modules) as record:
             try:
                 plan = read_plan(self._source, self._extras.again())
                 with self._locked():
@@ -94,11 +95,6 @@ class Reloading(Worker):
                 self._read_in = os.getpid()
             self._refused = {}
         return True
-
-    def _reloading(self) -> AbstractContextManager[object]:
-        """Return a lock of its own: reading may take long, and must not keep a worker from ending."""
-        lock: AbstractContextManager[object] = self.__dict__.setdefault("_reload_lock", threading.Lock())
-        return lock
 
     def _report_refusal(self, error: Exception) -> None:
         known = isinstance(error, PlugmwError)
@@ -145,9 +141,9 @@ class Reloading(Worker):
             self._draining = Draining(lambda: self._current.holdings)
         self._draining.add(old.holdings, old.lease)
 
-    def _after_fork(self) -> None:
-        super()._after_fork()
-        self.__dict__.pop("_reload_lock", None)
+    def after_fork(self) -> None:
+        """Start anew with the first request of this process; the threads stayed with the parent."""
+        super().after_fork()
         self._draining = self._watcher = None
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
-import threading
 from typing import Final
+
+from plugmw.kernel.process import LazyLock
 
 #: Never waits for a reader of a FIFO; never becomes the terminal of the process.
 _FLAGS: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY
@@ -18,6 +19,8 @@ class Files:
         self._open: dict[str, int] = {}
         #: Paths whose last line broke off and is still there.
         self._torn: set[str] = set()
+        # A forked child shares the files.
+        self._lock = LazyLock()
 
     def append(self, path: str, line: bytes, mode: int, reopen: bool = False) -> None:
         """Append a line, which ends with a newline, by one call to the system.
@@ -25,8 +28,7 @@ class Files:
         The file is made with ``mode``; ``reopen`` opens it for this line anew, for every entry with that
         path. Raises OSError with a message for the log when the line was not written whole.
         """
-        # Made when it is needed: after the fork, and after gevent has replaced the locks.
-        with self.__dict__.setdefault("_lock", threading.Lock()):
+        with self._lock.get():
             if reopen:
                 self._forget(path)
             try:
@@ -53,13 +55,9 @@ class Files:
         if file is not None:
             os.close(file)
 
-    def after_fork(self) -> None:
-        """Let go of the parent's lock; its files can be shared."""
-        self.__dict__.pop("_lock", None)
-
     def close(self) -> None:
         """Close all; the next line opens its file again."""
-        with self.__dict__.setdefault("_lock", threading.Lock()):
+        with self._lock.get():
             for path in list(self._open):
                 self._forget(path)
 

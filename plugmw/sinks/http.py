@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Final
 
+from plugmw.kernel.deadline import Deadline
 from plugmw.redaction import without
 from plugmw.wsgi.urls import bracketed, origin
 
@@ -94,13 +95,13 @@ class HTTP:
 
     def _read(self, response: Response) -> bytes:
         """Read the answer and drop all but its beginning; not for longer than the time-out."""
-        end = self._clock() + self._timeout
+        deadline = Deadline.after(self._timeout, self._clock)
         told, length = b"", 0
         with response:
             for chunk in response.raw.stream(4096, decode_content=False):
                 told += chunk[: self._told - len(told)]
                 length += len(chunk)
-                if length > READ or self._clock() > end:
+                if length > READ or deadline.expired:
                     response.raw.close()
                     break
         return told

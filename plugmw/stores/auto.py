@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from plugmw.errors import ConfigError
+from plugmw.kernel.process import is_alive, started_at
 
 
 def auto_url(multiprocess: bool) -> str:
@@ -57,16 +58,7 @@ def _name(pid: int) -> str:
 
     Pids come again, and servers in two containers that share a temporary folder are both number 1.
     """
-    return f"workers-{pid}-{_started(pid)}-{_namespace()}.table"
-
-
-def _started(pid: int) -> str:
-    """Return when a process started, in ticks since boot; 0 where the system does not tell."""
-    try:
-        stat_line = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
-    except OSError:
-        return "0"
-    return stat_line.rpartition(")")[2].split()[19]  # field 22; the name in field 2 may hold anything
+    return f"workers-{pid}-{started_at(pid) or '0'}-{_namespace()}.table"
 
 
 def _namespace() -> str:
@@ -80,15 +72,5 @@ def _remove_stale(folder: Path) -> None:
     """Remove the files of servers that are gone, as far as this pid namespace can tell."""
     for file in folder.glob(f"workers-*-{_namespace()}.table*"):
         pid = file.name.split("-")[1]
-        if pid.isdecimal() and not (_alive(int(pid)) and file.name.startswith(_name(int(pid)))):
+        if pid.isdecimal() and not (is_alive(int(pid)) and file.name.startswith(_name(int(pid)))):
             file.unlink(missing_ok=True)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True

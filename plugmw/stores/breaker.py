@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from threading import Event, Lock, Thread
 
-from plugmw.stores.forks import watch
+from plugmw.kernel.process import on_fork
 
 
 class Breaker:
@@ -26,7 +26,7 @@ class Breaker:
         self._pause = pause
         self._stop = Event()
         self._lock = Lock()
-        watch(self)
+        on_fork(self)
 
     def after_fork(self) -> None:
         self.cause = None

@@ -17,8 +17,8 @@ from collections.abc import Callable, Sequence
 from threading import Lock
 
 from plugmw.errors import StoreError
+from plugmw.kernel.process import on_fork
 from plugmw.stores.base import Scope, distinct, encode, lifetime, short
-from plugmw.stores.forks import watch
 from plugmw.stores.table import BUCKET, Table
 from plugmw.stores.tables import TABLES
 from plugmw.stores.values import Values
@@ -52,7 +52,7 @@ class FileStore:
         self._table: Table | None = None
         self._values: Values | None = None
         self.after_fork()
-        watch(self)
+        on_fork(self)
 
     def __repr__(self) -> str:
         return f"<FileStore {self.url}>"

@@ -15,8 +15,8 @@ from threading import Lock
 from typing import Generic, TypeVar
 
 from plugmw.errors import StoreError
+from plugmw.kernel.process import on_fork
 from plugmw.stores.base import MOST, Scope, distinct, lifetime, short
-from plugmw.stores.forks import watch
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ class MemoryStore:
         self._closed = False
         self._counters: _Shelf[int] = _Shelf(keys)
         self._values: _Shelf[bytes] = _Shelf(keys)
-        watch(self)
+        on_fork(self)
 
     def __repr__(self) -> str:
         return f"<MemoryStore {self.url}>"

@@ -38,8 +38,8 @@ from threading import Lock
 from time import monotonic, sleep
 
 from plugmw.errors import StoreError
+from plugmw.kernel.process import on_fork
 from plugmw.stores.base import MOST, encode
-from plugmw.stores.forks import watch
 
 HEADER = 4096
 BUCKET = 128  # slots; fewer fill up unevenly sooner, more take longer to search
@@ -79,7 +79,7 @@ class Table:
         self._counts = self._bytes.cast("q")
         self._times = self._bytes.cast("d")
         self.after_fork()
-        watch(self)
+        on_fork(self)
 
     def after_fork(self) -> None:
         self._locks = [Lock() for _ in range(STRIPES + 1)]

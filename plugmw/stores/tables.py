@@ -14,7 +14,7 @@ from fcntl import LOCK_UN, lockf
 from threading import Lock
 
 from plugmw.errors import StoreError
-from plugmw.stores.forks import watch
+from plugmw.kernel.process import on_fork
 from plugmw.stores.table import HEADER, Table, lock_byte, size_of
 
 MAGIC = b"plugmw\x00\x01"  # the last byte is the version of the layout
@@ -27,7 +27,7 @@ class Tables:
     def __init__(self) -> None:
         self._open: dict[tuple[int, int], tuple[Table, int]] = {}
         self.after_fork()
-        watch(self)
+        on_fork(self)
 
     def after_fork(self) -> None:
         self._lock = Lock()

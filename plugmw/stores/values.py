@@ -17,7 +17,7 @@ from threading import Lock
 from typing import Any
 
 from plugmw.errors import StoreError
-from plugmw.stores.forks import watch
+from plugmw.kernel.process import keep_inherited, on_fork
 from plugmw.stores.tables import check_owner
 
 PAGE = 4096
@@ -42,9 +42,6 @@ _REDATE = "UPDATE pairs SET expires = ? + ttl WHERE key = ?"
 _DELETE = "DELETE FROM pairs WHERE key = ?"
 _SWEEP = "DELETE FROM pairs WHERE key IN (SELECT key FROM pairs WHERE expires <= ? LIMIT ?)"
 
-# Closing an inherited connection in a forked child would touch the parent's locks and journal: never do.
-_inherited: list[sqlite3.Connection] = []
-
 
 class Values:
     """The values in the file ``path``; ``alone()`` keeps other processes out while the file is made.
@@ -62,12 +59,13 @@ class Values:
         self._lock = Lock()
         self._connection: sqlite3.Connection | None = None
         self._writes = 0
-        watch(self)
+        on_fork(self)
 
     def after_fork(self) -> None:
         self._lock = Lock()
         if self._connection:
-            _inherited.append(self._connection)
+            # Closing it here would touch the parent's locks and journal.
+            keep_inherited(self._connection)
             self._connection = None
 
     def get(self, key: bytes, now: float) -> bytes | None:

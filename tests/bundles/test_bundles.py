@@ -12,7 +12,7 @@ import zipfile
 
 import pytest
 
-from plugmw.bundles import Bundles
+from plugmw.bundles import Bundles, installed
 from plugmw.bundles.archive import Limits
 from plugmw.bundles.bundles import read_manifest
 from plugmw.bundles.installed import Home, name_hash
@@ -366,13 +366,13 @@ def together(count, work):
 @pytest.mark.parametrize("there", [bundle(OLD), 500], ids=["good", "down"])
 def test_four_that_start_together_fetch_once(tmp_path, monkeypatch, there):
     at_the_lock = threading.Semaphore(0)
-    lock = Home._lock
+    locked = installed.locked
 
-    def locked(*arguments):
+    def noted(*arguments):
         at_the_lock.release()
-        lock(*arguments)
+        return locked(*arguments)
 
-    monkeypatch.setattr(Home, "_lock", locked)
+    monkeypatch.setattr(installed, "locked", noted)
 
     def when_all_wait(one):
         def answer(asked):

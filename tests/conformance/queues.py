@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
-from plugmw.delivery import Queue, QueueConfig
+from plugmw.delivery import Queue
+from plugmw.telemetry.queue_config import QueueConfig
 from tests.conformance.match import matched
 
 KEYS = {"expect": {"batches", "processed", "log", "handler_conf"}}
 STEPS = {"enqueue", "with_conf", "handler_raises_on", "text", "then_run_sender", "wait_empty"}
 
 
-class _Held(Queue):
-    """A queue whose threads start when they are told to."""
+class _Held:
+    """Starts the threads of a queue when it is told to."""
 
-    held = True
+    def __init__(self) -> None:
+        self.waiting: list[Callable[[], None]] | None = []
 
-    def _spawn(self) -> None:
-        if not self.held:
-            super()._spawn()
+    def start(self, name: str, run: Callable[[], None]) -> None:
+        if self.waiting is None:
+            threading.Thread(target=run, daemon=True).start()
+        else:
+            self.waiting.append(run)
 
     def release(self) -> None:
-        if not self.held:
-            return
-        self.held = False
-        for _ in range(self._running):
-            self._spawn()
+        waiting, self.waiting = self.waiting, None
+        for run in waiting or ():
+            self.start("", run)
 
 
 def run(case: dict[str, Any]) -> list[str]:
@@ -53,7 +57,8 @@ def run(case: dict[str, Any]) -> list[str]:
         return send
 
     settings = QueueConfig(**case["config"]["queue"])
-    queue = _Held("queue", settings, handler(None), log.logger)
+    held = _Held()
+    queue = Queue("queue", settings, handler(None), log.logger, start=held.start)
     try:
         for step in case["steps"]:
             if "with_conf" in step:
@@ -61,11 +66,11 @@ def run(case: dict[str, Any]) -> list[str]:
             for entry in step.get("enqueue", []):
                 queue.put(entry, len(entry))
             if step.get("then_run_sender"):
-                queue.release()
+                held.release()
             if step.get("wait_empty"):
                 _wait(queue, 2 + (settings.max_retry_time if bad else 0))
     finally:
-        queue.release()
+        held.release()
         queue.stop(time.monotonic() + 1)
     expect = {key: value for key, value in case["expect"].items() if key != "log"}
     problems = [p for key, value in expect.items() for p in matched(key, value, found[key])]

@@ -83,7 +83,7 @@ def test_counter_does_not_repeat_between_threads():
 def test_forked_worker_has_a_uuid_of_its_own():
     wrapped = gateway(CorrelationID())
     before = seen(wrapped)[0][KEY]
-    wrapped._after_fork()  # what os.register_at_fork calls in the child
+    wrapped.after_fork()  # what os.register_at_fork calls in the child
     after = seen(wrapped)[0][KEY]
     assert before.split("#")[0] != after.split("#")[0]
     assert after.endswith("#1")

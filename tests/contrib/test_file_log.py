@@ -183,7 +183,7 @@ def test_losses_are_told_with_their_number(path, caplog):
     wrapped = gateway(plugin)
     for _ in range(3):
         get(wrapped)
-    plugin._seldom.reset()
+    plugin._throttle.reset()
     get(wrapped)
     assert caplog.records[1].getMessage().endswith("3 entries were lost")
     wrapped.stop()

@@ -12,9 +12,9 @@ from werkzeug.test import Client
 
 from plugmw import ConfigError, Entry
 from plugmw.contrib.http_log import HTTPLog, settings, split
-from plugmw.delivery import QueueConfig
+from plugmw.telemetry.queue_config import QueueConfig
 from plugmw.testing import gateway, get
-from tests.support.sinks import HTTPSink, closed_port, http_sink, until
+from tests.support.sinks import HTTPSink, closed_port, http_sink
 from tests.support.waiting import until
 
 URL = "http://myservice.test/path"

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from plugmw.dialects.kong.servers import dump
 from plugmw.dialects.kong.servers.messages import METHODS, RPC_RETURN
 from plugmw.dialects.kong.servers.msgpack_rpc import MsgPackRPC
-from plugmw.dialects.kong.servers.pdk_table import Calls
+from plugmw.dialects.kong.servers.pdk_calls import Calls
 from plugmw.dialects.kong.servers.protobuf import (
     Malformed,
     decode,

@@ -26,6 +26,7 @@ from plugmw.dialects.kong.servers.protobuf_rpc import ProtoBufRPC
 from plugmw.dialects.kong.servers.settings import ServerConfig
 from plugmw.dialects.kong.servers.wire import MAX_MESSAGE, Garbled, Late, Wire
 from plugmw.dialects.prest import abi
+from plugmw.kernel.deadline import Deadline
 from plugmw.schema import build
 from tests.support.pluginservers import python_server, serving
 
@@ -66,7 +67,7 @@ def mode(path):
 def test_s24_what_a_server_and_its_supervisor_make_is_open_to_us_alone(open_umask):
     with serving(python_server("traps.py"), {}) as served:
         assert served.do("nothing").status_code == 200
-        folder = Path(served.server.fleet.overseer().folder)
+        folder = Path(served.server.group.supervisor().folder)
         made = [folder, folder.parent, *folder.rglob("*")]
         assert any(stat.S_ISSOCK(os.lstat(path).st_mode) for path in made)
         assert {str(path): oct(mode(path)) for path in made if mode(path) & 0o077} == {}
@@ -178,7 +179,7 @@ def test_s24_a_frame_that_is_too_long_is_refused_before_memory_is_taken(wire, si
     tracemalloc.start()
     try:
         with pytest.raises(Garbled, match=f"a frame of {size} bytes, expected at most {16 * MIB}"):
-            ProtoBufRPC(connection).start("p", "{}", 1e9)
+            ProtoBufRPC(connection).start("p", "{}", Deadline(1e9))
         assert tracemalloc.get_traced_memory()[1] < MIB
     finally:
         tracemalloc.stop()
@@ -190,7 +191,7 @@ def test_s24_a_frame_that_does_not_come_costs_what_has_come(wire):
     tracemalloc.start()
     try:
         with pytest.raises(Late):
-            ProtoBufRPC(connection).start("p", "{}", 1e9)
+            ProtoBufRPC(connection).start("p", "{}", Deadline(1e9))
         assert tracemalloc.get_traced_memory()[1] < MIB
     finally:
         tracemalloc.stop()
@@ -206,7 +207,7 @@ def test_s24_frames_of_isolated_functions_are_measured_too(name):
         tracemalloc.start()
         try:
             with pytest.raises((ValueError, EOFError, TimeoutError)) as caught:
-                abi.receive(ours, 4, MIB, 1e9)
+                abi.receive(ours, 4, MIB, Deadline(1e9).left_or_raise)
             assert caught.type is ValueError
             assert tracemalloc.get_traced_memory()[1] < MIB
         finally:

@@ -59,8 +59,8 @@ def test_a_closed_file_is_opened_again(files, path):
 
 def test_a_forked_child_does_not_wait_for_the_parents_lock(files, path):
     files.append(path, b"a\n", 0o600)
-    files._lock.acquire()
-    files.after_fork()
+    files._lock.get().acquire()
+    files._lock.after_fork()  # as in a child
     files.append(path, b"b\n", 0o600)
     assert read(path) == b"a\nb\n"
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from plugmw.errors import ConfigError
+from plugmw.kernel import process
+from plugmw.kernel.process import started_at
 from plugmw.stores import auto, auto_url, open_store
 
 
@@ -108,7 +110,7 @@ def test_a_system_without_file_locks_is_told_the_alternatives(monkeypatch: pytes
 
 def leave(pid: int, started: str | None = None) -> list[Path]:
     """Write what the workers of a server leave behind."""
-    name = f"workers-{pid}-{started or auto._started(pid)}-{auto._namespace()}.table"
+    name = f"workers-{pid}-{started or started_at(pid)}-{auto._namespace()}.table"
     files = [auto.private_folder() / (name + end) for end in ("", ".db", ".db-wal", ".db-shm")]
     for file in files:
         file.touch()
@@ -167,6 +169,6 @@ def test_a_system_without_proc_names_files_by_pid_alone(monkeypatch: pytest.Monk
     def missing(*args: object, **named: object) -> str:
         raise FileNotFoundError
 
-    monkeypatch.setattr(Path, "read_text", missing)
+    monkeypatch.setattr(process, "open", missing, raising=False)
     monkeypatch.setattr(os, "readlink", missing)
     assert file_of(auto_url(True)).name == f"workers-{os.getppid()}-0-0.table"

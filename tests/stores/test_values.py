@@ -114,12 +114,13 @@ def test_a_process_that_writes_too_long_is_a_store_error(values: Values, path: P
 FORKED = """
 import os, sys
 from contextlib import nullcontext
+from plugmw.kernel import process
 from plugmw.stores import values
 parent = values.Values(sys.argv[1], "file:///values.db", 5.0, nullcontext)
 parent.set(b"a", b"1", 60, 0)
 child = os.fork()
 if not child:
-    ok = parent._connection is None and len(values._inherited) == 1 and parent.get(b"a", 1) == b"1"
+    ok = parent._connection is None and len(process._inherited) == 1 and parent.get(b"a", 1) == b"1"
     os._exit(ok)
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 parent.set(b"a", b"2", 60, 0)

@@ -18,6 +18,7 @@ from typing import Any
 
 from plugmw import Gateway
 from plugmw.dialects.kong.servers import PluginServers, ServerConfig
+from plugmw.kernel.deadline import Deadline
 from plugmw.order import Entry
 from tests.support.fetched import alone, cache, npm, run
 from tests.support.servers import ROOT, require_module, require_program
@@ -122,7 +123,7 @@ class Served:
     def pid(self) -> int | None:
         """The process id of the server, None while it is down."""
         with contextlib.suppress(Exception):
-            connection = self.server.pool().take(time.monotonic() + 5)
+            connection = self.server.pool().take(Deadline.after(5))
             self.server.pool().give(connection)
             return int(connection.wire.peer[0])
         return None

@@ -26,7 +26,6 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
-import os
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final
@@ -36,6 +35,8 @@ from plugmw.dialects.kong.pdk.response import BodyState
 from plugmw.errors import LoadError
 from plugmw.exchange import Exchange
 from plugmw.flow import Flow
+from plugmw.kernel.process import OncePerProcess
+from plugmw.kernel.user_code import contained
 from plugmw.plugin import Plugin, check_class
 from plugmw.runtime import Runtime
 
@@ -82,8 +83,8 @@ class HandlerPlugin(Plugin[Any]):
     #: Makes the handler; one per plugin class and process, as Kong has one per plugin name.
     handler_factory: ClassVar[Callable[[], Any]]
     _handler: ClassVar[Any] = None
-    #: (process, what init_worker ended with) once it ran.
-    _started: ClassVar[tuple[int, BaseException | None]] = (0, None)
+    #: Runs init_worker of the handler.
+    _start_once: ClassVar[OncePerProcess]
 
     @classmethod
     def handler(cls) -> Any:
@@ -110,7 +111,7 @@ class HandlerPlugin(Plugin[Any]):
             current.outside(phases.CONFIGURE, cls, method, configs)
 
     def close(self) -> None:
-        type(self)._started = (0, None)
+        self._start_once.reset()
 
 
 def adapt(handler: Any, name: str, config: type | None = None) -> type[HandlerPlugin]:
@@ -124,6 +125,7 @@ def adapt(handler: Any, name: str, config: type | None = None) -> type[HandlerPl
         "priority": _priority(handler, name),
         "version": _version(handler, name),
         "Config": config or _config(handler, name),
+        "_start_once": OncePerProcess(),
         "handler_factory": staticmethod(handler if inspect.isclass(handler) else lambda: handler),
         "__doc__": inspect.getdoc(handler) or f"Kong handler {name}.",
     }
@@ -252,12 +254,5 @@ def _choose_certificate(self: HandlerPlugin, hello: Any) -> Any:
 
 def _start(self: HandlerPlugin) -> None:
     """Run init_worker once per plugin name and process, however many entries there are."""
-    cls = type(self)
-    if cls._started[0] != os.getpid():
-        try:
-            current.outside(phases.INIT_WORKER, self, cls.handler().init_worker)
-            cls._started = os.getpid(), None
-        except Exception as error:
-            cls._started = os.getpid(), error
-    if cls._started[1] is not None:
-        raise cls._started[1]
+    handler = type(self).handler
+    self._start_once(lambda: contained(current.outside, phases.INIT_WORKER, self, handler().init_worker))

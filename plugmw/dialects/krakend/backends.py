@@ -12,7 +12,6 @@ The order is Lura's (``proxy/factory.go``). Unless ``compat``, a modifier's chan
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
@@ -38,6 +37,7 @@ from plugmw.dialects.krakend.wrappers import (
     by_name,
     is_response,
 )
+from plugmw.kernel.deadline import Deadline
 from plugmw.paths import PATH_SAFE
 from plugmw.wsgi.headers import first
 
@@ -64,8 +64,8 @@ class Origin:
 
     environ: WSGIEnvironment
     app: WSGIApplication
-    #: The monotonic time of the endpoint's deadline.
-    until: float
+    #: When the endpoint's time is over.
+    deadline: Deadline
     #: Bytes of a backend's body that is read whole.
     limit: int
 
@@ -128,16 +128,15 @@ class Asker:
         path = self._pattern.fill(request.params)
         if self.calls < 2:
             return self._ask(request, path, query, origin)
-        share = time.monotonic() + self._timeout * CONCURRENT_SHARE
-        shorter = attrs.evolve(origin, until=min(origin.until, share))
-        return self._first(lambda: self._ask(request, path, query, shorter), shorter.until)
+        shorter = attrs.evolve(origin, deadline=origin.deadline.within(self._timeout * CONCURRENT_SHARE))
+        return self._first(lambda: self._ask(request, path, query, shorter), shorter.deadline)
 
-    def _first(self, call: Callable[[], Any], until: float) -> ResponseWrapper:
+    def _first(self, call: Callable[[], Any], deadline: Deadline) -> ResponseWrapper:
         """Return the first complete response of several equal calls, else any, else raise an error."""
         found: Any = BackendError(TOO_LATE)
-        with closing(self._pool.gather([call] * self.calls, until)) as ended:
+        with closing(self._pool.gather([call] * self.calls, deadline)) as ended:
             for _, result in ended:
-                if isinstance(result, BaseException):
+                if isinstance(result, Exception):
                     found = found if isinstance(found, ResponseWrapper) else result
                     continue
                 discard(found)
@@ -200,11 +199,11 @@ class Asker:
     def _reply(
         self, made: RequestWrapper, host: str, path: str, query: dict[str, list[str]], origin: Origin
     ) -> ResponseWrapper:
-        call = Call(self._url(host, path, query, made), origin.until, origin.app)
+        call = Call(self._url(host, path, query, made), origin.deadline, origin.app)
         headers = {canonical(name): values for name, values in made.headers.items()}
         environ = environ_for(origin.environ, call, made.method, headers, made.read_body)
         status, items, pieces = answered(self._client, environ)
-        if time.monotonic() > origin.until:
+        if origin.deadline.expired:
             # A client in this process cannot be stopped, but what comes too late is no reply.
             discard(pieces)
             raise BackendError(TOO_LATE)

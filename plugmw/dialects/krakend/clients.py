@@ -26,6 +26,7 @@ from plugmw.dialects.krakend.failures import BackendError
 from plugmw.dialects.krakend.loader import Loader
 from plugmw.dialects.krakend.registry import CLIENT, namespace_of
 from plugmw.errors import LoadError
+from plugmw.kernel.user_code import contained
 from plugmw.runtime import DEFAULT_BODY_LIMIT
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _made(
         raise LoadError(CLIENT.namespaces[0], f"Wrong plugin handler type: {name}")
     replaced = (AppHandler(default),) if _takes_next(factory) else ()
     try:
-        made = factory(loader.context, dict(extra), *replaced)
+        made = contained(factory, loader.context, dict(extra), *replaced)
         made, error = made if isinstance(made, tuple) else (made, None)
         if error is None:
             return as_handler(made)  # type: ignore[no-any-return]
@@ -112,13 +113,7 @@ def _recorded(client: WSGIApplication, limit: int) -> WSGIApplication:
 
     def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         record = _Record(limit)
-        pieces: Any = client(environ, record.start)
-        try:
-            for piece in pieces:
-                record.add(piece)
-        finally:
-            if hasattr(pieces, "close"):
-                pieces.close()
+        contained(record.take, client, environ)
         if record.head is None:
             raise RuntimeError("the plugin ended without calling start_response")
         start_response(*record.head)
@@ -135,6 +130,16 @@ class _Record:
         self.pieces: list[bytes] = []
         self._limit = limit
         self._size = 0
+
+    def take(self, client: WSGIApplication, environ: WSGIEnvironment) -> None:
+        """Let the client answer."""
+        pieces: Any = client(environ, self.start)
+        try:
+            for piece in pieces:
+                self.add(piece)
+        finally:
+            if hasattr(pieces, "close"):
+                pieces.close()
 
     def start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         self.head = status, list(headers)

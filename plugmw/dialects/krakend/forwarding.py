@@ -23,6 +23,7 @@ from plugmw.body import replace_request
 from plugmw.dialects.krakend.model import APP
 from plugmw.dialects.krakend.wrappers import ModifierError, Values, by_name
 from plugmw.forms import read_pairs
+from plugmw.kernel.deadline import Deadline
 from plugmw.paths import PATH_SAFE, SENDABLE, unescape
 from plugmw.trust import Trusted
 from plugmw.upstream import request_headers
@@ -56,8 +57,8 @@ class Call:
     """What clients need to know of a call beside its environ."""
 
     url: str
-    #: The monotonic time at which it must be over.
-    until: float
+    #: When it must be over.
+    deadline: Deadline
     #: The wrapped app.
     app: WSGIApplication
 

@@ -23,6 +23,7 @@ from plugmw.dialects.krakend.alone import Alone, whole
 from plugmw.dialects.krakend.loader import Loader
 from plugmw.dialects.krakend.registry import HANDLER, namespace_of
 from plugmw.errors import LoadError
+from plugmw.kernel.user_code import contained
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -77,7 +78,7 @@ def _made(name: str, loader: Loader, extra: Mapping[str, Any], handler: Any) -> 
     if not callable(factory):
         raise LoadError(HANDLER.namespaces[0], f"Wrong plugin handler type: {name}")
     try:
-        made = factory(loader.context, dict(extra), handler)
+        made = contained(factory, loader.context, dict(extra), handler)
         made, error = made if isinstance(made, tuple) else (made, None)
         if error is None:
             return as_handler(made)

@@ -23,6 +23,7 @@ from plugmw import keys
 from plugmw.answer import status_line
 from plugmw.connections import Answer, Body, Connections, NotConnected, Request, Times
 from plugmw.dialects.krakend.failures import TOO_LATE, BackendError
+from plugmw.kernel.deadline import Deadline
 from plugmw.paths import SENDABLE, escape
 from plugmw.upstream import request_body, request_headers, response_headers
 from plugmw.wsgi.headers import first
@@ -101,7 +102,7 @@ class HTTPClient:
         gzip = not any(name == "Accept-Encoding" for name, _ in request.headers)
         if gzip:
             request.headers.append(("Accept-Encoding", "gzip"))
-        body = self._follow(request, environ[keys.KRAKEND_CALL].until)
+        body = self._follow(request, environ[keys.KRAKEND_CALL].deadline)
         found = body.answer
         headers = response_headers(found.headers)
         pieces: Iterable[bytes] = _Told(body)
@@ -119,8 +120,8 @@ class HTTPClient:
         """Close the idle connections of this process."""
         self._connections.close()
 
-    def _follow(self, request: _Request, until: float) -> Body:
-        times = Times(connect=_LONG, write=_LONG, read=_LONG, until=until)
+    def _follow(self, request: _Request, deadline: Deadline) -> Body:
+        times = Times(connect=_LONG, write=_LONG, read=_LONG, deadline=deadline)
         with _Wording():
             for _ in range(REDIRECTS + 1):
                 body = request.send(self._connections, times)

@@ -19,6 +19,7 @@ from plugmw.dialects.krakend.loader import Loader
 from plugmw.dialects.krakend.registry import MODIFIER, namespace_of
 from plugmw.dialects.krakend.wrappers import ModifierError, is_request, is_response, value_of
 from plugmw.errors import LoadError
+from plugmw.kernel.user_code import contained
 
 Modifier = Callable[[Any], Any]
 
@@ -51,7 +52,7 @@ class Modifiers:
 
 
 def _call(modifier: Modifier, wrapper: Any) -> Any:
-    made = modifier(wrapper)
+    made = contained(modifier, wrapper)
     made, error = made if isinstance(made, tuple) else (made, None)
     if error is not None:
         # An error that is returned is meant for the client; of those raised only such with a status are.
@@ -102,7 +103,7 @@ def _add(made: Modifiers, name: str, loader: Loader, extra: Mapping[str, Any]) -
 
 def _make(name: str, factory: Any, extra: Mapping[str, Any]) -> Modifier:
     try:
-        modifier = factory(dict(extra))
+        modifier = contained(factory, dict(extra))
     except Exception as error:
         raise LoadError(MODIFIER.namespaces[0], f"Error getting the modifier {name}: {error}") from error
     if not callable(modifier):

@@ -10,7 +10,6 @@ modifier may answer instead of the backends, in which case the response modifier
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from contextlib import closing
 from functools import partial
@@ -78,14 +77,12 @@ class Pipe:
         return changed, errors
 
     def _merged(self, request: RequestWrapper, origin: Origin) -> Outcome:
-        until = min(origin.until, time.monotonic() + self._share)
-        origin = Origin(origin.environ, origin.app, until, origin.limit)
+        deadline = origin.deadline.within(self._share)
+        origin = Origin(origin.environ, origin.app, deadline, origin.limit)
         results: list[Any] = [BackendError(TOO_LATE) for _ in self._askers]
         calls = [partial(asker.ask, request, origin) for asker in self._askers]
-        with closing(self._pool.gather(calls, until)) as ended:
+        with closing(self._pool.gather(calls, deadline)) as ended:
             for index, result in ended:
-                if isinstance(result, BaseException) and not isinstance(result, Exception):
-                    raise result
                 results[index] = result
         parts: list[ResponseWrapper] = [one for one in results if isinstance(one, ResponseWrapper)]
         errors = [one for one in results if isinstance(one, Exception)]

@@ -1,6 +1,6 @@
 """Calls made at the same time, by threads that are made when needed and never more than a limit.
 
-    for index, result in pool.gather([ask_one, ask_other], until=time.monotonic() + 2):
+    for index, result in pool.gather([ask_one, ask_other], deadline=Deadline.after(2)):
         ...
 
 Whoever waits goes on at the deadline, whatever the calls do. A call that hangs keeps its thread, until
@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
 from collections.abc import Callable, Generator, Sequence
 from contextvars import copy_context
 from functools import partial
 from typing import Any, Final
+
+from plugmw.kernel.deadline import Deadline
 
 #: Threads of one process; under gevent they cost next to nothing, elsewhere they mostly wait.
 SIZE: Final = 128
@@ -64,9 +65,10 @@ class Pool:
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
 
-    def gather(self, calls: Sequence[Call], until: float) -> Generator[tuple[int, Any], None, None]:
-        """Yield (index, result or exception) as calls end, until all have or the monotonic time has come.
+    def gather(self, calls: Sequence[Call], deadline: Deadline) -> Generator[tuple[int, Any], None, None]:
+        """Yield (index, result or Exception) as calls end, until all have or the deadline has come.
 
+        What a call raises that is no Exception is raised here.
         When the generator is closed, calls that have not begun never do, and later results are closed.
         """
         batch = _Batch()
@@ -76,9 +78,12 @@ class Pool:
                 self._submit(partial(copy_context().run, batch.run, index, call))
             for _ in calls:
                 try:
-                    yield batch.ended.get(timeout=max(0.0, until - time.monotonic()))
+                    index, result = batch.ended.get(timeout=deadline.left())
                 except queue.Empty:
                     return
+                if isinstance(result, BaseException) and not isinstance(result, Exception):
+                    raise result
+                yield index, result
         finally:
             batch.end()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +15,7 @@ from plugmw.dialects.krakend.model import Endpoint, Router
 from plugmw.dialects.krakend.pipe import Pipe
 from plugmw.dialects.krakend.replies import Replies, own_headers, send
 from plugmw.dialects.krakend.wrappers import RequestWrapper, Values
+from plugmw.kernel.deadline import Deadline
 from plugmw.paths import full_path
 from plugmw.runtime import Runtime
 from plugmw.wsgi.text import decode
@@ -59,8 +59,8 @@ class Serving:
         parameters: dict[str, str],
         app: WSGIApplication,
     ) -> Iterable[bytes]:
-        until = time.monotonic() + self._endpoint.timeout
-        origin = Origin(environ, app, until, self._runtime.max_response_body)
+        deadline = Deadline.after(self._endpoint.timeout)
+        origin = Origin(environ, app, deadline, self._runtime.max_response_body)
         try:
             self._check_length(environ)
             response, errors = self._pipe.run(self._request(environ, parameters), origin)

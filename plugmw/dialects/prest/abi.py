@@ -22,7 +22,6 @@ import socket
 import struct
 import sys
 import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -183,24 +182,26 @@ def _bytes(what: str, data: int | None, size: int, most: int) -> bytes:
 #: Bytes of the small fields of a frame, all together; bodies come on top.
 MAX_FIELDS: Final = 2 * 1024 * 1024
 _SIZE: Final = struct.Struct("!Q")
+#: Returns the seconds that are left for a step, or raises TimeoutError.
+Left = Callable[[], float]
 
 
-def send(sock: socket.socket, fields: Sequence[bytes], end: float | None = None) -> None:
-    """Send a frame: the size of each field, then the fields; raises OSError, TimeoutError past ``end``."""
-    sock.settimeout(_left(end))
+def send(sock: socket.socket, fields: Sequence[bytes], left: Left | None = None) -> None:
+    """Send a frame: the size of each field, then the fields; raises OSError, what ``left`` raises."""
+    sock.settimeout(None if left is None else left())
     sock.sendall(b"".join((*(_SIZE.pack(len(field)) for field in fields), *fields)))
 
 
-def receive(sock: socket.socket, count: int, most: int, end: float | None = None) -> list[bytes]:
+def receive(sock: socket.socket, count: int, most: int, left: Left | None = None) -> list[bytes]:
     """Receive a frame of ``count`` fields of at most ``most`` bytes together.
 
-    Raises EOFError when the other side is gone, ValueError for too large a frame, TimeoutError past ``end``.
+    Raises EOFError when the other side is gone, ValueError for too large a frame, what ``left`` raises.
     """
-    head = _exactly(sock, count * _SIZE.size, end)
+    head = _exactly(sock, count * _SIZE.size, left)
     sizes = [size for (size,) in _SIZE.iter_unpack(head)]
     if sum(sizes) > most:
         raise ValueError(f"got a frame of {sum(sizes)} bytes, expected at most {most}")
-    data = _exactly(sock, sum(sizes), end)
+    data = _exactly(sock, sum(sizes), left)
     fields = []
     place = 0
     for size in sizes:
@@ -209,25 +210,16 @@ def receive(sock: socket.socket, count: int, most: int, end: float | None = None
     return fields
 
 
-def _exactly(sock: socket.socket, size: int, end: float | None) -> memoryview:
+def _exactly(sock: socket.socket, size: int, left: Left | None) -> memoryview:
     data = memoryview(bytearray(size))
     place = 0
     while place < size:
-        sock.settimeout(_left(end))
+        sock.settimeout(None if left is None else left())
         got = sock.recv_into(data[place:])
         if not got:
             raise EOFError("the other side closed the connection")
         place += got
     return data
-
-
-def _left(end: float | None) -> float | None:
-    if end is None:
-        return None
-    left = end - time.monotonic()
-    if left <= 0:
-        raise TimeoutError
-    return left
 
 
 # -- the worker process ------------------------------------------------------------------------------------

@@ -13,7 +13,6 @@ Compilers run as this user, without a shell: who may write to the folder may run
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import logging
@@ -24,14 +23,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import attrs
 
 from plugmw.dialects.prest.include import FOLDER as INCLUDE
+from plugmw.loading.locking import locked
 from plugmw.watching import note
 
 #: Seconds that one compiler may take; Go fetches modules meanwhile.
@@ -93,7 +91,7 @@ def build_all(
         found, problems = sources(lib / "src")
         # Looked at twice: another worker may build, or have built, meanwhile.
         if _stale(found, lib):
-            with _locked(lib / _LOCK):
+            with locked(lib / _LOCK):
                 _clear(lib)
                 for source in _stale(found, lib):
                     problem = _build(source, lib, logger, deadline)
@@ -251,17 +249,6 @@ def _compiled(source: Source, command: list[str], env: dict[str, str], deadline:
 
 
 # -- what was built ----------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock of a folder; the system gives it back if this process ends."""
-    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)
 
 
 def _read(path: Path) -> dict[str, str]:

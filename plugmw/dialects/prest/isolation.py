@@ -26,6 +26,8 @@ from typing import Any, Final
 from plugmw.dialects.prest import abi
 from plugmw.dialects.prest.abi import MAX_ERROR, MAX_FIELDS, MAX_HEADERS, Call, Reply, Unusable
 from plugmw.errors import PlugmwError
+from plugmw.kernel.deadline import Deadline
+from plugmw.kernel.process import on_fork
 from plugmw.runtime import NoLogger
 
 #: Seconds that a call may take, and how many processes there are for a library.
@@ -72,13 +74,13 @@ class Isolated:
         self._known: set[str] = set()
         self._idle: deque[_Process] = deque()
         self._begin()
+        on_fork(self)
         try:
-            self._idle.append(self._started(time.monotonic() + timeout))
+            self._idle.append(self._started(Deadline.after(timeout)))
         except NativeError as error:
             self._logger.error("%s", error)
 
     def _begin(self) -> None:
-        self._pid = os.getpid()
         self._slots = threading.BoundedSemaphore(self._count)
         self._failures = 0
         self._last_start = 0.0
@@ -110,17 +112,15 @@ class Isolated:
 
     def _ask(self, name: str, what: str, given: Sequence[bytes], most: int) -> list[bytes]:
         """Have one of the processes, of our own for that time, answer a frame."""
-        if self._pid != os.getpid():
-            self._forget()
         slots = self._slots
         if not slots.acquire(timeout=self._timeout):
             raise NativeError(503, f"{self.name}: {name}: all {self._count} processes are busy")
         # Not earlier: what waited long must not have a process killed that is not to blame.
-        end = time.monotonic() + self._timeout
+        deadline = Deadline.after(self._timeout)
         try:
-            process = self._ready(end)
+            process = self._ready(deadline)
             try:
-                answer = process.ask([what.encode(), *given], most, end)
+                answer = process.ask([what.encode(), *given], most, deadline)
             except BaseException as error:
                 raise self._failed(process, error, name) from None
             self._failures = 0
@@ -129,14 +129,14 @@ class Isolated:
         finally:
             slots.release()
 
-    def _forget(self) -> None:
-        """In a forked child: the processes are the parent's."""
+    def after_fork(self) -> None:
+        """Let go of the processes, which are the parent's."""
         copied, self._idle = self._idle, deque()
         for process in copied:
             process.forget()
         self._begin()
 
-    def _ready(self, end: float) -> _Process:
+    def _ready(self, deadline: Deadline) -> _Process:
         """Return an idle process, else a new one."""
         with contextlib.suppress(IndexError):
             while not (process := self._idle.pop()).lives():
@@ -146,7 +146,7 @@ class Isolated:
                 )
             return process
         try:
-            return self._started(end)
+            return self._started(deadline)
         except Unusable as error:
             # It could be used once: somebody has changed it since.
             raise NativeError(500, str(error)) from None
@@ -157,9 +157,9 @@ class Isolated:
         else:
             self._idle.append(process)
 
-    def _started(self, end: float) -> _Process:
+    def _started(self, deadline: Deadline) -> _Process:
         wait = max(0.0, self._last_start + _delay(self._failures) - time.monotonic())
-        if time.monotonic() + wait > end:
+        if deadline.left() < wait:
             raise NativeError(503, f"{self.name}: failed too often, starts again in {wait:.1f} s")
         time.sleep(wait)
         self._last_start = time.monotonic()
@@ -169,7 +169,7 @@ class Isolated:
             self._failures += 1
             raise NativeError(500, f"{self.name}: loading it: cannot be started: {error.strerror}") from None
         try:
-            told, reason, _, text = process.receive(0, end)
+            told, reason, _, text = process.receive(0, deadline)
         except BaseException as error:
             raise self._failed(process, error, "loading it") from None
         if told != b"ready":
@@ -214,14 +214,16 @@ class _Process:
         finally:
             theirs.close()
 
-    def ask(self, fields: Sequence[bytes], most: int, end: float) -> list[bytes]:
+    def ask(self, fields: Sequence[bytes], most: int, deadline: Deadline) -> list[bytes]:
         """Send a frame and return the answer; raises OSError, EOFError, ValueError, TimeoutError."""
-        abi.send(self._socket, fields, end)
-        return self.receive(most, end)
+        abi.send(self._socket, fields, deadline.left_or_raise)
+        return self.receive(most, deadline)
 
-    def receive(self, most: int, end: float) -> list[bytes]:
+    def receive(self, most: int, deadline: Deadline) -> list[bytes]:
         """Return a frame; its body may have ``most`` bytes."""
-        return abi.receive(self._socket, 4, most + MAX_HEADERS + MAX_ERROR + MAX_FIELDS, end)
+        return abi.receive(
+            self._socket, 4, most + MAX_HEADERS + MAX_ERROR + MAX_FIELDS, deadline.left_or_raise
+        )
 
     def lives(self) -> bool:
         """Say whether an idle process is still there: nothing is to be read from it, nor its end."""

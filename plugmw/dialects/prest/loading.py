@@ -22,6 +22,7 @@ from typing import Any, Final, TypeVar
 from plugmw.dialects.prest.views import VARIABLES, Builtins, Call, declared
 from plugmw.errors import LoadError, PlugmwError
 from plugmw.imports import forget, load_file
+from plugmw.kernel.user_code import contained
 
 NAME: Final = r"[A-Za-z0-9_]+"
 _is_name: Final = re.compile(NAME).fullmatch
@@ -163,7 +164,7 @@ class Folder:
             raise NotServed(f"{before[1]} (previous failure)")
         try:
             if stamp[0].endswith(".py"):
-                return PythonFile(stamp[0], name, self._compat)
+                return contained(PythonFile, stamp[0], name, self._compat)
             return NativeFile(stamp[0], name, self._logger, self._native)
         except Failed:
             raise  # by what may be otherwise next time

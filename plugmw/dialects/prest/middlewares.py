@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from plugmw.dialects.gostyle import AppHandler, HandlerFunc
 from plugmw.dialects.prest.loading import Folder, NotServed, PythonFile, accepts
 from plugmw.errors import LoadError
+from plugmw.kernel.user_code import contained
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -38,7 +39,7 @@ def wrapped(
     """
     for file, func in reversed(list(names)):
         try:
-            app = _wrapper(folder, file, f"{func}MiddlewareLoad")(app)
+            app = contained(_wrapper(folder, file, f"{func}MiddlewareLoad"), app)
         except Exception as error:
             known = isinstance(error, NotServed)
             logger.error(
@@ -55,7 +56,7 @@ def _wrapper(folder: Folder, file: str, name: str) -> Wrapper:
         raise NotServed(f"middleware {name} is in a library, expected a Python file")
     found = library.symbol(name)
     if not (accepts(found, 3) or accepts(found, 1)) and accepts(found, 0):
-        found = found()
+        found = contained(found)
     if accepts(found, 3):
         return lambda app: _handler(found, app)
     if accepts(found, 1):

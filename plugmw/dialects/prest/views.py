@@ -20,6 +20,7 @@ from urllib.parse import parse_qs
 
 from plugmw import current
 from plugmw.exchange import Exchange
+from plugmw.kernel.user_code import guarded
 from plugmw.wsgi.text import decode
 
 #: The names that prestd knows, in the order in which it asks for them.
@@ -40,7 +41,7 @@ class Call(Exchange):
 
     def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a function with this call in force."""
-        return current.running(self, None, function, *arguments)
+        return guarded(self, None, function, *arguments)
 
 
 class Builtins(dict[str, Any]):

@@ -13,13 +13,13 @@ from __future__ import annotations
 import datetime
 from typing import ClassVar
 
-from plugmw import current
 from plugmw.dialects.tyk.context import get_auth_token
 from plugmw.dialects.tyk.hooks import NativeHook
 from plugmw.dialects.tyk.session import session_of
 from plugmw.dialects.tyk.spelling import Fields
 from plugmw.errors import LoadError
 from plugmw.exchange import Exchange
+from plugmw.kernel.user_code import guarded
 from plugmw.target import sent
 
 
@@ -37,8 +37,8 @@ class AnalyticsHook(NativeHook):
         if isinstance(self.found, LoadError):
             return
         try:
-            current.running(x, self, self.found, self.record(x))
-        except (Exception, SystemExit) as error:
+            guarded(x, self, self.found, self.record(x))
+        except Exception as error:
             self.tell(x, error)
 
     def record(self, x: Exchange) -> AnalyticsRecord:

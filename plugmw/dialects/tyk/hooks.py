@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Final, NoReturn
 
-from plugmw import current, keys
+from plugmw import keys
 from plugmw.answer import Exit, check_header
 from plugmw.dialects.tyk.api import Api
 from plugmw.dialects.tyk.errors import error_answer
@@ -26,6 +26,7 @@ from plugmw.dialects.tyk.session import session_of
 from plugmw.dialects.tyk.views import Request, ResponseWriter
 from plugmw.errors import LoadError
 from plugmw.exchange import Exchange
+from plugmw.kernel.user_code import guarded
 from plugmw.plugin import Plugin
 from plugmw.schema import config, field
 
@@ -75,8 +76,8 @@ class NativeHook(Plugin[HookConfig]):
         try:
             if isinstance(self.found, LoadError):
                 raise self.found
-            current.running(x, self, self.found, *arguments)
-        except (Exception, SystemExit) as error:
+            guarded(x, self, self.found, *arguments)
+        except Exception as error:
             self.fail(x, error)
 
     def tell(self, x: Exchange, error: BaseException) -> None:

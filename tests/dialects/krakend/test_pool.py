@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-import time
 from contextvars import ContextVar
 
 import pytest
 
 from plugmw.dialects.krakend.pool import Pool, _Batch
+from plugmw.kernel.deadline import Deadline
 
-FAR = time.monotonic() + 1000
+FAR = Deadline.after(1000)
 
 
 @pytest.fixture
@@ -33,12 +33,21 @@ def test_results_come_with_the_number_of_their_call(pool):
 
 
 def test_an_exception_is_a_result(pool):
-    error = SystemExit()
+    error = ValueError()
 
     def fails():
         raise error
 
     assert list(pool.gather([fails], FAR)) == [(0, error)]
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
+def test_what_is_no_exception_is_raised_to_who_waits(pool, error):
+    def fails():
+        raise error
+
+    with pytest.raises(error):
+        list(pool.gather([fails, lambda: "a"], FAR))
 
 
 def test_the_first_to_end_comes_first(pool):
@@ -53,8 +62,8 @@ def test_nobody_waits_longer_than_to_the_deadline(pool):
     go = threading.Event()
     late = Closing()
     calls = [lambda: go.wait(10) and late, lambda: "quick"]
-    assert list(pool.gather(calls, time.monotonic() + 1.0)) == [(1, "quick")]
-    assert list(pool.gather([lambda: go.wait(10) and None], 0.0)) == []
+    assert list(pool.gather(calls, Deadline.after(1.0))) == [(1, "quick")]
+    assert list(pool.gather([lambda: go.wait(10) and None], Deadline(0.0))) == []
     go.set()
     assert late.closed.wait(10), "a result that comes too late is closed"
 
@@ -105,7 +114,7 @@ def test_there_are_never_more_threads_than_the_limit_and_what_hangs_is_given_up(
     assert begun.acquire(timeout=10)
     assert begun.acquire(timeout=10)
     for _ in range(3):
-        assert list(pool.gather([hangs, hangs], time.monotonic() + 0.01)) == []
+        assert list(pool.gather([hangs, hangs], Deadline.after(0.01))) == []
     assert len(pool._threads) == 2
     go.set()
     patient.join(10)

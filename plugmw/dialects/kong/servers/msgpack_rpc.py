@@ -17,6 +17,7 @@ except ModuleNotFoundError as _error:  # pragma: no cover
     ) from _error
 
 from plugmw.dialects.kong.servers.wire import MAX_MESSAGE, MAX_STEPS, Ask, Failed, Garbled, Told, Wire, double
+from plugmw.kernel.deadline import Deadline
 
 #: Items of one list or map: what a header of five bytes can make an unpacker take memory for.
 _MAX_ITEMS: Final = 100_000
@@ -60,21 +61,21 @@ class MsgPackRPC:
             max_map_len=_MAX_ITEMS,
         )
 
-    def start(self, name: str, config: str, end: float) -> int:
+    def start(self, name: str, config: str, deadline: Deadline) -> int:
         """Start an instance; return its id."""
-        found = self._call("plugin.StartInstance", {"Name": name, "Config": config}, end)
+        found = self._call("plugin.StartInstance", {"Name": name, "Config": config}, deadline)
         made = found.get("Id") if isinstance(found, Mapping) else None
         if isinstance(made, bool) or not isinstance(made, int):
             raise Garbled(f"StartInstance gave {made!r} as Id, expected an integer")
         return made
 
-    def stop(self, instance: int, end: float) -> None:
+    def stop(self, instance: int, deadline: Deadline) -> None:
         """Close an instance."""
-        self._call("plugin.CloseInstance", instance, end)
+        self._call("plugin.CloseInstance", instance, deadline)
 
-    def event(self, instance: int, phase: str, ask: Ask, end: float) -> None:
+    def event(self, instance: int, phase: str, ask: Ask, deadline: Deadline) -> None:
         """Run one phase, answering the calls it makes."""
-        reply = self._call("plugin.HandleEvent", {"InstanceId": instance, "EventName": phase}, end)
+        reply = self._call("plugin.HandleEvent", {"InstanceId": instance, "EventName": phase}, deadline)
         for _ in range(MAX_STEPS):
             try:
                 data, event = reply["Data"], reply["EventId"]
@@ -88,12 +89,12 @@ class MsgPackRPC:
             try:
                 value = ask(method, list(arguments))
                 step = _STEPS.get(method, "plugin.Step") if value is not None else "plugin.Step"
-                reply = self._call(step, {"EventId": event, "Data": value}, end)
+                reply = self._call(step, {"EventId": event, "Data": value}, deadline)
             except Failed as error:
-                reply = self._call("plugin.StepError", {"EventId": event, "Data": str(error)}, end)
+                reply = self._call("plugin.StepError", {"EventId": event, "Data": str(error)}, deadline)
         raise Garbled(f"more than {MAX_STEPS} steps in one event")
 
-    def _call(self, method: str, argument: Any, end: float) -> Any:
+    def _call(self, method: str, argument: Any, deadline: Deadline) -> Any:
         """Make one call and return its result; the answer's id must be the call's."""
         number = self._id + 1
         try:
@@ -101,7 +102,7 @@ class MsgPackRPC:
         except ValueError:
             raise Failed("the value is nested too deep to be sent") from None
         self._id = number
-        self.wire.send(data, end)
+        self.wire.send(data, deadline)
         for notices in range(_MAX_NOTICES):
             answer = self._read(b"" if notices else self.wire.receive())
             if not isinstance(answer, list) or not answer:

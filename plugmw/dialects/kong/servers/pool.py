@@ -19,6 +19,8 @@ from collections.abc import Callable
 from typing import Final
 
 from plugmw.dialects.kong.servers.wire import Closed, Connection, Wire
+from plugmw.kernel.deadline import Deadline
+from plugmw.kernel.process import started_at
 
 #: Idle connections kept; more come and go with the load.
 _IDLE: Final = 64
@@ -31,7 +33,7 @@ class Pool:
     """Connections to the socket that ``find()`` names. Thread-safe; of one process.
 
     ``step`` is the patience for one message and ``patience`` for a server that is (re)starting, in
-    seconds. A server that has used it up is asked once per call until it is back.
+    seconds. After ``patience`` seconds without a connection, further calls try once instead of waiting.
     """
 
     def __init__(
@@ -48,17 +50,17 @@ class Pool:
         self._idle: deque[Connection] = deque()
         self._lock = threading.Lock()
         self._peer: object = None
-        self._impatient_until = 0.0
+        self._impatient_until = Deadline(0.0)
         self._closed = False
         self.epoch = 1
 
-    def take(self, end: float) -> Connection:
+    def take(self, deadline: Deadline) -> Connection:
         """Return an idle connection or a new one; raises :class:`Closed` if there is no server."""
         while True:
             try:
                 found = self._idle.pop()
             except IndexError:
-                return self._connect(end)
+                return self._connect(deadline)
             if found.wire.epoch == self.epoch:
                 return found
             found.wire.close()
@@ -107,27 +109,24 @@ class Pool:
 
     # -- connecting -----------------------------------------------------------------------------------
 
-    def _connect(self, end: float) -> Connection:
+    def _connect(self, deadline: Deadline) -> Connection:
         """Connect, waiting for a server that is starting."""
-        begun = time.monotonic()
-        until = min(end, begun + self._patience)
-        if begun < self._impatient_until:
-            until = begun
+        patient = self._impatient_until.expired and not deadline.expired
+        deadline = deadline.within(self._patience if patient else 0.0)
         while True:
             epoch = self.epoch
             try:
                 sock, peer = connect(self._find(), self._step)
             except OSError as error:
                 self._new_epoch(epoch)
-                now = time.monotonic()
-                if now + _PAUSE > until:
-                    if until > begun:
+                if deadline.left() < _PAUSE:
+                    if patient:
                         # Others need not wait as long to learn the same.
-                        self._impatient_until = now + self._patience
+                        self._impatient_until = Deadline.after(self._patience)
                     raise Closed(error.strerror or str(error)) from None
                 time.sleep(_PAUSE)
             else:
-                self._impatient_until = 0.0
+                self._impatient_until = Deadline(0.0)
                 return self._made(Wire(sock, self._step, peer, self._epoch_of(peer)))
 
     def _epoch_of(self, peer: object) -> int:
@@ -176,9 +175,5 @@ def _identity(sock: socket.socket) -> object:
     pid, uid, _ = _UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
     if uid not in (os.geteuid(), 0):
         raise PermissionError(13, "the process behind the socket belongs to another user")
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return pid, file.read().rpartition(b")")[2].split()[19]
-    except OSError:
-        # It has ended meanwhile, or is in another pid namespace.
-        return (pid, b"") if pid else None
+    # No number: it is in another pid namespace.
+    return (pid, started_at(pid)) if pid else None

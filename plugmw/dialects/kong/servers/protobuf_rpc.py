@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Final
 from plugmw.dialects.kong.servers.messages import CARRIES_ERROR, METHODS, RPC_RETURN, write_error
 from plugmw.dialects.kong.servers.protobuf import Malformed, decode, sized, varint
 from plugmw.dialects.kong.servers.wire import MAX_MESSAGE, MAX_STEPS, Ask, Failed, Garbled, Wire
+from plugmw.kernel.deadline import Deadline
 
 _START: Final = 33
 _CLOSE: Final = 35
@@ -33,30 +34,30 @@ class ProtoBufRPC:
         self._kept = b""
         self._events: dict[tuple[int, str], bytes] = {}
 
-    def start(self, name: str, config: str, end: float) -> int:
+    def start(self, name: str, config: str, deadline: Deadline) -> int:
         """Start an instance; return its id."""
-        found = self._call(sized(_START, sized(1, name.encode()) + sized(2, config.encode())), end)
+        found = self._call(sized(_START, sized(1, name.encode()) + sized(2, config.encode())), deadline)
         if found["status"] is None:
             raise Garbled("the answer to start_instance has no status")
         return int(found["status"]["id"])
 
-    def stop(self, instance: int, end: float) -> None:
+    def stop(self, instance: int, deadline: Deadline) -> None:
         """Close an instance; go-pdk drops all that are older than a minute with it."""
-        self._call(sized(_CLOSE, b"\x08" + varint(instance)), end)
+        self._call(sized(_CLOSE, b"\x08" + varint(instance)), deadline)
 
-    def event(self, instance: int, phase: str, ask: Ask, end: float) -> None:
+    def event(self, instance: int, phase: str, ask: Ask, deadline: Deadline) -> None:
         """Run one phase, answering the calls it makes."""
         command = self._events.get((instance, phase))
         if command is None:
             command = sized(_EVENT, b"\x08" + varint(instance) + sized(2, phase.encode()))
             self._events[instance, phase] = command
-        self._send_call(command, end)
+        self._send_call(command, deadline)
         for _ in range(MAX_STEPS):
             method = self._frame().decode("ascii", "replace")
             if not method:
                 self._returned()
                 return
-            self._send(self._answer(method, self._frame(), ask), end)
+            self._send(self._answer(method, self._frame(), ask), deadline)
         raise Garbled(f"more than {MAX_STEPS} steps in one event")
 
     def _answer(self, method: str, data: bytes, ask: Ask) -> bytes:
@@ -80,13 +81,13 @@ class ProtoBufRPC:
 
     # -- frames ---------------------------------------------------------------------------------------
 
-    def _call(self, command: bytes, end: float) -> dict[str, Any]:
-        self._send_call(command, end)
+    def _call(self, command: bytes, deadline: Deadline) -> dict[str, Any]:
+        self._send_call(command, deadline)
         return self._returned()
 
-    def _send_call(self, command: bytes, end: float) -> None:
+    def _send_call(self, command: bytes, deadline: Deadline) -> None:
         self._sequence += 1
-        self._send(b"\x08" + varint(self._sequence) + command, end)
+        self._send(b"\x08" + varint(self._sequence) + command, deadline)
 
     def _returned(self) -> dict[str, Any]:
         try:
@@ -97,8 +98,8 @@ class ProtoBufRPC:
             raise Garbled(f"got an answer to call {found['sequence']}, expected one to {self._sequence}")
         return found
 
-    def _send(self, payload: bytes, end: float) -> None:
-        self.wire.send(len(payload).to_bytes(4, "little") + payload, end)
+    def _send(self, payload: bytes, deadline: Deadline) -> None:
+        self.wire.send(len(payload).to_bytes(4, "little") + payload, deadline)
 
     def _frame(self) -> bytes:
         """Return the next frame's payload; its length is checked before memory is taken."""

@@ -7,23 +7,25 @@ Each phase is one event: HandleEvent, then the PDK calls the server makes, answe
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from typing import Any, ClassVar
 
 from plugmw import answer, current
-from plugmw.delivery import Queue, QueueConfig
+from plugmw.delivery import Queue
 from plugmw.dialects.kong.schema import as_plain, config_class
-from plugmw.dialects.kong.servers.afterwards import Past, past
+from plugmw.dialects.kong.servers.afterwards import past
 from plugmw.dialects.kong.servers.dump import PluginInfo
-from plugmw.dialects.kong.servers.pdk_table import Calls
+from plugmw.dialects.kong.servers.pdk_calls import Calls
 from plugmw.dialects.kong.servers.pool import Pool
 from plugmw.dialects.kong.servers.server import Server
 from plugmw.dialects.kong.servers.wire import Closed, Connection, Garbled, Late, Told
 from plugmw.errors import RemoteError
 from plugmw.exchange import Exchange
+from plugmw.kernel.deadline import Deadline
+from plugmw.kernel.process import on_fork
 from plugmw.plugin import Plugin
+from plugmw.telemetry.queue_config import QueueConfig
 
 #: Seconds that what waits in the log queue may take when the worker ends.
 _FLUSH = 1.0
@@ -44,13 +46,19 @@ class RemotePlugin(Plugin[Any]):
     needs_upstream_response: ClassVar[bool] = True
     #: (pool, epoch, instance id): good for that process's connections of that epoch only.
     _instance: tuple[Pool, int, int] | None = None
-    _entered: int = 0
+    #: Whether this process has entered the plugin servers and not left them.
+    _entered: bool = False
 
     def _init(self, config: Any) -> None:
         super()._init(config)
         self._starting = threading.Lock()
         self._queue: Queue | None = None
         self._json = ""
+        on_fork(self)
+
+    def after_fork(self) -> None:
+        """Enter anew; the queue and the instance are left to what else the fork renews."""
+        self._entered = False
 
     def configure(self) -> None:
         """Write the configuration as the server gets it."""
@@ -59,7 +67,7 @@ class RemotePlugin(Plugin[Any]):
 
     def bind(self, runtime: Any) -> None:
         super().bind(runtime)
-        self.server.fleet.logger = runtime.logger
+        self.server.group.logger = runtime.logger
 
     def init_worker(self) -> None:
         """Start the server, or find it started; a request waits for it if it must."""
@@ -71,9 +79,9 @@ class RemotePlugin(Plugin[Any]):
             self.logger.error("%s: %s; requests try again", self.name, error)
 
     def _enter(self) -> None:
-        if self._entered != os.getpid():
-            self._entered = os.getpid()
-            self.server.fleet.enter()
+        if not self._entered:
+            self._entered = True
+            self.server.group.enter()
 
     def close(self) -> None:
         """Let go of the instance and, with the last plugin object, of the server."""
@@ -81,10 +89,10 @@ class RemotePlugin(Plugin[Any]):
         if queue is not None:
             queue.stop(time.monotonic() + _FLUSH)
             self.server.counts["log_dropped"] += queue.dropped + queue.lost
-        if self._entered == os.getpid():
+        if self._entered:
             self._stop_instance()
-            self._entered = 0
-            self.server.fleet.leave()
+            self._entered = False
+            self.server.group.leave()
 
     # -- events ---------------------------------------------------------------------------------------
 
@@ -104,23 +112,23 @@ class RemotePlugin(Plugin[Any]):
 
     def _event(self, phase: str, calls: Calls) -> None:
         """Run an event; once more if the server was gone and nothing was done that shows."""
-        end = time.monotonic() + self.server.settings.event_timeout
-        if not self._try(phase, calls, end, last=False):
+        deadline = Deadline.after(self.server.settings.event_timeout)
+        if not self._try(phase, calls, deadline, last=False):
             self.server.counts["retries"] += 1
-            self._try(phase, calls, end, last=True)
+            self._try(phase, calls, deadline, last=True)
 
-    def _try(self, phase: str, calls: Calls, end: float, last: bool) -> bool:
+    def _try(self, phase: str, calls: Calls, deadline: Deadline, last: bool) -> bool:
         """Run an event once; False if it shall be tried again."""
         server = self.server
         try:
             pool = server.pool()
-            connection, instance = self._ready(pool, end)
+            connection, instance = self._ready(pool, deadline)
         except Closed as error:
             raise RemoteError(self.name, phase, f"no plugin server: {error}") from None
         except (Told, Garbled, Late) as error:
             raise RemoteError(self.name, phase, f"no instance could be started: {error}") from None
         try:
-            connection.event(instance, phase, calls.ask, end)
+            connection.event(instance, phase, calls.ask, deadline)
         except answer.Exit:
             (pool.give if connection.survives_exit else pool.discard)(connection)
             raise
@@ -152,15 +160,15 @@ class RemotePlugin(Plugin[Any]):
 
     # -- the instance ---------------------------------------------------------------------------------
 
-    def _ready(self, pool: Pool, end: float) -> tuple[Connection, int]:
+    def _ready(self, pool: Pool, deadline: Deadline) -> tuple[Connection, int]:
         """Return a connection and the id of this entry's instance behind it.
 
         A server that is just dying still takes connections: as nothing has run yet, others are tried.
         """
         for left in reversed(range(_TRIES)):
-            connection = pool.take(end)
+            connection = pool.take(deadline)
             try:
-                return connection, self._instance_for(pool, connection, end)
+                return connection, self._instance_for(pool, connection, deadline)
             except Told:
                 pool.discard(connection)
                 raise
@@ -178,18 +186,18 @@ class RemotePlugin(Plugin[Any]):
             time.sleep(_PAUSE)
         raise Closed("is gone")
 
-    def _instance_for(self, pool: Pool, connection: Connection, end: float) -> int:
+    def _instance_for(self, pool: Pool, connection: Connection, deadline: Deadline) -> int:
         """Return the id of this entry's instance behind ``connection``, starting one if needed."""
         epoch = connection.wire.epoch
         found = self._instance
         if found is not None and found[1] == epoch and found[0] is pool:
             return found[2]
-        if not self._starting.acquire(timeout=max(0.0, end - time.monotonic())):
+        if not self._starting.acquire(timeout=deadline.left()):
             raise Late("did not start an instance")
         try:
             found = self._instance
             if found is None or found[1] != epoch or found[0] is not pool:
-                made = connection.start(self.name, self._json, end)
+                made = connection.start(self.name, self._json, deadline)
                 found = self._instance = pool, epoch, made
             return found[2]
         finally:
@@ -200,12 +208,12 @@ class RemotePlugin(Plugin[Any]):
         found, self._instance = self._instance, None
         if found is None or found[0] is not self.server._pool or found[1] != found[0].epoch:
             return
-        end, pool = time.monotonic() + _FLUSH, found[0]
+        deadline, pool = Deadline.after(_FLUSH), found[0]
         try:
-            connection = pool.take(end)
+            connection = pool.take(deadline)
             try:
                 if connection.closes_instances and connection.wire.epoch == found[1]:
-                    connection.stop(found[2], end)
+                    connection.stop(found[2], deadline)
             finally:
                 pool.discard(connection)
         except (Closed, Late, Garbled, Told):
@@ -223,9 +231,9 @@ class RemotePlugin(Plugin[Any]):
             queue = self._queue = Queue(f"{self.name} log", settings, self._send_logs, self.logger)
         queue.put(past(x))
 
-    def _send_logs(self, batch: list[Past]) -> None:
+    def _send_logs(self, batch: list[Exchange]) -> None:
         for x in batch:
-            if self._entered != os.getpid():
+            if not self._entered:
                 return  # closed meanwhile: nothing may be opened again
             try:
                 self.run("log", x)

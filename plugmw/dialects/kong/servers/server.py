@@ -6,17 +6,17 @@ import logging
 import os
 import sys
 import threading
-import weakref
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from plugmw.dialects.kong.servers.dump import PROTOBUF, Dump, query
 from plugmw.dialects.kong.servers.folders import fingerprint, only_socket
-from plugmw.dialects.kong.servers.overseer import Overseer
 from plugmw.dialects.kong.servers.pool import Pool
 from plugmw.dialects.kong.servers.settings import KONG_BIN, ServerConfig, words
+from plugmw.dialects.kong.servers.supervisor_client import SupervisorClient
 from plugmw.dialects.kong.servers.wire import Closed, Connection, Wire
+from plugmw.kernel.process import on_fork
 
 #: What a server's environment has of ours: nothing that could be a secret.
 _PASSED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
@@ -25,11 +25,11 @@ _PASSED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
 class Server:
     """One entry of ``pluginservers``. Made before the fork; opens nothing until it is used."""
 
-    def __init__(self, settings: ServerConfig, folder: str, fleet: Fleet) -> None:
+    def __init__(self, settings: ServerConfig, folder: str, group: ServerGroup) -> None:
         self.settings = settings
         self.name = settings.name
         self.folder = os.path.abspath(folder)
-        self.fleet = fleet
+        self.group = group
         #: What happened, by name: timeouts, failures, retries, dropped log events.
         self.counts: Counter[str] = Counter()
         self.start_command = self._command(settings.start_cmd)
@@ -90,7 +90,7 @@ class Server:
         if settings.socket:
             return os.path.join(self.folder, settings.socket)
         if self.start_command:
-            prefix = self.fleet.overseer().prefixes[self.name]
+            prefix = self.group.supervisor().prefixes[self.name]
         else:
             prefix = os.path.join(self.folder, settings.prefix or "")
         dump = self._dump
@@ -108,7 +108,7 @@ class Server:
             if self._pool is None:
                 if self.start_command:
                     try:
-                        self.fleet.overseer().start()
+                        self.group.supervisor().start()
                     except OSError as error:
                         raise Closed(f"the supervisor cannot be started: {error}") from None
                 settings = self.settings
@@ -134,7 +134,7 @@ class Server:
         """
         self.counts["timeouts"] += 1
         if self.start_command:
-            self.fleet.overseer().restart(self.name, peer[0] if isinstance(peer, tuple) else None)
+            self.group.supervisor().restart(self.name, peer[0] if isinstance(peer, tuple) else None)
 
     def after_fork(self) -> None:
         """Forget the parent's locks and connections."""
@@ -150,26 +150,26 @@ class Server:
             found.close()
 
 
-class Fleet:
+class ServerGroup:
     """All plugin servers of one gateway, under one supervisor."""
 
     def __init__(self, settings: Sequence[ServerConfig], folder: str) -> None:
         self.logger: Any = logging.getLogger("plugmw.kong.servers")
         self.servers = [Server(item, folder, self) for item in settings]
-        self._overseer: Overseer | None = None
+        self._supervisor: SupervisorClient | None = None
         self._lock = threading.Lock()
         self._users = 0
-        _fleets.add(self)
+        on_fork(self)
 
-    def overseer(self) -> Overseer:
+    def supervisor(self) -> SupervisorClient:
         """Return this process's side of the supervisor; raises OSError."""
         with self._lock:
-            if self._overseer is None:
+            if self._supervisor is None:
                 specs = [server.specification() for server in self.servers]
                 listed: list[Mapping[str, Any]] = [spec for spec in specs if spec is not None]
                 marks = [server.mark() for server in self.servers]
-                self._overseer = Overseer(listed, marks, self._said)
-            return self._overseer
+                self._supervisor = SupervisorClient(listed, marks, self._said)
+            return self._supervisor
 
     def _said(self, name: str, pid: int, text: str) -> None:
         self.logger.info("[%s:%d] %s", name, pid, text)
@@ -185,7 +185,7 @@ class Fleet:
             self._users -= 1
             if self._users > 0:
                 return
-            found, self._overseer = self._overseer, None
+            found, self._supervisor = self._supervisor, None
         for server in self.servers:
             server.close()
         if found is not None:
@@ -195,20 +195,8 @@ class Fleet:
         """Forget what belongs to the parent."""
         self._lock = threading.Lock()
         self._users = 0
-        found, self._overseer = self._overseer, None
+        found, self._supervisor = self._supervisor, None
         if found is not None:
             found.forget()
         for server in self.servers:
             server.after_fork()
-
-
-#: Every fleet of this process, for what a fork must not share.
-_fleets: weakref.WeakSet[Fleet] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for fleet in list(_fleets):
-        fleet.after_fork()
-
-
-os.register_at_fork(after_in_child=_after_fork)

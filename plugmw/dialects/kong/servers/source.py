@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from plugmw.dialects.kong.servers.remote import RemotePlugin, remote_class
-from plugmw.dialects.kong.servers.server import Fleet, Server
+from plugmw.dialects.kong.servers.server import Server, ServerGroup
 from plugmw.dialects.kong.servers.settings import ServerConfig
 from plugmw.errors import LoadError
 from plugmw.schema import read
@@ -23,11 +23,11 @@ class PluginServers:
     """
 
     def __init__(self, settings: Sequence[ServerConfig], folder: Path | str = ".") -> None:
-        self.fleet = Fleet(settings, str(folder))
+        self.group = ServerGroup(settings, str(folder))
         self.path = "plugin servers"
         self.errors: list[tuple[int, LoadError]] = []
         self._classes: dict[str, type[RemotePlugin]] = {}
-        for index, server in enumerate(self.fleet.servers):
+        for index, server in enumerate(self.group.servers):
             try:
                 self._take(server)
             except LoadError as error:

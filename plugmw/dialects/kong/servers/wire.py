@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from typing import Any, ClassVar, Final, Protocol
 
+from plugmw.kernel.deadline import Deadline
+
 #: Bytes; a longer message is refused before memory is taken for it.
 MAX_MESSAGE: Final = 16 * 1024 * 1024
 #: PDK calls of one event; a server that steps for ever is broken.
@@ -66,21 +68,18 @@ class Connection(Protocol):
     closes_instances: ClassVar[bool]
     wire: Wire
 
-    def start(self, name: str, config: str, end: float) -> int:
+    def start(self, name: str, config: str, deadline: Deadline) -> int:
         """Start an instance of plugin ``name`` with ``config`` (JSON); return its id."""
 
-    def event(self, instance: int, phase: str, ask: Ask, end: float) -> None:
+    def event(self, instance: int, phase: str, ask: Ask, deadline: Deadline) -> None:
         """Run one phase, answering the calls it makes."""
 
-    def stop(self, instance: int, end: float) -> None:
+    def stop(self, instance: int, deadline: Deadline) -> None:
         """Close an instance."""
 
 
 class Wire:
-    """A connected unix socket. ``step`` is the patience for one message, ``end`` arguments are absolute.
-
-    Times are seconds of ``time.monotonic``.
-    """
+    """A connected unix socket. ``step`` is the patience for one message, in seconds."""
 
     def __init__(self, sock: socket.socket, step: float, peer: object = None, epoch: int = 0) -> None:
         self.sock = sock
@@ -96,11 +95,10 @@ class Wire:
             sock.settimeout(None)
         self._patience(step)
 
-    def send(self, data: bytes, end: float) -> None:
+    def send(self, data: bytes, deadline: Deadline) -> None:
         """Send one message, by one ``sendall``: what is split may kill a server (kong-pdk for JavaScript)."""
-        now = time.monotonic()
-        left = min(end - now, self.step)
-        self._until = now + left
+        left = min(deadline.left(), self.step)
+        self._until = time.monotonic() + left
         self._patience(left)
         try:
             self.sock.sendall(data)

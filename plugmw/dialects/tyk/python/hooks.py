@@ -33,6 +33,7 @@ from plugmw.documents.translated import Options
 from plugmw.errors import LoadError
 from plugmw.exchange import Exchange
 from plugmw.flow import Flow
+from plugmw.kernel.user_code import guarded
 from plugmw.plugin import Plugin
 from plugmw.runtime import Runtime
 from plugmw.schema import config, field
@@ -115,10 +116,10 @@ class RequestHook(PythonHook):
         request = request_object(x, self.config.raw_body_only)
         asked = request.return_overrides
         try:
-            current.running(x, self, self.call, TykCoProcessRequest(request), ResponseObject(), session)
+            guarded(x, self, self.call, TykCoProcessRequest(request), ResponseObject(), session)
             apply_request(x, request, self.compat)
             made = answer_of(x, asked, self.compat)
-        except (Exception, SystemExit) as error:
+        except Exception as error:
             raise self.fail(x, error) from None
         if made is not None:
             if refused(asked):
@@ -193,9 +194,9 @@ class ResponseHook(PythonHook):
         response = response_object(x, self.config.raw_body_only)
         before = dict(response.headers)
         try:
-            current.running(x, self, self.call, request, response, session)
+            guarded(x, self, self.call, request, response, session)
             apply_response(x, before, response, self.compat)
-        except (Exception, SystemExit) as error:
+        except Exception as error:
             raise self.fail(x, error) from None
 
 

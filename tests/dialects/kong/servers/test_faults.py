@@ -17,7 +17,7 @@ from plugmw.answer import Exit
 from plugmw.dialects.kong.servers.dump import MSGPACK, PROTOBUF, Dump, PluginInfo
 from plugmw.dialects.kong.servers.msgpack_rpc import MsgPackRPC
 from plugmw.dialects.kong.servers.remote import remote_class
-from plugmw.dialects.kong.servers.server import Fleet
+from plugmw.dialects.kong.servers.server import ServerGroup
 from plugmw.dialects.kong.servers.settings import ServerConfig
 from plugmw.errors import RemoteError
 from plugmw.exchange import Exchange
@@ -116,8 +116,8 @@ def plugin(tmp_path):
             socket=str(path),
             **{"step_timeout": 0.2, "event_timeout": 0.5, "connect_timeout": 0.1, **settings},
         )
-        fleet = Fleet([config], str(tmp_path))
-        server = fleet.servers[0]
+        group = ServerGroup([config], str(tmp_path))
+        server = group.servers[0]
         info = PluginInfo("p", 1, "1.0", ("access",), {"fields": []})
         server._dump = Dump(protocol, (info,))
         found = remote_class(server, info)()

@@ -12,6 +12,7 @@ import pytest
 from plugmw.dialects.kong.servers.pool import connect
 from plugmw.dialects.kong.servers.protobuf_rpc import ProtoBufRPC
 from plugmw.dialects.kong.servers.wire import Closed, Wire
+from plugmw.kernel.deadline import Deadline
 from tests.support.pluginservers import PLUGINS, go_binary, go_server, serving
 from tests.support.waiting import until
 
@@ -91,7 +92,7 @@ def test_a_panic_ends_the_server_and_only_that_request(own):
 def test_an_instance_that_was_dropped_is_started_again(own):
     # CloseInstance drops what is older than a minute; here it drops the one that is in use.
     sock, _ = connect(own.server.socket(), 5.0)
-    ProtoBufRPC(Wire(sock, 5.0)).stop(own.plugin._instance[2], time.monotonic() + 5)
+    ProtoBufRPC(Wire(sock, 5.0)).stop(own.plugin._instance[2], Deadline.after(5))
     sock.close()
     assert own.do("").headers["x-message"] == "own"
     assert own.server.counts["retries"] == 1
@@ -141,7 +142,7 @@ def close(sock):
 def test_an_unknown_instance_closes_the_connection(own):
     sock, _ = connect(own.server.socket(), 5.0)
     with pytest.raises(Closed):
-        ProtoBufRPC(Wire(sock, 5.0)).event(12345, "access", lambda *_: None, time.monotonic() + 5)
+        ProtoBufRPC(Wire(sock, 5.0)).event(12345, "access", lambda *_: None, Deadline.after(5))
     sock.close()
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import socket
-import time
 
 import msgpack
 import pytest
 
 from plugmw.dialects.kong.servers.msgpack_rpc import MsgPackRPC
 from plugmw.dialects.kong.servers.pool import connect
-from plugmw.dialects.kong.servers.supervisor import started_at
 from plugmw.dialects.kong.servers.wire import Wire
+from plugmw.kernel.deadline import Deadline
+from plugmw.kernel.process import started_at
 from tests.support.pluginservers import PLUGINS, js_server, serving
 from tests.support.waiting import until
 
@@ -68,6 +68,6 @@ def test_an_undefined_phase_says_ret(served):
     served.do("")
     sock, _ = connect(served.server.socket(), 5.0)
     rpc = MsgPackRPC(Wire(sock, 5.0))
-    end = time.monotonic() + 5
+    end = Deadline.after(5)
     rpc.event(rpc.start("js-traps", "{}", end), "no_such_phase", lambda method, arguments: None, end)
     sock.close()

@@ -12,9 +12,9 @@ import pytest
 from werkzeug.test import create_environ
 
 from plugmw.dialects.kong.servers import PluginServers
-from plugmw.dialects.kong.servers.overseer import owner_of_this
-from plugmw.dialects.kong.servers.supervisor import started_at
+from plugmw.dialects.kong.servers.supervisor_client import owner_of_this
 from plugmw.exchange import Exchange
+from plugmw.kernel.process import started_at
 from tests.support.pluginservers import PLUGINS, python_server, serving
 from tests.support.waiting import until
 

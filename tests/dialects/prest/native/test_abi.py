@@ -12,6 +12,7 @@ import pytest
 
 from plugmw.dialects.prest import abi
 from plugmw.dialects.prest.abi import BadReply, Call, Library, Reply, Unusable
+from plugmw.kernel.deadline import Deadline
 from tests.support.native import HELLO_BODY, SOURCES, built, resident
 from tests.support.waiting import until
 
@@ -170,7 +171,7 @@ def test_half_a_frame_is_the_end(pair):
 
 def test_a_deadline_that_has_passed_is_not_waited_for(pair):
     with pytest.raises(TimeoutError):
-        abi.receive(pair[1], 1, 100, end=0.0)
+        abi.receive(pair[1], 1, 100, Deadline(0.0).left_or_raise)
 
 
 def served(pair, path):

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ import pytest
 from plugmw.dialects.prest import isolation
 from plugmw.dialects.prest.isolation import Isolated
 from plugmw.dialects.prest.native import NativeError, Unloadable, open_library
+from plugmw.kernel.deadline import Deadline
 from tests.support.native import HELLO, HELLO_BODY, built, request
 from tests.support.servers import ROOT
 from tests.support.waiting import until
@@ -277,7 +277,7 @@ def test_a_process_that_cannot_be_started_leaves_nothing_open(opened, monkeypatc
     before = len(os.listdir("/proc/self/fd"))
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with pytest.raises(NativeError, match="loading it: cannot be started: No such file"):
-        caller._started(time.monotonic() + 5)
+        caller._started(Deadline.after(5))
     assert len(os.listdir("/proc/self/fd")) == before
 
 
@@ -355,7 +355,7 @@ def test_a_forked_child_begins_with_processes_of_its_own(opened):
 def test_what_a_child_forgets_is_still_there_for_the_parent(opened):
     library = opened()
     pid = pid_of(library)
-    library._caller._pid = -1  # as in a child
+    library._caller.after_fork()  # as in a child
     theirs = pid_of(library)
     assert theirs != pid
     os.waitpid(pid, 0)  # nobody else has the socket here, so it has ended

@@ -6,7 +6,6 @@ Whoever comes first starts it; a lock, which the supervisor keeps for as long as
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import socket
@@ -17,16 +16,20 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from plugmw.dialects.kong.servers import supervisor
 from plugmw.dialects.kong.servers.folders import key_of, make_shared, private_folder
+from plugmw.kernel.deadline import Deadline
+from plugmw.kernel.process import started_at
+from plugmw.loading.locking import acquire
 
+#: What is run as the supervisor.
+_SUPERVISOR: Final = os.path.join(os.path.dirname(__file__), "supervisor", "__main__.py")
 #: Seconds between two tries to start a supervisor.
 _SPACING: Final = 1.0
 #: Seconds that starting one may take.
 _STARTING: Final = 10.0
 
 
-class Overseer:
+class SupervisorClient:
     """The connection of one process to its supervisor. Thread-safe; of one process, after the fork.
 
     ``servers`` are dicts with name, command, environment, cwd and, where one was chosen, prefix; ``mark`` is
@@ -42,7 +45,7 @@ class Overseer:
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
         owner = owner_of_this()
-        self._owner = [owner, supervisor.started_at(owner)]
+        self._owner = [owner, started_at(owner)]
         self.folder = private_folder(key_of([self._owner, [dict(item) for item in servers], mark]))
         self._servers = [self._placed(index, item) for index, item in enumerate(servers)]
         #: Server name -> the folder its socket is in.
@@ -65,7 +68,7 @@ class Overseer:
             if self._thread is not None:
                 return
             self._socket = self._connect()
-            self._thread = threading.Thread(target=self._listen, name="plugmw-overseer", daemon=True)
+            self._thread = threading.Thread(target=self._listen, name="plugmw-supervisor", daemon=True)
             self._thread.start()
 
     def restart(self, name: str, pid: int | None) -> None:
@@ -141,14 +144,14 @@ class Overseer:
 
     def _connect(self) -> socket.socket:
         """Connect to the supervisor, starting one if none runs."""
-        end = time.monotonic() + _STARTING
+        deadline = Deadline.after(_STARTING)
         while True:
             try:
                 self._start_if_none()
                 return self._open()
             except OSError:
                 # One that was ending, or that another process is just starting.
-                if time.monotonic() > end:
+                if deadline.expired:
                     raise
                 time.sleep(0.02)
 
@@ -166,12 +169,11 @@ class Overseer:
         for item in self._servers:
             make_shared(item["prefix"])
         path = os.path.join(self.folder, "lock")
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return
+            lock = acquire(path, wait=0)
+        except BlockingIOError:
+            return
+        try:
             if not os.path.samestat(os.fstat(lock), os.stat(path)):
                 raise FileNotFoundError(2, "the folder of the supervisor was just removed")
             self._spawn(lock)
@@ -182,7 +184,7 @@ class Overseer:
         """Start a supervisor that keeps the lock."""
         spec = {"owner": self._owner, "folder": self.folder, "servers": self._servers}
         # By its path and isolated: it needs the standard library only, whatever this process has on sys.path.
-        command = [sys.executable, "-I", "-S", supervisor.__file__]
+        command = [sys.executable, "-I", "-S", _SUPERVISOR]
         started = subprocess.run(  # noqa: S603 - this Python
             command,
             input=json.dumps(spec).encode(),

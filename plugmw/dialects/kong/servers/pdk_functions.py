@@ -1,0 +1,104 @@
+"""Functions that Kong has for plugin servers only, or has under another name in process."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from plugmw import current
+from plugmw.dialects.kong.pdk import kong
+from plugmw.dialects.kong.servers.converters import plain_or_none
+from plugmw.exchange import Exchange
+from plugmw.wsgi.headers import cgi_key
+
+
+def _exchange(name: str) -> Exchange:
+    x = current.exchange()
+    if x is None:
+        raise RuntimeError(f"{name} cannot be called outside a request")
+    return x
+
+
+def get_shared(name: str) -> Any:
+    return plain_or_none(_exchange("kong.ctx.shared.get").ctx.get(name))
+
+
+def set_shared(name: str, value: Any) -> None:
+    ctx = _exchange("kong.ctx.shared.set").ctx
+    if value is None:
+        ctx.pop(name, None)
+    else:
+        ctx[name] = value
+
+
+def _private(name: str) -> dict[Any, Any]:
+    _exchange(name)
+    return kong.ctx.plugin or {}
+
+
+def get_private(name: str) -> Any:
+    return plain_or_none(_private("kong.ctx.plugin.get").get(name))
+
+
+def set_private(name: str, value: Any) -> None:
+    _private("kong.ctx.plugin.set")[name] = value
+
+
+def _nginx_ctx() -> dict[str, Any]:
+    found: dict[str, Any] = _exchange("kong.nginx.get_ctx").state(_nginx_ctx).setdefault("ctx", {})
+    return found
+
+
+def get_nginx_ctx(name: str) -> Any:
+    return _nginx_ctx().get(name)
+
+
+def set_nginx_ctx(name: str, value: Any) -> None:
+    _nginx_ctx()[name] = value
+
+
+#: nginx's variables that have a counterpart: its name -> environ key.
+_VARIABLES: Final = {
+    "remote_addr": "REMOTE_ADDR",
+    "remote_port": "REMOTE_PORT",
+    "request_method": "REQUEST_METHOD",
+    "request_uri": "RAW_URI",
+    "args": "QUERY_STRING",
+    "query_string": "QUERY_STRING",
+    "scheme": "wsgi.url_scheme",
+    "server_port": "SERVER_PORT",
+    "server_name": "SERVER_NAME",
+    "server_protocol": "SERVER_PROTOCOL",
+    "http_host": "HTTP_HOST",
+    "content_type": "CONTENT_TYPE",
+    "content_length": "CONTENT_LENGTH",
+    "ssl_protocol": "SSL_PROTOCOL",
+    "ssl_cipher": "SSL_CIPHER",
+}
+
+
+def get_var(name: str) -> str | None:
+    """Return an nginx variable as far as WSGI has it; request headers are ``http_<name>``."""
+    x = _exchange("kong.nginx.get_var")
+    if name in ("request_id", "kong_request_id"):
+        return x.request_id
+    if name == "uri":
+        return str(x.environ.get("PATH_INFO", ""))
+    key = _VARIABLES.get(name) or (cgi_key(name[5:]) if name.startswith("http_") else "")
+    found = x.environ.get(key)
+    return None if found is None else str(found)
+
+
+def get_tls_version() -> str:
+    return str(_exchange("kong.nginx.get_tls1_version_str").environ.get("SSL_PROTOCOL") or "")
+
+
+def get_start_time() -> float:
+    return _exchange("kong.nginx.req_start_time").started
+
+
+def _consumer(value: dict[str, Any] | None) -> Any:
+    return value if value and value.get("id") else None
+
+
+def authenticate(consumer: Any, credential: Any) -> None:
+    kong.client.authenticate(_consumer(consumer), _consumer(credential))

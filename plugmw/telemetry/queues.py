@@ -1,0 +1,51 @@
+"""The queues of a gateway, shared by the entries that send to the same place; drained when it closes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+
+from plugmw.delivery import SHUTDOWN_TIMEOUT, Queue, stop_all
+from plugmw.kernel.process import LazyLock, on_fork
+
+
+class Queues:
+    """The queues of one gateway, by key; entries with the same key share one.
+
+    Ask for the queue each time, and keep none: once closed it is forgotten.
+    """
+
+    def __init__(self) -> None:
+        #: Of every queue made from now on.
+        self.shutdown_timeout = SHUTDOWN_TIMEOUT
+        self._queues: dict[Hashable, Queue] = {}
+        self._lock = LazyLock()
+        on_fork(self)
+
+    def get(self, key: Hashable, make: Callable[[], Queue]) -> Queue:
+        """Return the queue under ``key``, made on first use."""
+        queue = self._queues.get(key)
+        if queue is None:
+            with self._lock.get():
+                queue = self._queues.get(key)
+                if queue is None:
+                    queue = self._queues[key] = make()
+                    queue.shutdown_timeout = self.shutdown_timeout
+        return queue
+
+    def all(self) -> list[Queue]:
+        """Return the queues made so far, for counters."""
+        return list(self._queues.values())
+
+    @property
+    def patience(self) -> float:
+        """The seconds that :meth:`close` may take now."""
+        return self.shutdown_timeout if any(queue.busy for queue in self.all()) else 0.0
+
+    def after_fork(self) -> None:
+        """Forget the parent's queues."""
+        self._queues = {}
+
+    def close(self) -> int:
+        """Drain all queues, in :attr:`shutdown_timeout` together; return how many entries were left."""
+        queues, self._queues = self._queues, {}
+        return stop_all(queues.values())

@@ -10,7 +10,6 @@ from plugmw import statsd_lines
 from plugmw.delivery import Lost
 from plugmw.identity import Consumer
 from plugmw.schema import config, field
-from plugmw.sinks.datagrams import UDP
 from plugmw.statsd_lines import (
     FLUSH_TIMEOUT,
     NO_RETRY_COUNT,
@@ -192,8 +191,9 @@ def test_no_lines_make_no_queue():
     assert plugin.runtime.queues.all() == []
 
 
-def test_the_sink_is_udp_unless_a_plugin_says_otherwise():
-    assert isinstance(Plain(host="a", port=2).sink(), UDP)
+def test_sink_and_lines_are_the_plugins_own():
+    with pytest.raises(NotImplementedError):
+        Plain().sink()
     with pytest.raises(NotImplementedError):
         Plain().lines(None)
 

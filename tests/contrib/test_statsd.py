@@ -12,6 +12,8 @@ from plugmw import ConfigError, Plugin
 from plugmw.contrib import statsd
 from plugmw.contrib.statsd import StatsD
 from plugmw.identity import Consumer
+from plugmw.sinks.datagrams import UDP
+from plugmw.sinks.lines import Lines
 from plugmw.testing import gateway, get
 from tests.support import collectors
 from tests.support.metrics import SCOPE, Known, UDPSink, reported, status_app
@@ -315,6 +317,11 @@ def test_lines_share_a_datagram_while_they_fit(sink, size, counts):
 def test_a_line_above_the_limit_is_warned_of(sink, caplog):
     lines_of(sink, udp_packet_size=1, metrics=[COUNT])
     assert "statsd: a line of 35 bytes exceeds udp_packet_size (1)" in caplog.messages
+
+
+def test_the_sink_is_udp_unless_tcp_is_asked_for():
+    assert isinstance(StatsD(host="a", port=2).sink(), UDP)
+    assert isinstance(StatsD(host="a", port=2, use_tcp=True).sink(), Lines)
 
 
 class TCPSink:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import functools
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-TESTS = Path(__file__).parents[1]
+from tests.support.servers import ROOT
+
+TESTS = ROOT / "tests"
+FOLDERS = ("", "unit", "live")
 SERVERS = "dialects/kong/servers"
 NATIVE = "dialects/prest/native"
 
@@ -367,8 +369,10 @@ FAULTS = {
 
 @functools.cache
 def names_in(file: str) -> frozenset[str]:
-    tree = ast.parse((TESTS / file).read_text(encoding="utf-8"))
-    return frozenset(node.name for node in tree.body if isinstance(node, ast.FunctionDef))
+    """Return the functions of a test file, in whichever of the folders of tests it stands."""
+    places = [place for place in (TESTS / folder / file for folder in FOLDERS) if place.exists()]
+    trees = [ast.parse(place.read_text(encoding="utf-8")) for place in places]
+    return frozenset(node.name for tree in trees for node in tree.body if isinstance(node, ast.FunctionDef))
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -386,7 +390,7 @@ def test_every_test_of_a_fault_is_in_the_table():
     }
     there = {
         (f"security/{path.name}", name)
-        for path in (TESTS / "security").glob("test_fault_*.py")
+        for path in TESTS.glob("**/security/test_fault_*.py")
         for name in names_in(f"security/{path.name}")
         if name.startswith("test_")
     }

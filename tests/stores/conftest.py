@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from plugmw.stores import Store, open_store
-
-ROOT = Path(__file__).parents[2]
+from tests.support.servers import ROOT
 
 AGE = """
 for _, key in ipairs(redis.call('KEYS', '*')) do

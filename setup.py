@@ -52,6 +52,7 @@ DEV = [
     "pytest>=8",
     "pytest-cov>=5",
     "pytest-randomly>=3.15",
+    "pytest-xdist>=3.6",
     "requests-oauthlib>=2",
     "ruff>=0.9",
     "types-PyYAML",

@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.fetched import cache
 from tests.support.servers import Server, start_gunicorn
+
+
+def _use_own_temporary_folder(worker: str) -> None:
+    """Give this process of a parallel run a temporary folder of its own.
+
+    Stores, metrics and sockets of plugin servers stand in the temporary folder, under names that all children
+    of one process share: meant for the workers of a server, but true of the processes of a parallel run.
+    What is fetched and built once per machine stays shared.
+    """
+    os.environ["PLUGMW_TEST_CACHE"] = str(cache())
+    folder = tempfile.mkdtemp(prefix=f"plugmw-{worker}-")
+    os.environ["TMPDIR"] = tempfile.tempdir = folder
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    _use_own_temporary_folder(os.environ["PYTEST_XDIST_WORKER"])
 
 
 def _starter(folder: Callable[[], Path]) -> Iterator[Callable[..., Server]]:

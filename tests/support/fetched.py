@@ -6,11 +6,14 @@ jar = maven("io.zipkin:zipkin-server:3.4.4:jar:exec")
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import functools
 import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.support.servers import missing, require_program
@@ -26,6 +29,14 @@ def cache() -> Path:
     )
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
+
+
+@contextlib.contextmanager
+def alone(name: str) -> Iterator[None]:
+    """Let one process of this user at a time fetch or build ``name``; the others wait and find it there."""
+    with open(cache() / f"{name.replace('/', '-')}.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def run(command: list[str], cwd: Path, what: str, **env: str) -> None:
@@ -50,10 +61,11 @@ def npm(package: str) -> Path:
     program = require_program("npm")
     folder = cache() / package
     name = package.rpartition("@")[0]
-    if not (folder / "node_modules" / name / "package.json").exists():
-        folder.mkdir(exist_ok=True)
-        (folder / "package.json").write_text('{"private": true}', encoding="utf-8")
-        run([program, "install", "--no-audit", "--no-fund", package], folder, package)
+    with alone(package):
+        if not (folder / "node_modules" / name / "package.json").exists():
+            folder.mkdir(exist_ok=True)
+            (folder / "package.json").write_text('{"private": true}', encoding="utf-8")
+            run([program, "install", "--no-audit", "--no-fund", package], folder, package)
     return folder
 
 
@@ -63,11 +75,12 @@ def maven(artifact: str) -> Path:
     program = require_program("mvn")
     group, name, version, kind, classifier = artifact.split(":")
     file = cache() / f"{name}-{version}-{classifier}.{kind}"
-    if not file.exists():
-        home = cache() / "m2"
-        command = [program, "-q", "-B", f"-Dmaven.repo.local={home}", "dependency:get"]
-        run([*command, f"-Dartifact={artifact}", "-Dtransitive=false"], cache(), artifact)
-        found = home / group.replace(".", "/") / name / version / file.name
-        shutil.copyfile(found, f"{file}.new")
-        os.replace(f"{file}.new", file)
+    with alone("m2"):
+        if not file.exists():
+            home = cache() / "m2"
+            command = [program, "-q", "-B", f"-Dmaven.repo.local={home}", "dependency:get"]
+            run([*command, f"-Dartifact={artifact}", "-Dtransitive=false"], cache(), artifact)
+            found = home / group.replace(".", "/") / name / version / file.name
+            shutil.copyfile(found, f"{file}.new")
+            os.replace(f"{file}.new", file)
     return file

@@ -17,7 +17,7 @@ from typing import Any
 from plugmw.dialects.prest.building import build_all
 from plugmw.exchange import Exchange
 from plugmw.runtime import Runtime
-from tests.support.pluginservers import cache
+from tests.support.fetched import alone, cache
 from tests.support.servers import ROOT, missing, require_program
 from tests.support.wsgi import environ_of
 
@@ -36,9 +36,10 @@ def built(source: str, folder: Path = SOURCES) -> Path:
     path = folder / source
     require_program(COMPILERS[path.suffix])
     lib = cache() / f"native-{path.parent.parent.name}-{path.stem}-{path.suffix[1:]}"
-    (lib / "src").mkdir(parents=True, exist_ok=True)
-    shutil.copy(path, lib / "src")
-    problems = build_all(lib, logging.getLogger("tests.native"), deadline=600)
+    with alone(lib.name):
+        (lib / "src").mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, lib / "src")
+        problems = build_all(lib, logging.getLogger("tests.native"), deadline=600)
     if problems:
         missing(f"{source} was not built: {problems[0]}")
     return lib / f"{path.stem}.so"

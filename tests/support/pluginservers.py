@@ -19,7 +19,7 @@ from typing import Any
 from plugmw import Gateway
 from plugmw.dialects.kong.servers import PluginServers, ServerConfig
 from plugmw.order import Entry
-from tests.support.fetched import cache, npm, run
+from tests.support.fetched import alone, cache, npm, run
 from tests.support.servers import ROOT, require_module, require_program
 
 PLUGINS = ROOT / "tests/dialects/kong/servers/plugins"
@@ -46,9 +46,11 @@ def go_binary(source: Path) -> Path:
     folder = cache() / f"go-{source.name}-{stamp}"
     folder.mkdir(exist_ok=True)
     program = folder / source.name
-    if not program.exists():
-        run([go, "build", "-o", f"{program}.new", "."], source, "go-pdk", GOFLAGS="-mod=mod -buildvcs=false")
-        os.replace(f"{program}.new", program)
+    with alone(folder.name):
+        if not program.exists():
+            command = [go, "build", "-o", f"{program}.new", "."]
+            run(command, source, "go-pdk", GOFLAGS="-mod=mod -buildvcs=false")
+            os.replace(f"{program}.new", program)
     return program
 
 

@@ -11,23 +11,23 @@ VERSION = next(
     if line.startswith("__version__")
 )
 
-FLASK = ["flask>=2.3"]
-DJANGO = ["django>=4.2"]
+FLASK = ["flask>=3.1.3"]
+DJANGO = ["django>=5.2.13"]
 REDIS = ["redis>=5.2"]
 #: Consumers in PostgreSQL (plugmw.directories.postgres).
-POSTGRES = ["psycopg[binary]>=3.2"]
+POSTGRES = ["psycopg[binary]>=3.2.3"]
 #: Plugin servers that speak MessagePack (plugmw.dialects.kong.servers).
-RPC = ["msgpack>=1.0.5"]
+RPC = ["msgpack>=1.1"]
 #: Signatures, credentials and STS for the aws-lambda plugin.
 AWS = ["botocore>=1.35.74"]
-JWT = ["PyJWT[crypto]>=2.8"]
+JWT = ["PyJWT[crypto]>=2.12"]
 #: The ldap-auth plugin.
 LDAP = ["ldap3>=2.9.1,<3"]
 #: Lua texts among the custom fields of log plugins.
 LUA = ["lupa>=2.2"]
 PROMETHEUS = ["prometheus-client>=0.20"]
 #: Signatures of bundles (plugmw.bundles).
-BUNDLES = ["cryptography>=42"]
+BUNDLES = ["cryptography>=46.0.7"]
 DEV = [
     *AWS,
     *BUNDLES,
@@ -40,25 +40,26 @@ DEV = [
     *LDAP,
     *LUA,
     *PROMETHEUS,
-    "falcon>=3.1",
-    "gevent>=24.2",
+    "boto3>=1.35.74",
+    "falcon>=4.0",
+    "gevent>=24.10.1",
     "hypothesis>=6.100",
     "jsonschema>=4.20",
     "kong-pdk>=0.36",
-    "moto[server]>=5",
+    "moto[server]>=5.0.20",
     "mypy>=1.13",
-    "pip>=23",
-    "pyramid>=2.0",
-    "pytest>=8",
+    "pip>=26",
+    "pyramid>=2.0.2",
+    "pytest>=9.0.3",
     "pytest-cov>=5",
-    "pytest-randomly>=3.15",
+    "pytest-randomly>=3.16",
     "pytest-xdist>=3.6",
     "requests-oauthlib>=2",
     "ruff>=0.9",
-    "types-PyYAML",
-    "types-requests",
+    "types-PyYAML>=6.0.12.20250516",
+    "types-requests>=2.32.4.20250611",
 ]
-DOCS = ["furo>=2024.8", "sphinx>=7.4"]
+DOCS = ["furo>=2024.8.6", "sphinx>=7.4"]
 
 setup(
     name="plugmw",
@@ -72,13 +73,13 @@ setup(
     python_requires=">=3.10",
     install_requires=[
         "attrs>=23.2",
-        "gunicorn>=22",
+        "gunicorn>=23",
         "packaging>=23",
-        "PyYAML>=6",
-        "requests>=2.31",
-        "tomli>=2; python_version < '3.11'",
-        "WebOb>=1.8.8",
-        "werkzeug>=3",
+        "PyYAML>=6.0.2",
+        "requests>=2.33",
+        "tomli>=2.0.1; python_version < '3.11'",
+        "WebOb>=1.8.9",
+        "werkzeug>=3.1.6",
     ],
     extras_require={
         "aws": AWS,

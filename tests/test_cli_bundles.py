@@ -95,7 +95,7 @@ def test_build_vendors_for_another_machine(run, folder, monkeypatch):
 
 
 @pytest.mark.parametrize(("answer", "status"), [("y\n", 0), ("Yes\n", 0), ("n\n", 1), ("\n", 1), ("", 1)])
-def test_t27_without_a_key_build_asks(run, folder, monkeypatch, answer, status):
+def test_without_a_key_build_asks(run, folder, monkeypatch, answer, status):
     monkeypatch.setattr("sys.stdin", io.StringIO(answer))
     found, out, err = run("build", "-o", "a.zip")
     assert (found, (folder / "a.zip").exists()) == (status, not status)
@@ -112,7 +112,7 @@ def test_t27_without_a_key_build_asks(run, folder, monkeypatch, answer, status):
         ({"custom_middleware": {"pre": [{"name": "A"}]}}, "manifest.json: No driver specified, expected "),
     ],
 )
-def test_t27_what_is_wrong_with_a_manifest_is_said(run, folder, manifest, message):
+def test_what_is_wrong_with_a_manifest_is_said(run, folder, manifest, message):
     if manifest is None:
         (folder / "manifest.json").unlink()
     else:

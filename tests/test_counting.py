@@ -12,6 +12,7 @@ from plugmw.errors import StoreError
 from plugmw.schema import config, field
 from plugmw.stores import open_store
 from plugmw.testing import gateway, get
+from tests.support.clock import Clock
 
 
 @config
@@ -206,12 +207,6 @@ class Down:
 
 @pytest.fixture
 def clock():
-    class Clock:
-        now = 1000.0
-
-        def __call__(self):
-            return self.now
-
     return Clock()
 
 

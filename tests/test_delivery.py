@@ -16,18 +16,10 @@ import pytest
 from plugmw import delivery
 from plugmw.delivery import IDLE, PARALLEL, Lost, Queue, QueueConfig, Queues
 from plugmw.schema import read
+from tests.support.clock import Clock
 from tests.support.servers import ROOT, require_module
 
 SECONDS = 20.0
-
-
-class Clock:
-    """Time that passes only while somebody waits."""
-
-    now = 1000.0
-
-    def __call__(self):
-        return self.now
 
 
 class Waits:

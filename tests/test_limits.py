@@ -53,7 +53,7 @@ def test_years_are_real(year, days):
 
 
 def test_windows_lie_within_each_other():
-    edges = [window(period, at("2023-12-31T23:59:59.5")) for period in PERIODS]
+    edges = [window(period, at("2023-12-31T23:59:59.500")) for period in PERIODS]
     assert edges == sorted(edges, key=lambda edge: (edge[0], edge[1]), reverse=True)
     assert len({end for _, end in edges}) == 1
 

@@ -175,7 +175,7 @@ def test_a_bad_class_is_refused_with_the_reason(members, problem):
     assert str(caught.value) == f"ref: {problem}"
 
 
-@pytest.mark.parametrize("found", [5, object, Greeting()], ids=repr)
+@pytest.mark.parametrize("found", [5, object, Greeting()], ids=["a number", "a class", "an object"])
 def test_what_is_no_plugin_class_is_refused(found):
     with pytest.raises(LoadError, match=r"expected a class derived from plugmw\.Plugin"):
         check_class(found, "ref")

@@ -13,6 +13,7 @@ import pytest
 
 from plugmw import Entry, Gateway, Plugin
 from plugmw.testing import hello_app
+from tests.support.waiting import until
 from tests.support.wsgi import environ_of, serve
 
 PLUGIN = """
@@ -59,14 +60,6 @@ def gateway(files):
 
 def told(gateway):
     return dict(serve(gateway, environ_of("/")).headers).get("X-Tell")
-
-
-def eventually(what):
-    """Wait for the thread that closes what has drained."""
-    end = time.monotonic() + 10
-    while not what() and time.monotonic() < end:
-        time.sleep(0.01)
-    assert what()
 
 
 # -- what is new is in force ------------------------------------------------------------------------------
@@ -117,7 +110,7 @@ def test_another_store_is_opened_and_the_old_one_closed(gateway, files, tmp_path
     files.config(store=(tmp_path / "table").as_uri())
     assert gateway.reload()
     assert gateway.runtime.store is not before
-    eventually(lambda: closed)
+    until(lambda: closed)
 
 
 def test_an_injected_logger_stays(gateway, caplog):
@@ -223,7 +216,7 @@ def test_a_running_request_ends_under_the_old_configuration_which_is_then_closed
     running.close()
     del running, parts, environ
     gc.collect()
-    eventually(lambda: Mine.closed == 1)
+    until(lambda: Mine.closed == 1)
     gateway.stop()
     assert Mine.closed == 2
 
@@ -258,7 +251,7 @@ def test_a_plugin_object_that_cannot_be_copied_is_in_all_generations_and_closed_
     serve(gateway, environ_of("/"))
     assert gateway.reload()
     assert gateway.reload()
-    eventually(lambda: not len(gateway._retired))
+    until(lambda: not len(gateway._retired))
     assert (Own.closed, plugin.configured) == (0, 1)
     assert any(entry.plugin is plugin for entry in gateway.entries)
     gateway.stop()
@@ -285,8 +278,8 @@ def test_a_failing_close_is_logged_and_the_rest_is_closed(files, caplog):
     gateway = Gateway(hello_app, files.path, plugins=[Bad()], reload=False)
     serve(gateway, environ_of("/"))
     assert gateway.reload()
-    eventually(lambda: Bad.closed == 1)
-    eventually(lambda: "noted: close failed" in caplog.text)
+    until(lambda: Bad.closed == 1)
+    until(lambda: "noted: close failed" in caplog.text)
     gateway.stop()
 
 
@@ -302,7 +295,7 @@ def test_a_request_that_its_framework_keeps_in_a_cycle_drains_by_garbage_collect
     gc.disable()
     try:
         assert gateway.reload()
-        eventually(lambda: Mine.closed == 1)
+        until(lambda: Mine.closed == 1)
     finally:
         gc.enable()
     gateway.stop()
@@ -372,7 +365,7 @@ def test_nothing_is_left_of_old_generations(gateway, files):
         assert gateway.reload()
         gone.append(weakref.ref(gateway.entries[0].plugin))
         serve(gateway, environ_of("/"))
-    eventually(lambda: not len(gateway._retired))
+    until(lambda: not len(gateway._retired))
     gc.collect()
     assert [ref() for ref in gone[:-1]] == [None] * 29
     names = [name for name in sys.modules if name.startswith("plugmw_loaded_") and name.endswith("_tell")]
@@ -387,7 +380,7 @@ def test_a_change_is_taken_without_being_told(files):
     gateway = Gateway(hello_app, files.path)
     assert told(gateway) == "one"
     files.plugin("two")
-    eventually(lambda: told(gateway) == "two")
+    until(lambda: told(gateway) == "two")
     gateway.stop()
 
 

@@ -423,7 +423,7 @@ def test_a_record_as_default_is_told_as_such():
     [
         (str, "a string"),
         (list[str], "a list of strings"),
-        (list[Network], "a list of IP address or CIDR range"),
+        pytest.param(list[Network], "a list of IP address or CIDR range", id="list[Network]"),
         (int | None, "an integer"),
         (dict[str, int], "a mapping"),
         (Inner, "a mapping"),

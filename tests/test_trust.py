@@ -100,14 +100,13 @@ BASE = {"wsgi.url_scheme": "http", "SERVER_NAME": "server", "SERVER_PORT": "80"}
 @pytest.mark.parametrize(
     ("trusted", "told", "scheme"),
     [
-        (Trusted(), "https", "http"),
-        (Trusted(NET), "https", "https"),
-        (Trusted(NET), "http, https", "https"),
-        (Trusted(NET), "HTTPS", "https"),
-        (Trusted(NET), "gopher", "http"),
-        (Trusted(NET), "", "http"),
+        pytest.param(Trusted(), "https", "http", id="nobody is trusted"),
+        pytest.param(Trusted(NET), "https", "https", id="a trusted peer"),
+        pytest.param(Trusted(NET), "http, https", "https", id="the last of two"),
+        pytest.param(Trusted(NET), "HTTPS", "https", id="in capitals"),
+        pytest.param(Trusted(NET), "gopher", "http", id="no scheme of HTTP"),
+        pytest.param(Trusted(NET), "", "http", id="a trusted peer that says nothing"),
     ],
-    ids=str,
 )
 def test_the_scheme_is_told(trusted, told, scheme):
     assert trusted.scheme({**BASE, "REMOTE_ADDR": LB, "HTTP_X_FORWARDED_PROTO": told}) == scheme
@@ -116,12 +115,11 @@ def test_the_scheme_is_told(trusted, told, scheme):
 @pytest.mark.parametrize(
     ("trusted", "told", "host"),
     [
-        (Trusted(), "evil.example", "host.example:81"),
-        (Trusted(NET), "a.example", "a.example"),
-        (Trusted(NET), "x.example, a.example:8", "a.example:8"),
-        (Trusted(NET), "", "host.example:81"),
+        pytest.param(Trusted(), "evil.example", "host.example:81", id="nobody is trusted"),
+        pytest.param(Trusted(NET), "a.example", "a.example", id="a trusted peer"),
+        pytest.param(Trusted(NET), "x.example, a.example:8", "a.example:8", id="the last of two"),
+        pytest.param(Trusted(NET), "", "host.example:81", id="a trusted peer that says nothing"),
     ],
-    ids=str,
 )
 def test_the_host_is_told(trusted, told, host):
     environ = {**BASE, "REMOTE_ADDR": LB, "HTTP_HOST": "host.example:81", "HTTP_X_FORWARDED_HOST": told}
@@ -135,12 +133,11 @@ def test_a_request_without_a_host_has_the_servers():
 @pytest.mark.parametrize(
     ("trusted", "peer", "trusts"),
     [
-        (Trusted(), LB, False),
-        (Trusted(hops=1), "9.9.9.9", True),
-        (Trusted(NET), LB, True),
-        (Trusted(NET), "9.9.9.9", False),
+        pytest.param(Trusted(), LB, False, id="nobody is trusted"),
+        pytest.param(Trusted(hops=1), "9.9.9.9", True, id="a hop is trusted, whoever it is"),
+        pytest.param(Trusted(NET), LB, True, id="inside of the network"),
+        pytest.param(Trusted(NET), "9.9.9.9", False, id="outside of the network"),
     ],
-    ids=str,
 )
 def test_a_peer_may_speak_for_others(trusted, peer, trusts):
     assert trusted.trusts({"REMOTE_ADDR": peer}) is trusts

@@ -2,6 +2,7 @@
 
     python3 tools/environment.py flask            # plugmw[flask]
     python3 tools/environment.py dev docs         # all that the tests need
+    python3 tools/environment.py rpc kong-pdk==0.36   # another library beside, in this version
 
 Needs Python 3.10 or later and pip, nothing else: neither Debian's python3-venv nor an activated
 environment. What was installed already for the same setup.py stays, so that a second call takes no time.
@@ -21,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 VENV = Path(os.environ.get("PLUGMW_VENV") or ROOT / ".venv")
 
 
-def main(extras: list[str]) -> int:
+def main(wanted: list[str]) -> int:
     """Make or complete the environment; everything but the path goes to standard error."""
     if sys.version_info < (3, 10):
         print(f"plugmw needs Python 3.10 or later, this is {sys.version.split()[0]}", file=sys.stderr)
@@ -30,19 +31,21 @@ def main(extras: list[str]) -> int:
     if not python.exists():
         # Without pip inside: where Python has no ensurepip (Debian's python3), the pip outside does it.
         venv.create(VENV, symlinks=True)
-    missing = sorted(extra for extra in set(extras) if not _mark(extra).exists())
+    missing = sorted(name for name in set(wanted) if not _mark(name).exists())
     if missing:
-        print(f"installing plugmw[{','.join(missing)}] into {VENV} ...", file=sys.stderr)
-        status = _pip_install(python, f"{ROOT}[{','.join(missing)}]")
+        extras = ",".join(name for name in missing if "==" not in name)
+        packages = [name for name in missing if "==" in name]
+        print(f"installing plugmw {' '.join(missing)} into {VENV} ...", file=sys.stderr)
+        status = _pip_install(python, "--editable", f"{ROOT}[{extras}]" if extras else str(ROOT), *packages)
         if status:
             return status
-        for extra in missing:
-            _mark(extra).touch()
+        for name in missing:
+            _mark(name).touch()
     print(python)
     return 0
 
 
-def _pip_install(python: Path, what: str) -> int:
+def _pip_install(python: Path, *what: str) -> int:
     command = ["-m", "pip", "--python", str(python), "install", "--quiet", "--disable-pip-version-check"]
     if subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True).returncode:
         # No pip for this Python: let the environment have one of its own.
@@ -50,14 +53,14 @@ def _pip_install(python: Path, what: str) -> int:
             print("pip is needed: apt-get install python3-pip, or the like", file=sys.stderr)
             return 1
         command = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        return subprocess.run([str(python), *command, "--editable", what], stdout=sys.stderr).returncode
-    return subprocess.run([sys.executable, *command, "--editable", what], stdout=sys.stderr).returncode
+        return subprocess.run([str(python), *command, *what], stdout=sys.stderr).returncode
+    return subprocess.run([sys.executable, *command, *what], stdout=sys.stderr).returncode
 
 
-def _mark(extra: str) -> Path:
-    """Name the file that says the extra is there, as setup.py asks for it today."""
+def _mark(name: str) -> Path:
+    """Name the file that says an extra or a library is there, as setup.py asks for it today."""
     wanted = hashlib.sha256((ROOT / "setup.py").read_bytes()).hexdigest()[:12]
-    return VENV / f".plugmw-{extra}-{wanted}"
+    return VENV / f".plugmw-{name}-{wanted}"
 
 
 if __name__ == "__main__":

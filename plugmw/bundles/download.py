@@ -150,10 +150,13 @@ class Download:
             found = answer.get(timeout=self.deadline)
         except queue.Empty:
             stop.set()
-            raise Silent(shown(url), f"no whole answer within {self.deadline:g} s") from None
+            raise self._late(url) from None
         if isinstance(found, LoadError):
             raise found
         return found
+
+    def _late(self, url: str) -> Silent:
+        return Silent(shown(url), f"no whole answer within {self.deadline:g} s")
 
     def _read_file(self, url: str) -> Found:
         path = Path(unquote(urlsplit(url).path))
@@ -167,13 +170,15 @@ class Download:
         return Found(self._bounded(data, url))
 
     def _get(self, url: str, known: Validators, stop: threading.Event) -> Found | None:
-        from requests import RequestException, Session
-        from urllib3.exceptions import HTTPError
+        from requests import RequestException, Session, Timeout
+        from urllib3.exceptions import HTTPError, TimeoutError
 
         try:
             with Session() as session:
                 session.trust_env = False
                 return self._follow(session, url, known, stop)
+        except (Timeout, TimeoutError):  # the socket's time and the deadline are over at once: one message
+            raise self._late(url) from None
         except (RequestException, HTTPError, OSError, ValueError) as error:
             raise Silent(shown(url), f"cannot be fetched: {_reason(error)}") from error
 

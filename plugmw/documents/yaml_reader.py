@@ -37,6 +37,8 @@ def parse_yaml(text: str, source: str) -> Any:
         return _Reader(text, source).document()
     except yaml.MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark
+        if mark and _is_too_deep(text[: mark.index]):
+            raise _refusal(source, mark, TOO_DEEP, "a flatter document") from None
         raise _refusal(source, mark, f"not YAML: {exc.problem or exc.context}") from None
     except yaml.YAMLError as exc:  # a ReaderError: a character that YAML does not allow
         character = getattr(exc, "character", "")
@@ -47,6 +49,26 @@ def parse_yaml(text: str, source: str) -> Any:
 
 def _refusal(source: str, mark: Any, problem: str, expected: str | None = None) -> ConfigError:
     return ConfigError("", problem, expected, f"{source}:{mark.line + 1}" if mark else source)
+
+
+def _is_too_deep(head: str) -> bool:
+    """Return whether the text before an error is nested deeper than we allow.
+
+    libyaml reads ahead of us and refuses deep nesting itself, in other words with each version. PyYAML's
+    own parser has no such limit and reads no further than it is asked.
+    """
+    depth = 0
+    try:
+        for event in yaml.parse(head, Loader=yaml.SafeLoader):
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+            if depth > MAX_DEPTH:
+                return True
+    except yaml.YAMLError:
+        pass  # the text is cut off
+    return False
 
 
 class _Reader:

@@ -7,9 +7,9 @@ import pytest
 import requests
 
 from tests.support.native import built
-from tests.support.pluginservers import wait
 from tests.support.servers import require_program
 from tests.support.transcript import check_sessions
+from tests.support.waiting import until
 
 HERE = Path(__file__).parent
 pytestmark = pytest.mark.slow
@@ -41,7 +41,7 @@ def test_workers_compile_once_at_their_start_when_asked_to(gunicorn, folder):
     path = folder / "gateway.yaml"
     path.write_text(path.read_text(encoding="utf-8") + "      build: true\n", encoding="utf-8")
     server = serve(gunicorn, folder, workers=2)
-    wait(lambda: requests.get(server.url, timeout=60).status_code == 200)
+    until(lambda: requests.get(server.url, timeout=60).status_code == 200)
     for name in ("hello", "hello_in_c"):
         answer = requests.get(f"{server.url}/_PLUGIN/{name}/Hello?abc=123", timeout=60)
         assert answer.json()["http_vars"] == {"file": name, "func": "Hello"}

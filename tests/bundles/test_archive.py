@@ -57,7 +57,7 @@ def test_files_and_folders_are_written_with_plain_modes(tmp_path):
         ".",
     ],
 )
-def test_t21_s11_a_name_that_leaves_the_folder_is_refused_and_nothing_written(tmp_path, name):
+def test_s11_a_name_that_leaves_the_folder_is_refused_and_nothing_written(tmp_path, name):
     data = archive([("good.py", b"1"), (entry(name), b"2")])
     assert "invalid file path in archive" in refusal(data, tmp_path)
 
@@ -147,7 +147,7 @@ def test_one_file_can_be_read_up_to_a_size():
             made.read(name, most)
 
 
-def test_t27_the_same_files_give_the_same_bytes_in_their_order():
+def test_the_same_files_give_the_same_bytes_in_their_order():
     files = [("b.py", b"B" * 1000), ("lib/sub/a.py", b"A"), ("lib/c.py", b"C"), ("manifest.json", b"{}")]
     data = pack(files)
     assert data == pack(files)

@@ -19,7 +19,7 @@ def listed(folder, files, hooks=HOOKS):
     return building.listed(Manifest(tuple(files), hooks), folder, "manifest.json")
 
 
-def test_t27_the_manifest_is_last_the_checksum_is_tyks_and_what_is_not_listed_is_absent(tmp_path):
+def test_the_manifest_is_last_the_checksum_is_tyks_and_what_is_not_listed_is_absent(tmp_path):
     for name in ("b.py", "a.py", "unlisted.py"):
         (tmp_path / name).write_text(name)
     files = listed(tmp_path, ["b.py", "a.py"])
@@ -31,7 +31,7 @@ def test_t27_the_manifest_is_last_the_checksum_is_tyks_and_what_is_not_listed_is
     assert manifest.checksum == hashlib.md5(b"b.pya.py").hexdigest()
 
 
-def test_t20_with_a_key_it_is_signed(tmp_path, keys):
+def test_with_a_key_it_is_signed(tmp_path, keys):
     data, manifest = building.build(Manifest(("a.py",), HOOKS), {"a.py": b"A"}, key=read_private_key(keys[0]))
     assert manifest.signature == support.sign(b"A")
     assert unpack(data, tmp_path, "a.zip", read_public_key(keys[1])) == manifest
@@ -71,7 +71,7 @@ def test_libraries_come_behind_the_files_and_are_vouched_for(tmp_path):
         (["folder"], HOOKS, "cannot be read: Is a directory"),
     ],
 )
-def test_t27_what_is_not_complete_is_not_packed(tmp_path, files, hooks, problem):
+def test_what_is_not_complete_is_not_packed(tmp_path, files, hooks, problem):
     (tmp_path / "a.py").write_text("A")
     (tmp_path / "folder").mkdir()
     with pytest.raises(LoadError) as error:
@@ -83,7 +83,7 @@ def test_t27_what_is_not_complete_is_not_packed(tmp_path, files, hooks, problem)
     ("content", "reason"),
     [(None, "No such file or directory"), (b"{", "is not JSON"), (b"[]", "got a list, expected an object")],
 )
-def test_t27_a_manifest_that_cannot_be_read_is_said(tmp_path, content, reason):
+def test_a_manifest_that_cannot_be_read_is_said(tmp_path, content, reason):
     path = tmp_path / "manifest.json"
     if content is not None:
         path.write_bytes(content)

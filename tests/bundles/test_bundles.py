@@ -52,7 +52,7 @@ def read(found):
 
 
 @pytest.mark.parametrize("compat", [False, True])
-def test_t22_a_bundle_is_in_the_folder_of_its_names_md5(bundles, server, home, compat):
+def test_a_bundle_is_in_the_folder_of_its_names_md5(bundles, server, home, compat):
     server.has["a.zip"] = bundle(OLD, build_id="7")
     found = bundles(compat=compat).get("a.zip")
     assert home.name == hashlib.md5(b"a.zip").hexdigest()
@@ -65,7 +65,7 @@ def test_t22_a_bundle_is_in_the_folder_of_its_names_md5(bundles, server, home, c
     assert found.vendor is None
 
 
-def test_t22_t28_in_compat_the_name_alone_decides_and_no_request_is_made(bundles, server):
+def test_in_compat_the_name_alone_decides_and_no_request_is_made(bundles, server):
     server.has["a.zip"] = bundle(OLD)
     bundles(compat=True).get("a.zip")
     server.has["a.zip"] = bundle(NEW)
@@ -73,7 +73,7 @@ def test_t22_t28_in_compat_the_name_alone_decides_and_no_request_is_made(bundles
     assert len(server.asked) == 1
 
 
-def test_t28_what_has_changed_on_the_server_is_picked_up(bundles, server):
+def test_what_has_changed_on_the_server_is_picked_up(bundles, server):
     server.has["a.zip"] = bundle(OLD)
     made = bundles()
     old = made.get("a.zip")
@@ -152,7 +152,7 @@ def test_a_version_that_comes_back_is_where_it_was(bundles, server):
         "link",
     ],
 )
-def test_t24_what_is_not_good_leaves_nothing_and_the_last_good_one_serves(
+def test_what_is_not_good_leaves_nothing_and_the_last_good_one_serves(
     bundles, server, tmp_path, caplog, there, reason
 ):
     server.has["a.zip"] = there
@@ -171,7 +171,7 @@ def test_t24_what_is_not_good_leaves_nothing_and_the_last_good_one_serves(
     assert line.endswith("; the last good one stays")
 
 
-def test_t23_a_server_that_is_down_is_asked_five_times_and_named(bundles, server):
+def test_a_server_that_is_down_is_asked_five_times_and_named(bundles, server):
     server.has["a.zip"] = 500
     text = failure(bundles())
     assert text == f"bundle 'a.zip': {server.url}/a.zip: answered 500, expected 200"
@@ -216,7 +216,7 @@ def test_a_bundle_that_is_good_again_is_taken_after_a_bad_one(bundles, server, t
 
 
 @pytest.mark.parametrize("compat", [False, True])
-def test_t20_with_a_key_an_unsigned_bundle_is_refused(bundles, server, keys, compat):
+def test_with_a_key_an_unsigned_bundle_is_refused(bundles, server, keys, compat):
     server.has["a.zip"] = bundle(OLD)
     assert "Bundle isn't signed" in failure(bundles(public_key=keys[1], compat=compat))
     server.has["a.zip"] = bundle(OLD, signature=manifest(NEW, signed=True)["signature"])
@@ -235,14 +235,14 @@ def test_a_key_that_cannot_be_read_is_named(bundles, server, tmp_path):
     assert "nokey.pem: cannot be read" in failure(bundles(public_key=tmp_path / "nokey.pem"))
 
 
-def test_t25_what_is_on_disk_is_checked_too_when_there_is_a_key(bundles, server, keys):
+def test_what_is_on_disk_is_checked_too_when_there_is_a_key(bundles, server, keys):
     server.has["a.zip"] = bundle(OLD)
     bundles().get("a.zip")
     assert "Bundle isn't signed" in failure(bundles("", public_key=keys[1]))
     assert bundles("", public_key=keys[1], skip_verify_existing=True).get("a.zip")
 
 
-def test_t25_in_compat_an_unsigned_one_on_disk_is_not_checked(bundles, server, keys):
+def test_in_compat_an_unsigned_one_on_disk_is_not_checked(bundles, server, keys):
     server.has["a.zip"] = bundle(OLD)
     found = bundles(compat=True).get("a.zip")
     (found.folder / "middleware.py").write_bytes(b"changed")
@@ -250,7 +250,7 @@ def test_t25_in_compat_an_unsigned_one_on_disk_is_not_checked(bundles, server, k
     assert "invalid checksum" in failure(bundles(""))
 
 
-def test_t25_in_compat_a_signed_one_on_disk_is_checked(bundles, server, keys):
+def test_in_compat_a_signed_one_on_disk_is_checked(bundles, server, keys):
     server.has["a.zip"] = bundle(OLD, signed=True)
     found = bundles(compat=True, public_key=keys[1]).get("a.zip")
     (found.folder / "middleware.py").write_bytes(b"changed")

@@ -118,7 +118,7 @@ def test_only_200_is_an_answer(get, server, status):
     assert problem(get) == f"answered {status}"
 
 
-def test_t23_five_tries_with_pauses_that_double(get, server, pauses):
+def test_five_tries_with_pauses_that_double(get, server, pauses):
     server.has["a.zip"] = 500
     assert problem(get) == "answered 500"
     assert len(server.asked) == 5

@@ -84,25 +84,25 @@ def folder_of(tmp_path, **files):
     return tmp_path
 
 
-def test_t19_the_checksum_is_over_the_files_in_their_order(tmp_path):
+def test_the_checksum_is_over_the_files_in_their_order(tmp_path):
     folder = folder_of(tmp_path, a=b"1", b=b"2")
     verify(Manifest(("a", "b"), checksum=hashlib.md5(b"12").hexdigest()), folder, None, "m")
     with pytest.raises(LoadError, match=r"^m: invalid checksum: the files have [0-9a-f]{32}, expected "):
         verify(Manifest(("b", "a"), checksum=hashlib.md5(b"12").hexdigest()), folder, None, "m")
 
 
-def test_t19_the_checksum_of_no_files_is_that_of_nothing(tmp_path):
+def test_the_checksum_of_no_files_is_that_of_nothing(tmp_path):
     assert digests([]).md5 == "d41d8cd98f00b204e9800998ecf8427e"
     verify(Manifest(checksum="d41d8cd98f00b204e9800998ecf8427e"), tmp_path, None, "m")
 
 
 @pytest.mark.parametrize("checksum", ["", "é", "\ud800", "D41D8CD98F00B204E9800998ECF8427E"])
-def test_t19_any_other_text_is_a_wrong_checksum(tmp_path, checksum):
+def test_any_other_text_is_a_wrong_checksum(tmp_path, checksum):
     with pytest.raises(LoadError, match="invalid checksum"):
         verify(Manifest(checksum=checksum), tmp_path, None, "m")
 
 
-def test_t20_with_a_key_the_signature_must_be_there_and_good(tmp_path, keys):
+def test_with_a_key_the_signature_must_be_there_and_good(tmp_path, keys):
     folder, key = folder_of(tmp_path, a=CONTENT), read_public_key(keys[1])
     checksum = hashlib.md5(CONTENT).hexdigest()
     verify(Manifest(("a",), {}, checksum, bundles.sign(CONTENT)), folder, key, "m")

@@ -15,23 +15,16 @@ from plugmw.contrib import galileo
 from plugmw.contrib.galileo import Galileo
 from plugmw.testing import gateway, get, hello_app
 from tests.support.plugins import made
-from tests.support.sinks import http_sink, until
+from tests.support.sinks import http_sink
+from tests.support.waiting import until
 
 
 @pytest.fixture
-def serve(monkeypatch):
-    """Put plugins into gateways that are stopped after the test; tries follow at once."""
-    started = []
+def serve(serve, monkeypatch):
+    """As for every plugin; tries follow at once."""
     pause = galileo._Patient.pause
     monkeypatch.setattr(galileo._Patient, "pause", lambda *args: pause(*args) and 0.001)
-
-    def start(*plugins, **config):
-        started.append(gateway(*plugins, **config))
-        return started[-1]
-
-    yield start
-    for wrapped in started:
-        wrapped.stop()
+    return serve
 
 
 def to(sink, **config):

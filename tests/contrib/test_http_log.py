@@ -15,25 +15,12 @@ from plugmw.contrib.http_log import HTTPLog, settings, split
 from plugmw.delivery import QueueConfig
 from plugmw.testing import gateway, get, hello_app
 from tests.support.length import by_length
-from tests.support.sinks import HTTPSink, closed_port, http_sink, until
+from tests.support.sinks import HTTPSink, closed_port, http_sink
+from tests.support.waiting import until
 
 URL = "http://myservice.test/path"
 #: Fails soon and is tried again soon.
 QUICK = {"initial_retry_delay": 0.001, "max_retry_delay": 0.001}
-
-
-@pytest.fixture
-def serve():
-    """Put plugins into gateways that are stopped after the test."""
-    made = []
-
-    def start(*plugins, **config):
-        made.append(gateway(*plugins, **config))
-        return made[-1]
-
-    yield start
-    for wrapped in made:
-        wrapped.stop()
 
 
 def to(sink, path="/post_log/http", **config):

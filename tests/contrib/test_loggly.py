@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import tempfile
-from pathlib import Path
 
 import pytest
 from werkzeug.test import Client
 
 from plugmw import ConfigError
 from plugmw.contrib.loggly import Loggly
-from plugmw.testing import gateway, get, hello_app
+from plugmw.testing import get, hello_app
 from tests.support.plugins import made
 from tests.support.rsyslog import rsyslog
 from tests.support.sinks import udp_sink
@@ -31,18 +28,14 @@ def sink():
 
 
 @pytest.fixture
-def serve(sink):
+def serve(serve, sink):
     """Put the plugin into a gateway that is stopped after the test."""
-    started = []
 
     def start(*others, port=sink.port, **config):
         plugin = Loggly(**{"host": "127.0.0.1", "port": port, "key": "123456789", **config})
-        started.append(gateway(plugin, *others))
-        return started[-1]
+        return serve(plugin, *others)
 
-    yield start
-    for wrapped in started:
-        wrapped.stop()
+    return start
 
 
 def status(number):
@@ -142,14 +135,10 @@ def test_works_alone_as_a_middleware(sink):
 
 
 @pytest.mark.slow
-def test_a_real_daemon_reads_the_structured_data(serve):
-    folder = Path(tempfile.mkdtemp(prefix="plugmw-"))
-    try:
-        with rsyslog(folder) as daemon:
-            get(serve(port=daemon.port, tags=['x"] evil', "b"]), path="/request")
-            [message] = daemon.wait(1)
-    finally:
-        shutil.rmtree(folder)
+def test_a_real_daemon_reads_the_structured_data(serve, folder):
+    with rsyslog(folder) as daemon:
+        get(serve(port=daemon.port, tags=['x"] evil', "b"]), path="/request")
+        [message] = daemon.wait(1)
     assert (message.pri, message.program) == (14, "kong")
     assert message.data == '[123456789@41058 tag="x\\"\\] evil" tag="b"]'
     assert json.loads(message.text)["request"]["uri"] == "/request"

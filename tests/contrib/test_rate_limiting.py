@@ -16,21 +16,15 @@ from plugmw.schema import json_schema
 from plugmw.stores import open_store
 from plugmw.stores.base import LONGEST_KEY
 from plugmw.testing import get, hello_app
+from tests.support.clock import Clock
 
 LOCAL = {"REMOTE_ADDR": "127.0.0.1"}
 NOW = 1_700_000_000  # 22:13:20 UTC: 40 s of the minute and 2800 s of the hour are left
 
 
-class Clock:
-    now: float = NOW
-
-    def __call__(self):
-        return self.now
-
-
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(NOW)
 
 
 @pytest.fixture

@@ -15,22 +15,16 @@ from plugmw.errors import StoreError
 from plugmw.schema import json_schema
 from plugmw.stores import open_store
 from plugmw.testing import get
+from tests.support.clock import Clock
 from tests.support.plugins import made
 from tests.support.wsgi import environ_of, serve
 
 NOW = 1_700_000_000
 
 
-class Clock:
-    now: float = NOW
-
-    def __call__(self):
-        return self.now
-
-
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(NOW)
 
 
 class App:

@@ -15,7 +15,7 @@ from plugmw.identity import Consumer
 from plugmw.testing import gateway, get
 from tests.support import collectors
 from tests.support.metrics import SCOPE, Known, UDPSink, reported, status_app
-from tests.support.sinks import until
+from tests.support.waiting import until
 
 WORKSPACE = ("2b7e1f70-0000-4000-8000-00000000000a", "default")
 COUNT = {"name": "request_count", "stat_type": "counter", "sample_rate": 1}

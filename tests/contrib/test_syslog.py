@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
-from pathlib import Path
 
 import pytest
 from werkzeug.test import Client
@@ -17,29 +14,8 @@ from plugmw.sinks.syslog import FACILITIES
 from plugmw.testing import gateway, get, hello_app
 from tests.support.plugins import made
 from tests.support.rsyslog import rsyslog
-from tests.support.sinks import udp_sink, unix_sink, until
-
-
-@pytest.fixture
-def serve():
-    """Put plugins into gateways that are stopped after the test."""
-    started = []
-
-    def start(*plugins, **config):
-        started.append(gateway(*plugins, **config))
-        return started[-1]
-
-    yield start
-    for wrapped in started:
-        wrapped.stop()
-
-
-@pytest.fixture
-def folder():
-    """A folder with a short path, as unix sockets need."""
-    path = Path(tempfile.mkdtemp(prefix="plugmw-"))
-    yield path
-    shutil.rmtree(path)
+from tests.support.sinks import udp_sink, unix_sink
+from tests.support.waiting import until
 
 
 @pytest.fixture

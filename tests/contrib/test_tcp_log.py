@@ -13,23 +13,10 @@ from plugmw import ConfigError
 from plugmw.contrib.tcp_log import TCPLog, is_local
 from plugmw.testing import gateway, get, hello_app
 from tests.support.plugins import made
-from tests.support.sinks import TCP, Certificate, closed_port, tcp_sink, until
+from tests.support.sinks import TCP, Certificate, closed_port, tcp_sink
+from tests.support.waiting import until
 
 LOCAL = {"REMOTE_ADDR": "127.0.0.1"}
-
-
-@pytest.fixture
-def serve():
-    """Put plugins into gateways that are stopped after the test."""
-    started = []
-
-    def start(*plugins, **config):
-        started.append(gateway(*plugins, **config))
-        return started[-1]
-
-    yield start
-    for wrapped in started:
-        wrapped.stop()
 
 
 def to(sink, **config):
@@ -138,16 +125,6 @@ def test_custom_fields(serve):
     assert entry["nested"] == {"keys": 456, "escape.dots": 135}
     assert "route" not in entry
     assert entry["client_ip"] == "127.0.0.1"
-
-
-def test_a_server_that_restarts_gets_the_next_line(serve):
-    with tcp_sink() as first:
-        wrapped = serve(to(first))
-        get(wrapped, path="/?n=1")
-        first.wait(1)
-    with tcp_sink(port=first.port) as second:
-        get(wrapped, path="/?n=2")
-        assert [entry["request"]["uri"] for entry in second.entries(1)] == ["/?n=2"]
 
 
 def test_a_server_that_is_down_is_tried_again_and_loses_nothing(serve, caplog):

@@ -16,7 +16,7 @@ from plugmw.contrib.zipkin import PerSecond, Zipkin
 from plugmw.testing import gateway, get
 from tests.support import collectors
 from tests.support.metrics import SCOPE, Known
-from tests.support.sinks import until
+from tests.support.waiting import until
 
 T = "0af7651916cd43dd8448eb211c80319c"
 S, P = "b7ad6b7169203331", "b7ad6b7169203332"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from plugmw.directories import SQLDirectory, open_directory
+from tests.support.clock import Clock
 from tests.support.postgres import PostgresServer
 
 ALICE = {
@@ -16,15 +17,6 @@ ALICE = {
     "acls": [{"group": "g"}],
     "keyauth_credentials": [{"key": "k1"}],
 }
-
-
-class Clock:
-    """Seconds, when the test says so."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from plugmw.directories.database import Database
 from plugmw.directories.sqlite import SQLite
 from plugmw.errors import StoreError
 from tests.directories.conftest import ALICE
-from tests.stores.conftest import until
+from tests.support.waiting import until
 
 
 def test_the_tables_are_made_once_by_whoever_comes_first(url):

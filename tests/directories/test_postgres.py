@@ -10,8 +10,8 @@ import pytest
 from plugmw.directories import SQLDirectory, open_directory
 from plugmw.errors import StoreError
 from tests.directories.conftest import ALICE
-from tests.stores.conftest import until
 from tests.support.postgres import PostgresServer
+from tests.support.waiting import until
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from plugmw.directories import open_directory
-from tests.stores.conftest import until
 from tests.support import raw
 from tests.support.postgres import PostgresServer
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 

@@ -17,7 +17,8 @@ import pytest
 
 from tests.support import raw
 from tests.support.servers import Server
-from tests.support.sinks import closed_port, until
+from tests.support.sinks import closed_port
+from tests.support.waiting import until
 from tests.support.wire import WORKERS, side_by_side
 from tests.support.wsgi import APPS
 

@@ -11,9 +11,10 @@ from collections import Counter
 
 import pytest
 
-from tests.stores.conftest import RedisServer, until
+from tests.stores.conftest import RedisServer
 from tests.support.length import by_length
 from tests.support.servers import require_module, require_program
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 

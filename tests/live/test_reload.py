@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.support import raw
-from tests.support.servers import PATIENCE, ROOT
+from tests.support.servers import ROOT
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -98,13 +99,6 @@ def answering(port):
 def tells(port, path="/"):
     answer = raw.get(port, path)
     return answer.status, answer.header("x-in"), answer.header("x-out")
-
-
-def until(what):
-    end = time.monotonic() + PATIENCE
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 class Load:

@@ -13,12 +13,12 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import attrs
 
 from tests.support import raw
+from tests.support.waiting import until
 
 #: gunicorn's kinds of workers, with what each is started with.
 WORKERS: dict[str, list[str]] = {"sync": [], "gthread": ["--threads", "4"], "gevent": []}
@@ -115,12 +115,3 @@ def links(pid: int) -> list[str]:
         with contextlib.suppress(OSError):  # closed meanwhile
             found.append(os.readlink(f"/proc/{pid}/fd/{number}"))
     return found
-
-
-def until(what: Callable[[], Any], seconds: float = PATIENCE) -> float:
-    """Wait for something that the outside world brings about; return after how many seconds it came."""
-    begun = time.monotonic()
-    while not what():
-        assert time.monotonic() - begun < seconds, f"not within {seconds} s"
-        time.sleep(0.01)
-    return time.monotonic() - begun

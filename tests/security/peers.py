@@ -14,8 +14,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.security.load import until
 from tests.support.sinks import closed_port
+from tests.support.waiting import until
 
 #: Takes a port, what it speaks (http, tcp), how it is (good, failing, closing, slow), and where it notes.
 PROGRAM = r"""

@@ -12,9 +12,10 @@ import pytest
 
 from plugmw.bundles import Bundles
 from plugmw.errors import LoadError
-from tests.security.load import WORKERS, Load, ask, until
+from tests.security.load import WORKERS, Load, ask
 from tests.support.bundles import bundle
 from tests.support.sinks import closed_port
+from tests.support.waiting import until
 
 #: Serves one bundle from a file; beside it stands how. Every answer is told whole by its length.
 PROGRAM = r"""

@@ -14,9 +14,10 @@ import pytest
 
 from plugmw import Gateway
 from plugmw.testing import hello_app
-from tests.security.load import WORKERS, Load, until
+from tests.security.load import WORKERS, Load
 from tests.support import raw
 from tests.support.plugins import made, noting
+from tests.support.waiting import until
 from tests.support.wsgi import environ_of, serve
 
 slow = pytest.mark.slow

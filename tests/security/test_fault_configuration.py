@@ -12,7 +12,8 @@ import pytest
 
 from plugmw import Gateway
 from plugmw.testing import hello_app
-from tests.security.load import WORKERS, Load, ask, until
+from tests.security.load import WORKERS, Load, ask
+from tests.support.waiting import seconds_until, until
 from tests.support.wsgi import environ_of, serve
 
 SOURCE = """
@@ -164,7 +165,7 @@ def test_bad_configurations_under_load_fail_no_request_and_the_next_good_one_is_
             write(path, BAD[bad][0])
             server.wait_for(REFUSED, 2 * turn)
         write(path, document("2"))
-        took = until(lambda: all(told(ask(server.port, "/")) == ("2", "2") for _ in range(10)))
+        took = seconds_until(lambda: all(told(ask(server.port, "/")) == ("2", "2") for _ in range(10)))
         write(path, document("3"))
         if kind == "gthread":
             # Two at once: both workers notice the file, and the server makes new workers.

@@ -12,9 +12,10 @@ import pytest
 
 from plugmw import Gateway
 from plugmw.testing import hello_app
-from tests.security.load import WORKERS, Load, ask, until
+from tests.security.load import WORKERS, Load, ask
 from tests.support import raw
 from tests.support.plugins import made, noting
+from tests.support.waiting import until
 from tests.support.wsgi import serve
 
 slow = pytest.mark.slow

@@ -14,10 +14,12 @@ import pytest
 from plugmw import Gateway
 from plugmw.testing import get, hello_app
 from tests.security.gates import signed
-from tests.security.load import CLIENTS, RECOVERY, WORKERS, Load, ask, links, until
+from tests.security.load import CLIENTS, RECOVERY, WORKERS, Load, ask, links
 from tests.support import raw
+from tests.support.clock import Clock
 from tests.support.sinks import http_sink
 from tests.support.tokens import SECRET, token
+from tests.support.waiting import until
 
 slow = pytest.mark.slow
 
@@ -164,16 +166,6 @@ def sockets(pid):
 
 
 # -- clocks -------------------------------------------------------------------------------------------
-
-
-class Clock:
-    """Seconds since the epoch, when the test says so."""
-
-    def __init__(self, now=1_700_000_000.0):
-        self.now = now
-
-    def __call__(self):
-        return self.now
 
 
 #: An hour either way, a second too many, a second twice, and what a wrong time zone makes of a clock.

@@ -10,8 +10,9 @@ import time
 
 import pytest
 
-from tests.security.load import CLIENTS, RECOVERY, WORKERS, Load, ask, links, until
+from tests.security.load import CLIENTS, RECOVERY, WORKERS, Load, ask, links
 from tests.security.peers import Peer
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 

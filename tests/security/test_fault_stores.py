@@ -9,9 +9,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.security.load import CLIENTS, RECOVERY, WORKERS, Load, ask, until
+from tests.security.load import CLIENTS, RECOVERY, WORKERS, Load, ask
 from tests.stores.conftest import RedisServer
 from tests.support.servers import require_module, require_program
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 

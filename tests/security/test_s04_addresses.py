@@ -9,7 +9,7 @@ import pytest
 
 from plugmw import Gateway
 from tests.support import raw
-from tests.support.sinks import until
+from tests.support.waiting import until
 from tests.support.wire import WORKERS
 from tests.support.wsgi import environ_of, serve
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -22,6 +21,7 @@ from plugmw.testing import hello_app
 from tests.security.gates import WORKERS
 from tests.support import raw
 from tests.support.stub import Told, stub
+from tests.support.waiting import until
 
 #: What is on the way of every request: names for everywhere else, in each place that something could read.
 FORGED = (
@@ -110,13 +110,6 @@ def redirecting(port):
     """Answer every kind of request with a redirect to everywhere else."""
     statuses = iter([301, 302, 303, 307, 308] * 1000)
     return lambda asked: Told(next(statuses), [("Location", f"http://127.0.0.1:{port}/stolen")], b"{}")
-
-
-def until(good, seconds=20):
-    end = time.monotonic() + seconds
-    while not good():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 @pytest.mark.slow

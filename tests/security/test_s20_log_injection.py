@@ -11,7 +11,8 @@ import pytest
 from plugmw import Gateway
 from plugmw.record import MAX_LENGTH
 from tests.support.rsyslog import rsyslog
-from tests.support.sinks import tcp_sink, udp_sink, until
+from tests.support.sinks import tcp_sink, udp_sink
+from tests.support.waiting import until
 from tests.support.wire import WORKERS, side_by_side, talk
 from tests.support.wsgi import environ_of, serve
 

@@ -21,8 +21,9 @@ from plugmw.plan import read_plan
 from tests.security.secrets_planted import Planted, document, requests
 from tests.support import raw
 from tests.support.certificates import certificates
-from tests.support.sinks import closed_port, tcp_sink, udp_sink, unix_sink, until
+from tests.support.sinks import closed_port, tcp_sink, udp_sink, unix_sink
 from tests.support.stub import Told, stub
+from tests.support.waiting import until
 from tests.support.wsgi import environ_of, serve
 
 

@@ -8,14 +8,8 @@ import pytest
 
 from plugmw.delivery import Lost
 from plugmw.sinks.datagrams import LARGEST, LOOK_UP_EVERY, UDP, Unix
+from tests.support.clock import Clock
 from tests.support.sinks import closed_port, udp_sink, unix_sink
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture

@@ -5,14 +5,8 @@ from __future__ import annotations
 import pytest
 
 from plugmw.sinks.http import HTTP, READ
+from tests.support.clock import Clock
 from tests.support.sinks import closed_port, http_sink
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture

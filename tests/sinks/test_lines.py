@@ -10,14 +10,9 @@ import pytest
 
 from plugmw.delivery import Lost
 from plugmw.sinks.lines import Lines, _has_gone, tls_context
-from tests.support.sinks import Certificate, closed_port, tcp_sink, until
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self):
-        return self.now
+from tests.support.clock import Clock
+from tests.support.sinks import Certificate, closed_port, tcp_sink
+from tests.support.waiting import until
 
 
 @pytest.fixture

@@ -6,14 +6,15 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from plugmw.stores import Store, open_store
+from tests.support.clock import Clock
 from tests.support.servers import ROOT
+from tests.support.waiting import until
 
 AGE = """
 for _, key in ipairs(redis.call('KEYS', '*')) do
@@ -24,19 +25,6 @@ for _, key in ipairs(redis.call('KEYS', '*')) do
   end
 end
 """
-
-
-class Clock:
-    """Seconds since the epoch, when the test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        self.now += seconds
 
 
 class RedisServer:
@@ -73,15 +61,6 @@ class RedisServer:
                 return client.execute_command(*command)
         except redis.ConnectionError as error:
             raise OSError(str(error)) from error
-
-
-def until(condition: Callable[[], bool], seconds: float) -> float:
-    """Wait for a condition of the outside world; return how many seconds it took."""
-    start = time.monotonic()
-    while not condition():
-        assert time.monotonic() < start + seconds, f"not within {seconds} s"
-        time.sleep(0.005)
-    return time.monotonic() - start
 
 
 @pytest.fixture

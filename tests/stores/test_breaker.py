@@ -6,8 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from plugmw.stores.breaker import Breaker
-
-from .conftest import until
+from tests.support.waiting import until
 
 DOWN = OSError("down")
 

@@ -16,8 +16,9 @@ import pytest
 
 from plugmw.errors import StoreError
 from plugmw.stores import Store, open_store
+from tests.support.waiting import until
 
-from .conftest import RedisServer, until
+from .conftest import RedisServer
 
 pytestmark = pytest.mark.usefixtures("needs_redis")
 

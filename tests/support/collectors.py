@@ -23,7 +23,8 @@ import requests
 
 from tests.support.fetched import maven, npm
 from tests.support.servers import require_program
-from tests.support.sinks import closed_port, until
+from tests.support.sinks import closed_port
+from tests.support.waiting import until
 
 STATSD = "statsd@0.9.0"
 ZIPKIN = "io.zipkin:zipkin-server:3.4.4:jar:exec"

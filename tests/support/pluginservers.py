@@ -12,7 +12,7 @@ import itertools
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from plugmw.dialects.kong.servers import PluginServers, ServerConfig
 from plugmw.order import Entry
 from tests.support.fetched import alone, cache, npm, run
 from tests.support.servers import ROOT, require_module, require_program
+from tests.support.waiting import until
 
 PLUGINS = ROOT / "tests/dialects/kong/servers/plugins"
 #: Versions that the reference was made with; npm and go fetch them once per machine.
@@ -126,21 +127,6 @@ class Served:
             return int(connection.wire.peer[0])
         return None
 
-    def wait(self, good: Callable[[], Any], seconds: float = 20.0) -> Any:
-        """Wait until something is true; return it."""
-        return wait(good, seconds)
-
-
-def wait(good: Callable[[], Any], seconds: float = 20.0) -> Any:
-    """Wait until something is true; return it."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        found = good()
-        if found:
-            return found
-        time.sleep(0.01)
-    raise AssertionError(f"not true within {seconds} s")
-
 
 @contextlib.contextmanager
 def serving(
@@ -184,9 +170,9 @@ def check_recipe(gunicorn: Any, folder: Path) -> None:
     server = gunicorn(
         "app:app", workers=4, args=["--chdir", str(folder), "--config", str(folder / "gunicorn.conf.py")]
     )
-    wait(lambda: requests.get(server.url, timeout=20).status_code == 200)
+    until(lambda: requests.get(server.url, timeout=20).status_code == 200)
     check_sessions(folder / "README.md", server.url)
-    entries = wait(lambda: (folder / "requests.log").exists() and (folder / "requests.log").read_text())
+    entries = until(lambda: (folder / "requests.log").exists() and (folder / "requests.log").read_text())
     assert json.loads(entries.splitlines()[0])["response"]["status"] == 200
     pids = plugin_servers_of(folder)
     assert len(pids) == 1, f"expected one plugin server for four workers, found {pids}"
@@ -197,7 +183,7 @@ def check_recipe(gunicorn: Any, folder: Path) -> None:
     assert time.monotonic() - begun < 10
     assert plugin_servers_of(folder) != pids
     server.stop()
-    wait(lambda: not plugin_servers_of(folder))
+    until(lambda: not plugin_servers_of(folder))
 
 
 def plugin_servers_of(folder: Path) -> list[int]:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.support.servers import require_program
-from tests.support.sinks import closed_port, until
+from tests.support.sinks import closed_port
+from tests.support.waiting import until
 
 _CONFIG = """
 module(load="imuxsock" SysSock.Use="off")

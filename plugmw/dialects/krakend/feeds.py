@@ -17,6 +17,7 @@ from plugmw.dialects.krakend.xml_maps import TEXT, read_xml
 Map = dict[str, Any]
 #: ``me@example.com (Me)``, as RSS has its authors.
 _MAILBOX: Final = re.compile(r"(\S+@\S+)(?:\s+\((.*)\))?")
+_FRACTION: Final = re.compile(r"\.(\d+)")
 
 
 def read_feed(data: bytes) -> Map:
@@ -151,13 +152,18 @@ def _person(members: Map, *names: str) -> Map | None:
     return None
 
 
+def _microseconds(fraction: re.Match[str]) -> str:
+    """Return a fraction of a second in six digits: Python 3.10 reads no other number of them."""
+    return f".{fraction[1][:6]:0<6}"
+
+
 def _dated(name: str, text: str) -> Map:
     """Return a date as it is written, and in UTC where it can be read."""
     try:
         found = parsedate_to_datetime(text)
     except ValueError:
         try:
-            found = datetime.fromisoformat(text.replace("Z", "+00:00"))
+            found = datetime.fromisoformat(_FRACTION.sub(_microseconds, text.replace("Z", "+00:00")))
         except ValueError:
             return {name: text}
     try:

@@ -1,6 +1,6 @@
-"""The checklist of the contract, rows 1 to 34: each row is at least one test that bears its number.
+"""What Kong's plugins may rely on: phases, order, exits, failures, bodies, contexts, configuration.
 
-Through a gateway in process; with real gunicorn where the row is about a server.
+Through a gateway in process; with real gunicorn where it is about a server.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ def of(calls, phase):
 # -- order, loading --------------------------------------------------------------------------------------
 
 
-def test_row_01_every_phase_visits_plugins_by_priority_descending(calls):
+def test_every_phase_visits_plugins_by_priority_descending(calls):
     through(noting(calls, "low", 1), noting(calls, "high", 100), noting(calls, "middle", 50))
     for phase in SIDES:
         assert list(dict.fromkeys(of(calls, phase))) == ["high", "middle", "low"], phase
 
 
-def test_row_02_equal_priorities_run_by_name_descending(calls):
+def test_equal_priorities_run_by_name_descending(calls):
     through(noting(calls, "a"), noting(calls, "z"), noting(calls, "m"))
     for phase in SIDES:
         assert list(dict.fromkeys(of(calls, phase))) == ["z", "m", "a"], phase
@@ -74,14 +74,14 @@ def test_row_02_equal_priorities_run_by_name_descending(calls):
         (handler(version="one", log=print), "my-plugin: VERSION: got 'one'"),
     ],
 )
-def test_row_03_a_wrong_priority_or_version_refuses_to_load(made, told):
+def test_a_wrong_priority_or_version_refuses_to_load(made, told):
     with pytest.raises(LoadError) as caught:
         adapt(made, "my-plugin")
     assert str(caught.value).startswith(told)
 
 
 @pytest.mark.parametrize("phase", ["header_filter", "body_filter"])
-def test_row_04_response_beside_a_filter_refuses_to_load(phase):
+def test_response_beside_a_filter_refuses_to_load(phase):
     with pytest.raises(LoadError, match="has response beside header_filter or body_filter"):
         adapt(handler(response=print, **{phase: print}), "my-plugin")
 
@@ -128,20 +128,20 @@ def scoped(calls, names, disabled=(), priority=10, **more):
 
 
 @pytest.mark.parametrize("first", range(len(SCOPES)))
-def test_row_05_one_configuration_runs_by_the_eight_step_lookup(calls, first):
+def test_one_configuration_runs_by_the_eight_step_lookup(calls, first):
     names = list(SCOPES)[first:]
     # Reversed: the order of the entries does not matter.
     get(scoped(calls, reversed(names)), path="/r", headers={"apikey": "k"})
     assert calls == [f"{names[0]}.access", f"{names[0]}.log"]
 
 
-def test_row_06_a_disabled_configuration_is_as_if_absent(calls):
+def test_a_disabled_configuration_is_as_if_absent(calls):
     found = scoped(calls, ["route", "global"], disabled=["route"])
     get(found, path="/r", headers={"apikey": "k"})
     assert of(calls, "access") == ["global"]
 
 
-def test_row_07_rewrite_and_certificate_run_global_configurations_only(calls):
+def test_rewrite_and_certificate_run_global_configurations_only(calls):
     from plugmw.certificates import Hello, choose
 
     def note(phase):
@@ -156,14 +156,14 @@ def test_row_07_rewrite_and_certificate_run_global_configurations_only(calls):
 
 
 @pytest.mark.parametrize(("priority", "seen"), [(10, "consumer"), (2000, "global")])
-def test_row_08_a_consumer_is_known_to_plugins_after_the_authenticator(calls, priority, seen):
+def test_a_consumer_is_known_to_plugins_after_the_authenticator(calls, priority, seen):
     found = scoped(calls, ["consumer", "global"], priority=priority)
     get(found, path="/r", headers={"apikey": "k"})
     # The choice is made once: also the log phase of a plugin above the authenticator sees no consumer.
     assert calls == [f"{seen}.access", f"{seen}.log"]
 
 
-def test_row_09_an_unrouted_request_sees_global_filters_and_log_only(calls):
+def test_an_unrouted_request_sees_global_filters_and_log_only(calls):
     routes = [{"name": "r", "paths": ["/r"]}]
     entries = [Entry(noting(calls, "global")), Entry(noting(calls, "route"), route="r")]
     answer = get(gateway(*entries, routes=routes, unrouted="404"), path="/other")
@@ -184,7 +184,7 @@ def exiting(calls, priority=50):
     return plugin("exits", priority, access=access)
 
 
-def test_row_10_an_exit_in_access_skips_lower_access_and_the_app_but_no_filters(calls):
+def test_an_exit_in_access_skips_lower_access_and_the_app_but_no_filters(calls):
     def never(environ, start_response):
         raise AssertionError("called")
 
@@ -195,7 +195,7 @@ def test_row_10_an_exit_in_access_skips_lower_access_and_the_app_but_no_filters(
         assert list(dict.fromkeys(of(calls, phase))) == ["high", "low"], phase
 
 
-def test_row_11_an_exit_is_not_swallowed_by_except_exception():
+def test_an_exit_is_not_swallowed_by_except_exception():
     def access(config):
         try:
             kong.response.exit(401)
@@ -205,12 +205,12 @@ def test_row_11_an_exit_is_not_swallowed_by_except_exception():
     assert through(plugin(access=access)).status_code == 401
 
 
-def test_row_12_an_exit_skips_response_handlers(calls):
+def test_an_exit_skips_response_handlers(calls):
     through(exiting(calls), noting(calls, "buffers", 1, ("response",)), noting(calls, "log", 1, ("log",)))
     assert calls == ["exits.access", "log.log"]
 
 
-def test_row_13_a_raise_in_access_is_a_500_and_others_see_it(calls, caplog):
+def test_a_raise_in_access_is_a_500_and_others_see_it(calls, caplog):
     def access(config):
         raise ValueError("secret cause")
 
@@ -226,7 +226,7 @@ def test_row_13_a_raise_in_access_is_a_500_and_others_see_it(calls, caplog):
     assert b"secret cause" not in answer.data
 
 
-def test_row_14_a_raise_in_header_filter_never_lets_the_answer_through(calls):
+def test_a_raise_in_header_filter_never_lets_the_answer_through(calls):
     bad = plugin("raises", 50, header_filter=lambda config: 1 / 0)
     answer = through(bad, noting(calls, "low", 1, ("header_filter", "log")), app=streaming(b"unfiltered"))
     assert answer.status_code == 500
@@ -235,7 +235,7 @@ def test_row_14_a_raise_in_header_filter_never_lets_the_answer_through(calls):
 
 
 @pytest.mark.slow
-def test_row_14_on_a_real_server_the_client_gets_a_clean_500(gunicorn):
+def test_on_a_real_server_the_client_gets_a_clean_500(gunicorn):
     server = gunicorn(
         """
         from plugmw import Gateway
@@ -271,7 +271,7 @@ def failing_at(chunk):
     return body_filter
 
 
-def test_row_15_a_raise_in_body_filter_cuts_the_body_detectably(calls):
+def test_a_raise_in_body_filter_cuts_the_body_detectably(calls):
     closed = []
     bad = plugin("raises", 50, body_filter=failing_at(1))
     made = gateway(bad, noting(calls, "log", 1, ("log",)), app=streaming(b"a", b"b", b"c", closed=closed))
@@ -282,7 +282,7 @@ def test_row_15_a_raise_in_body_filter_cuts_the_body_detectably(calls):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("worker_class", ["sync", "gthread", "gevent"])
-def test_row_15_on_a_real_server_the_answer_is_not_whole(gunicorn, worker_class):
+def test_on_a_real_server_the_answer_is_not_whole(gunicorn, worker_class):
     server = gunicorn(
         """
         from plugmw import Gateway
@@ -310,7 +310,7 @@ def test_row_15_on_a_real_server_the_answer_is_not_whole(gunicorn, worker_class)
     assert not answer.complete
 
 
-def test_row_16_a_raise_in_log_leaves_the_answer_and_the_other_logs(calls, caplog):
+def test_a_raise_in_log_leaves_the_answer_and_the_other_logs(calls, caplog):
     bad = plugin("raises", 50, log=lambda config: 1 / 0)
     answer = through(bad, noting(calls, "low", 1, ("log",)))
     assert (answer.status_code, answer.data) == (200, b"hello")
@@ -318,7 +318,7 @@ def test_row_16_a_raise_in_log_leaves_the_answer_and_the_other_logs(calls, caplo
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_row_17_a_raise_in_init_worker_is_logged_and_serving_goes_on(caplog):
+def test_a_raise_in_init_worker_is_logged_and_serving_goes_on(caplog):
     def fail():
         raise ValueError("no start")
 
@@ -337,7 +337,7 @@ def test_row_17_a_raise_in_init_worker_is_logged_and_serving_goes_on(caplog):
 # -- buffering and bodies --------------------------------------------------------------------------------
 
 
-def test_row_18_a_response_handler_buffers_and_runs_before_the_filters(calls):
+def test_a_response_handler_buffers_and_runs_before_the_filters(calls):
     def app(environ, start_response):
         start_response("200 OK", [])
         for chunk in (b"a", b"b"):
@@ -355,7 +355,7 @@ def test_row_18_a_response_handler_buffers_and_runs_before_the_filters(calls):
     ]
 
 
-def test_row_19_an_upgraded_connection_is_not_buffered(calls):
+def test_an_upgraded_connection_is_not_buffered(calls):
     shake = {"HTTP_CONNECTION": "Upgrade", "HTTP_UPGRADE": "websocket"}
     buffers = noting(calls, "buffers", 10, ("response",))
     app = streaming(b"frame", status="101 Switching Protocols")
@@ -375,7 +375,7 @@ def test_row_19_an_upgraded_connection_is_not_buffered(calls):
         ("GET", "304 Not Modified", False),
     ],
 )
-def test_row_20_body_filter_sees_each_chunk_and_one_end(calls, method, status, filtered):
+def test_body_filter_sees_each_chunk_and_one_end(calls, method, status, filtered):
     from tests.support.plugins import made
 
     def body_filter(x, chunk, eof):
@@ -390,14 +390,14 @@ def test_row_20_body_filter_sees_each_chunk_and_one_end(calls, method, status, f
     assert calls == ([(b"a", False), (b"b", False), (b"", True)] if filtered else [])
 
 
-def test_row_21_an_early_end_drops_the_rest_and_closes_the_app_once():
+def test_an_early_end_drops_the_rest_and_closes_the_app_once():
     closed = []
     ending = plugin(body_filter=lambda config: kong.response.set_raw_body("end"))
     assert through(ending, app=streaming(b"a", b"b", b"c", closed=closed)).data == b"end"
     assert len(closed) == 1
 
 
-def test_row_22_a_raw_body_comes_once_at_the_end_for_two_plugins():
+def test_a_raw_body_comes_once_at_the_end_for_two_plugins():
     seen = []
 
     def change(name):
@@ -417,7 +417,7 @@ def test_row_22_a_raw_body_comes_once_at_the_end_for_two_plugins():
     assert (found.data, seen) == (b"abcxy", [("x", b"abc"), ("y", b"abcx")])
 
 
-def test_row_23_a_filter_that_changes_the_length_leaves_no_stale_content_length():
+def test_a_filter_that_changes_the_length_leaves_no_stale_content_length():
     def body_filter(config):
         body = kong.response.get_raw_body()
         if body is not None:
@@ -427,7 +427,7 @@ def test_row_23_a_filter_that_changes_the_length_leaves_no_stale_content_length(
     assert (answer.data, answer.headers.get("Content-Length")) == (b"hellohello", "10")
 
 
-def test_row_24_log_runs_once_after_the_last_byte_and_for_aborted_clients(calls):
+def test_log_runs_once_after_the_last_byte_and_for_aborted_clients(calls):
     made = gateway(noting(calls, "log", 1, ("log",)), app=streaming(b"a", b"b", b"c"))
     result = serve(made, environ_of(), stop_after=1)
     assert (result.chunks, calls) == ([b"a"], ["log.log"])
@@ -444,7 +444,7 @@ def test_row_24_log_runs_once_after_the_last_byte_and_for_aborted_clients(calls)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("worker_class", ["sync", "gthread", "gevent"])
-def test_row_24_on_a_real_server_an_aborted_client_is_logged_once(gunicorn, worker_class):
+def test_on_a_real_server_an_aborted_client_is_logged_once(gunicorn, worker_class):
     server = gunicorn(
         """
         import os
@@ -478,7 +478,7 @@ def test_row_24_on_a_real_server_an_aborted_client_is_logged_once(gunicorn, work
 # -- context and PDK -------------------------------------------------------------------------------------
 
 
-def test_row_25_contexts_belong_to_a_request_and_do_not_leak_over_threads():
+def test_contexts_belong_to_a_request_and_do_not_leak_over_threads():
     barrier = threading.Barrier(2, timeout=10)
     seen = {}
 
@@ -505,7 +505,7 @@ def test_row_25_contexts_belong_to_a_request_and_do_not_leak_over_threads():
     assert kong.ctx.shared is None
 
 
-def test_row_25_contexts_do_not_leak_over_greenlets():
+def test_contexts_do_not_leak_over_greenlets():
     gevent = pytest.importorskip("gevent")
     seen = []
 
@@ -520,7 +520,7 @@ def test_row_25_contexts_do_not_leak_over_greenlets():
     assert seen == [True] * 20
 
 
-def test_row_26_a_call_in_a_wrong_phase_names_both():
+def test_a_call_in_a_wrong_phase_names_both():
     with pytest.raises(PhaseError) as caught:
         during("log", kong.response.exit, 200)
     assert str(caught.value) == (
@@ -536,7 +536,7 @@ def test_row_26_a_call_in_a_wrong_phase_names_both():
         (None, b"", None),
     ],
 )
-def test_row_27_an_exit_has_the_type_and_length_of_its_body(body, data, kind):
+def test_an_exit_has_the_type_and_length_of_its_body(body, data, kind):
     answer = through(plugin(access=lambda config: kong.response.exit(201, body, {"Transfer-Encoding": "x"})))
     assert (answer.status_code, answer.data) == (201, data)
     assert (answer.headers.get("Content-Type"), answer.headers["Content-Length"]) == (kind, str(len(data)))
@@ -544,7 +544,7 @@ def test_row_27_an_exit_has_the_type_and_length_of_its_body(body, data, kind):
 
 
 @pytest.mark.parametrize("status", [99, 600])
-def test_row_27_the_status_of_an_exit_is_100_to_599(status):
+def test_the_status_of_an_exit_is_100_to_599(status):
     with pytest.raises(ValueError, match="code must be a number between 100 and 599"):
         during("access", kong.response.exit, status)
 
@@ -559,7 +559,7 @@ def test_row_27_the_status_of_an_exit_is_100_to_599(status):
         ("", "application/json; charset=utf-8"),
     ],
 )
-def test_row_28_an_error_is_negotiated_and_carries_the_request_id(accept, kind):
+def test_an_error_is_negotiated_and_carries_the_request_id(accept, kind):
     message = 'he said "<no>"'
     answer = through(
         plugin(access=lambda config: kong.response.error(400, message)), headers={"Accept": accept}
@@ -573,7 +573,7 @@ def test_row_28_an_error_is_negotiated_and_carries_the_request_id(accept, kind):
         assert b"<no>" not in answer.data or "plain" in kind
 
 
-def test_row_29_getters_are_bounded_and_tell_of_truncation():
+def test_getters_are_bounded_and_tell_of_truncation():
     headers = {f"X-{number}": "1" for number in range(150)}
     query = "&".join(f"a{number}=1" for number in range(150))
     for call, maximum in ((kong.request.get_headers, "max_headers"), (kong.request.get_query, "max_args")):
@@ -599,13 +599,13 @@ def test_row_29_getters_are_bounded_and_tell_of_truncation():
         ("text/plain", b"x", (None, "unsupported content type 'text/plain'", "text/plain")),
     ],
 )
-def test_row_30_a_body_is_parsed_by_its_type_with_kongs_texts(kind, body, wanted):
+def test_a_body_is_parsed_by_its_type_with_kongs_texts(kind, body, wanted):
     request = {"method": "POST", "data": body, "environ": {"CONTENT_TYPE": kind}}
     assert during("access", kong.request.get_body, **request) == wanted
 
 
 @pytest.mark.parametrize(("peer", "host"), [("10.0.0.1", "outside.example"), ("11.0.0.1", "localhost")])
-def test_row_31_forwarded_getters_believe_trusted_peers_only(peer, host):
+def test_forwarded_getters_believe_trusted_peers_only(peer, host):
     found = during(
         "access",
         kong.request.get_forwarded_host,
@@ -641,7 +641,7 @@ TABLE = {
 }
 
 
-def test_row_32_errors_come_all_at_once_nested_and_sorted_with_code_2():
+def test_errors_come_all_at_once_nested_and_sorted_with_code_2():
     cls = config_class("limits", TABLE)
     assert violation(cls, {"redis": {"port": 70000}, "x": 1}) == {
         "code": 2,
@@ -659,7 +659,7 @@ def test_row_32_errors_come_all_at_once_nested_and_sorted_with_code_2():
     assert violation(cls, {"minute": "5"})["message"] == "schema violation (config.minute: expected a number)"
 
 
-def test_row_32_a_gateway_tells_all_with_their_places():
+def test_a_gateway_tells_all_with_their_places():
     cls = adapt(handler(log=print), "limits", config_class("limits", TABLE))
     with pytest.raises(ConfigErrors) as caught:
         cls(minute="5", name="", redis={"port": -1}, x=1)
@@ -676,12 +676,12 @@ def test_row_32_a_gateway_tells_all_with_their_places():
         ({"name": 5}, ("name",)),
     ],
 )
-def test_row_33_nothing_is_coerced_unknown_fields_and_empty_texts_are_refused(data, path):
+def test_nothing_is_coerced_unknown_fields_and_empty_texts_are_refused(data, path):
     found = [problem[0] for problem in read(config_class("limits", TABLE), {"minute": 1, **data})[1]]
     assert found == [path]
 
 
-def test_row_34_configure_is_called_with_all_configurations_or_none(calls):
+def test_configure_is_called_with_all_configurations_or_none(calls):
     cls = adapt(handler(configure=calls.append, log=lambda config: None), "x", Label)
     routes = [{"name": "r", "paths": ["/r"]}]
     found = gateway(Entry(cls(label="1")), Entry(cls(label="2"), route="r"), routes=routes)

@@ -45,7 +45,7 @@ def build(log):
 
 
 @pytest.mark.parametrize("key", CLIENT.namespaces)
-def test_k12_the_plugin_answers_for_the_backend(build, log, key):
+def test_the_plugin_answers_for_the_backend(build, log, key):
     answer = Client(build({"name": "A"}, key=key, A=mine)).post("/x?y=1", data="body")
     assert (answer.status_code, answer.headers["X-By"]) == (404, "A")
     assert answer.text == "POST http://localhost/x?y=1 body"
@@ -77,7 +77,7 @@ UNUSABLE = {
     ),
     "nothing registered": ({"name": "A"}, {}, "DEBUG", "No plugins registered for the module"),
     "no name": ({}, {"A": mine}, "DEBUG", "No name defined in the extra config for /pattern"),
-    "k11 a list": ({"name": ["A"]}, {"A": mine}, "DEBUG", "No name defined in the extra config for /pattern"),
+    "a list": ({"name": ["A"]}, {"A": mine}, "DEBUG", "No name defined in the extra config for /pattern"),
     "unknown": ({"name": "B"}, {"A": mine}, "DEBUG", "No plugin registered as B"),
     "wrong type": ({"name": "A"}, {"A": 5}, "WARNING", "Wrong plugin handler type: A"),
     "error": (

@@ -60,7 +60,7 @@ def own(answer):
     ],
     ids=["object", "201", "empty object"],
 )
-def test_k23_a_good_reply_is_a_json_object(body, status, sent, completed):
+def test_a_good_reply_is_a_json_object(body, status, sent, completed):
     app = replying(
         body, status, ("Content-Type", "application/json"), ("X-Backend", "1"), ("Set-Cookie", "a=1")
     )
@@ -88,7 +88,7 @@ def test_k23_a_good_reply_is_a_json_object(body, status, sent, completed):
     ids=["array", "no json", "204", "202", "404", "302", "cut short"],
 )
 @pytest.mark.parametrize("compat", [False, True])
-def test_k23_any_other_reply_is_an_empty_500(app, compat):
+def test_any_other_reply_is_an_empty_500(app, compat):
     found = run(endpoint(), app=app, compat=compat).get("/x")
     assert (found.status_code, found.data, own(found)) == (500, b"", (VERSION, "false"))
     assert "Content-Type" not in found.headers
@@ -157,14 +157,14 @@ def test_a_reply_to_somebody_known_is_not_for_shared_caches(name, compat, audien
     ],
     ids=["status", "body", "too long"],
 )
-def test_k23_the_reason_is_told_only_if_it_shall_be(app, message, caplog):
+def test_the_reason_is_told_only_if_it_shall_be(app, message, caplog):
     assert run(endpoint(), app=app).get("/x").data == b""
     found = run(endpoint(), app=app, router={"return_error_msg": True}).get("/x")
     assert (found.status_code, found.text, found.content_type) == (500, message, "text/plain; charset=utf-8")
     assert f"[ENDPOINT: /x] {message}" in caplog.text
 
 
-def test_k23_a_backend_that_is_down_or_slow_is_an_empty_500(caplog):
+def test_a_backend_that_is_down_or_slow_is_an_empty_500(caplog):
     def silent(connection):
         connection.request()
         connection.request()
@@ -189,7 +189,7 @@ WISH = "backend/http"
 
 @pytest.mark.parametrize(("tell", "body", "kind"), [(False, "", None), (True, "no", "text/plain")])
 @pytest.mark.parametrize("compat", [False, True])
-def test_k23_return_error_code_hands_the_status_on(tell, body, kind, compat):
+def test_return_error_code_hands_the_status_on(tell, body, kind, compat):
     made = endpoint("/x", backend(extra_config={WISH: {"return_error_code": True}}))
     found = run(made, app=BAD, router={"return_error_msg": tell}, compat=compat).get("/x")
     assert (found.status_code, found.text, found.headers.get("Content-Type")) == (404, body, kind)
@@ -197,7 +197,7 @@ def test_k23_return_error_code_hands_the_status_on(tell, body, kind, compat):
 
 
 @pytest.mark.parametrize("compat", [False, True])
-def test_k23_return_error_details_puts_the_error_into_the_data(compat):
+def test_return_error_details_puts_the_error_into_the_data(compat):
     made = endpoint(
         "/x", backend(extra_config={WISH: {"return_error_details": "n", "return_error_code": True}})
     )
@@ -229,14 +229,14 @@ def test_several_backends_become_one_reply():
     "bad", [BAD, replying(b"x"), raising(KeyError("crash"))], ids=["404", "no json", "crash"]
 )
 @pytest.mark.parametrize("compat", [False, True])
-def test_k23_the_good_parts_are_sent(bad, compat, caplog):
+def test_the_good_parts_are_sent(bad, compat, caplog):
     found = run(TWO, app=by_path(a=bad, b=json_app({"c": 2})), compat=compat).get("/x")
     assert (found.status_code, found.json, own(found)) == (200, {"b": {"c": 2}}, (VERSION, "false"))
     assert "Cache-Control" not in found.headers
     assert "[ENDPOINT: /x] Error #0: " in caplog.text
 
 
-def test_k23_it_is_500_if_all_fail(caplog):
+def test_it_is_500_if_all_fail(caplog):
     found = run(TWO, app=by_path(a=BAD, b=replying(b"x")), router={"return_error_msg": True}).get("/x")
     assert (found.status_code, own(found)) == (500, (VERSION, "false"))
     assert found.text == "invalid status code 404 [GET /a]\ninvalid json body"
@@ -366,7 +366,7 @@ def noop(*args, **fields):
 
 
 @pytest.mark.parametrize("compat", [False, True])
-def test_k24_no_op_hands_status_headers_and_body_on(compat):
+def test_no_op_hands_status_headers_and_body_on(compat):
     headers = [
         ("Set-Cookie", "a=1"),
         ("Set-Cookie", "b=2"),
@@ -453,7 +453,7 @@ def test_a_backend_gets_path_method_headers_and_query_of_its_own():
     assert (environ.get("CONTENT_TYPE"), environ["body"]) == (None, b"body")
 
 
-def test_k22_what_goes_over_the_wire_by_default():
+def test_what_goes_over_the_wire_by_default():
     with Listening(answer(b'{"a": 1}')) as service:
         made = endpoint("/x", backend("/b", host=service.url, method="POST"), method="POST")
         run(made).post(
@@ -498,7 +498,7 @@ def test_a_body_that_is_packed_although_nobody_asked_is_unpacked():
         (BAD, None),
     ],
 )
-def test_k12_a_client_plugin_answers_for_the_backend(app, json):
+def test_a_client_plugin_answers_for_the_backend(app, json):
     loader = loader_of(clients={"c": app})
     config = {CLIENTS: {"name": "c"}}
     far = backend(host="http://nowhere.invalid", extra_config=config)
@@ -508,7 +508,7 @@ def test_k12_a_client_plugin_answers_for_the_backend(app, json):
     assert krakend.get("/n").status_code == (200 if json else 404)
 
 
-def test_k12_a_client_plugin_gets_the_request_as_it_is_built():
+def test_a_client_plugin_gets_the_request_as_it_is_built():
     seen = []
     loader = loader_of(clients={"c": json_app({}, seen=seen)})
     far = backend(
@@ -630,7 +630,7 @@ PATHS = (endpoint("/x"), endpoint("/x", method="POST"), endpoint("/Mixed/{id}"),
         ("POST", "/__health", 405, "405 method not allowed"),
     ],
 )
-def test_k23_the_router_refuses(method, path, status, text):
+def test_the_router_refuses(method, path, status, text):
     found = run(*PATHS).open(path, method=method)
     assert (found.status_code, found.text, own(found)) == (status, text, (VERSION, "false"))
     assert found.content_type == "text/plain"
@@ -649,7 +649,7 @@ def test_k23_the_router_refuses(method, path, status, text):
         ("GET", "/all", 301, "/all/"),
     ],
 )
-def test_k23_a_path_that_is_almost_right_is_redirected(method, path, status, location):
+def test_a_path_that_is_almost_right_is_redirected(method, path, status, location):
     found = run(*PATHS).open(path, method=method)
     assert (found.status_code, found.headers["Location"]) == (status, location)
     body = f'<a href="{location}">Moved Permanently</a>.\n\n' if method == "GET" else ""
@@ -680,7 +680,7 @@ def test_405_can_be_switched_off():
     assert run(*PATHS, router={"disable_handle_method_not_allowed": True}).put("/x").status_code == 404
 
 
-def test_k23_refusals_may_have_a_body_of_their_own():
+def test_refusals_may_have_a_body_of_their_own():
     krakend = run(*PATHS, router={"error_body": {404: {"m": "<no>"}, 405: ["x"]}})
     found = krakend.get("/nothing")
     assert (found.status_code, found.data, found.content_type) == (404, rb'{"m":"\u003cno\u003e"}', JSON)
@@ -742,7 +742,7 @@ def test_the_app_as_backend_sees_who_asks_but_not_what_is_not_listed():
 # -- pages -----------------------------------------------------------------------------------------------
 
 
-def test_k23_health():
+def test_health():
     found = run().get("/__health")
     assert (found.status_code, found.content_type, own(found)) == (200, JSON, (None, None))
     assert set(found.json) == {"agents", "now", "status"}
@@ -764,7 +764,7 @@ def test_the_documents_own_example_answers_with_the_health_object():
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "OPTIONS", "HEAD"])
-def test_k23_debug_logs_what_it_is_asked(method, caplog):
+def test_debug_logs_what_it_is_asked(method, caplog):
     caplog.set_level("DEBUG", "plugmw")
     krakend = run(debug_endpoint=True)
     headers = {"X-A": "1", "Authorization": "Bearer secret", "Cookie": "secret"}
@@ -786,7 +786,7 @@ def test_k23_debug_logs_what_it_is_asked(method, caplog):
     assert krakend.get("/__debug").headers["Location"] == "/__debug/"
 
 
-def test_k23_echo_tells_what_it_is_asked():
+def test_echo_tells_what_it_is_asked():
     found = run(echo_endpoint=True).put(
         "/__echo/%C3%A9?b=1&a=2&a=3", headers={"X-A": "1"}, data="text", content_type="text/x"
     )
@@ -832,7 +832,7 @@ def test_what_is_built_is_logged(caplog):
     ]
 
 
-def test_k27_a_server_plugins_own_answer_has_no_header_of_krakends(tmp_path):
+def test_a_server_plugins_own_answer_has_no_header_of_krakends(tmp_path):
     source = """
 class Registerer:
     def register_handlers(self, f):

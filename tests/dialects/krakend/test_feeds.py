@@ -110,6 +110,13 @@ def test_an_author_without_name_and_address_is_none():
     assert read_feed(b"<feed><author><uri>u</uri></author></feed>")["author"] is None
 
 
+@pytest.mark.parametrize("fraction", [".5", ".50", ".123", ".1234567", ".999999999"])
+def test_a_date_has_a_fraction_of_any_length(fraction):
+    date = f"2023-12-31T23:59:59{fraction}Z".encode()
+    items = read_feed(b"<feed><entry><published>" + date + b"</published></entry></feed>")["items"]
+    assert items[0]["publishedParsed"] == "2023-12-31T23:59:59Z"
+
+
 def test_a_date_without_a_zone_is_taken_as_it_is():
     items = read_feed(b"<feed><entry><updated>2003-12-13T18:30:02</updated></entry></feed>")["items"]
     assert items[0]["updatedParsed"] == "2003-12-13T18:30:02Z"

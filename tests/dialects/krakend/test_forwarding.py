@@ -53,7 +53,7 @@ def asked(**extra):
     ],
     ids=["none", "one", "content type", "user agent", "all", "what never goes on"],
 )
-def test_k22_headers_are_those_listed_and_krakends_own(names, headers):
+def test_headers_are_those_listed_and_krakends_own(names, headers):
     environ = asked(
         HTTP_X_A="1",
         HTTP_USER_AGENT="curl",
@@ -83,7 +83,7 @@ def test_the_clients_address_is_the_one_that_the_gateway_believes():
         (["*"], {"a": ["1", "2"], "b": [""], "é": ["ü"]}),
     ],
 )
-def test_k22_queries_are_those_listed_with_all_values(names, query):
+def test_queries_are_those_listed_with_all_values(names, query):
     assert query_of(asked(QUERY_STRING="a=1&b&a=2&%C3%A9=%C3%BC"), names) == query
 
 

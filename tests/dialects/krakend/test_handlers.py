@@ -54,7 +54,7 @@ def trace(wrapped):
     return Client(wrapped).get("/").text
 
 
-def test_k7_the_last_name_is_outermost_and_sees_the_request_first(wrap, log):
+def test_the_last_name_is_outermost_and_sees_the_request_first(wrap, log):
     wrapped = wrap({"name": ["A", "B", "C"]}, A=tracing("A"), B=tracing("B"), C=tracing("C"))
     assert trace(wrapped) == "CBA"
     assert log.lines == [f"INFO: [PLUGIN: Server] Injecting plugin {name}" for name in "ABC"]
@@ -81,7 +81,7 @@ UNUSABLE = {
 
 
 @pytest.mark.parametrize(("broken", "told"), UNUSABLE.values(), ids=UNUSABLE)
-def test_k8_what_cannot_be_used_is_skipped_with_an_error_and_the_rest_still_wraps(wrap, log, broken, told):
+def test_what_cannot_be_used_is_skipped_with_an_error_and_the_rest_still_wraps(wrap, log, broken, told):
     handlers = {"A": tracing("A"), "C": tracing("C")}
     if broken is not None:
         handlers["X"] = broken
@@ -91,7 +91,7 @@ def test_k8_what_cannot_be_used_is_skipped_with_an_error_and_the_rest_still_wrap
         wrap({"name": ["A", "X", "C"]}, strict=True, **handlers)
 
 
-def test_k9_a_factory_gets_the_whole_namespace_and_the_context(wrap):
+def test_a_factory_gets_the_whole_namespace_and_the_context(wrap):
     seen = []
     extra = {"name": ["A"], "A": {"path": "/x"}, "other": 1}
     wrap(extra, A=lambda context, extra, h: seen.append((context.done.is_set(), extra)) or h)
@@ -137,7 +137,7 @@ def test_without_plugins_the_app_stays_unwrapped(wrap, log):
         wrap({"name": ["A"]}, strict=True)
 
 
-def test_k10_the_long_key_works_too(log):
+def test_the_long_key_works_too(log):
     loader = Loader(log)
     loader.register.handlers["A"] = tracing("A")
     assert trace(wrap_handlers(app, loader, {HANDLER.namespaces[1]: {"name": "A"}})) == "A"

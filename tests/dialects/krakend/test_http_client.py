@@ -195,7 +195,9 @@ def test_an_answer_is_unpacked_in_pieces_of_a_limited_size():
 
 
 @pytest.mark.parametrize(
-    "packed", [gzip.compress(b"text")[:-5], b"no gzip at all", gzip.compress(b"a") + b"rest"]
+    "packed",
+    [gzip.compress(b"text")[:-5], b"no gzip at all", gzip.compress(b"a") + b"rest"],
+    ids=["cut off", "no gzip at all", "followed by something else"],
 )
 def test_what_cannot_be_unpacked_is_an_error(packed):
     with pytest.raises(BackendError, match="invalid response"):

@@ -33,7 +33,7 @@ def handler(name):
 
 
 class TestFolder:
-    def test_k1_files_are_loaded_in_name_order_and_folders_never(self, folder, load, log):
+    def test_files_are_loaded_in_name_order_and_folders_never(self, folder, load, log):
         folder("b.py", handler("b"))
         folder("a.py", handler("a"))
         Path("plugins/c.py").mkdir()
@@ -41,7 +41,7 @@ class TestFolder:
         assert list(load().register.handlers) == ["a", "b"]
         assert f"INFO: {SERVER} Total plugins loaded: 2" in log.lines
 
-    def test_k2_the_pattern_is_a_part_of_the_name_and_a_bad_file_stops_nobody(self, folder, load, log):
+    def test_the_pattern_is_a_part_of_the_name_and_a_bad_file_stops_nobody(self, folder, load, log):
         folder("a.py", handler("a"))
         folder("x.py.bak", handler("x"))
         folder("y.txt", handler("y"))
@@ -55,7 +55,7 @@ class TestFolder:
         folder("a.py", handler("a"))
         assert list(load(pattern="").register.handlers) == ["a"]
 
-    def test_k3_one_file_of_two_kinds_counts_in_both_and_the_passes_keep_their_order(self, folder, load, log):
+    def test_one_file_of_two_kinds_counts_in_both_and_the_passes_keep_their_order(self, folder, load, log):
         folder("both.py", handler("h") + sources.MODIFIER.format(name="m"))
         loader = load()
         assert (list(loader.register.handlers), list(loader.register.request_modifiers)) == (["h"], ["m"])
@@ -68,7 +68,7 @@ class TestFolder:
             END,
         ]
 
-    def test_k4_a_symbol_of_the_wrong_type_is_told_at_debug_and_the_others_load(self, folder, load, log):
+    def test_a_symbol_of_the_wrong_type_is_told_at_debug_and_the_others_load(self, folder, load, log):
         folder("a.py", "HandlerRegisterer = ClientRegisterer = ModifierRegisterer = 5")
         folder("b.py", handler("b"))
         assert list(load().register.handlers) == ["b"]
@@ -78,7 +78,7 @@ class TestFolder:
             f"DEBUG: {MODIFIERS} modifier plugin loader: unknown type",
         ]
 
-    def test_k5_a_missing_folder_is_three_lines_and_loading_goes_on(self, folder, load, log):
+    def test_a_missing_folder_is_three_lines_and_loading_goes_on(self, folder, load, log):
         loader = load("./nowhere")
         problem = "open ./nowhere: no such file or directory"
         assert log.lines == [
@@ -165,7 +165,7 @@ class GoNoting(Noting):
 class TestOne:
     @pytest.mark.parametrize("spelling", [Noting, GoNoting], ids=["python", "go"])
     @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.symbol)
-    def test_k6_the_logger_comes_first_and_the_context_to_modifiers_alone(self, log, kind, spelling):
+    def test_the_logger_comes_first_and_the_context_to_modifiers_alone(self, log, kind, spelling):
         noting, loader = spelling(), Loader(log)
         loader.load(SimpleNamespace(**{kind.symbol: noting}), kind)
         assert noting.calls == (
@@ -175,7 +175,7 @@ class TestOne:
         if kind is MODIFIER:
             assert noting.context is loader.context
 
-    def test_k6_an_object_without_the_optional_methods_works(self, log, folder):
+    def test_an_object_without_the_optional_methods_works(self, log, folder):
         folder("a.py", handler("a"))
         loader = Loader(log)
         loader.load("plugins/a.py", HANDLER)

@@ -71,7 +71,7 @@ def test_a_returned_response_takes_the_place(build):
 
 
 @pytest.mark.parametrize("foreign", [5, "text", {}], ids=repr)
-def test_k16_a_foreign_type_is_no_change_and_the_next_one_runs(build, foreign):
+def test_a_foreign_type_is_no_change_and_the_next_one_runs(build, foreign):
     plugin = ("f", noting("f", foreign), True, True)
     found = build([plugin, A, C], ["f", "a", "c"])
     assert found.on_request(RequestWrapper()).body == b"fa"
@@ -122,7 +122,7 @@ def test_a_name_with_a_factory_for_each_direction_has_both(build):
     assert found.on_response(ResponseWrapper()).body == b"r"
 
 
-def test_k13_under_compat_a_name_for_both_directions_acts_on_the_request_only(build):
+def test_under_compat_a_name_for_both_directions_acts_on_the_request_only(build):
     found = build([("x", noting("x"), True, True)], ["x"], compat=True)
     assert (len(found.requests), len(found.responses)) == (1, 0)
 
@@ -164,7 +164,7 @@ def test_nothing_is_logged_when_nothing_is_named(log, extra_config):
     assert log.lines == []
 
 
-def test_k10_the_long_key_works_too(log):
+def test_the_long_key_works_too(log):
     loader = Loader(log)
     loader.register.taker(MODIFIER)(*A)
     assert len(build_modifiers(loader, {LONG: {"name": ["a"]}}, "").requests) == 1

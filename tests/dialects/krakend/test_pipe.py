@@ -72,7 +72,7 @@ def line(environ):
 
 
 @BOTH
-def test_k14_params_query_headers_and_body_of_an_endpoints_request_count(compat):
+def test_params_query_headers_and_body_of_an_endpoints_request_count(compat):
     modifier = changing(
         params={"Id": "8 9"}, query={"z": ["1", "2"]}, headers={"x-new": ["a", "b"]}, body="new body"
     )
@@ -83,14 +83,14 @@ def test_k14_params_query_headers_and_body_of_an_endpoints_request_count(compat)
 
 
 @pytest.mark.parametrize(("compat", "sent"), [(False, "PUT /b/7?q=1"), (True, "GET /b/7?q=1")])
-def test_k14_the_path_of_an_endpoints_request_never_counts_its_method_unless_compat(compat, sent):
+def test_the_path_of_an_endpoints_request_never_counts_its_method_unless_compat(compat, sent):
     assert (
         line(asked("endpoint", changing(method="PUT", path="/other", url="http://h/"), compat=compat)) == sent
     )
 
 
 @BOTH
-def test_k15_method_headers_body_and_url_of_a_backends_request_count(compat):
+def test_method_headers_body_and_url_of_a_backends_request_count(compat):
     modifier = changing(method="put", headers={"X-New": ["1"]}, body=b"new", url="app:/other?x=1")
     environ = asked("backend", modifier, compat=compat)
     assert (line(environ), environ["HTTP_X_NEW"], environ["body"]) == ("PUT /other?x=1", "1", b"new")
@@ -105,7 +105,7 @@ def test_k15_method_headers_body_and_url_of_a_backends_request_count(compat):
         ({"params": {"Id": "8"}}, "GET /b/7?q=1"),
     ],
 )
-def test_k15_path_and_query_of_a_backends_request_count_unless_compat(changes, sent):
+def test_path_and_query_of_a_backends_request_count_unless_compat(changes, sent):
     assert line(asked("backend", changing(**changes))) == sent
     assert line(asked("backend", changing(**changes), compat=True)) == "GET /b/7?q=1"
 
@@ -286,13 +286,13 @@ def test_data_and_headers_of_a_response_count(place, compat):
 
 @pytest.mark.parametrize("place", ["endpoint", "backend"])
 @pytest.mark.parametrize(("compat", "status"), [(False, 418), (True, 200)])
-def test_k20_a_status_counts_unless_compat(place, compat, status):
+def test_a_status_counts_unless_compat(place, compat, status):
     assert replied(place, changing(status_code=418), compat=compat).status_code == status
 
 
 @BOTH
 @pytest.mark.parametrize("place", ["endpoint", "backend"])
-def test_k20_a_status_counts_with_no_op_in_any_case(place, compat):
+def test_a_status_counts_with_no_op_in_any_case(place, compat):
     app = replying(b"body", "200 OK", ("ETag", "e"))
     found = replied(place, changing(status_code=418), app, compat, output_encoding="no-op")
     assert (found.status_code, found.data, found.headers["ETag"]) == (418, b"body", "e")
@@ -387,7 +387,7 @@ def test_an_object_with_gos_getters_takes_the_place_of_a_response(place, encodin
 
 
 @pytest.mark.parametrize(("compat", "status"), [(False, 418), (True, 200)])
-def test_k13_a_name_for_both_directions_works_in_both_unless_compat(compat, status):
+def test_a_name_for_both_directions_works_in_both_unless_compat(compat, status):
     def modifier(wrapper):
         if isinstance(wrapper, ResponseWrapper):
             wrapper.status_code = 418
@@ -403,7 +403,7 @@ def test_k13_a_name_for_both_directions_works_in_both_unless_compat(compat, stat
 
 
 @pytest.mark.parametrize(("compat", "added"), [(False, True), (True, False)])
-def test_k19_response_modifiers_run_on_a_partial_success_unless_compat(compat, added):
+def test_response_modifiers_run_on_a_partial_success_unless_compat(compat, added):
     seen = []
     loader = loader_of(responses={"s": lambda response: seen.append(response.is_complete)})
     made = endpoint("/x", backend("/a"), backend("/b"), extra_config=modified("s"))
@@ -445,7 +445,7 @@ PLAIN = "text/plain; charset=utf-8"
 @pytest.mark.parametrize("side", ["requests", "responses"])
 @pytest.mark.parametrize("place", ["endpoint", "backend"])
 @BOTH
-def test_k17_an_error_is_answered_by_what_it_has(
+def test_an_error_is_answered_by_what_it_has(
     place, side, encoding, error, status, kind, headers, compat, caplog
 ):
     loader = loader_of(**{side: {"e": raises(error)}})
@@ -470,7 +470,7 @@ def test_an_error_that_is_returned_is_meant_for_the_client(error):
 
 
 @pytest.mark.parametrize("tell", [False, True])
-def test_k18_the_same_error_from_all_of_several_backends(tell):
+def test_the_same_error_from_all_of_several_backends(tell):
     loader = loader_of(requests={"e": raises(FULL)})
     made = endpoint("/x", *(backend(path, extra_config=modified("e")) for path in ("/a", "/b")))
     router = {"return_error_msg": tell}
@@ -485,7 +485,7 @@ def test_k18_the_same_error_from_all_of_several_backends(tell):
 @pytest.mark.parametrize("side", ["requests", "responses"])
 @pytest.mark.parametrize("place", ["endpoint", "backend"])
 @BOTH
-def test_k21_a_crash_in_a_modifier_is_an_empty_500(place, side, compat, caplog):
+def test_a_crash_in_a_modifier_is_an_empty_500(place, side, compat, caplog):
     loader = loader_of(**{side: {"e": raises(KeyError("secret"))}})
     krakend = run(
         at(place, "e"),
@@ -504,7 +504,7 @@ def test_k21_a_crash_in_a_modifier_is_an_empty_500(place, side, compat, caplog):
 
 
 @BOTH
-def test_k21_a_crash_in_all_of_several_backends_is_an_empty_500_and_the_next_request_is_served(compat):
+def test_a_crash_in_all_of_several_backends_is_an_empty_500_and_the_next_request_is_served(compat):
     made = endpoint("/x", backend("/a"), backend("/b"))
     calls = []
 
@@ -532,5 +532,5 @@ def test_a_stream_is_closed_when_a_response_modifier_fails(place):
     assert closed == ["close"]
 
 
-def test_k10_the_name_of_the_namespace_is_the_registrys():
+def test_the_name_of_the_namespace_is_the_registrys():
     assert MODIFIERS == "plugin/req-resp-modifier"

@@ -54,7 +54,7 @@ def test_finds_a_method_under_either_spelling(symbol):
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.symbol)
-def test_k10_alias_and_long_key_give_the_same_namespace_and_the_alias_wins(kind):
+def test_alias_and_long_key_give_the_same_namespace_and_the_alias_wins(kind):
     alias, long_name = kind.namespaces
     assert namespace_of({alias: 1}, kind) == namespace_of({long_name: 1}, kind) == 1
     assert namespace_of({long_name: 2, alias: 1}, kind) == 1

@@ -180,7 +180,7 @@ def test_a_response_modifier_changes_headers(plugin):
     assert answer.headers["ETag"] == '"x"'
 
 
-def test_t30_a_change_of_another_header_keeps_repeated_cookies(plugin):
+def test_a_change_of_another_header_keeps_repeated_cookies(plugin):
     def cookies(environ, start_response):
         start_response("200 OK", [("Set-Cookie", "a=1"), ("Set-Cookie", "b=2"), ("Content-Type", "text/x")])
         return []
@@ -217,7 +217,7 @@ def test_a_response_streams_when_there_is_no_response_modifier(plugin):
 
 @pytest.mark.parametrize("side", ["request", "response"])
 @pytest.mark.parametrize(("tell", "body"), [(False, ""), (True, '{"status":"ko"}')], ids=["hidden", "told"])
-def test_k17_an_error_with_a_status_is_that_answer(plugin, side, tell, body, caplog):
+def test_an_error_with_a_status_is_that_answer(plugin, side, tell, body, caplog):
     def modifier(wrapper):
         raise ModifierError('{"status":"ko"}', 429, "application/json", {"Retry-After": "7"})
 
@@ -228,7 +228,7 @@ def test_k17_an_error_with_a_status_is_that_answer(plugin, side, tell, body, cap
 
 
 @pytest.mark.parametrize("side", ["request", "response"])
-def test_k21_any_other_exception_is_a_clean_500(plugin, side, caplog):
+def test_any_other_exception_is_a_clean_500(plugin, side, caplog):
     def modifier(wrapper):
         raise ValueError("secret")
 

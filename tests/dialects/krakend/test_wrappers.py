@@ -243,7 +243,7 @@ FULL = ModifierError('{"status":"ko"}', 429, "application/json", {"Retry-After":
     ],
     ids=["message", "status", "encoding", "headers", "an encoding without a status"],
 )
-def test_k17_an_error_is_answered_by_what_it_has(error, hidden, told):
+def test_an_error_is_answered_by_what_it_has(error, hidden, told):
     assert answer_of(error) == hidden
     if told:
         assert answer_of(error, tell=True) == told

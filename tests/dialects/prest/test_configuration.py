@@ -1,4 +1,4 @@
-"""prest.toml as a gateway document: row P14, and what is left out."""
+"""prest.toml as a gateway document, and what is left out."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def problems(data, environ=None):
     ],
     ids=["default", "file", "environment-wins", "environment", "empty", "any-case"],
 )
-def test_p14_the_environment_is_stronger_than_the_file_and_the_file_than_lib(data, environ, path):
+def test_the_environment_is_stronger_than_the_file_and_the_file_than_lib(data, environ, path):
     assert config(data, environ)["path"] == path
 
 

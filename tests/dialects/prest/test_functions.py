@@ -1,4 +1,4 @@
-"""Functions by URL: rows P1 to P10 and P13, through the plain middleware."""
+"""Functions by URL, through the plain middleware."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def error(response, status=404):
     return response.json["error"]
 
 
-# -- P1, P3, P4 ----------------------------------------------------------------------------------------------
+# -- what a function returns ---------------------------------------------------------------------------------
 
 DOCUMENT = {
     "http_vars": {"file": "hello", "func": "Hello"},
@@ -37,20 +37,20 @@ DOCUMENT = {
 }
 
 
-def test_p1_the_request_of_the_document_gives_its_response(lib):
+def test_the_request_of_the_document_gives_its_response(lib):
     response = client(lib).get("/_PLUGIN/hello/Hello?abc=123")
     assert response.status_code == 200
     assert response.json == DOCUMENT
     assert response.text == json.dumps(DOCUMENT, separators=(",", ":"))
 
 
-def test_p3_a_status_beside_the_text_is_the_answers_and_the_names_reach_what_is_called_inside(lib):
+def test_a_status_beside_the_text_is_the_answers_and_the_names_reach_what_is_called_inside(lib):
     response = client(lib).get("/_PLUGIN/hello/HelloWithStatus")
     assert response.status_code == 202
     assert response.json["http_vars"] == {"file": "hello", "func": "HelloWithStatus"}
 
 
-def test_p4_any_text_goes_out_as_json(lib, write):
+def test_any_text_goes_out_as_json(lib, write):
     write("text.py", "def GETHtmlHandler(request): return '<b>no JSON</b>'")
     response = client(lib).get("/_PLUGIN/text/Html")
     assert (response.content_type, response.text) == ("application/json", "<b>no JSON</b>")
@@ -70,10 +70,10 @@ def test_a_function_may_take_the_request_instead_and_see_method_headers_and_body
     assert response.json == ["POST", "b", {"a": 1}]
 
 
-# -- P2, P5 --------------------------------------------------------------------------------------------------
+# -- which function, and none --------------------------------------------------------------------------------
 
 
-def test_p2_another_method_is_another_function(lib):
+def test_another_method_is_another_function(lib):
     assert error(client(lib).post("/_PLUGIN/hello/Hello")) == (
         "plugin: symbol POSTHelloHandler not found in plugin hello"
     )
@@ -111,18 +111,18 @@ WRONG = "plugin handler GETXHandler is not func() string or func() (string, int)
         "syntax",
     ],
 )
-def test_p5_what_cannot_be_called_is_a_404_with_its_reason_in_valid_json(lib, write, source, reason):
+def test_what_cannot_be_called_is_a_404_with_its_reason_in_valid_json(lib, write, source, reason):
     if source is not None:
         write("x.py", source)
     assert error(client(lib).get("/_PLUGIN/x/X")) == reason
 
 
-def test_p5_the_body_of_an_error_is_indented_by_a_tab_as_prestds(lib):
+def test_the_body_of_an_error_is_indented_by_a_tab_as_prestds(lib):
     response = client(lib).get("/_PLUGIN/x/X")
     assert response.text == '{\n\t"error": "plugin.Open(\\"x\\"): realpath failed"\n}'
 
 
-def test_p5_in_compat_the_globals_are_needed_whatever_the_function_takes_and_are_asked_for_first(lib, write):
+def test_in_compat_the_globals_are_needed_whatever_the_function_takes_and_are_asked_for_first(lib, write):
     write("x.py", "def GETXHandler(request): return '1'")
     assert client(lib).get("/_PLUGIN/x/X").text == "1"
     compat = client(lib, compat=True)
@@ -131,10 +131,10 @@ def test_p5_in_compat_the_globals_are_needed_whatever_the_function_takes_and_are
     assert compat.get("/_PLUGIN/hello/Hello").status_code == 200
 
 
-# -- P6 ------------------------------------------------------------------------------------------------------
+# -- variables of a request ----------------------------------------------------------------------------------
 
 
-def test_p6_parallel_calls_never_see_each_others_variables(lib, write):
+def test_parallel_calls_never_see_each_others_variables(lib, write):
     write(
         "slow.py",
         """
@@ -160,7 +160,7 @@ def test_p6_parallel_calls_never_see_each_others_variables(lib, write):
         assert list(pool.map(ask, range(32))) == [[str(n), str(n), "Slow"] for n in range(32)]
 
 
-def test_p6_a_thread_that_a_function_starts_sees_no_request(lib, write):
+def test_a_thread_that_a_function_starts_sees_no_request(lib, write):
     write(
         "thread.py",
         """
@@ -195,10 +195,10 @@ def test_the_variables_are_plain_dicts_of_their_own_for_each_request(lib, write)
         assert served.get("/_PLUGIN/dicts/Dicts").json == [True, True, False, True]
 
 
-# -- P7, P8 --------------------------------------------------------------------------------------------------
+# -- loading -------------------------------------------------------------------------------------------------
 
 
-def test_p7_a_file_that_was_called_stays_as_it_was(lib, write):
+def test_a_file_that_was_called_stays_as_it_was(lib, write):
     write("x.py", "def GETXHandler(r): return 'old'")
     served = client(lib)
     assert served.get("/_PLUGIN/x/X").text == "old"
@@ -207,14 +207,14 @@ def test_p7_a_file_that_was_called_stays_as_it_was(lib, write):
     assert client(lib).get("/_PLUGIN/x/X").text == "changed"
 
 
-def test_p7_a_file_that_was_missing_works_once_it_is_there(lib, write):
+def test_a_file_that_was_missing_works_once_it_is_there(lib, write):
     served = client(lib)
     assert served.get("/_PLUGIN/x/X").status_code == 404
     write("x.py", "def GETXHandler(r): return 'there'")
     assert served.get("/_PLUGIN/x/X").text == "there"
 
 
-def test_p7_a_file_that_failed_stays_failed_until_it_changes(lib, write, caplog):
+def test_a_file_that_failed_stays_failed_until_it_changes(lib, write, caplog):
     write("x.py", "raise RuntimeError('at load')")
     served = client(lib)
     assert error(served.get("/_PLUGIN/x/X")) == 'plugin.Open("x"): cannot be loaded'
@@ -225,7 +225,7 @@ def test_p7_a_file_that_failed_stays_failed_until_it_changes(lib, write, caplog)
     assert served.get("/_PLUGIN/x/X").text == "mended"
 
 
-def test_p7_with_reload_a_changed_file_is_loaded_again(lib, write):
+def test_with_reload_a_changed_file_is_loaded_again(lib, write):
     write("x.py", "def GETXHandler(r): return 'old'")
     served = client(lib, reload=True)
     assert [served.get("/_PLUGIN/x/X").text for _ in range(2)] == ["old", "old"]
@@ -235,7 +235,7 @@ def test_p7_with_reload_a_changed_file_is_loaded_again(lib, write):
     assert served.get("/_PLUGIN/x/X").status_code == 404
 
 
-def test_p8_nothing_is_imported_before_the_first_request_for_it(lib, write, tmp_path):
+def test_nothing_is_imported_before_the_first_request_for_it(lib, write, tmp_path):
     sign = tmp_path / "imported"
     write("x.py", f"open({str(sign)!r}, 'w').close()\ndef GETXHandler(r): return ''")
     served = client(lib)
@@ -259,7 +259,7 @@ def test_eight_threads_load_a_file_once(lib, write):
         assert len(set(pool.map(ask, range(8)))) == 1
 
 
-# -- P9 ------------------------------------------------------------------------------------------------------
+# -- names ---------------------------------------------------------------------------------------------------
 
 #: What must be a 404 and never leave the folder; `secret.py` is beside it. As sent in a request line.
 TRAVERSALS = [
@@ -304,12 +304,12 @@ def traps(lib, write, tmp_path):
 
 
 @pytest.mark.parametrize("target", TRAVERSALS)
-def test_p9_a_name_that_is_none_is_a_404_and_nothing_is_loaded(lib, traps, target):
+def test_a_name_that_is_none_is_a_404_and_nothing_is_loaded(lib, traps, target):
     assert error(client(lib).get(target))
     assert not traps.exists()
 
 
-def test_p9_the_same_through_real_gunicorn(lib, traps, gunicorn):
+def test_the_same_through_real_gunicorn(lib, traps, gunicorn):
     from tests.support.raw import get
 
     server = gunicorn(f"""
@@ -363,10 +363,10 @@ def test_a_slash_at_the_end_redirects_to_the_path_without_it(lib):
     assert served.post("/_PLUGIN/hello/Hello/").headers["Location"] == "/_PLUGIN/hello/Hello"
 
 
-# -- P10, P13 and what else fails ----------------------------------------------------------------------------
+# -- what fails ----------------------------------------------------------------------------------------------
 
 
-def test_p10_an_exception_is_a_500_without_its_text_which_is_in_the_log(lib, write, caplog):
+def test_an_exception_is_a_500_without_its_text_which_is_in_the_log(lib, write, caplog):
     write("x.py", "def GETXHandler(r): raise RuntimeError('the password is 1234')")
     response = client(lib).get("/_PLUGIN/x/X")
     assert error(response, 500) == "An unexpected error occurred"
@@ -398,7 +398,7 @@ def test_a_wrong_type_is_logged_with_what_it_was(lib, write, caplog):
     assert "GETXHandler of x failed: got NoneType" in caplog.messages[0]
 
 
-def test_p13_what_a_post_returned_is_never_the_answer_to_a_get(lib, write):
+def test_what_a_post_returned_is_never_the_answer_to_a_get(lib, write):
     write("x.py", "def GETXHandler(r): return 'got'\ndef POSTXHandler(r): return 'posted'")
     served = client(lib)
     texts = [served.open("/_PLUGIN/x/X?a=1", method=method).text for method in ("POST", "GET", "POST")]

@@ -1,4 +1,4 @@
-"""Middleware plugins: rows P11 and P12, and every shape."""
+"""Middleware plugins of every shape."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def seen(lib, write):
 @pytest.mark.parametrize(
     "source", [DIRECT, LOADER, WSGI, LOADS_WSGI], ids=["func", "loader", "wsgi", "loads-wsgi"]
 )
-def test_p11_every_shape_is_used(seen, source):
+def test_every_shape_is_used(seen, source):
     assert seen({"Hello": source}) == ["Hello"]
 
 
@@ -71,7 +71,7 @@ def {0}MiddlewareLoad(rw, rq, next):
     assert seen({"A": DIRECT, "Stop": stop, "B": DIRECT}, "/stop") == ["A"]
 
 
-def test_p11_they_are_round_the_functions_too_but_in_compat(seen):
+def test_they_are_round_the_functions_too_but_in_compat(seen):
     assert seen({"Hello": DIRECT}, "/_PLUGIN/hello/Hello") == ["Hello"]
     assert seen({"Hello": DIRECT}, "/_PLUGIN/hello/Hello", compat=True) == []
     assert seen({"Hello": DIRECT}, "/", compat=True) == ["Hello"]
@@ -90,7 +90,7 @@ UNUSABLE = {
 
 
 @pytest.mark.parametrize(("source", "reason"), UNUSABLE.values(), ids=UNUSABLE)
-def test_p12_one_that_cannot_be_used_is_logged_and_left_out(lib, write, source, reason, caplog):
+def test_one_that_cannot_be_used_is_logged_and_left_out(lib, write, source, reason, caplog):
     write("middlewares/Good.py", DIRECT.format("Good"))
     if source is not None:
         write("middlewares/Hello.py", source)
@@ -115,7 +115,7 @@ def test_a_library_cannot_be_a_middleware(lib, write, monkeypatch):
         wrapped(app, Folder(lib, logging.getLogger()), [("n", "N")], logging.getLogger(), strict=True)
 
 
-def test_p8_they_are_imported_when_the_worker_starts(lib, write, tmp_path):
+def test_they_are_imported_when_the_worker_starts(lib, write, tmp_path):
     sign = tmp_path / "imported"
     write("middlewares/hello.py", f"open({str(sign)!r}, 'w').close()\n" + DIRECT.format("Hello"))
     served = Functions(app, lib, middlewares=[{"file": "hello", "func": "Hello"}])

@@ -144,7 +144,7 @@ def test_middlewares_go_on_with_the_chain_of_the_requests_own_route(lib, write):
 # -- reload --------------------------------------------------------------------------------------------------
 
 
-def test_p7_a_reload_of_the_gateway_gives_fresh_modules(lib, write, tmp_path):
+def test_a_reload_of_the_gateway_gives_fresh_modules(lib, write, tmp_path):
     path = tmp_path / "gateway.json"
     path.write_text(
         json.dumps({"plugins": [{"name": "functions", "config": {"path": lib}}]}), encoding="utf-8"
@@ -206,9 +206,7 @@ def GETSlowHandler():
     [("gevent", ["--preload"]), ("gevent", []), ("gthread", ["--threads", "16"])],
     ids=["gevent-preload", "gevent", "threads"],
 )
-def test_p6_calls_that_overlap_in_one_worker_keep_their_own_variables(
-    gunicorn, lib, write, worker_class, args
-):
+def test_calls_that_overlap_in_one_worker_keep_their_own_variables(gunicorn, lib, write, worker_class, args):
     from concurrent.futures import ThreadPoolExecutor
 
     from tests.support.raw import get as ask

@@ -81,7 +81,7 @@ def test_a_text_with_an_error_status_that_is_no_json_is_wrapped(made, body):
         ("text", True),
         ("text", 200, {}, 1),
         (5, 200),
-        object(),
+        pytest.param(object(), id="an object"),
         {1, 2},
     ],
     ids=repr,

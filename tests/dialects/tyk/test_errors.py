@@ -1,4 +1,4 @@
-"""The error template. Row T16."""
+"""The error template."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def answer(message="no", compat=False, **environ):
     return made.status, made.body.decode(), dict(made.headers)
 
 
-def test_t16_the_template_is_json_with_the_generator():
+def test_the_template_is_json_with_the_generator():
     headers = {"Content-Type": "application/json", "X-Generator": "tyk.io"}
     assert answer() == (418, JSON % "no", headers)
 
 
 @pytest.mark.parametrize("kind", ["application/xml", "text/xml", "application/soap+xml"])
 @pytest.mark.parametrize("compat", [False, True])
-def test_t16_requests_of_xml_get_the_xml_template(kind, compat):
+def test_requests_of_xml_get_the_xml_template(kind, compat):
     headers = {"Content-Type": kind, "X-Generator": "tyk.io"}
     assert answer(CONTENT_TYPE=f"{kind}; charset=utf-8", compat=compat) == (418, XML % "no", headers)
 
@@ -44,7 +44,7 @@ def test_without_a_content_type_accept_is_asked_unless_compat(accept, kind):
     assert answer(HTTP_ACCEPT=accept, CONTENT_TYPE="text/plain")[2]["Content-Type"] == "application/json"
 
 
-def test_t16_texts_are_escaped_for_their_format():
+def test_texts_are_escaped_for_their_format():
     text = 'a"b\\c\n<d>&é'
     assert answer(text)[1] == JSON % 'a\\"b\\\\c\\n\\u003cd\\u003e\\u0026é'
     assert answer(text, CONTENT_TYPE="text/xml")[1] == XML % "a&quot;b\\c\n&lt;d&gt;&amp;é"

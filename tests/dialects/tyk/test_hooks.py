@@ -32,14 +32,14 @@ LISTS = {
 }
 
 
-def test_t1_hooks_run_in_tyks_order_and_those_of_a_kind_in_list_order(serve):
+def test_hooks_run_in_tyks_order_and_those_of_a_kind_in_list_order(serve):
     answer = serve(ORDER, use_keyless=False, custom_plugin_auth_enabled=True, **LISTS).get("/api/x")
     assert headers_seen(answer)["X-Order"] == "pre1,pre2,auth,key1,key2,post1,post2"
     assert answer.headers["X-Order"] == "pre1,pre2,auth,key1,key2,post1,post2,response"
 
 
 @pytest.mark.parametrize("switch", ["custom_plugin_auth_enabled", "use_go_plugin_auth"])
-def test_t2_a_keyless_api_has_no_auth_check_and_no_post_key_auth(serve, switch):
+def test_a_keyless_api_has_no_auth_check_and_no_post_key_auth(serve, switch):
     answer = serve(ORDER, **{switch: True}, **LISTS).get("/api/x")
     assert answer.headers["X-Order"] == "pre1,pre2,post1,post2,response"
 
@@ -65,7 +65,7 @@ def post(rw, r):
 GUARDED = {"use_keyless": False, "custom_plugin_auth_enabled": True}
 
 
-def test_t3_a_pre_hook_sees_no_session_and_post_key_auth_the_one_that_auth_check_set(serve):
+def test_a_pre_hook_sees_no_session_and_post_key_auth_the_one_that_auth_check_set(serve):
     client = serve(
         SESSIONS, pre=["pre"], auth_check="auth", post_key_auth=["after"], post=["post"], **GUARDED
     )
@@ -87,7 +87,7 @@ def test_a_session_makes_the_exchange_authenticated_for_other_plugins_and_the_up
     assert answer.headers["X-RateLimit-Remaining-Minute"] == "4"
 
 
-def test_t4_headers_that_are_set_without_writing_are_in_the_final_reply(serve):
+def test_headers_that_are_set_without_writing_are_in_the_final_reply(serve):
     text = """
 def one(rw, r):
     rw.Header().Set("X-Hook", "1")
@@ -118,7 +118,7 @@ def two(rw, r):
     ],
     ids=["403 with body", "403 alone", "body alone", "204", "framing is the kernel's"],
 )
-def test_t5_t6_what_a_hook_writes_is_the_whole_answer_and_the_upstream_is_not_asked(
+def test_what_a_hook_writes_is_the_whole_answer_and_the_upstream_is_not_asked(
     serve, upstream, lines, expected, kind
 ):
     text = f"def stop(rw, r):\n    {lines}\ndef never(rw, r):\n    raise RuntimeError\n"
@@ -157,9 +157,7 @@ def two(rw, r):
         "rw.Write(5)",
     ],
 )
-def test_t7_a_hook_that_raises_is_answered_500_and_logged_once_with_its_name(
-    serve, log, upstream, hook, line
-):
+def test_a_hook_that_raises_is_answered_500_and_logged_once_with_its_name(serve, log, upstream, hook, line):
     good = (
         "from plugmw.dialects.tyk import ctx\ndef good(rw, r):\n    ctx.set_session(r, ctx.SessionState())\n"
     )
@@ -175,7 +173,7 @@ def test_t7_a_hook_that_raises_is_answered_500_and_logged_once_with_its_name(
     ] == [f"{hook}:Bad failed"]
 
 
-def test_t8_hooks_and_the_upstream_all_read_the_body(serve):
+def test_hooks_and_the_upstream_all_read_the_body(serve):
     text = """
 def one(rw, r):
     r.Header.Set("X-One", r.Body.read().decode() + str(r.ContentLength))
@@ -208,7 +206,7 @@ def test_a_body_above_the_limit_is_answered_413(serve, upstream):
     assert not upstream.asked
 
 
-def test_t9_the_definition_is_a_copy(serve):
+def test_the_definition_is_a_copy(serve):
     text = """
 from plugmw.dialects.tyk import ctx
 

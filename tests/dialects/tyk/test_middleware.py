@@ -57,7 +57,7 @@ def bundled(tmp_path, api):
 HOOK = {"name": "AddFooBarHeader", "path": "FooBarPlugin.so"}
 
 
-def test_t26_the_hooks_of_a_bundle_replace_those_of_the_definition(bundled):
+def test_the_hooks_of_a_bundle_replace_those_of_the_definition(bundled):
     path = bundled(packed({"FooBarPlugin.py": NATIVE}, post=[HOOK], driver="goplugin"))
     gateway = Gateway.from_tyk(None, str(path))
     assert [entry.name for entry in gateway.entries] == ["post:AddFooBarHeader"]
@@ -152,7 +152,7 @@ def Slow(rw, r):
 """
 
 
-def test_t29_a_request_that_runs_during_a_reload_finishes_on_the_old_chain(tmp_path, api):
+def test_a_request_that_runs_during_a_reload_finishes_on_the_old_chain(tmp_path, api):
     path = write(tmp_path / "api.json", api(SLOW.replace("GENERATION", "1"), pre=["Slow"], post=["Slow"]))
     gateway = Gateway.from_tyk(None, str(path), reload=False)
     module = gateway.entries[0].plugin.found.__globals__

@@ -50,14 +50,14 @@ def test_the_documents_example_changes_header_and_body(serve):
         ("assert res.Status.startswith('201')\nres.Body = str(res.ContentLength > 9)", 201, b"True"),
     ],
 )
-def test_t10_status_and_body_change_and_the_length_is_right(serve, lines, status, body):
+def test_status_and_body_change_and_the_length_is_right(serve, lines, status, body):
     answer = serve(hook(lines), response=["Hook"]).get("/api/x")
     assert (answer.status_code, answer.data) == (status, body)
     assert answer.headers.get("Content-Length") == (None if status == 204 else str(len(body)))
     assert "Transfer-Encoding" not in answer.headers
 
 
-def test_t10_hooks_see_status_headers_and_body_of_the_hook_before(serve):
+def test_hooks_see_status_headers_and_body_of_the_hook_before(serve):
     text = """
 def one(rw, res, req):
     assert (res.StatusCode, res.Header.Get("x-one"), res.Header.Get("X-None")) == (201, "1", "")
@@ -76,13 +76,13 @@ def two(rw, res, req):
     assert "Content-Type" not in answer.headers
 
 
-def test_t30_an_unrelated_change_keeps_both_cookies(serve):
+def test_an_unrelated_change_keeps_both_cookies(serve):
     answer = serve(hook("res.Header.Set('X-Other', '1')"), response=["Hook"]).get("/api/x")
     assert answer.headers.getlist("Set-Cookie") == ["a=1", "b=2"]
     assert answer.headers["Content-Length"] == str(len(answer.data))
 
 
-def test_t30_several_values_are_added_listed_and_taken_away(serve):
+def test_several_values_are_added_listed_and_taken_away(serve):
     lines = """cookies = res.Header.Values("Set-Cookie")
 res.Header.Del("Set-Cookie")
 for cookie in reversed(cookies):

@@ -35,7 +35,7 @@ def client(serve):
     return start
 
 
-def test_t16_a_request_without_token_is_answered_401_in_tyks_format(client, upstream):
+def test_a_request_without_token_is_answered_401_in_tyks_format(client, upstream):
     answer = client().get("/api/x")
     assert (answer.status_code, answer.data) == (401, b'{\n    "error": "Authorization field missing"\n}')
     assert answer.headers["Content-Type"] == "application/json"
@@ -43,7 +43,7 @@ def test_t16_a_request_without_token_is_answered_401_in_tyks_format(client, upst
 
 
 @pytest.mark.parametrize("kind", ["application/xml", "text/xml", "application/soap+xml; charset=utf-8"])
-def test_t16_requests_of_xml_are_answered_xml(client, kind):
+def test_requests_of_xml_are_answered_xml(client, kind):
     answer = client().post("/api/x", data=b"<a/>", content_type=kind)
     assert answer.data == (
         b'<?xml version = "1.0" encoding = "UTF-8"?>\n<error>Authorization field missing</error>\n'

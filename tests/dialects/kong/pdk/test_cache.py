@@ -7,18 +7,12 @@ import threading
 import pytest
 
 from plugmw.dialects.kong.pdk.cache import Cache
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self):
-        return self.now
+from tests.support.clock import Clock
 
 
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(0.0)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ def dump(**changes):
     return json.dumps([{**PLUGIN, **changes}])
 
 
-def test_row_35_a_list_is_messagepack():
+def test_a_list_is_messagepack():
     found = read("s", dump())
     assert (found.protocol, found.plugins[0].name, found.plugins[0].phases) == (
         MSGPACK,
@@ -32,13 +32,13 @@ def test_row_35_a_list_is_messagepack():
     )
 
 
-def test_row_35_an_object_names_its_protocol_and_socket():
+def test_an_object_names_its_protocol_and_socket():
     text = json.dumps({"Protocol": PROTOBUF, "SocketPath": "/x/p.socket", "Plugins": [PLUGIN]})
     found = read("s", text)
     assert (found.protocol, found.socket) == (PROTOBUF, "p.socket")
 
 
-def test_row_35_an_object_without_protocol_is_messagepack():
+def test_an_object_without_protocol_is_messagepack():
     assert read("s", json.dumps({"Plugins": [PLUGIN]})).protocol == MSGPACK
 
 

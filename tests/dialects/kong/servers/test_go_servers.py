@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import subprocess
-import threading
 import time
 
 import pytest
@@ -13,7 +12,8 @@ import pytest
 from plugmw.dialects.kong.servers.pool import connect
 from plugmw.dialects.kong.servers.protobuf_rpc import ProtoBufRPC
 from plugmw.dialects.kong.servers.wire import Closed, Wire
-from tests.support.pluginservers import PLUGINS, go_binary, go_server, serving, wait
+from tests.support.pluginservers import PLUGINS, go_binary, go_server, serving
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 SOURCE = PLUGINS / "go-traps"
@@ -80,26 +80,15 @@ def test_two_megabytes_pass(served):
     assert served.seen[-1]["CONTENT_LENGTH"] == "2000000"
 
 
-def test_trap_2_does_not_hold_here_events_run_side_by_side(served):
-    served.do("")
-    begun = time.monotonic()
-    threads = [threading.Thread(target=served.do, args=("sleep",)) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert time.monotonic() - begun < 2.0
-
-
-def test_trap_7_a_panic_ends_the_server_and_only_that_request(own):
+def test_a_panic_ends_the_server_and_only_that_request(own):
     pid = own.pid
     assert own.do("panic").status_code == 500
     assert own.server.counts["retries"] == 1
-    assert own.wait(lambda: own.do("").status_code == 200)
+    assert until(lambda: own.do("").status_code == 200)
     assert own.pid != pid
 
 
-def test_trap_8_an_instance_that_was_dropped_is_started_again(own):
+def test_an_instance_that_was_dropped_is_started_again(own):
     # CloseInstance drops what is older than a minute; here it drops the one that is in use.
     sock, _ = connect(own.server.socket(), 5.0)
     ProtoBufRPC(Wire(sock, 5.0)).stop(own.plugin._instance[2], time.monotonic() + 5)
@@ -108,7 +97,7 @@ def test_trap_8_an_instance_that_was_dropped_is_started_again(own):
     assert own.server.counts["retries"] == 1
 
 
-def test_trap_9_and_row_41_a_connection_is_given_up_after_exit(own):
+def test_a_connection_is_given_up_after_exit(own):
     instance = own.plugin._instance
     for _ in range(5):
         answer = own.do("exit")
@@ -119,11 +108,11 @@ def test_trap_9_and_row_41_a_connection_is_given_up_after_exit(own):
     assert own.server.counts["retries"] == 0
 
 
-def test_trap_9_a_flag_in_the_query_is_an_empty_list(served):
+def test_a_flag_in_the_query_is_an_empty_list(served):
     assert served.do("query", "/?a=1&a=2&flag").headers["x-query"] == "map[a:[1 2] flag:[]] <nil>"
 
 
-def test_trap_10_a_socket_path_that_is_too_long_ends_the_server_with_status_0(tmp_path):
+def test_a_socket_path_that_is_too_long_ends_the_server_with_status_0(tmp_path):
     folder = tmp_path / ("x" * 120)
     folder.mkdir()
     program = str(go_binary(SOURCE))
@@ -132,15 +121,15 @@ def test_trap_10_a_socket_path_that_is_too_long_ends_the_server_with_status_0(tm
     assert b"bind: invalid argument" in done.stderr
 
 
-def test_trap_10_our_own_folders_are_short(own):
+def test_our_own_folders_are_short(own):
     assert len(own.server.socket()) < 100
 
 
-def test_trap_11_a_killed_server_leaves_its_socket(own):
+def test_a_killed_server_leaves_its_socket(own):
     path = own.server.socket()
     os.kill(own.pid, 9)
     with pytest.raises(OSError, match="refused"):
-        wait(lambda: not close(connect(path, 1.0)[0]), 0.5)
+        until(lambda: not close(connect(path, 1.0)[0]), 0.5)
     assert own.do("").status_code == 200
 
 
@@ -149,17 +138,17 @@ def close(sock):
     return True
 
 
-def test_row_38_an_unknown_instance_closes_the_connection(own):
+def test_an_unknown_instance_closes_the_connection(own):
     sock, _ = connect(own.server.socket(), 5.0)
     with pytest.raises(Closed):
         ProtoBufRPC(Wire(sock, 5.0)).event(12345, "access", lambda *_: None, time.monotonic() + 5)
     sock.close()
 
 
-def test_row_39_a_silent_handler_is_killed_and_started_again(own):
+def test_a_silent_handler_is_killed_and_started_again(own):
     pid = own.pid
     begun = time.monotonic()
     assert own.do("silent").status_code == 500
     assert time.monotonic() - begun < 3.0
-    assert own.wait(lambda: own.do("").status_code == 200)
+    assert until(lambda: own.do("").status_code == 200)
     assert own.pid != pid

@@ -13,7 +13,7 @@ import pytest
 from plugmw.dialects.prest import abi
 from plugmw.dialects.prest.abi import BadReply, Call, Library, Reply, Unusable
 from tests.support.native import HELLO_BODY, SOURCES, built, resident
-from tests.support.pluginservers import wait
+from tests.support.waiting import until
 
 CALL = Call(b"GET", b"/x", b'{"file":"hello","func":"Hello"}', b'{"abc":["123"]}', b"{}", b"{}", b"")
 MOST = 1_000_000
@@ -218,7 +218,7 @@ def test_the_program_ignores_signals_and_ends_with_the_other_side(pair, monkeypa
     ours.shutdown(socket.SHUT_RDWR)
     abi.main(str(os.dup(theirs.fileno())), str(built("traps.c")))
     ignored = [(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
-    wait(lambda: len(ended) == 6)
+    until(lambda: len(ended) == 6)
     assert ended == [*ignored, (2, 1), 0, 0]
 
 

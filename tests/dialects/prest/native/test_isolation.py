@@ -19,8 +19,8 @@ from plugmw.dialects.prest import isolation
 from plugmw.dialects.prest.isolation import Isolated
 from plugmw.dialects.prest.native import NativeError, Unloadable, open_library
 from tests.support.native import HELLO, HELLO_BODY, built, request
-from tests.support.pluginservers import wait
 from tests.support.servers import ROOT
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -175,7 +175,7 @@ def test_requests_that_find_no_process_free_are_503(opened):
     _ = library.GETHangHandler
     isolated = library._caller
     held.start()
-    wait(lambda: not isolated._slots._value)
+    until(lambda: not isolated._slots._value)
     isolated._timeout = 0.05
     with pytest.raises(NativeError, match="all 1 processes are busy") as caught:
         ask(library, "GETHelloHandler")
@@ -203,7 +203,7 @@ def test_one_that_died_while_idle_is_replaced_and_the_log_says_so(opened, caplog
     library = opened(logger=logging.getLogger("plugmw"))
     pid = pid_of(library)
     os.kill(pid, signal.SIGKILL)
-    wait(lambda: not library._caller._idle[0].lives())
+    until(lambda: not library._caller._idle[0].lives())
     assert pid_of(library) != pid
     assert not running(pid)
     assert "traps: its process ended with signal 9 (Killed) while idle" in caplog.text
@@ -314,7 +314,7 @@ def test_one_that_is_busy_when_it_is_closed_ends_after_its_call(opened):
     _ = library.POSTSlowHandler
     thread = threading.Thread(target=lambda: answers.append(ask(library, "POSTSlowHandler", b"10", "POST")))
     thread.start()
-    wait(lambda: library._caller._slots._value < 2)
+    until(lambda: library._caller._slots._value < 2)
     library.close()
     thread.join()
     assert answers[0][1] == 200
@@ -326,7 +326,7 @@ def test_a_process_that_does_not_end_is_killed(opened, monkeypatch):
     pid = pid_of(library)
     monkeypatch.setattr(isolation, "_GRACE", 0.05)
     os.kill(pid, signal.SIGSTOP)
-    wait(lambda: all(stat_of(path)[0] == "T" for path in Path(f"/proc/{pid}/task").glob("*/stat")))
+    until(lambda: all(stat_of(path)[0] == "T" for path in Path(f"/proc/{pid}/task").glob("*/stat")))
     library.close()
     assert not running(pid)
 
@@ -349,7 +349,7 @@ def test_a_forked_child_begins_with_processes_of_its_own(opened):
     os.waitpid(child, 0)
     assert (int(theirs) != ours, alive) == (True, "True")
     assert pid_of(library) == ours
-    wait(lambda: not running(int(theirs)))
+    until(lambda: not running(int(theirs)))
 
 
 def test_what_a_child_forgets_is_still_there_for_the_parent(opened):
@@ -390,7 +390,7 @@ time.sleep(60)
         assert running(pid)
         worker.kill()
         worker.wait()
-    wait(lambda: not running(pid))
+    until(lambda: not running(pid))
 
 
 def test_interrupting_the_terminal_does_not_reach_it(opened):

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from tests.support.native import HELLO_BODY, built
-from tests.support.pluginservers import wait
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -77,7 +77,7 @@ def test_two_workers_answer_in_every_language_and_end_as_they_should(gunicorn, l
     assert get(server, "traps/Hello?abc=123").content.replace(b"traps", b"hello") == HELLO_BODY
     assert get(server, "traps/Hello").headers["Content-Type"] == "application/json"
     assert server.stop() == 0
-    wait(lambda: not processes_of(lib))
+    until(lambda: not processes_of(lib))
     assert "Traceback" not in server.log()
 
 
@@ -99,7 +99,7 @@ def test_a_crash_in_the_process_ends_the_worker_and_gunicorn_starts_another(guni
     pids = server.worker_pids()
     with pytest.raises(requests.ConnectionError):
         get(server, "traps/Wild")
-    wait(lambda: server.worker_pids() not in ([], pids))
+    until(lambda: server.worker_pids() not in ([], pids))
     assert get(server, "traps/Hello").status_code == 200
 
 

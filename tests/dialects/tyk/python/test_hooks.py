@@ -1,4 +1,4 @@
-"""Which arguments a hook gets, what it changes, and what becomes of hooks that fail. Rows T11 to T18."""
+"""Which arguments a hook gets, what it changes, and what becomes of hooks that fail."""
 
 from __future__ import annotations
 
@@ -130,12 +130,12 @@ FIRST = "TykCoProcessRequest"
     ],
 )
 @pytest.mark.parametrize("kind", ["pre", "post_key_auth", "post"])
-def test_t11_the_number_of_parameters_decides_what_a_hook_is_given(serve, name, got, kind):
+def test_the_number_of_parameters_decides_what_a_hook_is_given(serve, name, got, kind):
     assert json.loads(serve(ARGUMENTS, **{kind: name}).get("/").json["headers"]["X_GOT"]) == got
 
 
 @pytest.mark.parametrize(("name", "count"), [("Two", 2), ("Six", 6)])
-def test_t11_a_hook_with_another_number_is_not_called_and_a_warning_says_so(serve, log, name, count):
+def test_a_hook_with_another_number_is_not_called_and_a_warning_says_so(serve, log, name, count):
     client = serve(ARGUMENTS, pre=name)
     assert f"custom_middleware.pre: {name} takes {count} parameters, expected 3, 4 or 5" in log.text
     assert client.get("/").status_code == 201
@@ -215,13 +215,13 @@ def test_strict_refuses_what_otherwise_is_only_logged(entries, text, hooks, prob
         entries(text, Options(strict=True), **hooks)
 
 
-def test_t17_an_auth_hook_without_token_is_403(serve):
+def test_an_auth_hook_without_token_is_403(serve):
     answer = serve(AUTH, auth_check="AuthHook").get("/", headers={"Authorization": "wrong"})
     assert (answer.status_code, answer.json) == (403, {"error": "Forbidden"})
 
 
 @pytest.mark.parametrize("text", ["raise RuntimeError('x')", "return 1", "request.object.url = 'tyk://x'"])
-def test_t17_an_auth_hook_that_fails_is_403(serve, text):
+def test_an_auth_hook_that_fails_is_403(serve, text):
     text = f"@Hook\ndef A(request, session, metadata, spec):\n    {text}\n"
     answer = serve(text, auth_check="A").get("/")
     assert (answer.status_code, answer.json) == (403, {"error": "Key not authorised"})
@@ -259,7 +259,7 @@ def test_a_session_is_the_consumer_of_other_plugins(entries):
         ({"a": {"b": "ü"}}, ["APIID", "OrgID", "bundle_hash", "config_data"]),
     ],
 )
-def test_t18_spec_has_config_data_only_if_the_api_has(serve, config_data, keys):
+def test_spec_has_config_data_only_if_the_api_has(serve, config_data, keys):
     text = """
 import json
 @Hook

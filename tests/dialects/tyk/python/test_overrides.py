@@ -1,4 +1,4 @@
-"""Answers from hooks instead of the app's: every row of ReturnOverrides. Row T15."""
+"""Answers from hooks instead of the app's: every row of ReturnOverrides."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ALL_KINDS = pytest.mark.parametrize("kind", ["pre", "auth_check", "post_key_auth
 @ALL_KINDS
 @pytest.mark.parametrize("override", [False, True])
 @pytest.mark.parametrize("code", [0, -1, -5])
-def test_t15_a_code_of_zero_and_below_goes_on(serve, kind, code, override):
+def test_a_code_of_zero_and_below_goes_on(serve, kind, code, override):
     text = hook(response_code=code, override_error=override, response_error="no", headers={"X-A": "1"})
     answer = serve(text, **{kind: "H"}).get("/")
     assert (answer.status_code, "X-A" in answer.headers) == (201, False)
@@ -31,7 +31,7 @@ def test_t15_a_code_of_zero_and_below_goes_on(serve, kind, code, override):
 @ALL_KINDS
 @pytest.mark.parametrize("override", [False, True])
 @pytest.mark.parametrize("code", [200, 302, 399])
-def test_t15_a_code_below_400_answers_with_headers_and_body(serve, kind, code, override):
+def test_a_code_below_400_answers_with_headers_and_body(serve, kind, code, override):
     headers = {"X-A": "é", "Content-Type": "application/json", "Content-Length": "99", "Connection": "close"}
     text = hook(response_code=code, override_error=override, response_body="{}", headers=headers)
     answer = serve(text, **{kind: "H"}).get("/")
@@ -42,7 +42,7 @@ def test_t15_a_code_below_400_answers_with_headers_and_body(serve, kind, code, o
 
 
 @ALL_KINDS
-def test_t15_a_code_from_400_on_gets_the_error_template(serve, log, kind):
+def test_a_code_from_400_on_gets_the_error_template(serve, log, kind):
     headers = {"X-A": "1", "Content-Type": "text/html"}
     text = hook(response_code=418, response_body="no", headers=headers)
     answer = serve(text, **{kind: "H"}).get("/")
@@ -52,12 +52,12 @@ def test_t15_a_code_from_400_on_gets_the_error_template(serve, log, kind):
 
 
 @ALL_KINDS
-def test_t15_without_a_text_the_template_says_key_not_authorised(serve, kind):
+def test_without_a_text_the_template_says_key_not_authorised(serve, kind):
     assert serve(hook(response_code=403), **{kind: "H"}).get("/").json == {"error": "Key not authorised"}
 
 
 @ALL_KINDS
-def test_t15_with_override_error_the_body_goes_out_as_it_is(serve, log, kind):
+def test_with_override_error_the_body_goes_out_as_it_is(serve, log, kind):
     text = hook(response_code=500, override_error=True, response_body="nö", headers={"X-A": "1"})
     answer = serve(text, **{kind: "H"}).get("/")
     assert (answer.status_code, answer.data, answer.headers["X-A"]) == (500, "nö".encode(), "1")
@@ -75,7 +75,7 @@ def test_t15_with_override_error_the_body_goes_out_as_it_is(serve, log, kind):
         ({"response_code": 204, "response_body": "dropped"}, b""),
     ],
 )
-def test_t15_response_error_wins_over_response_body(serve, fields, body):
+def test_response_error_wins_over_response_body(serve, fields, body):
     assert serve(hook(**fields), pre="H").get("/").data == body
 
 

@@ -1,4 +1,4 @@
-"""What hooks see of a request, and what of their changes reaches the app. Rows T12 to T14."""
+"""What hooks see of a request, and what of their changes reaches the app."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_text_outside_ascii_is_text(show):
     assert show("/", headers={"X-Api-Key": "\xff"})["get_header"][0] == "�"
 
 
-def test_t13_a_body_that_is_no_utf8_is_empty_as_text_and_whole_as_bytes(show):
+def test_a_body_that_is_no_utf8_is_empty_as_text_and_whole_as_bytes(show):
     found = show("/", method="POST", **raw(b"\xff\x00a"))
     assert (found["body"], found["raw_body"]) == ("", "\xff\x00a")
 
@@ -95,14 +95,14 @@ def test_raw_body_only_leaves_the_text_out(show):
         (["request.object.raw_body = b''"], "", ""),
     ],
 )
-def test_t12_raw_body_reaches_the_app_and_body_only_without_compat(serve, lines, ours, compat):
+def test_raw_body_reaches_the_app_and_body_only_without_compat(serve, lines, ours, compat):
     for expected, mode in ((ours, False), (compat, True)):
         client = serve(hook(*lines), compat=mode, pre="H")
         answer = client.post("/", **raw(b"old")).json
         assert answer["body"] == expected
 
 
-def test_t14_delete_then_add_gives_the_new_value_whatever_the_order(serve):
+def test_delete_then_add_gives_the_new_value_whatever_the_order(serve):
     for lines in (
         ["request.delete_header('X-A')", "request.add_header('X-A', 'new')"],
         ["request.add_header('X-A', 'new')", "request.delete_header('X-A')"],

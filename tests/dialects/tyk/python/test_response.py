@@ -1,4 +1,4 @@
-"""What hooks see of a response, and what of their changes goes out. Rows T10 and T30."""
+"""What hooks see of a response, and what of their changes goes out."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_hook_sees_the_response(ask):
         (["del response.headers['X-One']", "response.raw_body = b'x'"], 200, b"x"),
     ],
 )
-def test_t10_status_and_body_are_changed_and_content_length_is_right(ask, lines, status, body):
+def test_status_and_body_are_changed_and_content_length_is_right(ask, lines, status, body):
     answer = ask(*lines)
     assert (answer.status_code, answer.data) == (status, body)
     assert answer.headers.get("Content-Length") == (None if status == 204 else str(len(body)))
@@ -93,14 +93,14 @@ def test_body_counts_without_compat(ask, compat, body):
 
 
 @pytest.mark.parametrize("compat", [False, True])
-def test_t30_an_unrelated_header_change_keeps_both_cookies(ask, compat):
+def test_an_unrelated_header_change_keeps_both_cookies(ask, compat):
     answer = ask("response.headers['X-New'] = 'é'", "response.headers['X-One'] = '2'", compat=compat)
     assert answer.headers.getlist("Set-Cookie") == ["a=1", "b=2"]
     assert (answer.headers["X-New"].encode("latin-1").decode(), answer.headers["X-One"]) == ("é", "2")
 
 
 @pytest.mark.parametrize("compat", [False, True])
-def test_t30_a_changed_key_replaces_the_first_value_and_a_removed_one_all(ask, compat):
+def test_a_changed_key_replaces_the_first_value_and_a_removed_one_all(ask, compat):
     assert ask("response.headers['Set-Cookie'] = 'c=3'", compat=compat).headers.getlist("Set-Cookie") == [
         "c=3",
         "b=2",
@@ -108,7 +108,7 @@ def test_t30_a_changed_key_replaces_the_first_value_and_a_removed_one_all(ask, c
     assert "Set-Cookie" not in ask("del response.headers['Set-Cookie']", compat=compat).headers
 
 
-def test_t30_the_list_counts_as_it_is_if_the_map_was_left_alone(ask):
+def test_the_list_counts_as_it_is_if_the_map_was_left_alone(ask):
     answer = ask(
         "for h in response.multivalue_headers:",
         "    if h.key == 'Set-Cookie': h.values.append('c=3')",

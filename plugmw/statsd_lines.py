@@ -17,6 +17,7 @@ from plugmw.kernel.throttle import Throttle
 from plugmw.plugin import Plugin
 from plugmw.reporting import Sink
 from plugmw.schema import Check, as_dict, between, field
+from plugmw.telemetry.queue_config import QueueConfig
 
 #: Spelled-out metric types to what stands on the line.
 TYPES: Final = {

@@ -19,8 +19,8 @@ from jsonschema import Draft202012Validator
 from plugmw import cli
 from plugmw.cli import command, program
 from plugmw.cli.command import Terminal, columns, printable
+from tests.support.servers import ROOT
 
-ROOT = Path(__file__).parent.parent
 GATEWAY = """
 store: redis://me:secret@localhost:6379/0
 routes:

@@ -7,7 +7,6 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -16,7 +15,7 @@ from tests.conformance.__main__ import main, run_case
 from tests.conformance.match import any_order, matched
 from tests.support.servers import ROOT
 
-FILES = sorted((Path(__file__).parent / "conformance" / "cases").glob("*.json"))
+FILES = sorted((ROOT / "tests/conformance/cases").glob("*.json"))
 CASES = {case["id"]: case for file in FILES for case in json.loads(file.read_text(encoding="utf-8"))}
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import sys
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from plugmw import passwords
 from plugmw.consumers import directory, parse
 from plugmw.errors import ConfigError, ConfigErrors
 from plugmw.identity import MemoryDirectory
+from plugmw.schema import place
 from plugmw.schema.messages import place
+from tests.support.rsa_keys import rsa_key
 
 ID = "00000001-0000-4000-8000-000000000001"
-KEY = rsa.generate_private_key(65537, 2048).public_key()
+KEY = rsa_key(2048).public_key()
 PEM = KEY.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 KONG = "kong-sha1$" + "0" * 40
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,41 +52,45 @@ def modules() -> dict[str, Path]:
 MODULES = modules()
 
 
+#: Imports are statements: nothing else needs to be looked into.
+_MAY_HOLD_IMPORTS = (ast.mod, ast.stmt, ast.excepthandler, ast.match_case)
+
+
 def imported(path: Path) -> Iterator[str]:
     """Yield the modules of ours that a file imports, without ``plugmw.``; ``""`` is plugmw itself."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for_types = {
-        inner
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
-        for statement in node.body
-        for inner in ast.walk(statement)
-    }
-    for node in ast.walk(tree):
-        if node in for_types:
+    nodes: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            nodes += node.orelse
+            continue
+        if not isinstance(node, (ast.Import, ast.ImportFrom)):
+            if isinstance(node, _MAY_HOLD_IMPORTS):
+                nodes += ast.iter_child_nodes(node)
             continue
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
+        else:
             assert not node.level, f"{path}: relative import"
             names = [f"{node.module}.{alias.name}" for alias in node.names]
-        else:
-            continue
         for name in names:
             if name.split(".")[0] == "plugmw":
                 inside = name.partition(".")[2]
                 yield inside if inside in MODULES else inside.rpartition(".")[0]
 
 
-GRAPH = {name: sorted(set(imported(path))) for name, path in MODULES.items()}
+@functools.cache
+def graph() -> dict[str, list[str]]:
+    """Return what each module imports of ours; read once, and only by a process that has a test of it."""
+    return {name: sorted(set(imported(path))) for name, path in MODULES.items()}
 
 
 def place_of(module: str, asking: tuple[str, ...] = ()) -> int:
     top = module.partition(".")[0]
     if top in PLACES or top in asking:
         return PLACES.get(top, 0)
-    inside = [name for name in GRAPH if name.partition(".")[0] == top]
-    imports = {name for one in inside for name in GRAPH[one] if name and name.partition(".")[0] != top}
+    inside = [name for name in graph() if name.partition(".")[0] == top]
+    imports = {name for one in inside for name in graph()[one] if name and name.partition(".")[0] != top}
     return max((place_of(name, (*asking, top)) for name in imports), default=0)
 
 
@@ -96,7 +101,7 @@ def test_every_line_is_about_something():
 
 @pytest.mark.parametrize("module", [name for name in sorted(MODULES) if name])
 def test_imports_point_up(module):
-    down = [name for name in GRAPH[module] if name and place_of(name) > place_of(module)]
+    down = [name for name in graph()[module] if name and place_of(name) > place_of(module)]
     assert not down, f"plugmw.{module} imports what stands below it"
 
 
@@ -106,7 +111,7 @@ def test_no_two_modules_import_each_other_through_others():
     def visit(module: str, trail: tuple[str, ...]) -> None:
         assert module not in trail, f"a circle of imports: {' -> '.join((*trail, module))}"
         if module not in done:
-            for name in GRAPH.get(module, ()):
+            for name in graph().get(module, ()):
                 if name and not name.startswith(f"{module}."):
                     visit(name, (*trail, module))
             done.add(module)
@@ -118,7 +123,7 @@ def test_no_two_modules_import_each_other_through_others():
 
 @pytest.mark.parametrize("module", [name for name in sorted(MODULES) if name.startswith("contrib.")])
 def test_bundled_plugins_do_not_know_each_other(module):
-    assert not [name for name in GRAPH[module] if name.startswith(("contrib", "gateway", "dialects"))]
+    assert not [name for name in graph()[module] if name.startswith(("contrib", "gateway", "dialects"))]
 
 
 @pytest.mark.parametrize("module", [name for name in sorted(MODULES) if name.startswith("dialects.")])
@@ -130,7 +135,7 @@ def test_dialects_do_not_know_the_gateway_the_bundled_plugins_nor_each_other(mod
     }
     others = [
         name
-        for name in GRAPH[module]
+        for name in graph()[module]
         if name.startswith(("contrib", "gateway", "mounts"))
         or (
             name.startswith("dialects.")
@@ -142,4 +147,4 @@ def test_dialects_do_not_know_the_gateway_the_bundled_plugins_nor_each_other(mod
 
 
 def test_the_package_itself_imports_nothing_of_ours():
-    assert GRAPH[""] == [""] or GRAPH[""] == []
+    assert graph()[""] == [""] or graph()[""] == []

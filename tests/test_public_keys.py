@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -12,13 +12,14 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from plugmw.public_keys import ALGORITHMS, HMAC, public_key
+from tests.support.rsa_keys import rsa_key
 
 
 def pem(key):
     return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
-RSA = rsa.generate_private_key(65537, 2048)
+RSA = rsa_key(2048)
 KEYS = {
     "RSA": pem(RSA),
     "P-256": pem(ec.generate_private_key(ec.SECP256R1())),
@@ -52,7 +53,7 @@ def test_a_key_goes_with_its_own_algorithms_only(algorithm, kind):
 
 def test_a_short_rsa_key_is_refused():
     with pytest.raises(ValueError, match="an RSA key of at least 2048 bits for PS256"):
-        public_key("PS256", pem(rsa.generate_private_key(65537, 1024)))
+        public_key("PS256", pem(rsa_key(1024)))
 
 
 NO_KEYS = {

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from plugmw.signed_tokens import LONGEST, read, verifier, wrong_claims
+from tests.support.rsa_keys import rsa_key
 from tests.support.tokens import EC, KEYS, RSA, SECRET, b64, pem, raw_token, signature, token
 
 NOW = 1_700_000_000
@@ -66,7 +66,7 @@ UNUSABLE = {
     "no public key": ("RS256", SECRET, None),
     "public key of another algorithm": ("ES256", None, pem(RSA)),
     "secret that is no Base64": ("HS256", "a!", None),
-    "short public key": ("PS256", None, pem(rsa.generate_private_key(65537, 1024))),
+    "short public key": ("PS256", None, pem(rsa_key(1024))),
 }
 
 

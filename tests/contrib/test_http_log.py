@@ -12,8 +12,10 @@ from werkzeug.test import Client
 
 from plugmw import ConfigError, Entry
 from plugmw.contrib.http_log import HTTPLog, settings, split
+from plugmw.delivery import QueueConfig
 from plugmw.telemetry.queue_config import QueueConfig
 from plugmw.testing import gateway, get
+from tests.support.length import by_length
 from tests.support.sinks import HTTPSink, closed_port, http_sink
 from tests.support.waiting import until
 
@@ -381,9 +383,11 @@ def test_a_server_that_was_down_gets_everything_once_it_is_up(gunicorn):
 
 
 @pytest.mark.slow
-def test_twenty_thousand_entries_for_a_server_that_is_down_cost_no_more_memory(gunicorn):
+def test_entries_for_a_server_that_is_down_cost_no_more_memory_than_its_queue(gunicorn):
+    # The sizes are such that the entries are more than the memory that is allowed.
+    most, first, then, size = by_length((500, 1500, 5000, 4000), (2000, 4000, 16_000, 1000))
     url = f"http://127.0.0.1:{closed_port()}/"
-    source = SERVED.format(url=url, queue={"max_entries": 2000})
+    source = SERVED.format(url=url, queue={"max_entries": most})
     server = gunicorn(source, worker_class="gthread", args=["--threads", "4"])
     [pid] = server.worker_pids()
 
@@ -393,7 +397,7 @@ def test_twenty_thousand_entries_for_a_server_that_is_down_cost_no_more_memory(g
 
         with connect(server.port) as client:
             for _ in range(count // 100):
-                client.sendall(request("/", "X-Big: " + "x" * 200, close=False) * 100)
+                client.sendall(request("/", "X-Big: " + "x" * size, close=False) * 100)
                 got = b""
                 while got.count(b"HTTP/1.1 200") < 100 or not got.endswith(b"ok"):
                     got += client.recv(65536)
@@ -402,9 +406,9 @@ def test_twenty_thousand_entries_for_a_server_that_is_down_cost_no_more_memory(g
         with open(f"/proc/{pid}/status") as status:
             return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
 
-    ask(4000)
+    ask(first)
     full = resident()
-    ask(16_000)
+    ask(then)
     assert resident() < full + 10_000  # kB
     assert server.worker_pids() == [pid]
     server.signal(signal.SIGTERM)

@@ -10,6 +10,7 @@ import pytest
 from plugmw.documents import fingerprint, load
 from plugmw.documents.files import _toml_error, read
 from plugmw.errors import ConfigError, ConfigErrors
+from tests.support.servers import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -201,8 +202,7 @@ def test_a_toml_error_at_the_end_has_the_last_line():
 
 def test_only_the_parsers_that_are_needed_are_imported():
     code = "import sys, plugmw.documents; print({'yaml', 'tomllib', 'tomli'} & set(sys.modules))"
-    root = Path(__file__).parents[2]
-    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
 

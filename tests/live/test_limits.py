@@ -12,6 +12,7 @@ from collections import Counter
 import pytest
 
 from tests.stores.conftest import RedisServer
+from tests.support.length import by_length
 from tests.support.servers import require_module, require_program
 from tests.support.waiting import until
 
@@ -28,7 +29,7 @@ SOURCE = """
     config = {config!r}
     app = Gateway(site, config, clock=lambda: 1_700_000_000.0)
 """
-CLIENTS, REQUESTS, LIMIT = 16, 10_000, 1234
+CLIENTS, REQUESTS, LIMIT = 16, by_length(3200, 10_000), 1234
 CLASSES = {
     "sync": ("sync", []),
     "gthread": ("gthread", ["--threads", "8"]),

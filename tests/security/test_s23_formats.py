@@ -6,6 +6,7 @@ A new ``noqa: S...`` in the package makes the first test fail: it is added here 
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import tracemalloc
 from pathlib import Path
@@ -24,7 +25,12 @@ from plugmw.documents.yaml_reader import parse_yaml
 
 ROOT = Path(plugmw.__file__).parent
 SOURCES = {path.relative_to(ROOT).as_posix(): path for path in sorted(ROOT.rglob("*.py"))}
-TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in SOURCES.items()}
+
+
+@functools.cache
+def trees():
+    return {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in SOURCES.items()}
+
 
 A_COMMAND = "the command is the configuration's or plugmw's own; a list, without a shell"
 A_NAME = "the name of a place, or a message, not a secret"
@@ -101,7 +107,7 @@ def imported(tree):
 
 
 def test_s23_no_module_imports_a_live_format():
-    found = {(name, str(one).partition(".")[0]) for name, tree in TREES.items() for one in imported(tree)}
+    found = {(name, str(one).partition(".")[0]) for name, tree in trees().items() for one in imported(tree)}
     assert not [pair for pair in found if pair[1] in LIVE]
 
 
@@ -120,7 +126,7 @@ def evaluates(call):
 def test_s23_nothing_is_evaluated_no_yaml_object_made_and_no_shell_asked():
     found = [
         f"{name}:{node.lineno}: {ast.unparse(node)[:80]}"
-        for name, tree in TREES.items()
+        for name, tree in trees().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and evaluates(node)
     ]

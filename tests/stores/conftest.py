@@ -13,9 +13,8 @@ import pytest
 
 from plugmw.stores import Store, open_store
 from tests.support.clock import Clock
+from tests.support.servers import ROOT
 from tests.support.waiting import until
-
-ROOT = Path(__file__).parents[2]
 
 AGE = """
 for _, key in ipairs(redis.call('KEYS', '*')) do

@@ -21,9 +21,9 @@ HOOKS = {"driver": "python", "pre": [{"name": "PreHook"}]}
 
 @cache
 def private_key() -> Any:
-    from cryptography.hazmat.primitives.asymmetric import rsa
+    from tests.support.rsa_keys import rsa_key
 
-    return rsa.generate_private_key(65537, 2048)
+    return rsa_key(2048)
 
 
 def write_keys(folder: Path, key: Any = None) -> tuple[Path, Path]:

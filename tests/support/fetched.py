@@ -32,10 +32,10 @@ def cache() -> Path:
 
 
 @contextlib.contextmanager
-def alone() -> Iterator[None]:
-    """Let one process at a time fetch or build: tests run in parallel, and the folder is for all of them."""
-    with (cache() / "lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+def alone(name: str) -> Iterator[None]:
+    """Let one process of this user at a time fetch or build ``name``; the others wait and find it there."""
+    with open(cache() / f"{name.replace('/', '-')}.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
@@ -61,7 +61,7 @@ def npm(package: str) -> Path:
     program = require_program("npm")
     folder = cache() / package
     name = package.rpartition("@")[0]
-    with alone():
+    with alone(package):
         if not (folder / "node_modules" / name / "package.json").exists():
             folder.mkdir(exist_ok=True)
             (folder / "package.json").write_text('{"private": true}', encoding="utf-8")
@@ -75,7 +75,7 @@ def maven(artifact: str) -> Path:
     program = require_program("mvn")
     group, name, version, kind, classifier = artifact.split(":")
     file = cache() / f"{name}-{version}-{classifier}.{kind}"
-    with alone():
+    with alone("m2"):
         if not file.exists():
             home = cache() / "m2"
             command = [program, "-q", "-B", f"-Dmaven.repo.local={home}", "dependency:get"]

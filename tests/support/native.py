@@ -36,7 +36,7 @@ def built(source: str, folder: Path = SOURCES) -> Path:
     path = folder / source
     require_program(COMPILERS[path.suffix])
     lib = cache() / f"native-{path.parent.parent.name}-{path.stem}-{path.suffix[1:]}"
-    with alone():
+    with alone(lib.name):
         (lib / "src").mkdir(parents=True, exist_ok=True)
         shutil.copy(path, lib / "src")
         problems = build_all(lib, logging.getLogger("tests.native"), deadline=600)

@@ -48,10 +48,10 @@ def go_binary(source: Path) -> Path:
     folder = cache() / f"go-{source.name}-{stamp}"
     folder.mkdir(exist_ok=True)
     program = folder / source.name
-    with alone():
+    with alone(folder.name):
         if not program.exists():
-            flags = "-mod=mod -buildvcs=false"
-            run([go, "build", "-o", f"{program}.new", "."], source, "go-pdk", GOFLAGS=flags)
+            command = [go, "build", "-o", f"{program}.new", "."]
+            run(command, source, "go-pdk", GOFLAGS="-mod=mod -buildvcs=false")
             os.replace(f"{program}.new", program)
     return program
 

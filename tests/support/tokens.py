@@ -10,16 +10,18 @@ import json
 from base64 import urlsafe_b64encode
 
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from tests.support.rsa_keys import rsa_key
 
 SECRET = "plugmw-jwt-secret-0123456789abcdef-0123456789abcdef-0123456789abcdef"
 #: An ``exp`` that does not come soon.
 LATER = 4_102_444_800
 
-RSA = rsa.generate_private_key(65537, 2048)
-BIG_RSA = rsa.generate_private_key(65537, 3072)
+RSA = rsa_key(2048)
+BIG_RSA = rsa_key(3072)
 CURVES = {"256": ec.SECP256R1(), "384": ec.SECP384R1(), "512": ec.SECP521R1()}
 EC = {size: ec.generate_private_key(curve) for size, curve in CURVES.items()}
 ED25519, ED448 = ed25519.Ed25519PrivateKey.generate(), ed448.Ed448PrivateKey.generate()

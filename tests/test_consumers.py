@@ -11,7 +11,6 @@ from plugmw import passwords
 from plugmw.consumers import directory, parse
 from plugmw.errors import ConfigError, ConfigErrors
 from plugmw.identity import MemoryDirectory
-from plugmw.schema import place
 from plugmw.schema.messages import place
 from tests.support.rsa_keys import rsa_key
 

@@ -12,7 +12,6 @@ from werkzeug.test import Client
 
 from plugmw import ConfigError, Entry
 from plugmw.contrib.http_log import HTTPLog, settings, split
-from plugmw.delivery import QueueConfig
 from plugmw.telemetry.queue_config import QueueConfig
 from plugmw.testing import gateway, get
 from tests.support.length import by_length

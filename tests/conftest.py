@@ -26,6 +26,7 @@ def _use_own_temporary_folder(worker: str) -> None:
     """
     os.environ["PLUGMW_TEST_CACHE"] = str(cache())
     folder = tempfile.mkdtemp(prefix=f"plugmw-{worker}-")
+    os.chmod(folder, 0o711)  # PostgreSQL runs as another user where the tests are root's, in a folder below
     os.environ["TMPDIR"] = tempfile.tempdir = folder
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
 

@@ -14,7 +14,7 @@ VERSION = next(
 FLASK = ["flask>=3.1.3"]
 DJANGO = ["django>=5.2.13"]
 REDIS = ["redis>=5.2"]
-#: Consumers in PostgreSQL (plugmw.directories.postgres).
+#: Consumers in PostgreSQL (plugmw.auth.directories.postgres).
 POSTGRES = ["psycopg[binary]>=3.2.3"]
 #: Plugin servers that speak MessagePack (plugmw.dialects.kong.servers).
 RPC = ["msgpack>=1.1"]

@@ -109,7 +109,7 @@ def nothing(x: Any) -> None:
 def build(folder: str) -> dict[str, Callable[[], object]]:
     """Build every row and prove that its request goes the usual way."""
     from plugmw import Gateway, Plugin
-    from plugmw.directories import open_directory
+    from plugmw.auth.directories import open_directory
 
     class Nothing(Plugin):
         name, priority = "nothing", 0

@@ -27,7 +27,7 @@ from typing import Any
 import msgpack
 
 from plugmw.dialects.kong.servers.pool import connect
-from plugmw.exchange import Exchange
+from plugmw.kernel.exchange import Exchange
 from tests.support.pluginservers import Served, go_server, js_server, python_server, serving
 
 PLUGINS = Path(__file__).parent / "plugins"

@@ -6,19 +6,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from plugmw.contrib._functions import function_factory as function_factory
+    from plugmw.dialects.inject_logger import InjectLogger as InjectLogger
     from plugmw.dialects.krakend.clients import ClientRegisterer as ClientRegisterer
     from plugmw.dialects.krakend.handlers import HandlerRegisterer as HandlerRegisterer
     from plugmw.dialects.prest.plugin import Functions as Functions
     from plugmw.dialects.response_modifier import ResponseModifier as ResponseModifier
     from plugmw.errors import ConfigError as ConfigError
-    from plugmw.exchange import Exchange as Exchange
-    from plugmw.functions import function_factory as function_factory
     from plugmw.gateway import Gateway as Gateway
-    from plugmw.inject_logger import InjectLogger as InjectLogger
+    from plugmw.kernel.exchange import Exchange as Exchange
+    from plugmw.kernel.order import Entry as Entry
+    from plugmw.kernel.plugin import Plugin as Plugin
     from plugmw.mounts.flask import PlugMW as PlugMW
     from plugmw.mounts.wrap import wrap as wrap
-    from plugmw.order import Entry as Entry
-    from plugmw.plugin import Plugin as Plugin
     from plugmw.schema import config as config
     from plugmw.schema import field as field
 
@@ -28,18 +28,18 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "ClientRegisterer": "plugmw.dialects.krakend.clients",
     "ConfigError": "plugmw.errors",
-    "Entry": "plugmw.order",
-    "Exchange": "plugmw.exchange",
+    "Entry": "plugmw.kernel.order",
+    "Exchange": "plugmw.kernel.exchange",
     "Functions": "plugmw.dialects.prest.plugin",
     "Gateway": "plugmw.gateway",
     "HandlerRegisterer": "plugmw.dialects.krakend.handlers",
-    "InjectLogger": "plugmw.inject_logger",
+    "InjectLogger": "plugmw.dialects.inject_logger",
     "PlugMW": "plugmw.mounts.flask",
-    "Plugin": "plugmw.plugin",
+    "Plugin": "plugmw.kernel.plugin",
     "ResponseModifier": "plugmw.dialects.response_modifier",
     "config": "plugmw.schema",
     "field": "plugmw.schema",
-    "function_factory": "plugmw.functions",
+    "function_factory": "plugmw.contrib._functions",
     "wrap": "plugmw.mounts.wrap",
 }
 

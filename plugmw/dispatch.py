@@ -13,23 +13,24 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from plugmw import answer, phases
-from plugmw.chain import Compiled, picker
-from plugmw.exchange import Exchange
-from plugmw.identity import IDENTITY_KEYS
+from plugmw.kernel import phases
+from plugmw.kernel.chain import Compiled, picker
+from plugmw.kernel.exchange import Exchange
+from plugmw.kernel.identity import IDENTITY_KEYS
+from plugmw.kernel.order import Entry, Slot, slots
 from plugmw.kernel.user_code import is_failure
-from plugmw.order import Entry, Slot, slots
-from plugmw.paths import is_plain
-from plugmw.routing import Decision, Route, Router, without_port
-from plugmw.services import Service, destination
-from plugmw.target import sent
-from plugmw.upstream import noting_named
+from plugmw.routing.router import Decision, Route, Router, without_port
+from plugmw.upstream.forwarding import noting_named
+from plugmw.upstream.services import Service, destination
+from plugmw.wsgi import answer
+from plugmw.wsgi.paths import is_plain
+from plugmw.wsgi.request_target import sent
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-    from plugmw.flow import Flow
-    from plugmw.runtime import Runtime
+    from plugmw.kernel.flow import Flow
+    from plugmw.kernel.runtime import Runtime
 
 
 def compile_chain(

@@ -15,20 +15,20 @@ from plugmw.configuration.extras import Extras, Item
 from plugmw.configuration.plan import Plan
 from plugmw.dispatch import compile_chain, no_app
 from plugmw.documents.translated import Options
-from plugmw.order import Entry
-from plugmw.plugin import inject
+from plugmw.kernel.order import Entry
+from plugmw.kernel.plugin import inject
+from plugmw.kernel.worker import in_force, plugins_of
 from plugmw.reload.generations import Generation, Holdings, leased, modules_of
 from plugmw.reload.reloading import Reloading
-from plugmw.worker import in_force, plugins_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
     from typing_extensions import Self
 
-    from plugmw.directories import Consumers
+    from plugmw.auth.directories import Consumers
     from plugmw.documents import Document
     from plugmw.documents.files import Source
-    from plugmw.runtime import Logger
+    from plugmw.kernel.runtime import Logger
     from plugmw.stores import Store
 
 Dialect = Literal["kong", "krakend", "tyk", "prest"]
@@ -39,7 +39,7 @@ class Gateway(Reloading):
 
     ``config`` is a path (JSON, YAML, TOML), a mapping or None; ``plugins`` are plugin objects, entries or
     mappings given in code. ``consumers`` (a list, a callable, the URL of a consumer store, or
-    a :class:`~plugmw.identity.Directory`), ``store`` (a store
+    a :class:`~plugmw.kernel.identity.Directory`), ``store`` (a store
     object) and ``logger`` replace what the configuration says. Raises
     :class:`~plugmw.errors.ConfigErrors` with everything that is wrong; nothing is opened before the
     first request or the server's worker hook.

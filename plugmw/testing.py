@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.test import Client, TestResponse
 
-from plugmw import keys
 from plugmw.gateway import Gateway
+from plugmw.wsgi import keys
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

@@ -8,9 +8,11 @@ import json
 
 import pytest
 
-from plugmw import Plugin, alf, keys
-from plugmw.redaction import REDACTED, Redaction
+from plugmw import Plugin
+from plugmw.contrib.galileo import log_format
 from plugmw.testing import gateway
+from plugmw.wsgi import keys
+from plugmw.wsgi.redaction import REDACTED, Redaction
 from tests.support.wsgi import environ_of, serve
 
 EVERY_BYTE = bytes(range(256))
@@ -20,14 +22,14 @@ EVERY_BYTE = bytes(range(256))
 
 
 def test_a_copy_keeps_what_passes():
-    copy = alf.Copy()
+    copy = log_format.Copy()
     copy.add(b"one")
     copy.add(b"two")
     assert (copy.data, copy.size) == (b"onetwo", 6)
 
 
 def test_a_copy_of_too_much_keeps_only_its_size():
-    copy = alf.Copy()
+    copy = log_format.Copy()
     for _ in range(21):
         copy.add(b"x" * 1024 * 1024)
     assert (copy.data, copy.size) == (b"", 21 * 1024 * 1024)
@@ -44,8 +46,8 @@ WAYS = {
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 def test_a_request_is_copied_while_it_is_read(way):
-    environ, copy = {"wsgi.input": io.BytesIO(b"one\ntwo\n")}, alf.Copy()
-    alf.watch_request(environ, copy)
+    environ, copy = {"wsgi.input": io.BytesIO(b"one\ntwo\n")}, log_format.Copy()
+    log_format.watch_request(environ, copy)
     assert copy.size == 0
     assert way(environ["wsgi.input"]) == b"one\ntwo\n"
     assert copy.data == b"one\ntwo\n"
@@ -53,9 +55,9 @@ def test_a_request_is_copied_while_it_is_read(way):
 
 
 def test_a_request_that_was_read_before_is_copied_at_once():
-    stream, copy = io.BytesIO(b"read"), alf.Copy()
+    stream, copy = io.BytesIO(b"read"), log_format.Copy()
     environ = {"wsgi.input": stream, keys.BODY: (stream, b"read")}
-    alf.watch_request(environ, copy)
+    log_format.watch_request(environ, copy)
     assert (copy.data, environ["wsgi.input"]) == (b"read", stream)
 
 
@@ -69,7 +71,7 @@ def entry_of(app, hide=None, copies=(None, None), **environ):
         name, needs_timings = "log", True
 
         def log(self, x):
-            found.append(alf.entry_of(x, (hide or Redaction()).within(x), *copies))
+            found.append(log_format.entry_of(x, (hide or Redaction()).within(x), *copies))
 
     serve(gateway(Log(), app=app), environ_of(**environ))
     return found[0]
@@ -145,7 +147,7 @@ def test_the_size_of_headers_counts_each_of_a_repeated_name():
         ("accept", "application/x-www-form-urlencoded"),
         ("host", "example.com"),
     ]
-    assert alf.headers_size("GET /request/path HTTP/1.1", headers) == 118
+    assert log_format.headers_size("GET /request/path HTTP/1.1", headers) == 118
 
 
 def test_what_was_not_proxied_did_not_wait():
@@ -165,7 +167,7 @@ def test_secrets_are_left_out():
 
 
 def copied(data):
-    copy = alf.Copy()
+    copy = log_format.Copy()
     copy.add(data)
     return copy
 
@@ -208,18 +210,18 @@ BODIES = {
         },
     ),
     "recorded, and empty": ([], copied(b""), {"bodyCaptured": False, "bodySize": 0}),
-    "not read": ([("content-length", "5")], alf.Copy(), {"bodyCaptured": True, "bodySize": 5}),
+    "not read": ([("content-length", "5")], log_format.Copy(), {"bodyCaptured": True, "bodySize": 5}),
     "recorded, and too long": (
         [("content-length", "1")],
-        copied(b"x" * (alf.MAX_BODY + 1)),
-        {"bodyCaptured": True, "bodySize": alf.MAX_BODY + 1},
+        copied(b"x" * (log_format.MAX_BODY + 1)),
+        {"bodyCaptured": True, "bodySize": log_format.MAX_BODY + 1},
     ),
 }
 
 
 @pytest.mark.parametrize(("headers", "copy", "told"), BODIES.values(), ids=BODIES)
 def test_a_body_is_told(headers, copy, told):
-    assert alf._body("postData", headers, copy) == told
+    assert log_format._body("postData", headers, copy) == told
 
 
 # -- the whole ----------------------------------------------------------------------------------------
@@ -227,7 +229,7 @@ def test_a_body_is_told(headers, copy, told):
 
 @pytest.mark.parametrize("environment", [None, "test"])
 def test_an_alf_is_good_json(environment):
-    whole = json.loads(alf.head_of('a"b', environment) + b'{"a":1},{"b":2}' + alf.TAIL)
+    whole = json.loads(log_format.head_of('a"b', environment) + b'{"a":1},{"b":2}' + log_format.TAIL)
     wanted = {"version": "1.1.0", "serviceToken": 'a"b'}
     if environment:
         wanted["environment"] = environment
@@ -237,4 +239,4 @@ def test_an_alf_is_good_json(environment):
 
 @pytest.mark.parametrize(("room", "count"), [(0, 0), (2, 0), (3, 1), (6, 1), (7, 2), (100, 3)])
 def test_as_many_entries_as_fit(room, count):
-    assert alf.fitting([b"123", b"123", b"123"], room) == count
+    assert log_format.fitting([b"123", b"123", b"123"], room) == count

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from plugmw import answer
+from plugmw.wsgi import answer
 
 
 def left(*args):

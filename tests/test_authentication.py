@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from plugmw import ConfigError
-from plugmw.authentication import PREFLIGHT_HELP, REALM, Authentication, Denied, challenge
+from plugmw.auth.authentication import PREFLIGHT_HELP, REALM, Authentication, Denied, challenge
 from plugmw.contrib.file_log import FileLog
 from plugmw.errors import ConfigErrors, StoreError
 from plugmw.gateway import Gateway
-from plugmw.identity import Consumer, Credential, MemoryDirectory
-from plugmw.plugin import Plugin
+from plugmw.kernel.identity import Consumer, Credential, MemoryDirectory
+from plugmw.kernel.plugin import Plugin
 from plugmw.schema import config, field
 from plugmw.schema.fields import HeaderName
 from plugmw.testing import get, hello_app

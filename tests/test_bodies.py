@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from plugmw.bodies import body_kind, change_body
-from plugmw.forms import FORM, JSON, MULTIPART
-from plugmw.rewriting import Rules
+from plugmw.contrib.request_transformer.bodies import body_kind, change_body
+from plugmw.transform.rewriting import Rules
+from plugmw.wsgi.forms import FORM, JSON, MULTIPART
 
 ALL = Rules(
     remove=("gone",),

@@ -8,7 +8,7 @@ from wsgiref.util import FileWrapper
 import pytest
 from werkzeug.wsgi import FileWrapper as WerkzeugFileWrapper
 
-from plugmw import body
+from plugmw.wsgi import body
 from tests.support.wsgi import environ_of
 
 

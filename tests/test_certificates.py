@@ -7,11 +7,11 @@ import ssl
 
 import pytest
 
-from plugmw import certificates
-from plugmw.certificates import CertificateConfig, Certificates, Hello, choose
+from plugmw.configuration import certificates
+from plugmw.configuration.certificates import CertificateConfig, Certificates, Hello, choose
 from plugmw.errors import ConfigErrors
 from plugmw.gateway import Gateway
-from plugmw.order import Entry
+from plugmw.kernel.order import Entry
 from plugmw.testing import gateway, hello_app
 from tests.support.openssl import self_signed
 from tests.support.plugins import made

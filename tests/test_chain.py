@@ -9,13 +9,13 @@ import threading
 import pytest
 
 from plugmw import Entry, Gateway
-from plugmw.chain import Compiled, picker, wants_body
 from plugmw.errors import PhaseError
-from plugmw.identity import Consumer
-from plugmw.order import slots
-from plugmw.runtime import Runtime
+from plugmw.kernel.chain import Compiled, picker, wants_body
+from plugmw.kernel.identity import Consumer
+from plugmw.kernel.order import slots
+from plugmw.kernel.runtime import Runtime
 from plugmw.testing import get, hello_app
-from plugmw.upstream_request import UpstreamRequest
+from plugmw.wsgi.upstream_request import UpstreamRequest
 from tests.support.plugins import made, nothing, noting
 from tests.support.wsgi import GOOD, environ_of, serve
 
@@ -495,7 +495,7 @@ def test_failures_in_log_are_isolated_from_each_other_and_from_the_answer(caplog
     notes: list[str] = []
 
     def leave(x):
-        from plugmw.answer import leave
+        from plugmw.wsgi.answer import leave
 
         leave(403)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from plugmw.exchange import Exchange
+from plugmw.kernel.exchange import Exchange
 from tests.support.wsgi import environ_of
 
 WAYS = {

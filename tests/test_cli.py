@@ -373,10 +373,10 @@ def test_plugins_counts_the_folders_of_a_file(run, folder):
 
 @pytest.mark.parametrize("remedy", ["pip install 'plugmw[ldap]'", None])
 def test_plugins_says_what_a_plugin_lacks(run, monkeypatch, remedy):
-    from plugmw import inspect
+    from plugmw.inspection import description
 
     told = {"name": "ldap-auth", "source": "bundled", "problem": "needs the library ldap3", "remedy": remedy}
-    monkeypatch.setattr(inspect, "plugins", lambda catalogue: [told])
+    monkeypatch.setattr(description, "plugins", lambda catalogue: [told])
     line = run("plugins")[1].splitlines()[1]
     expected = "not usable: needs the library ldap3" + (f"; {remedy}" if remedy else "")
     assert line.split("bundled")[1].strip() == expected
@@ -455,7 +455,9 @@ def test_wrong_usage_is_status_2(arguments, capsys):
 
 
 def test_an_interrupt_ends_quietly(run, monkeypatch):
-    monkeypatch.setattr("plugmw.inspect.plugins", lambda catalogue: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(
+        "plugmw.inspection.description.plugins", lambda catalogue: (_ for _ in ()).throw(KeyboardInterrupt)
+    )
     assert run("plugins") == (130, "", "")
 
 

@@ -8,8 +8,9 @@ import re
 
 import pytest
 
-from plugmw import cli, passwords
-from plugmw.directories import open_directory
+from plugmw import cli
+from plugmw.auth import passwords
+from plugmw.auth.directories import open_directory
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import hashlib
 
 import pytest
 
-from plugmw.client_secrets import decoy, matches, readable, rounds, stored
-from plugmw.consumers import directory
+from plugmw.auth.client_secrets import decoy, matches, readable, rounds, stored
+from plugmw.auth.consumers import directory
 from plugmw.errors import ConfigError
 
 

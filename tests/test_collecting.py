@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from plugmw import collecting
-from plugmw.collecting import Collecting
+from plugmw.contrib.rate_limiting import write_behind
+from plugmw.contrib.rate_limiting.write_behind import Collecting
 from plugmw.errors import StoreError
 from plugmw.stores import open_store
 
@@ -126,7 +126,7 @@ def test_unknown_counter_of_a_store_that_is_down_is_an_error(store, counts):
 
 
 def test_asks_the_store_directly_when_too_many_counters_are_known(store, counts, monkeypatch):
-    monkeypatch.setattr(collecting, "MOST_KEYS", 1)
+    monkeypatch.setattr(write_behind, "MOST_KEYS", 1)
     counts.take([KEY])
     assert counts.take([OTHER]) == (True, [1])
     assert store.asked[-1] == ("take", [OTHER])

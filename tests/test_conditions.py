@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from plugmw.conditions import Condition, compiled
 from plugmw.errors import ConfigErrors, LoadError
 from plugmw.gateway import Gateway
+from plugmw.routing.conditions import Condition, compiled
 from plugmw.schema import build
 from plugmw.schema.patterns import LONGEST
 from plugmw.testing import get, hello_app
@@ -40,7 +40,7 @@ def applies(condition, path="/", plugins=(), **request):
 
 
 def _entry(plugin, condition):
-    from plugmw.order import Entry
+    from plugmw.kernel.order import Entry
 
     return Entry(plugin, when=compiled(build(Condition, condition, "when")))
 
@@ -103,7 +103,7 @@ def test_a_method_in_another_case_makes_the_entry_apply():
 
 
 def test_a_path_with_very_many_readings_makes_the_entry_apply(monkeypatch):
-    monkeypatch.setattr("plugmw.conditions.TOO_MANY", 2)
+    monkeypatch.setattr("plugmw.routing.conditions.TOO_MANY", 2)
     assert applies({"paths": ["/admin"]}, path="/a;b/../c")
 
 

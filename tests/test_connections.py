@@ -10,9 +10,9 @@ import time
 
 import pytest
 
-from plugmw import connections
-from plugmw.connections import Connections, NotConnected, Request, Times, ask
-from plugmw.kernel.deadline import Deadline
+from plugmw.concurrency.deadline import Deadline
+from plugmw.upstream import connections
+from plugmw.upstream.connections import Connections, NotConnected, Request, Times, ask
 from tests.support.services import Service, answer
 from tests.support.sinks import closed_port
 

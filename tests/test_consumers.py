@@ -7,10 +7,10 @@ import sys
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from plugmw import passwords
-from plugmw.consumers import directory, parse
+from plugmw.auth import passwords
+from plugmw.auth.consumers import directory, parse
 from plugmw.errors import ConfigError, ConfigErrors
-from plugmw.identity import MemoryDirectory
+from plugmw.kernel.identity import MemoryDirectory
 from plugmw.schema.messages import place
 from tests.support.rsa_keys import rsa_key
 

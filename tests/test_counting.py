@@ -6,8 +6,9 @@ import logging
 
 import pytest
 
-from plugmw import ConfigError, counting
-from plugmw.counting import Counting, Redis, key_prefix, older, redis_problems, redis_record
+from plugmw import ConfigError
+from plugmw.contrib import _counter_store as counting
+from plugmw.contrib._counter_store import Counting, Redis, key_prefix, older, redis_problems, redis_record
 from plugmw.errors import StoreError
 from plugmw.schema import config, field
 from plugmw.stores import open_store

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from plugmw.crawlers import NAMES, is_crawler
+from plugmw.contrib.bot_detection.crawlers import NAMES, is_crawler
 
 CHROME = (
     "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_9_5) AppleWebKit/537.36 (KHTML, like Gecko) "

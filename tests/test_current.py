@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from types import SimpleNamespace
 
-from plugmw import current
+from plugmw.kernel import context
 
 
 def found():
-    return current.exchange(), current.plugin(), current.phase()
+    return context.exchange(), context.plugin(), context.phase()
 
 
 X = SimpleNamespace(phase="access")
@@ -20,25 +20,25 @@ def test_nothing_is_in_force_by_itself():
 
 
 def test_an_exchange_and_a_plugin_are_in_force_during_a_call():
-    assert current.running(X, "p", found) == (X, "p", "access")
-    assert current.running(X, "p", lambda a: a, 1) == 1
+    assert context.running(X, "p", found) == (X, "p", "access")
+    assert context.running(X, "p", lambda a: a, 1) == 1
     assert found() == (None, None, "")
 
 
 def test_a_phase_without_a_request_has_no_exchange():
-    assert current.outside("init_worker", "p", found) == (None, "p", "init_worker")
+    assert context.outside("init_worker", "p", found) == (None, "p", "init_worker")
     assert found() == (None, None, "")
 
 
 def test_calls_nest_and_what_raises_ends_them():
     def inner():
         try:
-            current.running(X, "inner", lambda: 1 / 0)
+            context.running(X, "inner", lambda: 1 / 0)
         except ZeroDivisionError:
             pass
-        return current.plugin()
+        return context.plugin()
 
-    assert current.running(X, "outer", inner) == "outer"
+    assert context.running(X, "outer", inner) == "outer"
 
 
 def test_other_threads_see_nothing():
@@ -49,7 +49,7 @@ def test_other_threads_see_nothing():
         thread.start()
         thread.join()
 
-    current.running(X, "p", call)
+    context.running(X, "p", call)
     assert seen == [(None, None, "")]
 
 
@@ -61,9 +61,9 @@ def test_greenlets_see_nothing_of_each_other():
     def work(name):
         def inner():
             gevent.sleep(0)
-            return current.plugin()
+            return context.plugin()
 
-        return current.running(X, name, inner)
+        return context.running(X, name, inner)
 
     jobs = [gevent.spawn(work, name) for name in ("a", "b")]
     gevent.joinall(jobs)

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from plugmw.custom_fields import Fields, custom_fields, literal, read_fields
 from plugmw.errors import ConfigError
 from plugmw.schema import config, read
+from plugmw.telemetry.custom_fields import Fields, custom_fields, literal, read_fields
 
 LITERALS = {
     "nil": None,

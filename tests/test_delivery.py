@@ -14,9 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from plugmw import delivery
-from plugmw.delivery import IDLE, PARALLEL, Lost, Queue, drain_all
 from plugmw.schema import read
+from plugmw.telemetry import delivery
+from plugmw.telemetry.delivery import IDLE, PARALLEL, Lost, Queue, drain_all
 from plugmw.telemetry.queue_config import QueueConfig
 from plugmw.telemetry.queues import Queues
 from tests.support.clock import Clock
@@ -398,7 +398,7 @@ def test_a_thread_that_cannot_start_is_tried_again_with_the_next_entry(caplog, m
 
 
 def test_what_holds_a_thread_back_goes_through(monkeypatch):
-    from plugmw.offline import CallsOut, offline
+    from plugmw.inspection.dry_run import CallsOut, offline
 
     queue = real(lambda batch: None)
     with offline(), pytest.raises(CallsOut):
@@ -578,7 +578,7 @@ def test_closing_drains_all_in_one_time_and_forgets_them():
 
 
 def test_the_runtime_drains_when_it_closes():
-    from plugmw.runtime import Runtime
+    from plugmw.kernel.runtime import Runtime
 
     seen = []
     runtime = Runtime()
@@ -596,7 +596,7 @@ def test_the_gateways_setting_says_how_long_it_waits():
 
 
 def test_a_forked_child_has_its_own_empty_queues():
-    from plugmw.runtime import Runtime
+    from plugmw.kernel.runtime import Runtime
 
     runtime, parent, seen = Runtime(), os.getpid(), []
     locked, forked = threading.Event(), threading.Event()
@@ -666,7 +666,7 @@ if {gevent}:
     import gevent.monkey
     gevent.monkey.patch_all()
 import logging
-from plugmw.delivery import Queue
+from plugmw.telemetry.delivery import Queue
 from plugmw.telemetry.queue_config import QueueConfig
 settings = QueueConfig(max_batch_size=10, max_coalescing_delay=1000)
 queue = Queue("test", settings, lambda batch: print(batch, flush=True), logging.getLogger())

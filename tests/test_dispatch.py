@@ -9,9 +9,9 @@ import pytest
 from plugmw import Entry
 from plugmw.dispatch import arrangements, compile_chain, without_identity, without_remote_user
 from plugmw.gateway import Gateway
-from plugmw.identity import IDENTITY_KEYS
-from plugmw.routing import Route
-from plugmw.runtime import Runtime
+from plugmw.kernel.identity import IDENTITY_KEYS
+from plugmw.kernel.runtime import Runtime
+from plugmw.routing.router import Route
 from plugmw.testing import hello_app
 from tests.support.plugins import nothing
 from tests.support.wsgi import environ_of, serve

@@ -10,8 +10,8 @@ import attrs
 import pytest
 
 from plugmw.cli.program import COMMANDS
-from plugmw.phases import PHASES
-from plugmw.plugin import Plugin
+from plugmw.kernel.phases import PHASES
+from plugmw.kernel.plugin import Plugin
 from plugmw.sources import bundled
 from tests.support.servers import ROOT
 
@@ -94,11 +94,11 @@ def test_every_error_and_every_setting_is_named():
     text = page("configuration.rst")
     assert ".. error-table::" in text
     assert ".. config-fields:: plugmw.configuration.settings:Settings" in text
-    assert ".. config-fields:: plugmw.consumers:ConsumerConfig" in text
+    assert ".. config-fields:: plugmw.auth.consumers:ConsumerConfig" in text
 
 
 def test_every_public_key_is_named_and_no_private_one(extension):
-    from plugmw import keys
+    from plugmw.wsgi import keys
 
     text = page("environ-keys.rst")
     for directive, cls, table in (

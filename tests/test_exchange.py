@@ -8,11 +8,11 @@ from http import HTTPStatus
 import pytest
 
 from plugmw.errors import PhaseError
-from plugmw.exchange import Exchange, own_headers
-from plugmw.identity import IDENTITY_KEYS, Consumer, Credential
-from plugmw.runtime import Runtime
+from plugmw.kernel.exchange import Exchange, own_headers
+from plugmw.kernel.identity import IDENTITY_KEYS, Consumer, Credential
+from plugmw.kernel.runtime import Runtime
 from plugmw.testing import get
-from plugmw.trust import Trusted
+from plugmw.wsgi.proxies import Trusted
 from tests.support.plugins import made
 from tests.support.wsgi import environ_of
 
@@ -23,7 +23,7 @@ def exchange(path="/", runtime=None, **environ):
 
 
 def exit_of(call):
-    from plugmw.answer import Exit
+    from plugmw.wsgi.answer import Exit
 
     with pytest.raises(Exit) as caught:
         call()

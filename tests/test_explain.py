@@ -7,10 +7,10 @@ import socket
 import pytest
 
 from plugmw.errors import ConfigError, ConfigErrors, LoadError
-from plugmw.explain import Request, explain
-from plugmw.offline import CallsOut
-from plugmw.order import Entry
-from plugmw.plugin import Plugin
+from plugmw.inspection.dry_run import CallsOut
+from plugmw.inspection.explain import Request, explain
+from plugmw.kernel.order import Entry
+from plugmw.kernel.plugin import Plugin
 from plugmw.schema.patterns import LONGEST
 from tests.support.samples import Caller, Key, Limit, Log, Rewriter, Wrapper
 

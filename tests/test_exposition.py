@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from plugmw.exposition import Metric, amounts, clean, text
+from plugmw.contrib.prometheus.exposition import Metric, amounts, clean, text
 
 COUNT = Metric("kong_count", "counter", "How many", ("route", "code"))
 TIME = Metric("kong_ms", "histogram", "How long", ("route",), (1, 5))

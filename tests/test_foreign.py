@@ -6,10 +6,10 @@ import re
 
 import pytest
 
+from plugmw.configuration.translators import TRANSLATORS, read, translator
 from plugmw.documents import Document
 from plugmw.documents.translated import Options, Translated
 from plugmw.errors import ConfigError
-from plugmw.foreign import TRANSLATORS, read, translator
 
 DOCUMENTS = {
     "kong": {"_format_version": "3.0", "services": []},

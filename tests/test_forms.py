@@ -6,9 +6,9 @@ import pytest
 from werkzeug.formparser import FormDataParser
 from werkzeug.test import EnvironBuilder
 
-from plugmw import forms
-from plugmw.forms import FORM, JSON, MAX_PARTS, MULTIPART
-from plugmw.target import sent
+from plugmw.wsgi import forms
+from plugmw.wsgi.forms import FORM, JSON, MAX_PARTS, MULTIPART
+from plugmw.wsgi.request_target import sent
 
 BOUNDARY = b"plugmwBoundary7"
 TYPE = f"{MULTIPART}; boundary={BOUNDARY.decode()}"

@@ -11,7 +11,7 @@ import pytest
 
 import plugmw
 from plugmw import ConfigError, Plugin
-from plugmw.functions import Functions, function_factory
+from plugmw.contrib._functions import Functions, function_factory
 from plugmw.testing import gateway, get
 from tests.support.plugins import made
 from tests.support.wsgi import environ_of, serve

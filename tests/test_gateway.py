@@ -8,9 +8,9 @@ import pytest
 
 import plugmw
 from plugmw import ConfigError, Entry, Gateway, Plugin
-from plugmw.answer import Exit
 from plugmw.testing import gateway, get, hello_app
-from plugmw.upstream import request_headers
+from plugmw.upstream.forwarding import request_headers
+from plugmw.wsgi.answer import Exit
 from tests.support.plugins import made, nothing, noting
 from tests.support.wsgi import environ_of, serve
 

@@ -9,14 +9,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from plugmw import client_secrets
-from plugmw.consumers import directory
-from plugmw.contrib.oauth2 import Config
-from plugmw.grants import Grants
-from plugmw.oauth import Parameters, Refused
+from plugmw.auth import client_secrets
+from plugmw.auth.consumers import directory
+from plugmw.contrib.oauth2.grants import Grants
+from plugmw.contrib.oauth2.oauth import Parameters, Refused
+from plugmw.contrib.oauth2.plugin import Config
+from plugmw.contrib.oauth2.tokens import Tokens
 from plugmw.schema import build
 from plugmw.stores import open_store
-from plugmw.tokens import Tokens
 
 VERIFIER = "abcdelfhigklmnopqrstuvwxyz0123456789abcdefg"
 CHALLENGE = "2aC4cMSkAsMRtZbhHhiZkDW3sddRf_iTRGil1r9gi8w"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plugmw.identity import Consumer, Credential, MemoryDirectory, digest, stable_id
+from plugmw.kernel.identity import Consumer, Credential, MemoryDirectory, digest, stable_id
 
 JO = Consumer(id="1", username="jo", custom_id="x")
 AL = Consumer(id="2", username="al", custom_id="jo")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from plugmw.errors import LoadError
-from plugmw.imports import load_file, load_module, resolve
+from plugmw.loading.imports import load_file, load_module, resolve
 
 
 @pytest.fixture(autouse=True)

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from plugmw import inspect
 from plugmw.configuration.extras import Extras
 from plugmw.configuration.plan import Plan, read_plan
 from plugmw.dispatch import Dispatcher
 from plugmw.documents import Document, load
 from plugmw.errors import ConfigErrors, LoadError
-from plugmw.order import Entry
-from plugmw.plugin import Plugin
+from plugmw.inspection import description
+from plugmw.kernel.order import Entry
+from plugmw.kernel.plugin import Plugin
 from plugmw.schema import config, field
 from plugmw.schema.fields import Network, Pattern
 from plugmw.sources import Catalogue
@@ -29,7 +29,7 @@ def plan(*plugins, **document) -> Plan:
 
 
 def chain(*plugins, place=-1, **document) -> Any:
-    return inspect.show(plan(*plugins, **document))["chains"][place]
+    return description.show(plan(*plugins, **document))["chains"][place]
 
 
 # -- the order ----------------------------------------------------------------------------------------
@@ -83,7 +83,7 @@ def test_an_entry_alone_always_wins():
 
 
 def test_shows_disabled_entries_as_such_and_in_no_chain():
-    told = inspect.show(plan(Entry(Limit(minute=1), enabled=False)))
+    told = description.show(plan(Entry(Limit(minute=1), enabled=False)))
     assert [one["name"] for one in told["disabled"]] == ["limit"]
     assert told["chains"][0]["slots"] == []
 
@@ -102,7 +102,7 @@ ROUTES = [
 
 
 def test_shows_each_route_and_then_requests_without_a_route():
-    told = inspect.show(plan(Entry(Limit(minute=1), service="s"), Key(key="k"), routes=ROUTES))
+    told = description.show(plan(Entry(Limit(minute=1), service="s"), Key(key="k"), routes=ROUTES))
     names = [(one["route"], [slot["name"] for slot in one["slots"]]) for one in told["chains"]]
     assert names == [("a", ["key", "limit"]), ("b", ["key"]), (None, ["key"])]
     assert told["unrouted"] == "pass"
@@ -120,12 +120,12 @@ def test_shows_the_conditions_and_the_service_of_a_route():
 
 
 def test_shows_one_route_if_it_is_named():
-    assert [one["route"] for one in inspect.show(plan(routes=ROUTES), "b")["chains"]] == ["b"]
+    assert [one["route"] for one in description.show(plan(routes=ROUTES), "b")["chains"]] == ["b"]
 
 
 def test_shows_entries_that_another_one_always_hides():
     plugins = [Entry(Limit(minute=1)), Entry(Limit(minute=2), route="b")]
-    told = inspect.show(plan(*plugins, routes=ROUTES))["chains"]
+    told = description.show(plan(*plugins, routes=ROUTES))["chains"]
     hidden = [[one["route"] for one in each["shadowed"]] for each in told]
     assert hidden == [[], [None], []]
 
@@ -134,24 +134,24 @@ def test_chains_are_those_of_the_gateway():
     plugins = [Entry(Limit(minute=1)), Entry(Log(), route="b"), Entry(Key(key="k"), consumer="alice")]
     made = plan(*plugins, routes=ROUTES, consumers=[{"username": "alice"}])
     real = Dispatcher(made.entries, hello_app, made.runtime, made.routes, {}, "pass")
-    for route, slots in inspect.chains(made):
+    for route, slots in description.chains(made):
         compiled = real.routed[id(route)] if route else real.unrouted
         assert [slot.entries for slot in slots] == [slot.entries for slot in compiled.slots]
 
 
 def test_shows_warnings():
     entry = Entry(samples.Rewriter(), route="b")
-    assert "runs in rewrite, before routing" in inspect.show(plan(entry, routes=ROUTES))["warnings"][0]
+    assert "runs in rewrite, before routing" in description.show(plan(entry, routes=ROUTES))["warnings"][0]
 
 
 @pytest.mark.parametrize(("priority", "told"), [(1000000.0, 1000000), (0.5, 0.5), (float("-inf"), "-inf")])
 def test_writes_a_priority_the_shortest_way(priority, told):
-    assert inspect.number(priority) == told
+    assert description.number(priority) == told
 
 
 def test_what_is_shown_is_plain_data():
     made = plan(Key(key="k"), Limit(minute=1), Wrapper(), routes=ROUTES)
-    assert json.loads(json.dumps(inspect.show(made))) == inspect.show(made)
+    assert json.loads(json.dumps(description.show(made))) == description.show(made)
 
 
 # -- secrets ------------------------------------------------------------------------------------------
@@ -212,7 +212,7 @@ def test_values_from_the_environment_are_not_shown(tmp_path, name):
     entry = {"name": f"{__name__}:Many", "config": {"labels": {"a": ["${TOKEN}", "plain"]}, name: "${TOKEN}"}}
     file.write_text(json.dumps({"plugins": [entry]}))
     made = read_plan(load(str(file), environ={"TOKEN": "from-outside"}))
-    (variant,) = inspect.show(made)["chains"][0]["slots"][0]["variants"]
+    (variant,) = description.show(made)["chains"][0]["slots"][0]["variants"]
     assert variant["config"] == {"labels": {"a": ["...", "plain"]}, "url": "..."}
 
 
@@ -227,24 +227,24 @@ def test_values_from_the_environment_are_not_shown_in_a_foreign_document_either(
     )
     kong = read_plan(load(str(file), environ={"TOKEN": "from-outside"}))
     (entry,) = [entry for entry in kong.entries if entry.name == "request-termination"]
-    assert inspect.shown_config(kong.document, entry) == {"message": "..."}
+    assert description.shown_config(kong.document, entry) == {"message": "..."}
 
 
 def test_a_configuration_that_is_no_attrs_class_is_not_shown():
     plugin = Limit(minute=1)
     plugin.config = object()
-    assert inspect.shown_config(Document({}), Entry(plugin)) == {}
+    assert description.shown_config(Document({}), Entry(plugin)) == {}
 
 
 def test_the_password_of_the_store_is_not_shown():
-    assert inspect.show(plan(store="redis://me:secret@host/0"))["store"] == "redis://***@host/0"
+    assert description.show(plan(store="redis://me:secret@host/0"))["store"] == "redis://***@host/0"
 
 
 def test_a_store_given_in_code_is_not_shown():
     from plugmw.stores import open_store
 
     made = read_plan({}, Extras(store=open_store("memory://")))
-    assert inspect.show(made)["store"] is None
+    assert description.show(made)["store"] is None
 
 
 # -- plugins ------------------------------------------------------------------------------------------
@@ -268,7 +268,7 @@ class FakeCatalogue(Catalogue):
 
 
 def test_plugins_are_listed_in_running_order():
-    told = inspect.plugins(FakeCatalogue())
+    told = description.plugins(FakeCatalogue())
     assert [one["name"] for one in told] == ["limit", "log", "many", "broken", "needy"]
     assert told[1] == {
         "name": "log",
@@ -283,7 +283,7 @@ def test_plugins_are_listed_in_running_order():
 
 
 def test_a_plugin_whose_extra_is_missing_is_listed_with_the_extra():
-    needy = inspect.plugins(FakeCatalogue())[-1]
+    needy = description.plugins(FakeCatalogue())[-1]
     assert (needy["problem"], needy["remedy"]) == (
         "needs the library ldap3, which is not installed",
         "pip install 'plugmw[ldap]'",
@@ -291,24 +291,26 @@ def test_a_plugin_whose_extra_is_missing_is_listed_with_the_extra():
 
 
 def test_every_bundled_plugin_is_listed_with_a_summary():
-    told = {one["name"]: one for one in inspect.plugins(Catalogue())}
+    told = {one["name"]: one for one in description.plugins(Catalogue())}
     assert told["ip-restriction"]["summary"].startswith("Let requests through or refuse them")
     assert all(one["summary"].endswith(".") for one in told.values() if one["problem"] is None)
 
 
 def test_a_summary_is_the_first_line_about_the_class():
-    assert inspect.summary(Key) == "Let requests with the key through."
+    assert description.summary(Key) == "Let requests with the key through."
 
 
 def test_a_summary_is_of_the_module_where_the_class_only_names_its_phases():
     from plugmw.contrib.ip_restriction import IPRestriction
 
-    assert inspect.summary(IPRestriction) == "Let requests through or refuse them by the client's address."
+    assert (
+        description.summary(IPRestriction) == "Let requests through or refuse them by the client's address."
+    )
 
 
 def test_a_plugin_without_any_docstring_has_no_summary(monkeypatch):
     monkeypatch.setattr(samples, "__doc__", None)
-    assert inspect.summary(Limit) == ""
+    assert description.summary(Limit) == ""
 
 
 # -- schema -------------------------------------------------------------------------------------------
@@ -316,7 +318,7 @@ def test_a_plugin_without_any_docstring_has_no_summary(monkeypatch):
 
 @pytest.fixture(scope="module")
 def validator():
-    found = inspect.file_schema(FakeCatalogue())
+    found = description.file_schema(FakeCatalogue())
     Draft202012Validator.check_schema(found)
     return Draft202012Validator(json.loads(json.dumps(found)))
 
@@ -375,7 +377,7 @@ def test_what_the_schema_refuses_the_reader_refuses_too(name):
 
 
 def test_schema_has_descriptions_and_defaults():
-    found = inspect.file_schema(FakeCatalogue())
+    found = description.file_schema(FakeCatalogue())
     assert found["properties"]["routes"]["description"] == "Routes that entries can be limited to."
     assert found["properties"]["store"]["default"] == "auto"
     assert found["properties"]["plugins"]["default"] == []
@@ -385,18 +387,18 @@ def test_schema_has_descriptions_and_defaults():
 
 
 def test_schema_offers_the_known_names():
-    entry = inspect.file_schema(FakeCatalogue())["properties"]["plugins"]["items"]
+    entry = description.file_schema(FakeCatalogue())["properties"]["plugins"]["items"]
     assert entry["properties"]["name"]["anyOf"][0]["enum"] == ["broken", "limit", "log", "many", "needy"]
 
 
 def test_schema_without_any_plugin_is_one_too(monkeypatch):
     monkeypatch.setattr(FakeCatalogue, "found", {})
-    found = inspect.file_schema(FakeCatalogue())
+    found = description.file_schema(FakeCatalogue())
     Draft202012Validator.check_schema(found)
     assert "allOf" not in found["properties"]["plugins"]["items"]
 
 
 def test_schema_of_the_bundled_plugins_is_one():
-    found = inspect.file_schema(Catalogue())
+    found = description.file_schema(Catalogue())
     Draft202012Validator.check_schema(found)
     json.dumps(found)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import plugmw
-from plugmw import keys
+from plugmw.wsgi import keys
 
 ROOT = Path(plugmw.__file__).parent
 KEYS = {name: value for name, value in vars(keys).items() if isinstance(value, str) and name.isupper()}
@@ -82,7 +82,7 @@ def test_no_module_spells_a_key(path):
         ("write('self.environ[\"plugmw.own\"] = 1')", 'self.environ["plugmw.own"] = 1'),
         ("getLogger('plugmw.own')", None),
         ("'A docstring: plugmw.own'", None),
-        ("import_module('plugmw.exchange')", None),
+        ("import_module('plugmw.kernel.exchange')", None),
     ],
 )
 def test_keys_are_told_from_other_texts(source, text):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from plugmw import lambda_payload as payload
+from plugmw.contrib.aws_lambda import payload
 
 MULTIPART = b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--b--\r\n'
 BODIES = {

@@ -13,9 +13,9 @@ from types import SimpleNamespace
 
 import pytest
 
-import plugmw.ldap
-from plugmw.kernel.deadline import Deadline
-from plugmw.ldap import LARGEST, Pool, Server, Unreachable, connect, escape
+import plugmw.contrib.ldap_auth.ldap
+from plugmw.concurrency.deadline import Deadline
+from plugmw.contrib.ldap_auth.ldap import LARGEST, Pool, Server, Unreachable, connect, escape
 from tests.support.servers import PATIENCE, ROOT
 from tests.support.slapd import PEOPLE, UNNAMED, USERS, slapd
 
@@ -422,4 +422,6 @@ def test_closing_closes_what_is_kept_and_what_comes_back(fake):
 
 
 def test_importing_it_warns_of_nothing():
-    subprocess.run([sys.executable, "-W", "error", "-c", "import plugmw.ldap"], cwd=ROOT, check=True)
+    subprocess.run(
+        [sys.executable, "-W", "error", "-c", "import plugmw.contrib.ldap_auth.ldap"], cwd=ROOT, check=True
+    )

@@ -6,10 +6,10 @@ from datetime import datetime, timezone
 
 import pytest
 
-from plugmw.exchange import Exchange
-from plugmw.identity import Consumer, Credential
-from plugmw.limits import PERIODS, Windows, identity, misordered, window
-from plugmw.runtime import Runtime
+from plugmw.contrib._limits import PERIODS, Windows, identity, misordered, window
+from plugmw.kernel.exchange import Exchange
+from plugmw.kernel.identity import Consumer, Credential
+from plugmw.kernel.runtime import Runtime
 from plugmw.stores.base import LONGEST_KEY
 
 NOW = 1_700_000_000  # 2023-11-14 22:13:20 UTC, a Tuesday

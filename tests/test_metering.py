@@ -8,8 +8,8 @@ import os
 
 import pytest
 
-from plugmw.answer import Exit
-from plugmw.metering import IN_MEMORY, Metered, answering, spool
+from plugmw.contrib.request_size_limiting.body_limit import IN_MEMORY, Metered, answering, spool
+from plugmw.wsgi.answer import Exit
 from tests.support.wsgi import Closing, environ_of, serve
 
 

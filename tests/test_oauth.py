@@ -8,8 +8,8 @@ import json
 
 import pytest
 
-from plugmw import oauth
-from plugmw.oauth import Parameters, Refused
+from plugmw.contrib.oauth2 import oauth
+from plugmw.contrib.oauth2.oauth import Parameters, Refused
 
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 

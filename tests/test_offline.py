@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from plugmw.offline import CallsOut, _hook, offline
+from plugmw.inspection.dry_run import CallsOut, _hook, offline
 
 
 def _udp(send):

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from plugmw.errors import OrderError
-from plugmw.order import SPECIFICITY, Entry, Slot, arrange, slots, specificity
+from plugmw.kernel.order import SPECIFICITY, Entry, Slot, arrange, slots, specificity
 from tests.support.plugins import nothing
 
 

@@ -7,7 +7,7 @@ import hashlib
 import pytest
 from werkzeug.security import generate_password_hash
 
-from plugmw import passwords
+from plugmw.auth import passwords
 
 ID = "00000001-0000-4000-8000-000000000001"
 KONG = "kong-sha1$" + hashlib.sha1(b"kong" + ID.encode()).hexdigest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from plugmw.paths import (
+from plugmw.wsgi.paths import (
     SENDABLE,
     TOO_MANY,
     escape,

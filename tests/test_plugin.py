@@ -9,12 +9,12 @@ import pytest
 
 from plugmw import ConfigError, Gateway, Plugin, config, field
 from plugmw.errors import LoadError
-from plugmw.plugin import check_class, inject
-from plugmw.runtime import NoLogger, Runtime
+from plugmw.kernel.plugin import check_class, inject
+from plugmw.kernel.runtime import NoLogger, Runtime
 from plugmw.schema import above
 from plugmw.stores import open_store
 from plugmw.testing import get, hello_app
-from plugmw.upstream import request_headers
+from plugmw.upstream.forwarding import request_headers
 from tests.support.plugins import made, nothing
 from tests.support.wsgi import environ_of, serve
 

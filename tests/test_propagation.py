@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from plugmw.propagation import ALL, Found, Span, extract, inject, sized
+from plugmw.telemetry.propagation import ALL, Found, Span, extract, inject, sized
 
 T = "0af7651916cd43dd8448eb211c80319c"
 SHORT = "8448eb211c80319c"

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from plugmw.public_keys import ALGORITHMS, HMAC, public_key
+from plugmw.auth.public_keys import ALGORITHMS, HMAC, public_key
 from tests.support.rsa_keys import rsa_key
 
 

@@ -8,11 +8,12 @@ import logging
 import pytest
 from werkzeug.test import Client
 
-from plugmw import Entry, Gateway, Plugin, record
-from plugmw.answer import Exit
-from plugmw.identity import Consumer, Credential
-from plugmw.redaction import REDACTED, Redaction
-from plugmw.upstream_request import UpstreamRequest
+from plugmw import Entry, Gateway, Plugin
+from plugmw.kernel.identity import Consumer, Credential
+from plugmw.telemetry import log_entry
+from plugmw.wsgi.answer import Exit
+from plugmw.wsgi.redaction import REDACTED, Redaction
+from plugmw.wsgi.upstream_request import UpstreamRequest
 from tests.support.plugins import made
 from tests.support.wsgi import environ_of, serve
 
@@ -30,7 +31,7 @@ def logged(*plugins, app=app, custom=(), redaction=None, config=None, **environ)
         name, priority, needs_timings = "log", -1000, True
 
         def log(self, x):
-            entries.append(record.entry(x, custom, redaction))
+            entries.append(log_entry.entry(x, custom, redaction))
 
     gateway = Gateway(app, config or {}, plugins=[*plugins, Log()])
     serve(gateway, environ_of(**environ))
@@ -148,7 +149,7 @@ TIMES = {
 
 @pytest.mark.parametrize(("x", "expected"), TIMES.values(), ids=TIMES)
 def test_latencies_are_whole_milliseconds(x, expected):
-    found = tuple(record.latencies(x).values())
+    found = tuple(log_entry.latencies(x).values())
     assert all(abs(one - other) <= 1 for one, other in zip(found, expected))
     assert 1 + found[0] >= found[1] + found[2]
 
@@ -197,7 +198,7 @@ def test_what_is_sent_on_follows_a_stripped_path():
 def test_what_is_sent_on_is_under_the_services_path():
     x = Timed()
     x.environ, x.service_facts = {"PATH_INFO": "/x"}, {"path": "/base/"}
-    assert record._upstream_uri(x) == "/base/x"
+    assert log_entry._upstream_uri(x) == "/base/x"
 
 
 def test_what_an_upstream_tells_is_told():
@@ -297,7 +298,7 @@ def test_key_auths_names_are_left_out_by_default():
 def test_request_headers_for_others_leave_out_what_authorizes():
     x = Timed()
     x.environ = {"HTTP_AUTHORIZATION": "secret", "HTTP_A": "b", "CONTENT_TYPE": ""}
-    assert record.request_headers(x) == {"authorization": REDACTED, "a": "b"}
+    assert log_entry.request_headers(x) == {"authorization": REDACTED, "a": "b"}
 
 
 def test_text_is_utf8_and_bytes_that_are_none_are_replaced():
@@ -313,7 +314,7 @@ def test_text_is_utf8_and_bytes_that_are_none_are_replaced():
 
 
 def test_changes_of_plugins_come_before_custom_fields_and_the_last_wins():
-    changing = made("changing", access=lambda x: record.changes_of(x).append(("a", 1, "set")))
+    changing = made("changing", access=lambda x: log_entry.changes_of(x).append(("a", 1, "set")))
     assert logged(changing)["a"] == 1
     assert logged(changing, custom=[("a", lambda x: 2), ("a", lambda x: x.status)])["a"] == 200
 
@@ -338,7 +339,7 @@ def test_a_custom_field_that_fails_is_left_out_and_told(failing, caplog):
 
 
 def test_a_change_that_fails_is_left_out_and_told(caplog):
-    changing = made("changing", access=lambda x: record.changes_of(x).append(("source.x", 1, "set")))
+    changing = made("changing", access=lambda x: log_entry.changes_of(x).append(("source.x", 1, "set")))
     entry = logged(changing)
     assert entry["source"] == "upstream"
     assert "cannot set 'source.x': 'source' is no object" in caplog.text
@@ -354,7 +355,7 @@ def test_entries_share_nothing_with_the_configuration():
         name, needs_timings = "log", True
 
         def log(self, x):
-            entries.append(record.entry(x, custom))
+            entries.append(log_entry.entry(x, custom))
 
     client = Client(Gateway(app, config, plugins=[Entry(Log())]))
     for _ in range(2):
@@ -383,7 +384,7 @@ CHANGES = {
 @pytest.mark.parametrize(("change", "result"), CHANGES.values(), ids=CHANGES)
 def test_a_change_is(change, result):
     entry = {"a": {"x": 1}}
-    record.change(entry, *change)
+    log_entry.change(entry, *change)
     assert entry == result
 
 
@@ -404,7 +405,7 @@ REFUSED = {
 @pytest.mark.parametrize(("key", "value"), REFUSED.values(), ids=REFUSED)
 def test_a_change_is_refused(key, value):
     with pytest.raises(ValueError):
-        record.change({"a": {"x": 1}, "l": []}, key, value)
+        log_entry.change({"a": {"x": 1}, "l": []}, key, value)
 
 
 # -- the line -----------------------------------------------------------------------------------------
@@ -420,25 +421,25 @@ TEXTS = {
 
 @pytest.mark.parametrize("value", TEXTS.values(), ids=TEXTS)
 def test_an_entry_is_one_line_of_ascii_that_says_the_same(value):
-    line = record.encode({"a": value, value: 1})
+    line = log_entry.encode({"a": value, value: 1})
     assert line.isascii()
     assert line.replace("\x7f", "").isprintable()
     assert json.loads(line) == {"a": value, value: 1}
 
 
 def test_lone_surrogates_are_replaced_and_pairs_kept():
-    line = record.encode({"a": "\ud800x\udc00\udfff \U0001f600 \\ud800\ud83d"})
+    line = log_entry.encode({"a": "\ud800x\udc00\udfff \U0001f600 \\ud800\ud83d"})
     assert json.loads(line) == {"a": "\ufffdx\ufffd\ufffd \U0001f600 \\ud800\ufffd"}
 
 
 @pytest.mark.parametrize("value", [float("nan"), {1}, CYCLE, 10**5000], ids=["NaN", "set", "cycle", "digits"])
 def test_a_value_that_cannot_be_encoded_loses_only_itself(value):
-    assert record.encode({"a": 1, "bad": value, "b": 2}) == '{"a":1,"b":2}'
+    assert log_entry.encode({"a": 1, "bad": value, "b": 2}) == '{"a":1,"b":2}'
 
 
 def test_a_long_entry_is_reduced_and_says_so():
     entry = logged(path="/" + "x" * 5000, QUERY_STRING="q=" + "y" * 5000, HTTP_X_BIG="z" * 5000)
-    line = record.encode(entry, 4000)
+    line = log_entry.encode(entry, 4000)
     found = json.loads(line)
     assert len(line) <= 4000
     assert found["truncated"] is True
@@ -446,25 +447,25 @@ def test_a_long_entry_is_reduced_and_says_so():
     assert found["request"]["size"] == entry["request"]["size"]
     assert not {"headers", "querystring"} & {*found["request"], *found["response"]}
     assert entry["request"]["uri"].startswith(found["request"]["uri"])
-    assert len(found["request"]["url"]) == len(found["upstream_uri"]) == record.CUT
-    assert record.encode(entry, len(record.encode(entry))) == record.encode(entry)
+    assert len(found["request"]["url"]) == len(found["upstream_uri"]) == log_entry.CUT
+    assert log_entry.encode(entry, len(log_entry.encode(entry))) == log_entry.encode(entry)
 
 
 def test_an_entry_that_is_long_in_other_ways_is_reduced_to_its_bones():
     entry = {**logged(REQUEST_METHOD="M" * 900), "own": "x" * 5000}
-    found = json.loads(record.encode(entry, 1000))
+    found = json.loads(log_entry.encode(entry, 1000))
     assert (found["truncated"], found["response"]["status"]) == (True, 200)
-    assert found["request"]["method"] == "M" * record.CUT
+    assert found["request"]["method"] == "M" * log_entry.CUT
     assert not {"own", "upstream_uri"} & set(found)
 
 
 def test_an_entry_without_its_parts_is_reduced_too():
-    found = json.loads(record.encode({"own": "x" * 500, "request": "gone", "response": None}, 400))
+    found = json.loads(log_entry.encode({"own": "x" * 500, "request": "gone", "response": None}, 400))
     assert (found["truncated"], found["request"], found["latencies"]) == (True, None, None)
 
 
 def test_no_entry_is_longer_than_a_mebibyte():
-    line = record.encode({"request": {"headers": {"a": "x" * 2 * record.MAX_LENGTH}}})
+    line = log_entry.encode({"request": {"headers": {"a": "x" * 2 * log_entry.MAX_LENGTH}}})
     assert (json.loads(line), len(line) < 100) == ({"request": {}, "truncated": True}, True)
 
 

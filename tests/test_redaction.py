@@ -12,9 +12,9 @@ from plugmw.contrib.hmac_auth import HMACAuth
 from plugmw.contrib.jwt import JWT
 from plugmw.contrib.key_auth import KeyAuth
 from plugmw.contrib.oauth2 import OAuth2
-from plugmw.redaction import REDACTED, Redaction, credential_fields, credential_names, without
-from plugmw.runtime import Runtime
+from plugmw.kernel.runtime import Runtime
 from plugmw.schema import config, field
+from plugmw.wsgi.redaction import REDACTED, Redaction, credential_fields, credential_names, without
 
 HIDE = Redaction.of(headers=["X-Key"], query=["api_key"])
 

@@ -8,11 +8,11 @@ import math
 import pytest
 
 from plugmw import ConfigError
-from plugmw.custom_fields import Fields, custom_fields
-from plugmw.delivery import Lost
-from plugmw.reporting import Delivering, HeaderNames, Reporting, redact_headers, redact_query
 from plugmw.schema import config, read
 from plugmw.schema.fields import HeaderName
+from plugmw.telemetry.custom_fields import Fields, custom_fields
+from plugmw.telemetry.delivery import Lost
+from plugmw.telemetry.reporting import Delivering, HeaderNames, Reporting, redact_headers, redact_query
 from plugmw.testing import gateway, get
 
 

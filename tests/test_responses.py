@@ -7,9 +7,9 @@ import gzip
 import pytest
 import webob
 
-from plugmw.plugin import Plugin
-from plugmw.responses import put, take
+from plugmw.kernel.plugin import Plugin
 from plugmw.testing import get
+from plugmw.wsgi.responses import put, take
 
 GZIPPED = gzip.compress(b"hello")
 

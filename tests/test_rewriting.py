@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from plugmw.rewriting import (
+from plugmw.transform.rewriting import (
     HeaderChange,
     Rules,
     change_lists,
@@ -16,7 +16,7 @@ from plugmw.rewriting import (
     set_headers,
     written,
 )
-from plugmw.templates import Unrenderable, parse
+from plugmw.wsgi.templates import Unrenderable, parse
 
 
 def found(source, key):
@@ -64,7 +64,7 @@ LISTS = {
 
 @pytest.mark.parametrize(("operations", "before", "after"), LISTS.values(), ids=LISTS)
 def test_changes_names_with_values(operations, before, after):
-    from plugmw.forms import read_pairs
+    from plugmw.wsgi.forms import read_pairs
 
     members = grouped(read_pairs(before))
     change_lists(rendered(rules(**operations), found), members)

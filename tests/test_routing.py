@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from plugmw.paths import TOO_MANY
-from plugmw.routing import Route, Router, without_port
+from plugmw.routing.router import Route, Router, without_port
 from plugmw.schema.patterns import LONGEST
-from plugmw.trust import Trusted
+from plugmw.wsgi.paths import TOO_MANY
+from plugmw.wsgi.proxies import Trusted
 from tests.support.wsgi import environ_of
 
 NOBODY = Trusted()

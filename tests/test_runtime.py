@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from plugmw.runtime import NoLogger, Runtime
+from plugmw.kernel.runtime import NoLogger, Runtime
 from plugmw.stores import open_store
 
 

@@ -6,7 +6,7 @@ import tracemalloc
 
 import pytest
 
-from plugmw.safe_xml import MAX_DEPTH, local, read
+from plugmw.wsgi.safe_xml import MAX_DEPTH, local, read
 
 BAD = {
     "an entity": '<!DOCTYPE a [<!ENTITY x "y">]><a>&x;</a>',

@@ -9,10 +9,10 @@ import threading
 
 import pytest
 
-from plugmw import series
-from plugmw.exposition import Metric, amounts
-from plugmw.runtime import Runtime
-from plugmw.series import DROPPED, Series, series_of, totals
+from plugmw.contrib.prometheus import series
+from plugmw.contrib.prometheus.exposition import Metric, amounts
+from plugmw.contrib.prometheus.series import DROPPED, Series, series_of, totals
+from plugmw.kernel.runtime import Runtime
 
 COUNT = Metric("count", "counter", "-", ("who",))
 KEY = amounts(COUNT, ("a",), 1)[0][0]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from plugmw import keys
 from plugmw.gateway import Gateway
-from plugmw.services import Service
 from plugmw.testing import get
-from plugmw.upstream_request import UpstreamRequest
+from plugmw.upstream.services import Service
+from plugmw.wsgi import keys
+from plugmw.wsgi.upstream_request import UpstreamRequest
 from tests.support.services import Service as RealService
 from tests.support.services import answer, headers_of
 from tests.support.wsgi import environ_of, serve

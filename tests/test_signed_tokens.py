@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from plugmw.signed_tokens import LONGEST, read, verifier, wrong_claims
+from plugmw.contrib.jwt.tokens import LONGEST, read, verifier, wrong_claims
 from tests.support.rsa_keys import rsa_key
 from tests.support.tokens import EC, KEYS, RSA, SECRET, b64, pem, raw_token, signature, token
 

@@ -6,7 +6,7 @@ import hmac
 
 import pytest
 
-from plugmw.signing import http_time, signature, signing_text
+from plugmw.contrib.hmac_auth.signing import http_time, signature, signing_text
 
 # -- dates -------------------------------------------------------------------------------------------------
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from plugmw.propagation import Span
-from plugmw.routing import Route
-from plugmw.spans import MOST, Phases, Report, request_tags
-from plugmw.upstream_request import UpstreamRequest
+from plugmw.contrib.zipkin.spans import MOST, Phases, Report, request_tags
+from plugmw.routing.router import Route
+from plugmw.telemetry.propagation import Span
+from plugmw.wsgi.upstream_request import UpstreamRequest
 
 TAGS = {
     "one": ("a=b", {"a": "b"}, []),

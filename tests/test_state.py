@@ -6,13 +6,15 @@ import json
 
 import pytest
 
-from plugmw import Entry, Gateway, keys, state
+from plugmw import Entry, Gateway
 from plugmw.contrib.correlation_id import CorrelationID
 from plugmw.contrib.cors import Cors
 from plugmw.contrib.response_ratelimiting import ResponseRateLimiting
 from plugmw.contrib.zipkin import Zipkin
 from plugmw.dialects.kong import adapt, kong
+from plugmw.kernel import state
 from plugmw.testing import get
+from plugmw.wsgi import keys
 from tests.support.plugins import made, wrapping
 from tests.support.wsgi import environ_of, serve
 

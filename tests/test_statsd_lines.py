@@ -6,11 +6,12 @@ import logging
 
 import pytest
 
-from plugmw import statsd_lines
-from plugmw.delivery import Lost
-from plugmw.identity import Consumer
+from plugmw.kernel.identity import Consumer
 from plugmw.schema import config, field
-from plugmw.statsd_lines import (
+from plugmw.telemetry import statsd_lines
+from plugmw.telemetry.delivery import Lost
+from plugmw.telemetry.queue_config import QueueConfig
+from plugmw.telemetry.statsd_lines import (
     FLUSH_TIMEOUT,
     NO_RETRY_COUNT,
     QUEUE_SIZE,
@@ -25,7 +26,6 @@ from plugmw.statsd_lines import (
     tag_value,
     value_of,
 )
-from plugmw.telemetry.queue_config import QueueConfig
 from plugmw.testing import gateway, get
 
 HOSTILE = "a:1|c\nb.c@d#e,f g=[h]\x00"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from plugmw.current import running
 from plugmw.dialects.kong.pdk.service import ServiceRequest
-from plugmw.forms import replace_query
-from plugmw.target import keep, sent
+from plugmw.kernel.context import running
 from plugmw.testing import gateway
+from plugmw.wsgi.forms import replace_query
+from plugmw.wsgi.request_target import keep, sent
 from tests.support.plugins import made
 from tests.support.wsgi import environ_of, serve
 

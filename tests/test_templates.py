@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from plugmw.exchange import Exchange
-from plugmw.routing import Route
-from plugmw.templates import Unrenderable, finder, parse
+from plugmw.kernel.exchange import Exchange
+from plugmw.routing.router import Route
+from plugmw.wsgi.templates import Unrenderable, finder, parse
 from tests.support.wsgi import environ_of
 
 VALUES = {

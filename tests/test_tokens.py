@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from plugmw.contrib.oauth2.tokens import CODE_TTL, Code, Grant, Tokens
 from plugmw.stores import open_store
-from plugmw.tokens import CODE_TTL, Code, Grant, Tokens
 
 GRANT = Grant("client", "1", "shop", "email profile", "alice")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from plugmw.transform import (
+from plugmw.transform.rules import (
     HeaderRules,
     JSONRules,
     appended,

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 import pytest
 
 from plugmw.schema.networks import parse_network
-from plugmw.trust import Trusted, parse_address
+from plugmw.wsgi.proxies import Trusted, parse_address
 
 ADDRESSES = {
     "1.2.3.4": "1.2.3.4",

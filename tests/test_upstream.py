@@ -11,13 +11,13 @@ import tracemalloc
 
 import pytest
 
-from plugmw import keys
 from plugmw.errors import ConfigError
 from plugmw.gateway import Gateway
 from plugmw.testing import hello_app
-from plugmw.trust import Trusted
-from plugmw.upstream import Target, Upstream, noting_named, request_headers
-from plugmw.upstream_request import UpstreamRequest
+from plugmw.upstream.forwarding import Target, Upstream, noting_named, request_headers
+from plugmw.wsgi import keys
+from plugmw.wsgi.proxies import Trusted
+from plugmw.wsgi.upstream_request import UpstreamRequest
 from tests.support import raw
 from tests.support.services import Service, answer, headers_of
 from tests.support.sinks import closed_port

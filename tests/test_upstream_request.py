@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from plugmw import keys
-from plugmw.upstream_request import UpstreamRequest
+from plugmw.wsgi import keys
+from plugmw.wsgi.upstream_request import UpstreamRequest
 
 
 def test_a_request_has_one_that_says_nothing_at_first():

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from plugmw.imports import load_file
-from plugmw.watching import changed, fingerprint, note, recording
+from plugmw.loading.imports import load_file
+from plugmw.loading.watching import changed, fingerprint, note, recording
 
 
 def test_notes_are_for_whoever_records(tmp_path):

@@ -11,8 +11,8 @@ import attrs
 import pytest
 
 from plugmw import Entry, Gateway, Plugin
+from plugmw.kernel.worker import Refusing, Worker, in_force, plugins_of
 from plugmw.testing import hello_app
-from plugmw.worker import Refusing, Worker, in_force, plugins_of
 from tests.support.plugins import made, nothing, noting
 from tests.support.wsgi import environ_of, serve
 
@@ -139,7 +139,7 @@ def test_only_the_requests_it_was_for_are_refused():
         "routes": [{"name": "r", "paths": ["/r"]}],
         "consumers": [{"username": "jo"}, {"username": "al"}],
     }
-    from plugmw.identity import Consumer
+    from plugmw.kernel.identity import Consumer
 
     login = made("login", 9, access=lambda x: x.authenticate(Consumer(id="x", username=x.path[-2:]), None))
     gateway = Gateway(

@@ -22,14 +22,15 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from plugmw import errors, keys, schema
+from plugmw import errors, schema
 from plugmw.errors import LoadError
-from plugmw.imports import resolve
-from plugmw.phases import PHASES
-from plugmw.plugin import Plugin
+from plugmw.kernel.phases import PHASES
+from plugmw.kernel.plugin import Plugin
+from plugmw.loading.imports import resolve
 from plugmw.schema import describing
 from plugmw.schema.declaring import Field
 from plugmw.sources import bundled
+from plugmw.wsgi import keys
 
 Row = tuple[str, ...]
 

@@ -38,7 +38,7 @@ from plugmw.bundles.manifest import LARGEST, Manifest, parse
 from plugmw.bundles.signatures import read_public_key
 from plugmw.bundles.verification import verify
 from plugmw.errors import LoadError
-from plugmw.watching import note
+from plugmw.loading.watching import note
 
 _LOGGER: Final = logging.getLogger("plugmw.bundles")
 

@@ -19,8 +19,8 @@ from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 import attrs
 
 from plugmw.bundles.archive import inside
+from plugmw.concurrency.deadline import Deadline
 from plugmw.errors import LoadError
-from plugmw.kernel.deadline import Deadline
 
 #: Seconds for one GET, from the name's look-up to the last byte.
 DEADLINE: Final = 5.0

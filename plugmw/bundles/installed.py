@@ -30,8 +30,8 @@ from typing import Any, Final
 import attrs
 
 from plugmw.bundles.archive import MANIFEST
+from plugmw.concurrency.locking import locked
 from plugmw.errors import LoadError
-from plugmw.loading.locking import locked
 
 #: Seconds to wait for another process that fetches the same bundle.
 TURN: Final = 60.0

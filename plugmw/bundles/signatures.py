@@ -10,9 +10,9 @@ import binascii
 from pathlib import Path
 from typing import Any
 
+from plugmw.auth.public_keys import public_key
 from plugmw.errors import LoadError
-from plugmw.public_keys import public_key
-from plugmw.watching import note
+from plugmw.loading.watching import note
 
 
 def read_public_key(path: str | Path) -> Any:

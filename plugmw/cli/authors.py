@@ -8,9 +8,9 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any, Final
 
-from plugmw import inspect
 from plugmw.cli.command import BAD, GOOD, Command, Failure, Terminal, columns
 from plugmw.cli.files import read
+from plugmw.inspection import description
 from plugmw.sources import Catalogue
 
 
@@ -32,7 +32,7 @@ def _plugins_arguments(parser: ArgumentParser) -> None:
 
 
 def plugins(given: Namespace, terminal: Terminal) -> int:
-    told = inspect.plugins(_catalogue(given.file))
+    told = description.plugins(_catalogue(given.file))
     if given.json:
         terminal.json(told)
         return GOOD
@@ -53,7 +53,7 @@ def _plugin_row(one: dict[str, Any]) -> tuple[str, ...]:
 
 
 def schema(given: Namespace, terminal: Terminal) -> int:
-    terminal.json(inspect.file_schema(_catalogue(given.file)))
+    terminal.json(description.file_schema(_catalogue(given.file)))
     return GOOD
 
 
@@ -80,7 +80,7 @@ _TEST: Final = '''"""{name}: what it does to an answer."""
 
 from pathlib import Path
 
-from plugmw.imports import load_file
+from plugmw.loading.imports import load_file
 from plugmw.testing import get
 
 {cls} = load_file(Path(__file__).parent.parent / "{module}.py").{cls}

@@ -9,10 +9,10 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
 from typing import Any, Final
 
+from plugmw.auth.directories import SQLDirectory, open_directory
 from plugmw.cli import files
 from plugmw.cli.command import BAD, GOOD, USAGE, Command, Failure, Terminal, columns
-from plugmw.directories import SQLDirectory, open_directory
-from plugmw.identity import Consumer
+from plugmw.kernel.identity import Consumer
 
 #: Bytes of a generated secret: 256 bits.
 STRENGTH: Final = 32

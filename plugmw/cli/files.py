@@ -5,20 +5,20 @@ from __future__ import annotations
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from typing import Any
 
-from plugmw import inspect
-from plugmw.answer import check_header
 from plugmw.cli import texts
 from plugmw.cli.command import BAD, GOOD, USAGE, Command, Failure, Terminal
 from plugmw.configuration.extras import Extras
 from plugmw.configuration.plan import Plan, read_plan
+from plugmw.configuration.translators import translator
 from plugmw.documents import fingerprint, load
 from plugmw.documents.translated import Options
 from plugmw.errors import ConfigError, ConfigErrors
-from plugmw.explain import Request
-from plugmw.explain import explain as explain_request
-from plugmw.foreign import translator
-from plugmw.offline import CallsOut
+from plugmw.inspection import description
+from plugmw.inspection.dry_run import CallsOut
+from plugmw.inspection.explain import Request
+from plugmw.inspection.explain import explain as explain_request
 from plugmw.schema.messages import suggest
+from plugmw.wsgi.answer import check_header
 from plugmw.wsgi.text import encode
 
 
@@ -114,7 +114,7 @@ def show(given: Namespace, terminal: Terminal) -> int:
     names = [route.name for route in plan.routes]
     if given.route is not None and given.route not in names:
         raise Failure(f'{given.file}: no route "{given.route}"{suggest(given.route, names)}')
-    told = inspect.show(plan, given.route)
+    told = description.show(plan, given.route)
     if given.json:
         terminal.json(told)
     else:

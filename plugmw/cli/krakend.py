@@ -48,7 +48,7 @@ def test_plugin(given: Namespace, terminal: Terminal) -> int:
 
 def _tested(file: str, kinds: list[str]) -> Iterator[str]:
     """Yield a line for each kind of one file, which is executed once."""
-    from plugmw.imports import load_file
+    from plugmw.loading.imports import load_file
 
     if not os.path.exists(file):
         yield f"[KO] Unable to open the plugin {file}."
@@ -69,7 +69,7 @@ def _problem(module: ModuleType, name: str) -> str:
     """Register one kind from a module; return what is wrong, ``""`` if nothing is."""
     from plugmw.dialects.krakend.loader import Loader
     from plugmw.dialects.krakend.registry import CLIENT, HANDLER, MODIFIER
-    from plugmw.runtime import NoLogger
+    from plugmw.kernel.runtime import NoLogger
 
     kind = {"server": HANDLER, "modifier": MODIFIER, "client": CLIENT}[name]
     if getattr(module, kind.symbol, None) is None:

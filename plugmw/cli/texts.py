@@ -1,4 +1,4 @@
-"""The text forms of what :mod:`plugmw.inspect` and :mod:`plugmw.explain` tell, as lines."""
+"""The text forms of what :mod:`plugmw.inspection.description` and :mod:`plugmw.inspection.explain` tell, as lines."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WIDTH: Final = 60
 
 
 def show(told: dict[str, Any]) -> list[str]:
-    """Write what :func:`plugmw.inspect.show` tells."""
+    """Write what :func:`plugmw.inspection.description.show` tells."""
     lines = [f"store {told['store']}", ""] if told["store"] else []
     for chain in told["chains"]:
         lines += [_title(chain, told["unrouted"]), *_chain(chain, told), ""]
@@ -118,7 +118,7 @@ def _config(config: dict[str, Any]) -> str:
 
 
 def explain(told: dict[str, Any]) -> list[str]:
-    """Write what :func:`plugmw.explain.explain` tells."""
+    """Write what :func:`plugmw.inspection.explain.explain` tells."""
     request, answer = told["request"], told["answer"]
     who = f" as {request['consumer']}" if request["consumer"] else ""
     lines = [f"{request['method']} {request['path']}{who} -> {_outcome(answer)}", ""]

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from plugmw.configuration.problems import Problems
 from plugmw.errors import OrderError
-from plugmw.identity import MemoryDirectory
-from plugmw.order import Entry, slots
-from plugmw.routing import Route
+from plugmw.kernel.identity import MemoryDirectory
+from plugmw.kernel.order import Entry, slots
+from plugmw.routing.router import Route
 from plugmw.schema.messages import Path, suggest
 
 

@@ -8,17 +8,17 @@ from typing import Any
 
 import attrs
 
-from plugmw.certificates import Certificates
-from plugmw.conditions import compiled
+from plugmw.configuration.certificates import Certificates
 from plugmw.configuration.extras import Extras, Item
 from plugmw.configuration.problems import CODE, Problems
 from plugmw.configuration.settings import EntryConfig, Settings
 from plugmw.documents import Document
 from plugmw.errors import ConfigError, ConfigErrors, LoadError
-from plugmw.exchange import Exchange
-from plugmw.order import Entry
-from plugmw.plugin import Plugin, check_class
-from plugmw.runtime import Runtime
+from plugmw.kernel.exchange import Exchange
+from plugmw.kernel.order import Entry
+from plugmw.kernel.plugin import Plugin, check_class
+from plugmw.kernel.runtime import Runtime
+from plugmw.routing.conditions import compiled
 from plugmw.schema import read
 from plugmw.schema.messages import Path, steps
 from plugmw.sources import Catalogue

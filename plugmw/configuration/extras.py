@@ -7,11 +7,11 @@ from typing import Any
 
 import attrs
 
-from plugmw.directories import Consumers
+from plugmw.auth.directories import Consumers
 from plugmw.documents.translated import Options
-from plugmw.order import Entry
-from plugmw.plugin import Plugin
-from plugmw.runtime import Logger
+from plugmw.kernel.order import Entry
+from plugmw.kernel.plugin import Plugin
+from plugmw.kernel.runtime import Logger
 from plugmw.stores import Store
 
 #: A plugin object, an entry, or a mapping as in a document.

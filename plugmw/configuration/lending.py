@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from plugmw.auth.consumers import parse
+from plugmw.auth.directories import Consumers, JoinedDirectory, directory, open_directory
 from plugmw.configuration.extras import Extras
 from plugmw.configuration.problems import Problems
 from plugmw.configuration.settings import Settings
-from plugmw.consumers import parse
-from plugmw.directories import Consumers, JoinedDirectory, directory, open_directory
 from plugmw.documents import Document
 from plugmw.errors import ConfigError, ConfigErrors
-from plugmw.identity import Directory, MemoryDirectory
-from plugmw.runtime import Runtime
+from plugmw.kernel.identity import Directory, MemoryDirectory
+from plugmw.kernel.runtime import Runtime
 from plugmw.stores import open_store
-from plugmw.trust import Trusted
+from plugmw.wsgi.proxies import Trusted
 
 
 def runtime_of(settings: Settings, document: Document, extras: Extras, problems: Problems) -> Runtime:

@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 
-from plugmw import foreign
+from plugmw.configuration import translators
 from plugmw.configuration.crosschecks import check_orders, check_references, check_scopes
 from plugmw.configuration.entries import EntryReader
 from plugmw.configuration.extras import Extras
@@ -22,14 +22,14 @@ from plugmw.configuration.settings import Settings
 from plugmw.documents import Document
 from plugmw.documents.files import Source
 from plugmw.errors import ConfigError, ConfigErrors
-from plugmw.identity import MemoryDirectory
-from plugmw.order import Entry
-from plugmw.routing import Route
-from plugmw.runtime import Runtime
+from plugmw.kernel.identity import MemoryDirectory
+from plugmw.kernel.order import Entry
+from plugmw.kernel.runtime import Runtime
+from plugmw.loading.watching import Files, Modules, recording
+from plugmw.routing.router import Route
 from plugmw.schema import read
-from plugmw.services import Service
 from plugmw.sources import Catalogue, Folder
-from plugmw.watching import Files, Modules, recording
+from plugmw.upstream.services import Service
 
 
 @attrs.define(eq=False)
@@ -55,7 +55,7 @@ def read_plan(source: Source | Document, extras: Extras | None = None) -> Plan:
     """Read a path, a mapping, a Document or None; raises :class:`ConfigErrors` with everything wrong."""
     extras = extras or Extras()
     with recording() as record:
-        document = foreign.read(source, extras.dialect, extras.options)
+        document = translators.read(source, extras.dialect, extras.options)
         plan = _plan(document, extras)
     plan.files, plan.modules = record.files, record.modules
     return plan

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from plugmw.configuration.problems import Problems
 from plugmw.configuration.settings import RouteConfig, ServiceConfig
-from plugmw.routing import Route
+from plugmw.routing.router import Route
 from plugmw.schema import as_dict, read
 from plugmw.schema.messages import suggest
 from plugmw.schema.reading import Text
-from plugmw.services import Service
+from plugmw.upstream.services import Service
 
 
 def read_services(configs: list[ServiceConfig], problems: Problems) -> dict[str, Service]:

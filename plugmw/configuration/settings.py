@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from plugmw.certificates import CertificateConfig
-from plugmw.conditions import Condition
-from plugmw.delivery import SHUTDOWN_TIMEOUT
-from plugmw.runtime import DEFAULT_BODY_LIMIT
+from plugmw.configuration.certificates import CertificateConfig
+from plugmw.kernel.runtime import DEFAULT_BODY_LIMIT
+from plugmw.routing.conditions import Condition
 from plugmw.schema import Finding, above, at_least, between, config, each, field, matches, not_empty, patterns
 from plugmw.schema.fields import URL, HeaderName
+from plugmw.telemetry.delivery import SHUTDOWN_TIMEOUT
 
 _METHOD = matches("[A-Z]+", "HTTP methods in capitals")
 

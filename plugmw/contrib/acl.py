@@ -23,11 +23,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from plugmw import keys
-from plugmw.exchange import Exchange
-from plugmw.plugin import Plugin
+from plugmw.kernel.exchange import Exchange
+from plugmw.kernel.plugin import Plugin
 from plugmw.schema import config, field
 from plugmw.schema.fields import GroupName, listable
+from plugmw.wsgi import keys
 from plugmw.wsgi.text import encode
 
 REFUSED: Final = "You cannot consume this service"

@@ -21,15 +21,15 @@ from collections.abc import Iterable, Iterator
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Final
 
-from plugmw import keys
-from plugmw.answer import UNEXPECTED, Exit, check_header, error_exit, respond, status_line, to_json
-from plugmw.connections import Body, NotConnected
-from plugmw.exchange import Exchange
-from plugmw.paths import SENDABLE, escape
-from plugmw.plugin import Plugin
+from plugmw.kernel.exchange import Exchange
+from plugmw.kernel.plugin import Plugin
 from plugmw.schema import REQUIRED, Finding, above, at_least, config, field, matches
-from plugmw.upstream import BadRequest, Target, Upstream, request_headers, response_headers
-from plugmw.upstream_request import UpstreamRequest
+from plugmw.upstream.connections import Body, NotConnected
+from plugmw.upstream.forwarding import BadRequest, Target, Upstream, request_headers, response_headers
+from plugmw.wsgi import keys
+from plugmw.wsgi.answer import UNEXPECTED, Exit, check_header, error_exit, respond, status_line, to_json
+from plugmw.wsgi.paths import SENDABLE, escape
+from plugmw.wsgi.upstream_request import UpstreamRequest
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

@@ -27,10 +27,10 @@ import os
 import re
 from typing import Final
 
-from plugmw import passwords
-from plugmw.authentication import ANONYMOUS_HELP, REALM, REALM_HELP, Authentication, Denied, challenge
-from plugmw.exchange import Exchange
-from plugmw.identity import Consumer, Credential
+from plugmw.auth import passwords
+from plugmw.auth.authentication import ANONYMOUS_HELP, REALM, REALM_HELP, Authentication, Denied, challenge
+from plugmw.kernel.exchange import Exchange
+from plugmw.kernel.identity import Consumer, Credential
 from plugmw.schema import config, field
 from plugmw.wsgi.headers import basic_credentials
 from plugmw.wsgi.text import utf8_or_latin1

@@ -22,11 +22,11 @@ import re
 import uuid
 from typing import Any, Final, Literal
 
-from plugmw import keys
-from plugmw.exchange import Exchange
-from plugmw.plugin import Plugin
+from plugmw.kernel.exchange import Exchange
+from plugmw.kernel.plugin import Plugin
 from plugmw.schema import config, field
 from plugmw.schema.fields import HeaderName
+from plugmw.wsgi import keys
 from plugmw.wsgi.headers import cgi_key
 
 #: What may go into logs, requests and answers: 200 characters hold every generator's value and a few more.

@@ -21,11 +21,11 @@ import re
 from collections.abc import Iterator
 from typing import ClassVar, Final, Literal
 
-from plugmw import keys
-from plugmw.exchange import Exchange
-from plugmw.plugin import Plugin
+from plugmw.kernel.exchange import Exchange
+from plugmw.kernel.plugin import Plugin
 from plugmw.schema import config, each, field, matches
 from plugmw.schema.patterns import compiled
+from plugmw.wsgi import keys
 
 METHODS: Final = ("GET", "HEAD", "PUT", "PATCH", "POST", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 Method = Literal["GET", "HEAD", "PUT", "PATCH", "POST", "DELETE", "OPTIONS", "TRACE", "CONNECT"]

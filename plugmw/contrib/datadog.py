@@ -19,13 +19,14 @@ import os
 from collections.abc import Iterator
 from typing import Any, Final, Literal
 
-from plugmw import record
 from plugmw.errors import ConfigError
-from plugmw.exchange import Exchange
+from plugmw.kernel.exchange import Exchange
 from plugmw.schema import Finding, between, config, each, field, matches
 from plugmw.schema.fields import Port
-from plugmw.sinks.datagrams import UDP
-from plugmw.statsd_lines import (
+from plugmw.telemetry import log_entry
+from plugmw.telemetry.queue_config import QueueConfig
+from plugmw.telemetry.sinks.datagrams import UDP
+from plugmw.telemetry.statsd_lines import (
     FLUSH_TIMEOUT,
     NO_RETRY_COUNT,
     QUEUE_SIZE,
@@ -39,7 +40,6 @@ from plugmw.statsd_lines import (
     tag_value,
     value_of,
 )
-from plugmw.telemetry.queue_config import QueueConfig
 
 _TAG: Final = matches(r"[^,|#\x00-\x1f\x7f]*[^:,|#\x00-\x1f\x7f]", "tags like K:V, not ending in a colon")
 
@@ -118,7 +118,7 @@ class Datadog(Measuring[Config]):
         return UDP(self._host, self._port)
 
     def lines(self, x: Exchange) -> Iterator[str]:
-        entry = record.entry(x)
+        entry = log_entry.entry(x)
         for metric in drawn(self.config.metrics):
             value = value_of(metric.name, entry)
             if value is None:

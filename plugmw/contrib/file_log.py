@@ -20,11 +20,11 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from plugmw.custom_fields import Fields, custom_fields
-from plugmw.exchange import Exchange
-from plugmw.kernel.throttle import Throttle
-from plugmw.reporting import HeaderNames, Reporting, redact_headers, redact_query
+from plugmw.concurrency.throttle import Throttle
+from plugmw.kernel.exchange import Exchange
 from plugmw.schema import config, field, matches
+from plugmw.telemetry.custom_fields import Fields, custom_fields
+from plugmw.telemetry.reporting import HeaderNames, Reporting, redact_headers, redact_query
 
 _PATH: Final = re.compile(r"[^\s*&%\\`\0][^*&%\\`\0]*[^\s*&%\\`\0]").fullmatch
 

@@ -24,15 +24,15 @@ from collections.abc import Iterator
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit, urlunsplit
 
-from plugmw.answer import check_header
-from plugmw.custom_fields import Fields, custom_fields
-from plugmw.delivery import Queue
-from plugmw.exchange import Exchange
-from plugmw.reporting import HeaderNames, Reporting, redact_headers, redact_query
+from plugmw.kernel.exchange import Exchange
 from plugmw.schema import Finding, above, as_dict, at_least, between, config, field
 from plugmw.schema.fields import URL
-from plugmw.sinks.http import HTTP
+from plugmw.telemetry.custom_fields import Fields, custom_fields
+from plugmw.telemetry.delivery import Queue
 from plugmw.telemetry.queue_config import QueueConfig
+from plugmw.telemetry.reporting import HeaderNames, Reporting, redact_headers, redact_query
+from plugmw.telemetry.sinks.http import HTTP
+from plugmw.wsgi.answer import check_header
 
 _OLD: Final = ("retry_count", "queue_size", "flush_timeout")
 _OURS: Final = {"host": "Host", "content-length": "Content-Length", "content-type": "Content-Type"}

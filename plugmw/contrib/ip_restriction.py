@@ -19,11 +19,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 
-from plugmw.exchange import Exchange
-from plugmw.plugin import Plugin
+from plugmw.kernel.exchange import Exchange
+from plugmw.kernel.plugin import Plugin
 from plugmw.schema import between, config, field
 from plugmw.schema.fields import Network
-from plugmw.trust import Address
+from plugmw.wsgi.proxies import Address
 
 NO_ADDRESS = "Cannot identify the client IP address, unix domain sockets are not supported."
 

@@ -22,8 +22,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from plugmw import forms
-from plugmw.authentication import (
+from plugmw.auth.authentication import (
     ANONYMOUS_HELP,
     PREFLIGHT_HELP,
     REALM,
@@ -33,9 +32,10 @@ from plugmw.authentication import (
     Denied,
     challenge,
 )
-from plugmw.exchange import Exchange
-from plugmw.identity import Consumer, Credential
+from plugmw.kernel.exchange import Exchange
+from plugmw.kernel.identity import Consumer, Credential
 from plugmw.schema import config, each, field, matches
+from plugmw.wsgi import forms
 from plugmw.wsgi.headers import cgi_key
 from plugmw.wsgi.text import decode
 

@@ -19,13 +19,21 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from plugmw.custom_fields import Fields, custom_fields
-from plugmw.exchange import Exchange
-from plugmw.reporting import Delivering, HeaderNames, redact_headers, redact_query
+from plugmw.kernel.exchange import Exchange
 from plugmw.schema import above, config, each, field, matches
 from plugmw.schema.fields import Port
-from plugmw.sinks.datagrams import LARGEST, UDP
-from plugmw.sinks.syslog import FACILITIES, Severity, header_5424, host_name, quoted, severity, severity_of
+from plugmw.telemetry.custom_fields import Fields, custom_fields
+from plugmw.telemetry.reporting import Delivering, HeaderNames, redact_headers, redact_query
+from plugmw.telemetry.sinks.datagrams import LARGEST, UDP
+from plugmw.telemetry.sinks.syslog import (
+    FACILITIES,
+    Severity,
+    header_5424,
+    host_name,
+    quoted,
+    severity,
+    severity_of,
+)
 
 #: What RFC 5424 (section 6.3.2) allows in the name of structured data.
 _KEY: Final = re.compile(r'(?:(?![=\]"@])[!-~])+').fullmatch

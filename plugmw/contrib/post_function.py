@@ -17,7 +17,7 @@ modules in place of Lua texts.
 
 from __future__ import annotations
 
-from plugmw.functions import Config, Functions
+from plugmw.contrib._functions import Config, Functions
 
 
 class PostFunction(Functions):

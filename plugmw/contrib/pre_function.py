@@ -7,7 +7,7 @@
           access: ["shop.hooks:add_key"]
 
 A function gets the exchange and may do what a plugin may: change the request, answer with ``x.exit``, change
-the response (:mod:`plugmw.functions`). Nothing comes before it, authentication included, so it can supply
+the response (:mod:`plugmw.contrib._functions`). Nothing comes before it, authentication included, so it can supply
 credentials or answer before any check. The client sees what the functions make; if one raises, 500
 "An unexpected error occurred".
 
@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 
-from plugmw.functions import Config, Functions
+from plugmw.contrib._functions import Config, Functions
 
 
 class PreFunction(Functions):

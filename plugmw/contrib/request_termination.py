@@ -22,16 +22,16 @@ import socket
 from collections.abc import Iterator
 from typing import Any, Final
 
-from plugmw.answer import check_header
-from plugmw.exchange import Exchange
-from plugmw.forms import FORM, JSON, MULTIPART, media_type, pair_values, read_form, read_parts
-from plugmw.identity import stable_id
-from plugmw.plugin import Plugin
-from plugmw.record import grouped
-from plugmw.redaction import Redaction
+from plugmw.kernel.exchange import Exchange
+from plugmw.kernel.identity import stable_id
+from plugmw.kernel.plugin import Plugin
 from plugmw.schema import Finding, config, field, matches
-from plugmw.transform import parse_json, write_json
+from plugmw.telemetry.log_entry import grouped
+from plugmw.transform.rules import parse_json, write_json
+from plugmw.wsgi.answer import check_header
+from plugmw.wsgi.forms import FORM, JSON, MULTIPART, media_type, pair_values, read_form, read_parts
 from plugmw.wsgi.headers import cgi_key, headers_in
+from plugmw.wsgi.redaction import Redaction
 from plugmw.wsgi.text import decode
 
 MESSAGES: Final = {

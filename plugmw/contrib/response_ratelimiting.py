@@ -27,13 +27,13 @@ from typing import Final, Literal
 
 import attrs
 
-from plugmw.answer import check_header
-from plugmw.counting import Counting, Redis, key_prefix, older, redis_problems
+from plugmw.contrib._counter_store import Counting, Redis, key_prefix, older, redis_problems
+from plugmw.contrib._limits import PERIODS, Window, Windows, identity, misordered
 from plugmw.errors import StoreError
-from plugmw.exchange import Exchange
-from plugmw.limits import PERIODS, Window, Windows, identity, misordered
+from plugmw.kernel.exchange import Exchange
 from plugmw.schema import REQUIRED, Finding, above, as_dict, config, field, not_empty
 from plugmw.schema.fields import HeaderName, Port
+from plugmw.wsgi.answer import check_header
 from plugmw.wsgi.headers import cgi_key
 
 #: Pairs of the app's header that are looked at, and digits of their numbers.

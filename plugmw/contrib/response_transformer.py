@@ -20,10 +20,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
-from plugmw.flow import Flow
-from plugmw.plugin import Plugin
+from plugmw.kernel.flow import Flow
+from plugmw.kernel.plugin import Plugin
 from plugmw.schema import at_least, config, field
-from plugmw.transform import (
+from plugmw.transform.rules import (
     HeaderRules,
     JSONRules,
     Problems,

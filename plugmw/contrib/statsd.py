@@ -20,14 +20,15 @@ import socket
 from collections.abc import Iterator
 from typing import Any, Final, Literal
 
-from plugmw import record
-from plugmw.exchange import Exchange
-from plugmw.reporting import Sink
+from plugmw.kernel.exchange import Exchange
 from plugmw.schema import Finding, above, between, config, each, field, matches
 from plugmw.schema.fields import Port
-from plugmw.sinks.datagrams import UDP
-from plugmw.sinks.lines import Lines
-from plugmw.statsd_lines import (
+from plugmw.telemetry import log_entry
+from plugmw.telemetry.queue_config import QueueConfig
+from plugmw.telemetry.reporting import Sink
+from plugmw.telemetry.sinks.datagrams import UDP
+from plugmw.telemetry.sinks.lines import Lines
+from plugmw.telemetry.statsd_lines import (
     FLUSH_TIMEOUT,
     NO_RETRY_COUNT,
     QUEUE_SIZE,
@@ -44,7 +45,6 @@ from plugmw.statsd_lines import (
     tag_value,
     value_of,
 )
-from plugmw.telemetry.queue_config import QueueConfig
 
 Name = Literal[
     "request_count",
@@ -180,7 +180,7 @@ class StatsD(Measuring[Config]):
         status = x.status or 500
         if self._codes is not None and not any(low <= status <= high for low, high in self._codes):
             return
-        entry = record.entry(x)
+        entry = log_entry.entry(x)
         make = self._plain if self.config.tag_style is None else self._tagged
         end = "\n" if self.config.use_tcp else ""
         for metric in drawn(self.config.metrics):

@@ -19,12 +19,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from plugmw.custom_fields import Fields, custom_fields
-from plugmw.exchange import Exchange
-from plugmw.reporting import Delivering, HeaderNames, redact_headers, redact_query
+from plugmw.kernel.exchange import Exchange
 from plugmw.schema import between, config, field
-from plugmw.sinks.datagrams import LARGEST, UDP, Unix
-from plugmw.sinks.syslog import (
+from plugmw.telemetry.custom_fields import Fields, custom_fields
+from plugmw.telemetry.reporting import Delivering, HeaderNames, redact_headers, redact_query
+from plugmw.telemetry.sinks.datagrams import LARGEST, UDP, Unix
+from plugmw.telemetry.sinks.syslog import (
     FACILITIES,
     Facility,
     Severity,

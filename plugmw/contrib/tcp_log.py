@@ -18,13 +18,13 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from plugmw.custom_fields import Fields, custom_fields
 from plugmw.errors import ConfigError
-from plugmw.exchange import Exchange
-from plugmw.reporting import Delivering, HeaderNames, redact_headers, redact_query
+from plugmw.kernel.exchange import Exchange
 from plugmw.schema import above, at_least, config, field
 from plugmw.schema.fields import Port
-from plugmw.sinks.lines import Lines, tls_context
+from plugmw.telemetry.custom_fields import Fields, custom_fields
+from plugmw.telemetry.reporting import Delivering, HeaderNames, redact_headers, redact_query
+from plugmw.telemetry.sinks.lines import Lines, tls_context
 
 
 @config

@@ -14,12 +14,12 @@ Refuses nobody. Contract: Kong's udp-log (``kong/plugins/udp-log``), which loses
 
 from __future__ import annotations
 
-from plugmw.custom_fields import Fields, custom_fields
-from plugmw.exchange import Exchange
-from plugmw.reporting import Delivering, HeaderNames, redact_headers, redact_query
+from plugmw.kernel.exchange import Exchange
 from plugmw.schema import above, between, config, field
 from plugmw.schema.fields import Port
-from plugmw.sinks.datagrams import LARGEST, UDP
+from plugmw.telemetry.custom_fields import Fields, custom_fields
+from plugmw.telemetry.reporting import Delivering, HeaderNames, redact_headers, redact_query
+from plugmw.telemetry.sinks.datagrams import LARGEST, UDP
 
 
 @config

@@ -31,16 +31,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import webob
 
 from plugmw import Gateway
-from plugmw.answer import header_items
-from plugmw.dialects.gostyle import Request, ResponseWriter
+from plugmw.dialects.go_http import Request, ResponseWriter
 from plugmw.errors import LoadError
-from plugmw.exchange import own_headers
-from plugmw.flow import Flow
-from plugmw.imports import resolve
-from plugmw.plugin import Plugin
-from plugmw.responses import put, take
-from plugmw.runtime import DEFAULT_BODY_LIMIT
+from plugmw.kernel.exchange import own_headers
+from plugmw.kernel.flow import Flow
+from plugmw.kernel.plugin import Plugin
+from plugmw.kernel.runtime import DEFAULT_BODY_LIMIT
+from plugmw.loading.imports import resolve
 from plugmw.schema import Kind, config, field
+from plugmw.wsgi.answer import header_items
+from plugmw.wsgi.responses import put, take
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from plugmw.errors import ConfigError
 
 if TYPE_CHECKING:
-    from plugmw.order import Entry
+    from plugmw.kernel.order import Entry
 
 Place = tuple[str | int, ...]
 

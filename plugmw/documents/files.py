@@ -16,7 +16,7 @@ from plugmw.documents.document import Document
 from plugmw.documents.environment import expand, override
 from plugmw.documents.plain import TOO_DEEP, Repeated, kind_of, plain
 from plugmw.errors import ConfigError, ConfigErrors
-from plugmw.watching import digest, note
+from plugmw.loading.watching import digest, note
 
 Source = str | os.PathLike[str] | Mapping[str, Any] | None
 

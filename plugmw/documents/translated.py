@@ -9,7 +9,7 @@ import attrs
 
 from plugmw.documents.document import Document, Origin, Place, parse_place
 from plugmw.errors import ConfigError
-from plugmw.order import Entry
+from plugmw.kernel.order import Entry
 
 
 @attrs.frozen

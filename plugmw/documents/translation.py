@@ -15,7 +15,7 @@ from plugmw.documents.document import Document, Place, render_place
 from plugmw.documents.shapes import described
 from plugmw.documents.translated import Options, Translated
 from plugmw.errors import ConfigError
-from plugmw.order import Entry
+from plugmw.kernel.order import Entry
 from plugmw.schema import fields_of, read
 
 T = TypeVar("T")

@@ -1,1 +1,1 @@
-"""What every part of a gateway rests on: the process, time, and the call of user code."""
+"""A request and its response, the phases and the chain: what serves every request."""

@@ -1,7 +1,7 @@
 """Call code of plugin authors so that it ends no more than the request it was called for.
 
 A plugin may raise anything: ``sys.exit()`` in a handler must not end a worker, and status 3 or 4 not the
-whole of gunicorn. What comes from outside passes: an exit (:class:`~plugmw.answer.Exit`), Ctrl-C, the end
+whole of gunicorn. What comes from outside passes: an exit (:class:`~plugmw.wsgi.answer.Exit`), Ctrl-C, the end
 of a generator, gevent's timeouts and kills, and what the server's own signal handlers raise.
 """
 
@@ -12,12 +12,12 @@ from collections.abc import Callable
 from types import CodeType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from plugmw import current
-from plugmw.answer import Exit
 from plugmw.errors import PlugmwError
+from plugmw.kernel import context
+from plugmw.wsgi.answer import Exit
 
 if TYPE_CHECKING:
-    from plugmw.exchange import Exchange
+    from plugmw.kernel.exchange import Exchange
 
 T = TypeVar("T")
 
@@ -59,7 +59,7 @@ def contained(call: Callable[..., T], *arguments: Any) -> T:
 def guarded(x: Exchange, owner: Any, call: Callable[..., T], *arguments: Any) -> T:
     """Call user code as :func:`contained` does, with ``x`` and the plugin ``owner`` in force."""
     try:
-        return current.running(x, owner, call, *arguments)
+        return context.running(x, owner, call, *arguments)
     except BaseException as error:
         raise_contained(error)
         raise

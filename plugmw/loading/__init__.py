@@ -1,1 +1,1 @@
-"""Files that plugins and settings are read from: what they were, and whose turn it is to write them."""
+"""Files and user code as they are read, and what they were."""

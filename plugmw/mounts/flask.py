@@ -23,11 +23,11 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from plugmw import keys
 from plugmw.errors import ConfigError
 from plugmw.gateway import Gateway
-from plugmw.identity import Consumer
+from plugmw.kernel.identity import Consumer
 from plugmw.mounts.extras import need
+from plugmw.wsgi import keys
 
 need("flask")
 
@@ -80,5 +80,5 @@ def _consumer() -> Consumer | None:
     return request.environ.get(keys.CONSUMER) if has_request_context() else None
 
 
-#: The authenticated :class:`~plugmw.identity.Consumer` of this request; without one false, and equal to None.
+#: The authenticated :class:`~plugmw.kernel.identity.Consumer` of this request; without one false, and equal to None.
 current_consumer: Consumer = LocalProxy(_consumer)  # type: ignore[assignment]

@@ -29,7 +29,7 @@ import signal
 import threading
 from typing import Any, Final
 
-from plugmw.kernel.deadline import Deadline
+from plugmw.concurrency.deadline import Deadline
 
 __all__ = ["post_worker_init", "ssl_context", "when_ready", "worker_exit"]
 
@@ -136,7 +136,7 @@ def ssl_context(config: Any, default_ssl_context_factory: Any) -> Any:
     import ssl
 
     def chosen(connection: Any, server_name: str | None, context: ssl.SSLContext) -> None:
-        from plugmw.certificates import Hello, choose
+        from plugmw.configuration.certificates import Hello, choose
 
         try:
             found = choose(Hello(server_name, connection), _instances())
@@ -159,6 +159,6 @@ def _stop(instance: Any, log: Any) -> None:
 
 def _instances() -> list[Any]:
     # Imported here, in the worker: the master that reads this module keeps what it imports over a HUP.
-    from plugmw.worker import Worker
+    from plugmw.kernel.worker import Worker
 
     return list(Worker.instances)

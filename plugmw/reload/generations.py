@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from plugmw import keys
+from plugmw.kernel.runtime import Runtime
 from plugmw.kernel.user_code import contained
-from plugmw.runtime import Runtime
+from plugmw.wsgi import keys
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
     from plugmw.configuration.plan import Plan
-    from plugmw.order import Entry
+    from plugmw.kernel.order import Entry
 
 #: Seconds between two looks at what has not drained; from the second of waiting on, garbage is collected.
 PAUSE: Final = 0.05
@@ -68,7 +68,7 @@ class Generation:
 
     plan: Plan
     entries: list[Entry]
-    #: The entries that are compiled: see :func:`plugmw.worker.in_force`.
+    #: The entries that are compiled: see :func:`plugmw.kernel.worker.in_force`.
     served: list[Entry]
     #: Serves the requests. It holds the lease, and whoever holds it keeps the generation from draining.
     run: WSGIApplication

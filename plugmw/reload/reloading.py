@@ -11,15 +11,15 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from plugmw.concurrency.process import LazyLock
 from plugmw.configuration.extras import Extras
 from plugmw.configuration.plan import Plan, read_plan
 from plugmw.errors import LoadError, PlugmwError
-from plugmw.imports import forget
-from plugmw.kernel.process import LazyLock
+from plugmw.kernel.worker import Worker, plugins_of
+from plugmw.loading.imports import forget
+from plugmw.loading.watching import Files, changed, recording
 from plugmw.reload.generations import Draining, Generation, Holdings
 from plugmw.reload.watcher import Watcher
-from plugmw.watching import Files, changed, recording
-from plugmw.worker import Worker, plugins_of
 
 
 class Reloading(Worker):

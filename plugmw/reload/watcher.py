@@ -12,7 +12,7 @@ import threading
 import weakref
 from typing import Any, Final, Protocol
 
-from plugmw.watching import Files, changed
+from plugmw.loading.watching import Files, changed
 
 #: Seconds between two looks: with the quiet one, a change is in force in less than a second.
 EVERY: Final = 0.4

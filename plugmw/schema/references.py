@@ -10,7 +10,7 @@ import os
 import re
 from typing import Final
 
-from plugmw.watching import note
+from plugmw.loading.watching import note
 
 #: Bytes of a file; keys and certificates have a few thousand.
 LONGEST: Final = 64 * 1024

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from plugmw.errors import LoadError
-from plugmw.imports import resolve
-from plugmw.plugin import Plugin, check_class
+from plugmw.kernel.plugin import Plugin, check_class
+from plugmw.loading.imports import resolve
 from plugmw.schema.messages import suggest
 from plugmw.sources import bundled, entrypoints
 

@@ -8,9 +8,9 @@ from types import ModuleType
 from typing import Any
 
 from plugmw.errors import LoadError
-from plugmw.imports import load_file
-from plugmw.plugin import Plugin
-from plugmw.watching import note
+from plugmw.kernel.plugin import Plugin
+from plugmw.loading.imports import load_file
+from plugmw.loading.watching import note
 
 
 class Folder:

@@ -12,8 +12,8 @@ import stat
 import tempfile
 from pathlib import Path
 
+from plugmw.concurrency.process import is_alive, started_at
 from plugmw.errors import ConfigError
-from plugmw.kernel.process import is_alive, started_at
 
 
 def auto_url(multiprocess: bool) -> str:

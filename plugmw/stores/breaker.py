@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from threading import Event, Lock, Thread
 
-from plugmw.kernel.process import on_fork
+from plugmw.concurrency.process import on_fork
 
 
 class Breaker:

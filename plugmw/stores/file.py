@@ -16,8 +16,8 @@ import time
 from collections.abc import Callable, Sequence
 from threading import Lock
 
+from plugmw.concurrency.process import on_fork
 from plugmw.errors import StoreError
-from plugmw.kernel.process import on_fork
 from plugmw.stores.base import Scope, distinct, encode, lifetime, short
 from plugmw.stores.table import BUCKET, Table
 from plugmw.stores.tables import TABLES

@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Generic, TypeVar
 
+from plugmw.concurrency.process import on_fork
 from plugmw.errors import StoreError
-from plugmw.kernel.process import on_fork
 from plugmw.stores.base import MOST, Scope, distinct, lifetime, short
 
 T = TypeVar("T")

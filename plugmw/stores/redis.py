@@ -28,9 +28,9 @@ from redis.exceptions import NoScriptError, ReadOnlyError, RedisError
 from redis.retry import Retry
 
 from plugmw.errors import StoreError
-from plugmw.redaction import REDACTED
 from plugmw.stores.base import MOST, Scope, distinct, encode, lifetime, short
 from plugmw.stores.breaker import Breaker
+from plugmw.wsgi.redaction import REDACTED
 
 # A probe may not last longer: with the pause of the breaker it bounds how late a recovery is seen (2 s).
 LONGEST_PROBE = 1.0

@@ -37,8 +37,8 @@ from threading import Lock
 # real one and no greenlet switch can happen while a lock is held.
 from time import monotonic, sleep
 
+from plugmw.concurrency.process import on_fork
 from plugmw.errors import StoreError
-from plugmw.kernel.process import on_fork
 from plugmw.stores.base import MOST, encode
 
 HEADER = 4096

@@ -13,8 +13,8 @@ import struct
 from fcntl import LOCK_UN, lockf
 from threading import Lock
 
+from plugmw.concurrency.process import on_fork
 from plugmw.errors import StoreError
-from plugmw.kernel.process import on_fork
 from plugmw.stores.table import HEADER, Table, lock_byte, size_of
 
 MAGIC = b"plugmw\x00\x01"  # the last byte is the version of the layout

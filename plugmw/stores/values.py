@@ -16,8 +16,8 @@ from contextlib import AbstractContextManager
 from threading import Lock
 from typing import Any
 
+from plugmw.concurrency.process import keep_inherited, on_fork
 from plugmw.errors import StoreError
-from plugmw.kernel.process import keep_inherited, on_fork
 from plugmw.stores.tables import check_owner
 
 PAGE = 4096

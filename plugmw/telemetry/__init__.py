@@ -1,1 +1,1 @@
-"""What leaves the process about requests: entries that wait, and the queues that send them."""
+"""What a request leaves behind: the log entry, the queue, the sinks, trace contexts."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 
-from plugmw.delivery import SHUTDOWN_TIMEOUT, Queue, stop_all
-from plugmw.kernel.process import LazyLock, on_fork
+from plugmw.concurrency.process import LazyLock, on_fork
+from plugmw.telemetry.delivery import SHUTDOWN_TIMEOUT, Queue, stop_all
 
 
 class Queues:

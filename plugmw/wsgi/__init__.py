@@ -1,1 +1,1 @@
-"""Requests and responses as WSGI has them: pure functions over an environ and lists of headers."""
+"""Requests and answers without any plugin: paths, headers, bodies, text, who the client is."""

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from plugmw.configuration.plan import read_plan
-from plugmw.inspect import show
+from plugmw.inspection.description import show
 from tests.support.transcript import check_sessions
 
 HERE = Path(__file__).parent

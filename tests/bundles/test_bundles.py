@@ -17,7 +17,7 @@ from plugmw.bundles.archive import Limits
 from plugmw.bundles.bundles import read_manifest
 from plugmw.bundles.installed import Home, name_hash
 from plugmw.errors import LoadError
-from plugmw.watching import changed, recording
+from plugmw.loading.watching import changed, recording
 from tests.support.bundles import HOOKS, archive, bundle, entry, manifest, shelf
 from tests.support.servers import ROOT, require_module
 from tests.support.stub import Told

@@ -11,7 +11,7 @@ from plugmw.bundles import Manifest
 from plugmw.bundles.signatures import is_signed, read_private_key, read_public_key, sign
 from plugmw.bundles.verification import digests, verify
 from plugmw.errors import LoadError
-from plugmw.watching import recording
+from plugmw.loading.watching import recording
 from tests.support import bundles
 from tests.support.servers import require_program
 

@@ -7,13 +7,13 @@ import logging
 import pytest
 
 from plugmw import Entry
+from plugmw.auth.consumers import directory
+from plugmw.auth.directories import SQLDirectory
 from plugmw.configuration.extras import Extras
 from plugmw.configuration.plan import read_plan
-from plugmw.consumers import directory
-from plugmw.directories import SQLDirectory
 from plugmw.documents import Document
 from plugmw.errors import ConfigError, ConfigErrors, LoadError
-from plugmw.plugin import Plugin
+from plugmw.kernel.plugin import Plugin
 from plugmw.schema import above, config, field
 from plugmw.stores import open_store
 from tests.support.plugins import made, nothing

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from plugmw.functions import function_factory
+from plugmw.contrib._functions import function_factory
 
 Operation = dict[str, Any]
 

@@ -18,14 +18,14 @@ def directory(given: dict[str, Any] | None) -> Iterator[None]:
     if given is None:
         yield
         return
-    from plugmw import ldap
+    from plugmw.contrib.ldap_auth import ldap
 
     def connect(server: ldap.Server, end: float) -> ldap.Link:
         if not given["reachable"]:
             raise ldap.Unreachable("nothing is reachable")
         return _Link(given["binds"])
 
-    with mock.patch("plugmw.contrib.ldap_auth.Pool", functools.partial(ldap.Pool, connect=connect)):
+    with mock.patch("plugmw.contrib.ldap_auth.plugin.Pool", functools.partial(ldap.Pool, connect=connect)):
         yield
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from unittest import mock
 
 from plugmw import ConfigError, Gateway, Plugin
-from plugmw.identity import Consumer, Credential
+from plugmw.kernel.identity import Consumer, Credential
 from tests.conformance import arrived, queues, served, sinks, traffic
 from tests.conformance.match import matched, values_of
 
@@ -352,7 +352,7 @@ class _Known(Plugin):
         self.workspace = context.get("workspace") or {}
 
     def access(self, x: Any) -> None:
-        from plugmw.record import changes_of
+        from plugmw.telemetry.log_entry import changes_of
 
         if self.who is not None:
             x.authenticate(self.who, self.by)

@@ -372,7 +372,7 @@ def _surroundings(environ: dict[str, Any], environment: dict[str, Any]) -> None:
         environ["wsgiorg.routing_args"] = unnamed, {k: v for k, v in captures.items() if not k.isdigit()}
     credential = environment.get("authenticated_credential")
     if credential is not None:
-        from plugmw.identity import Credential
+        from plugmw.kernel.identity import Credential
 
         environ["plugmw.credential"] = Credential(
             id=str(credential.get("id", "")),

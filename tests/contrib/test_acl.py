@@ -11,7 +11,7 @@ from plugmw.contrib.acl import ACL
 from plugmw.contrib.key_auth import KeyAuth
 from plugmw.errors import StoreError
 from plugmw.gateway import Gateway
-from plugmw.identity import Consumer, Credential, MemoryDirectory
+from plugmw.kernel.identity import Consumer, Credential, MemoryDirectory
 from plugmw.testing import get, hello_app
 from tests.support.plugins import made
 

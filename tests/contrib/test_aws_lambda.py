@@ -18,8 +18,8 @@ from werkzeug.test import Client
 
 from plugmw import ConfigError
 from plugmw.contrib.aws_lambda import AWSLambda
-from plugmw.plugin import Plugin
-from plugmw.record import entry
+from plugmw.kernel.plugin import Plugin
+from plugmw.telemetry.log_entry import entry
 from plugmw.testing import gateway
 from tests.support.sinks import closed_port
 from tests.support.stub import Asked, Told, stub
@@ -273,7 +273,7 @@ def test_a_proxy_is_used_if_configured_and_never_one_of_the_environment(invoke, 
     ("region", "host"), [("eu-west-1", "amazonaws.com"), ("cn-north-1", "amazonaws.com.cn")]
 )
 def test_the_host_is_that_of_the_region(region, host):
-    from plugmw.lambda_client import client
+    from plugmw.contrib.aws_lambda.client import client
 
     made = client(AWSLambda(function_name="f", aws_key="k", aws_secret="s", aws_region=region).config)
     assert made.meta.endpoint_url == f"https://lambda.{region}.{host}"
@@ -541,7 +541,7 @@ def test_no_region_no_credentials_and_no_lambda_are_500(invoke, caplog):
 
 
 def test_an_answer_that_does_not_end_in_time_is_500(invoke, monkeypatch):
-    from plugmw.contrib import aws_lambda
+    from plugmw.contrib.aws_lambda import plugin as aws_lambda
 
     ticks = iter([0.0, 0.0])
 
@@ -556,7 +556,7 @@ def test_the_log_tells_the_time_of_the_call_apart(invoke, monkeypatch):
         def log(self, x):
             seen.append(entry(x))
 
-    from plugmw.contrib import aws_lambda
+    from plugmw.contrib.aws_lambda import plugin as aws_lambda
 
     seen, ticks = [], iter([0.0, 0.0, 0.0])
 

@@ -8,13 +8,14 @@ from base64 import b64encode
 import pytest
 from werkzeug.security import generate_password_hash
 
-from plugmw import ConfigError, passwords
+from plugmw import ConfigError
+from plugmw.auth import passwords
 from plugmw.contrib import basic_auth
 from plugmw.contrib.basic_auth import LONGEST, BasicAuth, read
 from plugmw.contrib.key_auth import KeyAuth
 from plugmw.errors import StoreError
 from plugmw.gateway import Gateway
-from plugmw.identity import Consumer, Credential, MemoryDirectory
+from plugmw.kernel.identity import Consumer, Credential, MemoryDirectory
 from plugmw.testing import get, hello_app
 
 ID = "00000001-0000-4000-8000-000000000001"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from plugmw import ConfigError, Entry
-from plugmw.contrib.bot_detection import KEPT, LONGEST, BotDetection
+from plugmw.contrib.bot_detection import BotDetection
+from plugmw.contrib.bot_detection.plugin import KEPT, LONGEST
 from plugmw.testing import gateway, get
 from tests.support.wsgi import environ_of, serve
 

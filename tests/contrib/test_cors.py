@@ -9,7 +9,7 @@ from plugmw import ConfigError
 from plugmw.contrib.cors import MAX_ORIGIN, METHODS, Cors, normalise
 from plugmw.contrib.ip_restriction import IPRestriction
 from plugmw.contrib.key_auth import KeyAuth
-from plugmw.order import Entry
+from plugmw.kernel.order import Entry
 from plugmw.testing import gateway, get
 
 ALL_METHODS = "GET,HEAD,PUT,PATCH,POST,DELETE,OPTIONS,TRACE,CONNECT"

@@ -8,7 +8,7 @@ import pytest
 
 from plugmw import ConfigError, Plugin
 from plugmw.contrib.datadog import Datadog
-from plugmw.identity import Consumer
+from plugmw.kernel.identity import Consumer
 from plugmw.testing import gateway
 from tests.support.metrics import SCOPE, Known, UDPSink, reported
 

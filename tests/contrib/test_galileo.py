@@ -10,9 +10,9 @@ import pytest
 import requests
 from werkzeug.test import Client
 
-from plugmw import ConfigError, Entry, alf
-from plugmw.contrib import galileo
-from plugmw.contrib.galileo import Galileo
+from plugmw import ConfigError, Entry
+from plugmw.contrib.galileo import Galileo, log_format
+from plugmw.contrib.galileo import plugin as galileo
 from plugmw.testing import gateway, get
 from tests.support.plugins import made
 from tests.support.sinks import http_sink
@@ -242,7 +242,7 @@ def test_tries_are_counted(serve, caplog):
 
 
 def test_an_alf_is_never_larger_than_its_limit(serve, monkeypatch, caplog):
-    monkeypatch.setattr(alf, "MAX_ALF", 3000)
+    monkeypatch.setattr(log_format, "MAX_ALF", 3000)
     with http_sink() as sink:
         wrapped = serve(to(sink, queue_size=6, flush_timeout=3600))
         for number in range(6):
@@ -263,7 +263,7 @@ def test_what_waits_is_sent_when_the_server_stops(gunicorn):
         server = gunicorn(
             f"""
             from plugmw import Gateway
-            from plugmw.contrib.galileo import Galileo
+            from plugmw.contrib.galileo.plugin import Galileo
 
             def app(environ, start_response):
                 body = environ["wsgi.input"].read()

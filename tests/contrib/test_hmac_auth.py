@@ -11,12 +11,13 @@ from time import time
 import pytest
 
 from plugmw import ConfigError
-from plugmw.contrib import hmac_auth
-from plugmw.contrib.hmac_auth import DIFFERENT, NO_DATE, UNVERIFIABLE, HMACAuth, read
+from plugmw.contrib.hmac_auth import HMACAuth
+from plugmw.contrib.hmac_auth import plugin as hmac_auth
+from plugmw.contrib.hmac_auth.plugin import DIFFERENT, NO_DATE, UNVERIFIABLE, read
 from plugmw.contrib.key_auth import KeyAuth
 from plugmw.errors import StoreError
 from plugmw.gateway import Gateway
-from plugmw.identity import Consumer, Credential, MemoryDirectory
+from plugmw.kernel.identity import Consumer, Credential, MemoryDirectory
 from plugmw.stores import open_store
 from plugmw.testing import get, hello_app
 from tests.support import raw

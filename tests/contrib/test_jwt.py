@@ -10,11 +10,11 @@ from werkzeug.test import Client, EnvironBuilder
 
 from plugmw import ConfigError
 from plugmw.contrib.jwt import JWT
+from plugmw.contrib.jwt.tokens import LONGEST
 from plugmw.contrib.key_auth import KeyAuth
 from plugmw.errors import LoadError, StoreError
 from plugmw.gateway import Gateway
-from plugmw.identity import Credential, MemoryDirectory
-from plugmw.signed_tokens import LONGEST
+from plugmw.kernel.identity import Credential, MemoryDirectory
 from plugmw.sources import bundled
 from plugmw.testing import hello_app
 from tests.support.plugins import made
@@ -115,7 +115,7 @@ def test_refuses_a_bad_configuration(config, message):
 
 @pytest.mark.parametrize("library", ["jwt.algorithms", "cryptography"])
 def test_a_missing_library_is_told_with_the_extra(library, monkeypatch):
-    for module in ("plugmw.contrib.jwt", "plugmw.signed_tokens"):
+    for module in ("plugmw.contrib.jwt.plugin", "plugmw.contrib.jwt.tokens"):
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(LoadError, match=r"pip install 'plugmw\[jwt\]'"):

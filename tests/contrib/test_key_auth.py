@@ -10,7 +10,7 @@ from plugmw import ConfigError
 from plugmw.contrib.key_auth import MAX_KEY, KeyAuth
 from plugmw.errors import StoreError
 from plugmw.gateway import Gateway
-from plugmw.identity import Credential, MemoryDirectory
+from plugmw.kernel.identity import Credential, MemoryDirectory
 from plugmw.testing import get, hello_app
 
 BOB = {

@@ -12,12 +12,13 @@ import pytest
 import requests
 
 from plugmw import ConfigError
-from plugmw.contrib import ldap_auth
 from plugmw.contrib.acl import ACL
 from plugmw.contrib.key_auth import KeyAuth
-from plugmw.contrib.ldap_auth import LONGEST, LDAPAuth
+from plugmw.contrib.ldap_auth import LDAPAuth
+from plugmw.contrib.ldap_auth import plugin as ldap_auth
+from plugmw.contrib.ldap_auth.ldap import Unreachable
+from plugmw.contrib.ldap_auth.plugin import LONGEST
 from plugmw.gateway import Gateway
-from plugmw.ldap import Unreachable
 from plugmw.testing import get, hello_app
 from tests.support.slapd import PEOPLE, USERS, slapd
 
@@ -454,7 +455,7 @@ def test_a_directory_without_trusted_certificate_is_not_asked(ldap, verify, expe
 def test_asks_from_every_worker_of_gunicorn(ldap, gunicorn, worker_class):
     config = settings(ldap, ldaps=True, cache_ttl=0)
     source = f"""
-        from plugmw.contrib.ldap_auth import LDAPAuth
+        from plugmw.contrib.ldap_auth.plugin import LDAPAuth
         from plugmw.testing import hello_app
         app = LDAPAuth.middleware(hello_app, **{config!r})
     """

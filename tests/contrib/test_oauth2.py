@@ -12,16 +12,17 @@ import pytest
 import requests
 
 from plugmw import ConfigError
-from plugmw.consumers import directory
+from plugmw.auth.consumers import directory
 from plugmw.contrib.key_auth import KeyAuth
-from plugmw.contrib.oauth2 import BAD_TOKEN, GLOBAL_TOKEN, LARGEST, OAuth2
+from plugmw.contrib.oauth2 import OAuth2
+from plugmw.contrib.oauth2.plugin import BAD_TOKEN, GLOBAL_TOKEN, LARGEST
 from plugmw.errors import StoreError
 from plugmw.gateway import Gateway
-from plugmw.identity import Credential
-from plugmw.order import Entry
-from plugmw.redaction import Redaction
+from plugmw.kernel.identity import Credential
+from plugmw.kernel.order import Entry
 from plugmw.stores import open_store
 from plugmw.testing import get, hello_app
+from plugmw.wsgi.redaction import Redaction
 from tests.support.certificates import certificates
 from tests.support.plugins import made as plugin_made
 from tests.support.servers import require_module

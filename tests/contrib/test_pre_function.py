@@ -12,7 +12,7 @@ from plugmw.configuration.plan import read_plan
 from plugmw.contrib.key_auth import KeyAuth
 from plugmw.contrib.pre_function import PreFunction
 from plugmw.contrib.request_transformer import RequestTransformer
-from plugmw.inspect import plugins, show
+from plugmw.inspection.description import plugins, show
 from plugmw.sources import Catalogue
 from plugmw.testing import gateway, get
 from tests.support.plugins import noting

@@ -17,8 +17,9 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client
 
 from plugmw import ConfigError, Entry, Gateway, Plugin
-from plugmw.contrib import prometheus
-from plugmw.contrib.prometheus import METRICS, Exporter, Prometheus
+from plugmw.contrib.prometheus import Exporter, Prometheus
+from plugmw.contrib.prometheus import plugin as prometheus
+from plugmw.contrib.prometheus.plugin import METRICS
 from plugmw.testing import gateway, get, hello_app
 from tests.support.metrics import Known
 from tests.support.servers import ROOT, require_program
@@ -394,7 +395,7 @@ def test_a_server_bound_twice_gives_them_on_the_second_port_only(gunicorn):
         second = probe.getsockname()[1]
     source = f"""
         from plugmw import Gateway
-        from plugmw.contrib.prometheus import Prometheus
+        from plugmw.contrib.prometheus.plugin import Prometheus
         from plugmw.testing import hello_app
 
         app = Gateway(hello_app, plugins=[Prometheus(path="/metrics", port={second})])

@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from plugmw import ConfigError, Entry, Gateway, Plugin, counting
+from plugmw import ConfigError, Entry, Gateway, Plugin
+from plugmw.contrib import _counter_store as counting
 from plugmw.contrib.rate_limiting import RateLimiting
 from plugmw.errors import StoreError
-from plugmw.identity import Consumer, Credential
+from plugmw.kernel.identity import Consumer, Credential
 from plugmw.schema import json_schema
 from plugmw.stores import open_store
 from plugmw.stores.base import LONGEST_KEY

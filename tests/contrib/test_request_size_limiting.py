@@ -219,7 +219,7 @@ def test_a_refusal_while_streaming_passes_the_other_plugins():
 # -- a real server ------------------------------------------------------------------------------------
 
 SOURCE = """
-    from plugmw.contrib.request_size_limiting import RequestSizeLimiting
+    from plugmw.contrib.request_size_limiting.plugin import RequestSizeLimiting
 
     def echo(environ, start_response):
         body = environ["wsgi.input"].read()

@@ -11,9 +11,9 @@ import pytest
 from plugmw import ConfigError, Plugin
 from plugmw.contrib import statsd
 from plugmw.contrib.statsd import StatsD
-from plugmw.identity import Consumer
-from plugmw.sinks.datagrams import UDP
-from plugmw.sinks.lines import Lines
+from plugmw.kernel.identity import Consumer
+from plugmw.telemetry.sinks.datagrams import UDP
+from plugmw.telemetry.sinks.lines import Lines
 from plugmw.testing import gateway, get
 from tests.support import collectors
 from tests.support.metrics import SCOPE, Known, UDPSink, reported, status_app

@@ -8,8 +8,8 @@ import pytest
 
 from plugmw import ConfigError, Entry
 from plugmw.contrib.syslog import Syslog, remote
-from plugmw.sinks.datagrams import UDP, Unix
-from plugmw.sinks.syslog import FACILITIES
+from plugmw.telemetry.sinks.datagrams import UDP, Unix
+from plugmw.telemetry.sinks.syslog import FACILITIES
 from plugmw.testing import gateway, get
 from tests.support.plugins import made
 from tests.support.rsyslog import rsyslog

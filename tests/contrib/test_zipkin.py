@@ -11,8 +11,9 @@ import pytest
 import requests
 
 from plugmw import ConfigError, Entry, Plugin
-from plugmw.contrib import zipkin
-from plugmw.contrib.zipkin import PerSecond, Zipkin
+from plugmw.contrib.zipkin import Zipkin
+from plugmw.contrib.zipkin import plugin as zipkin
+from plugmw.contrib.zipkin.plugin import PerSecond
 from plugmw.testing import gateway, get
 from tests.support import collectors
 from tests.support.metrics import SCOPE, Known
@@ -421,7 +422,7 @@ def test_a_server_that_is_down_changes_no_answer(caplog):
 # -- under gunicorn -----------------------------------------------------------------------------------
 
 SERVED = """
-    from plugmw.contrib.zipkin import Zipkin
+    from plugmw.contrib.zipkin.plugin import Zipkin
     from plugmw.testing import hello_app
 
     app = Zipkin.middleware(hello_app, http_endpoint={url!r}, sample_ratio=1, queue={{"max_batch_size": 100}})

@@ -10,7 +10,7 @@ import pytest
 import webob
 from werkzeug.test import Client, create_environ, run_wsgi_app
 
-from plugmw.dialects.gostyle import AppHandler, HandlerFunc, Request, ResponseWriter, as_handler
+from plugmw.dialects.go_http import AppHandler, HandlerFunc, Request, ResponseWriter, as_handler
 
 
 def call(app, path="/", method="GET"):

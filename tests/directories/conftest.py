@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from plugmw.directories import SQLDirectory, open_directory
+from plugmw.auth.directories import SQLDirectory, open_directory
 from tests.support.clock import Clock
 from tests.support.postgres import PostgresServer
 

@@ -1,6 +1,6 @@
 """What is kept of look-ups, and for how long."""
 
-from plugmw.directories.cache import MISSING, Cache
+from plugmw.auth.directories.cache import MISSING, Cache
 
 
 def test_keeps_what_was_found_and_what_was_not_for_its_time(clock):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from plugmw import Gateway
+from plugmw.auth.directories import CallableDirectory
 from plugmw.contrib.key_auth import KeyAuth
-from plugmw.directories import CallableDirectory
 from plugmw.errors import StoreError
 from plugmw.testing import get, hello_app
 

@@ -8,9 +8,9 @@ import threading
 
 import pytest
 
-from plugmw.directories import migrations, open_directory
-from plugmw.directories.database import Database
-from plugmw.directories.sqlite import SQLite
+from plugmw.auth.directories import migrations, open_directory
+from plugmw.auth.directories.database import Database
+from plugmw.auth.directories.sqlite import SQLite
 from plugmw.errors import StoreError
 from tests.directories.conftest import ALICE
 from tests.support.waiting import until

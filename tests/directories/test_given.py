@@ -2,9 +2,9 @@
 
 import pytest
 
-from plugmw.directories import CallableDirectory, SQLDirectory, directory
+from plugmw.auth.directories import CallableDirectory, SQLDirectory, directory
 from plugmw.errors import ConfigError, ConfigErrors
-from plugmw.identity import MemoryDirectory
+from plugmw.kernel.identity import MemoryDirectory
 
 
 def test_a_directory_is_itself():

@@ -1,7 +1,7 @@
 """Several directories as one."""
 
-from plugmw.directories import JoinedDirectory
-from plugmw.identity import Consumer, Credential, MemoryDirectory
+from plugmw.auth.directories import JoinedDirectory
+from plugmw.kernel.identity import Consumer, Credential, MemoryDirectory
 
 
 def directory(name):

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from plugmw.directories import SQLDirectory, open_directory
+from plugmw.auth.directories import SQLDirectory, open_directory
 from plugmw.errors import StoreError
 from tests.directories.conftest import ALICE
 from tests.support.postgres import PostgresServer
@@ -92,7 +92,7 @@ def test_it_is_asked_for_changes_once_a_second_at_most(table, clock, monkeypatch
 
 
 def test_a_connection_that_is_closed_already_is_left_so():
-    from plugmw.directories.postgres import _cut
+    from plugmw.auth.directories.postgres import _cut
 
     class Closed:
         def fileno(self):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from plugmw import Gateway, passwords
+from plugmw import Gateway
+from plugmw.auth import passwords
+from plugmw.auth.directories import SQLDirectory
 from plugmw.contrib.key_auth import KeyAuth
-from plugmw.directories import SQLDirectory
 from plugmw.errors import ConfigErrors, StoreError
-from plugmw.identity import digest
+from plugmw.kernel.identity import digest
 from plugmw.testing import get, hello_app
 from tests.directories.conftest import ALICE
 

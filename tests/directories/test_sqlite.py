@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from plugmw.directories import SQLDirectory, open_directory
+from plugmw.auth.directories import SQLDirectory, open_directory
 from plugmw.errors import StoreError
 from tests.directories.conftest import ALICE
 

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from plugmw.directories import open_directory
-from plugmw.directories.urls import KINDS
+from plugmw.auth.directories import open_directory
+from plugmw.auth.directories.urls import KINDS
 from plugmw.errors import ConfigError
 
 
@@ -46,6 +46,6 @@ def test_says_what_is_wrong_and_no_secret(url, expected):
 
 def test_says_how_to_get_psycopg(monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    monkeypatch.delitem(sys.modules, "plugmw.directories.postgres", raising=False)
+    monkeypatch.delitem(sys.modules, "plugmw.auth.directories.postgres", raising=False)
     with pytest.raises(ConfigError, match=r"pip install 'plugmw\[postgres\]'"):
         open_directory("postgresql://host/db")

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugmw import Gateway, forms, transform
-from plugmw.alf import Copy
+from plugmw import Gateway
+from plugmw.contrib.galileo.log_format import Copy
 from plugmw.dialects.tyk.python.id_extractor import Missing, extractor
-from plugmw.exchange import Exchange
-from plugmw.runtime import Runtime
+from plugmw.kernel.exchange import Exchange
+from plugmw.kernel.runtime import Runtime
+from plugmw.transform import rules
+from plugmw.wsgi import forms
 from tests.fuzz.asking import ask, seen
 from tests.fuzz.budget import REFUSED, tried
 from tests.fuzz.strategies import blobs, headers, texts, trees
@@ -78,7 +80,7 @@ def test_a_content_type_has_one_media_type(value):
     kind, boundary = tried(forms.media_type, value)
     assert kind == kind.lower()
     assert isinstance(boundary, bytes)
-    tried(transform.is_json, value)
+    tried(rules.is_json, value)
 
 
 CHANGE = {"querystring": ["q:$(headers.x_b)"], "body": ["n:$(headers.x_b)", "a:2"]}

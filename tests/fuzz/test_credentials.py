@@ -12,11 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugmw import Gateway, oauth, signing
-from plugmw.contrib import basic_auth, hmac_auth, jwt
+from plugmw import Gateway
+from plugmw.contrib import basic_auth
+from plugmw.contrib.hmac_auth import plugin as hmac_auth
+from plugmw.contrib.hmac_auth import signing
+from plugmw.contrib.jwt import plugin as jwt
+from plugmw.contrib.jwt.tokens import read as read_token
 from plugmw.contrib.ldap_auth import LDAPAuth
-from plugmw.order import Entry
-from plugmw.signed_tokens import read as read_token
+from plugmw.contrib.oauth2 import oauth
+from plugmw.kernel.order import Entry
 from tests.fuzz.asking import ask, seen
 from tests.fuzz.budget import REFUSED, tried
 from tests.fuzz.strategies import NUMBERS, SIGNS, headers, on_the_wire, texts, trees, wire_text

@@ -10,7 +10,6 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugmw import templates
 from plugmw.bundles.archive import Limits
 from plugmw.bundles.bundles import unpack
 from plugmw.bundles.manifest import Manifest, parse
@@ -26,6 +25,7 @@ from plugmw.documents.plain import plain
 from plugmw.documents.translated import Options
 from plugmw.errors import ConfigError, LoadError
 from plugmw.schema import patterns
+from plugmw.wsgi import templates
 from tests.fuzz.budget import REFUSED, tried
 from tests.fuzz.strategies import NUMBERS, blobs, texts, trees
 from tests.support.bundles import bundle

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugmw import Gateway, answer
+from plugmw import Gateway
 from plugmw.contrib import cors
 from plugmw.dialects.kong import kong
-from plugmw.propagation import ALL, Span, extract, inject
-from plugmw.trust import Trusted, parse_address
+from plugmw.telemetry.propagation import ALL, Span, extract, inject
+from plugmw.wsgi import answer
+from plugmw.wsgi.proxies import Trusted, parse_address
 from tests.fuzz.asking import ask, seen
 from tests.fuzz.budget import tried
 from tests.fuzz.strategies import headers

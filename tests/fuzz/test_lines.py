@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugmw import Gateway, Plugin, alf, record, statsd_lines
-from plugmw.exposition import clean
-from plugmw.redaction import Redaction
-from plugmw.sinks.syslog import host_name, quoted
+from plugmw import Gateway, Plugin
+from plugmw.contrib.galileo import log_format
+from plugmw.contrib.prometheus.exposition import clean
+from plugmw.telemetry import log_entry, statsd_lines
+from plugmw.telemetry.sinks.syslog import host_name, quoted
+from plugmw.wsgi.redaction import Redaction
 from tests.fuzz.asking import ask, seen
 from tests.fuzz.budget import REFUSED, tried
 from tests.fuzz.strategies import headers, texts, trees
@@ -38,8 +40,8 @@ def entries():
         name, priority, needs_timings = "log", -1000, True
 
         def log(self, x):
-            found.append(record.entry(x))
-            found.append(alf.entry_of(x, Redaction.of(["x-a"], ["token"]).within(x), None, None))
+            found.append(log_entry.entry(x))
+            found.append(log_format.entry_of(x, Redaction.of(["x-a"], ["token"]).within(x), None, None))
 
     document = {
         "plugins": [{"name": "key-auth", "config": {"anonymous": "nobody"}}],
@@ -79,10 +81,10 @@ def test_any_request_is_one_line_of_json(entries, request):
     ask(gateway, **request)
     assert len(found) >= 2
     for entry in found:
-        whole = is_one_line(tried(record.encode, entry))
+        whole = is_one_line(tried(log_entry.encode, entry))
         assert whole.keys() == entry.keys()
         for limit in (2000, 500, 10):
-            is_one_line(tried(record.encode, entry, limit))
+            is_one_line(tried(log_entry.encode, entry, limit))
 
 
 @given(
@@ -93,8 +95,8 @@ def test_any_request_is_one_line_of_json(entries, request):
 )
 def test_anything_is_one_line_of_json(made):
     if isinstance(made, dict):
-        is_one_line(tried(record.one_line, made))
-        is_one_line(tried(record.encode, made, 50))
+        is_one_line(tried(log_entry.one_line, made))
+        is_one_line(tried(log_entry.encode, made, 50))
 
 
 @given(
@@ -105,7 +107,7 @@ def test_anything_is_one_line_of_json(made):
 )
 def test_a_change_of_an_entry_is_made_or_refused(made, key, value, mode):
     if isinstance(made, dict):
-        changed = tried(record.change, made, key, value, mode, refuses=ValueError)
+        changed = tried(log_entry.change, made, key, value, mode, refuses=ValueError)
         assert changed is None or changed is REFUSED
 
 

@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.wrappers import Response
 
-from plugmw import Gateway, target
+from plugmw import Gateway
 from plugmw.dialects.kong.pdk.request import normalised_path
-from plugmw.forms import pair_values, read_pairs, without_pair, write_pairs
-from plugmw.paths import TOO_MANY, full_path, interpretations, is_plain, normalise
-from plugmw.redaction import REDACTED, Redaction
+from plugmw.wsgi import request_target
+from plugmw.wsgi.forms import pair_values, read_pairs, without_pair, write_pairs
+from plugmw.wsgi.paths import TOO_MANY, full_path, interpretations, is_plain, normalise
+from plugmw.wsgi.redaction import REDACTED, Redaction
 from tests.fuzz.asking import ask, seen
 from tests.fuzz.budget import tried
 from tests.fuzz.strategies import headers
@@ -100,7 +101,7 @@ def test_kongs_form_of_a_path_has_no_dots(path):
 @given(PATHS, QUERIES)
 def test_a_target_is_told_and_replaced(path, query):
     environ = environ_of(path, QUERY_STRING=query, RAW_URI=f"{path}?{query}")
-    assert isinstance(tried(target.sent, environ), str)
+    assert isinstance(tried(request_target.sent, environ), str)
 
 
 def lenient(environ, start_response):

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from plugmw.kernel.deadline import Deadline
+from plugmw.concurrency.deadline import Deadline
 
 
 def test_seconds_are_left_until_it_has_come():

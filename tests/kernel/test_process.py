@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from plugmw.kernel import process
-from plugmw.kernel.process import LazyLock, OncePerProcess, is_alive, on_fork, started_at
+from plugmw.concurrency import process
+from plugmw.concurrency.process import LazyLock, OncePerProcess, is_alive, on_fork, started_at
 
 RENEWED = """
 import os
-from plugmw.kernel.process import on_fork
+from plugmw.concurrency.process import on_fork
 class Thing:
     state = "inherited"
     def after_fork(self):

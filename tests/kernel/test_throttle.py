@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from plugmw.kernel.throttle import Throttle
+from plugmw.concurrency.throttle import Throttle
 
 
 def test_says_yes_once_in_its_seconds():

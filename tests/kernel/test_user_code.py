@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
-from plugmw import current
-from plugmw.answer import Exit
 from plugmw.gateway import Gateway
+from plugmw.kernel import context
+from plugmw.kernel.order import Entry
 from plugmw.kernel.user_code import UserCodeError, contained, guarded, is_failure, passed_through
-from plugmw.order import Entry
 from plugmw.testing import hello_app
+from plugmw.wsgi.answer import Exit
 from tests.support.plugins import made, noting
 from tests.support.wsgi import APPS, serve
 
@@ -72,8 +72,8 @@ def test_what_a_signal_handler_raises_passes_as_gunicorns_abort_of_a_worker():
 
 def test_exchange_and_owner_are_in_force_during_the_call():
     x, owner = object(), object()
-    assert guarded(x, owner, lambda more: (current.exchange(), current.plugin(), more), 1) == (x, owner, 1)
-    assert current.exchange() is None
+    assert guarded(x, owner, lambda more: (context.exchange(), context.plugin(), more), 1) == (x, owner, 1)
+    assert context.exchange() is None
 
 
 # -- plugins ----------------------------------------------------------------------------------------------
@@ -154,7 +154,7 @@ def test_a_wrapped_middleware_that_ends_the_process_raises_an_exception(wrapped)
 
 @pytest.mark.parametrize("wrapped", [raising(SystemExit(3)), stopping_iterator], ids=["call", "iteration"])
 def test_an_app_that_a_plugin_delegates_to_stands_for_the_plugin(wrapped):
-    from plugmw.answer import Delegate
+    from plugmw.wsgi.answer import Delegate
 
     plugin = made("delegating", access=raising(Delegate(wrapped)))
     found = serve(Gateway(hello_app, MEMORY, plugins=[plugin]))
@@ -196,7 +196,7 @@ def test_an_exception_tells_what_it_came_out_of(call):
 
 
 def test_a_certificate_phase_that_ends_the_process_leaves_the_servers_certificate(caplog):
-    from plugmw.certificates import Hello, choose
+    from plugmw.configuration.certificates import Hello, choose
 
     plugin = made("stopping", certificate=raising(SystemExit(3)))
     gateway = Gateway(hello_app, MEMORY, plugins=[plugin])

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from plugmw.directories import open_directory
+from plugmw.auth.directories import open_directory
 from tests.support import raw
 from tests.support.postgres import PostgresServer
 from tests.support.waiting import until

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from plugmw.loading.locking import acquire, locked
+from plugmw.concurrency.locking import acquire, locked
 
 
 def test_one_holds_the_lock_and_the_next_gets_it_then(tmp_path):

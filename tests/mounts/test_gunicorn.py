@@ -14,9 +14,9 @@ from types import SimpleNamespace
 import pytest
 
 from plugmw import Gateway, Plugin
+from plugmw.kernel.worker import Worker
 from plugmw.mounts import gunicorn as hooks
 from plugmw.testing import hello_app
-from plugmw.worker import Worker
 from tests.support import raw
 from tests.support.servers import ROOT
 

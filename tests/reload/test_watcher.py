@@ -6,8 +6,8 @@ import os
 
 import pytest
 
+from plugmw.loading.watching import fingerprint
 from plugmw.reload.watcher import Watcher
-from plugmw.watching import fingerprint
 
 
 class Watched:

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 SOURCE = """
     import json
     from plugmw import Gateway
-    from plugmw.upstream import Target, Upstream
+    from plugmw.upstream.forwarding import Target, Upstream
     from tests.support.plugins import made
 
     URL = "http://127.0.0.1:{port}"

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from plugmw.identity import IDENTITY_KEYS
+from plugmw.kernel.identity import IDENTITY_KEYS
 from tests.support import raw
 from tests.support.stub import Told, stub
 from tests.support.wire import WORKERS
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 SOURCE = """
     import json
     from plugmw import Entry, Gateway
-    from plugmw.identity import IDENTITY_KEYS
+    from plugmw.kernel.identity import IDENTITY_KEYS
     from tests.support.plugins import made
 
     def site(environ, start_response):

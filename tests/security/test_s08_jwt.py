@@ -9,8 +9,8 @@ from base64 import urlsafe_b64decode
 import pytest
 
 from plugmw import Gateway
+from plugmw.auth.public_keys import ALGORITHMS
 from plugmw.contrib.jwt import JWT
-from plugmw.public_keys import ALGORITHMS
 from plugmw.testing import get, hello_app
 from tests.security.gates import bearer, good_token
 from tests.support.tokens import KEYS, LATER, RSA, SECRET, b64, pem, raw_token, token

@@ -11,7 +11,7 @@ import pytest
 
 from plugmw import Gateway
 from plugmw.contrib.hmac_auth import HMACAuth
-from plugmw.plugin import Plugin
+from plugmw.kernel.plugin import Plugin
 from plugmw.testing import get, hello_app
 from tests.security.gates import CONSUMERS, HMAC_SECRET, digest_line, http_date, signed
 from tests.support import raw

@@ -154,7 +154,7 @@ def read_dn(dn: str) -> str:
 def test_s10_the_same_on_every_server(ldap, gunicorn, worker_class):
     server = gunicorn(
         f"""
-        from plugmw.contrib.ldap_auth import LDAPAuth
+        from plugmw.contrib.ldap_auth.plugin import LDAPAuth
         from plugmw.testing import hello_app
         app = LDAPAuth.middleware(
             hello_app, ldap_host="localhost", ldap_port={ldap.port}, start_tls=True,

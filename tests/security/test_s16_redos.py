@@ -13,8 +13,9 @@ import pytest
 from werkzeug.test import Client
 
 from plugmw import ConfigError, Gateway
-from plugmw.contrib.bot_detection import KEPT, LONGEST, BotDetection
-from plugmw.crawlers import NAMES, is_crawler
+from plugmw.contrib.bot_detection import BotDetection
+from plugmw.contrib.bot_detection.crawlers import NAMES, is_crawler
+from plugmw.contrib.bot_detection.plugin import KEPT, LONGEST
 from plugmw.schema.patterns import LONGEST as LONGEST_VALUE
 from plugmw.testing import gateway, get, hello_app
 from tests.security.gates import WORKERS

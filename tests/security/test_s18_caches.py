@@ -18,17 +18,18 @@ import pytest
 from werkzeug.test import Client
 
 import plugmw
-from plugmw import Gateway, forms
-from plugmw.contrib import ldap_auth
+from plugmw import Gateway
+from plugmw.auth.directories.cache import MISSING, Cache
+from plugmw.auth.directories.callables import CallableDirectory
+from plugmw.contrib.ldap_auth import plugin as ldap_auth
 from plugmw.dialects.kong.pdk import cache as pdk_cache
 from plugmw.dialects.krakend.forwarding import query_of
 from plugmw.dialects.tyk.python import id_extractor
 from plugmw.dialects.tyk.session import SessionState
-from plugmw.directories.cache import MISSING, Cache
-from plugmw.directories.callables import CallableDirectory
-from plugmw.identity import digest
+from plugmw.kernel.identity import digest
 from plugmw.sources.bundled import names
 from plugmw.testing import gateway, hello_app
+from plugmw.wsgi import forms
 from tests.security import gates
 
 ROOT = Path(plugmw.__file__).parent

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from plugmw import Gateway
-from plugmw.record import MAX_LENGTH
+from plugmw.telemetry.log_entry import MAX_LENGTH
 from tests.support.rsyslog import rsyslog
 from tests.support.sinks import tcp_sink, udp_sink
 from tests.support.waiting import until

@@ -13,7 +13,8 @@ from email.utils import formatdate
 import pytest
 from werkzeug.security import generate_password_hash
 
-from plugmw import Gateway, passwords
+from plugmw import Gateway
+from plugmw.auth import passwords
 from plugmw.contrib.basic_auth import BasicAuth
 from plugmw.contrib.hmac_auth import HMACAuth
 from plugmw.contrib.jwt import JWT

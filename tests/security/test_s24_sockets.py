@@ -21,12 +21,12 @@ import pytest
 
 import plugmw
 from plugmw import ConfigError
+from plugmw.concurrency.deadline import Deadline
 from plugmw.dialects.kong.servers import folders, pool
 from plugmw.dialects.kong.servers.protobuf_rpc import ProtoBufRPC
 from plugmw.dialects.kong.servers.settings import ServerConfig
 from plugmw.dialects.kong.servers.wire import MAX_MESSAGE, Garbled, Late, Wire
 from plugmw.dialects.prest import abi
-from plugmw.kernel.deadline import Deadline
 from plugmw.schema import build
 from tests.support.pluginservers import python_server, serving
 

@@ -18,14 +18,15 @@ import pytest
 from werkzeug.test import Client
 
 import plugmw
-from plugmw import Gateway, forms
+from plugmw import Gateway
 from plugmw.dialects.krakend.encoding import DecodeError, decode
 from plugmw.dialects.krakend.failures import BackendError
 from plugmw.dialects.krakend.http_client import Unpacked
-from plugmw.exchange import Exchange
-from plugmw.plugin import Plugin
-from plugmw.sinks.http import HTTP, READ
+from plugmw.kernel.exchange import Exchange
+from plugmw.kernel.plugin import Plugin
+from plugmw.telemetry.sinks.http import HTTP, READ
 from plugmw.testing import gateway, hello_app
+from plugmw.wsgi import forms
 from tests.security.gates import WORKERS
 from tests.support import raw
 from tests.support.stub import Told, stub

@@ -11,15 +11,15 @@ import pytest
 from werkzeug.test import Client
 
 from plugmw import Entry, Gateway
+from plugmw.contrib._functions import function_factory
 from plugmw.contrib.basic_auth import BasicAuth
 from plugmw.contrib.hmac_auth import HMACAuth
+from plugmw.contrib.hmac_auth.signing import signature
 from plugmw.contrib.jwt import JWT
 from plugmw.contrib.ldap_auth import LDAPAuth
 from plugmw.contrib.oauth2 import OAuth2
 from plugmw.errors import StoreError
-from plugmw.functions import function_factory
-from plugmw.identity import Consumer, Credential, MemoryDirectory
-from plugmw.signing import signature
+from plugmw.kernel.identity import Consumer, Credential, MemoryDirectory
 from plugmw.sources import bundled
 from tests.support.tokens import LATER, token
 

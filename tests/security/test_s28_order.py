@@ -10,7 +10,7 @@ from plugmw import Entry, Gateway
 from plugmw.contrib.cors import Cors
 from plugmw.contrib.ip_restriction import IPRestriction
 from plugmw.contrib.key_auth import KeyAuth
-from plugmw.plugin import Plugin
+from plugmw.kernel.plugin import Plugin
 from plugmw.sources import bundled
 from plugmw.testing import get, hello_app
 from tests.support.wsgi import environ_of, serve

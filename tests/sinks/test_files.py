@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from plugmw.sinks.files import Files
+from plugmw.telemetry.sinks.files import Files
 
 
 @pytest.fixture

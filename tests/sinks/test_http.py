@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from plugmw.sinks.http import HTTP, READ
+from plugmw.telemetry.sinks.http import HTTP, READ
 from tests.support.clock import Clock
 from tests.support.sinks import closed_port, http_sink
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from plugmw.schema import config, read
-from plugmw.sinks.syslog import (
+from plugmw.telemetry.sinks.syslog import (
     FACILITIES,
     SEVERITIES,
     Facility,

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from plugmw.errors import LoadError
-from plugmw.plugin import Plugin
+from plugmw.kernel.plugin import Plugin
 from plugmw.sources import bundled
 
 

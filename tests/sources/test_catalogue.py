@@ -6,7 +6,7 @@ import pytest
 
 from plugmw.contrib.ip_restriction import IPRestriction
 from plugmw.errors import LoadError
-from plugmw.plugin import Plugin
+from plugmw.kernel.plugin import Plugin
 from plugmw.sources import Catalogue, Folder, entrypoints
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from plugmw.plugin import Plugin
+from plugmw.kernel.plugin import Plugin
 from plugmw.sources import Folder
 
 CLASS = """

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from plugmw.concurrency import process
+from plugmw.concurrency.process import started_at
 from plugmw.errors import ConfigError
-from plugmw.kernel import process
-from plugmw.kernel.process import started_at
 from plugmw.stores import auto, auto_url, open_store
 
 

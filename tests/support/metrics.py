@@ -6,7 +6,7 @@ import socket
 from typing import Any
 
 from plugmw import Plugin
-from plugmw.identity import Consumer, Credential
+from plugmw.kernel.identity import Consumer, Credential
 from plugmw.testing import gateway, get, hello_app
 
 SERVICE = {"id": "2b7e1f70-0000-4000-8000-000000000001", "name": "svc1", "url": "http://127.0.0.1:9"}
@@ -31,7 +31,7 @@ class Known(Plugin):
         self.who, self.workspace = consumer, workspace
 
     def access(self, x: Any) -> None:
-        from plugmw.record import changes_of
+        from plugmw.telemetry.log_entry import changes_of
 
         if self.who is not None:
             x.authenticate(self.who, Credential(id="2b7e1f70-0000-4000-8000-000000000004", consumer_id="c"))

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from plugmw.dialects.prest.building import build_all
-from plugmw.exchange import Exchange
-from plugmw.runtime import Runtime
+from plugmw.kernel.exchange import Exchange
+from plugmw.kernel.runtime import Runtime
 from tests.support.fetched import alone, cache
 from tests.support.servers import ROOT, missing, require_program
 from tests.support.wsgi import environ_of

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from plugmw.order import Entry
-from plugmw.plugin import Plugin
+from plugmw.kernel.order import Entry
+from plugmw.kernel.plugin import Plugin
 
 
 def made(name: str = "made", priority: float = 0, /, **members: Any) -> Any:

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from plugmw import Gateway
+from plugmw.concurrency.deadline import Deadline
 from plugmw.dialects.kong.servers import PluginServers, ServerConfig
-from plugmw.kernel.deadline import Deadline
-from plugmw.order import Entry
+from plugmw.kernel.order import Entry
 from tests.support.fetched import alone, cache, npm, run
 from tests.support.servers import ROOT, require_module, require_program
 from tests.support.waiting import until

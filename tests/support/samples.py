@@ -6,7 +6,7 @@ import socket
 import threading
 from typing import Any
 
-from plugmw.plugin import Plugin
+from plugmw.kernel.plugin import Plugin
 from plugmw.schema import above, config, field
 
 

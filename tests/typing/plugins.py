@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from plugmw import Exchange, Plugin
-from plugmw.authentication import Authentication, Denied
-from plugmw.identity import Consumer, Credential
+from plugmw.auth.authentication import Authentication, Denied
+from plugmw.kernel.identity import Consumer, Credential
 from plugmw.schema import above, config, field
 
 

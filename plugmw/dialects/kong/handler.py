@@ -30,15 +30,16 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final
 
-from plugmw import current, phases, schema
+from plugmw import schema
+from plugmw.concurrency.process import OncePerProcess
 from plugmw.dialects.kong.pdk.response import BodyState
 from plugmw.errors import LoadError
-from plugmw.exchange import Exchange
-from plugmw.flow import Flow
-from plugmw.kernel.process import OncePerProcess
+from plugmw.kernel import context, phases
+from plugmw.kernel.exchange import Exchange
+from plugmw.kernel.flow import Flow
+from plugmw.kernel.plugin import Plugin, check_class
+from plugmw.kernel.runtime import Runtime
 from plugmw.kernel.user_code import contained
-from plugmw.plugin import Plugin, check_class
-from plugmw.runtime import Runtime
 
 _VERSION = re.compile(r"\d+\.\d+(?:\.\d+)?").fullmatch
 _CALLED = (phases.REWRITE, phases.ACCESS, phases.RESPONSE, phases.HEADER_FILTER, phases.LOG)
@@ -108,7 +109,7 @@ class HandlerPlugin(Plugin[Any]):
         """Call the handler's ``configure`` with the configurations of all its entries, None without any."""
         method = getattr(cls.handler(), phases.CONFIGURE, None)
         if callable(method):
-            current.outside(phases.CONFIGURE, cls, method, configs)
+            context.outside(phases.CONFIGURE, cls, method, configs)
 
     def close(self) -> None:
         self._start_once.reset()
@@ -227,7 +228,7 @@ def _caller(phase: str) -> Callable[[HandlerPlugin, Exchange], None]:
         if method is None:
             # Looked up once for each entry, not for each request.
             method = self.__dict__[kept] = self.bound(phase)
-        current.running(x, self, method)
+        context.running(x, self, method)
 
     call.__name__ = phase
     return call
@@ -249,10 +250,10 @@ def _filter_body(self: HandlerPlugin, x: Flow, chunk: bytes, eof: bool) -> bytes
 
 def _choose_certificate(self: HandlerPlugin, hello: Any) -> Any:
     """Run a handler's certificate; what it returns is the certificate. It may take the hello, too."""
-    return current.outside(phases.CERTIFICATE, self, self.bound(phases.CERTIFICATE, hello))
+    return context.outside(phases.CERTIFICATE, self, self.bound(phases.CERTIFICATE, hello))
 
 
 def _start(self: HandlerPlugin) -> None:
     """Run init_worker once per plugin name and process, however many entries there are."""
     handler = type(self).handler
-    self._start_once(lambda: contained(current.outside, phases.INIT_WORKER, self, handler().init_worker))
+    self._start_once(lambda: contained(context.outside, phases.INIT_WORKER, self, handler().init_worker))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from plugmw.dialects.krakend.loader import Loader
 from plugmw.dialects.krakend.registry import Kind, namespace_of
-from plugmw.plugin import inject
+from plugmw.kernel.plugin import inject
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

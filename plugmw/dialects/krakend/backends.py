@@ -19,7 +19,8 @@ from urllib.parse import quote
 
 import attrs
 
-from plugmw.dialects.gostyle import ResponseWriter, canonical
+from plugmw.concurrency.deadline import Deadline
+from plugmw.dialects.go_http import ResponseWriter, canonical
 from plugmw.dialects.krakend.encoding import DecodeError, decode, is_encoding
 from plugmw.dialects.krakend.failures import TOO_LATE, BackendError
 from plugmw.dialects.krakend.formatting import formatter
@@ -37,9 +38,8 @@ from plugmw.dialects.krakend.wrappers import (
     by_name,
     is_response,
 )
-from plugmw.kernel.deadline import Deadline
-from plugmw.paths import PATH_SAFE
 from plugmw.wsgi.headers import first
+from plugmw.wsgi.paths import PATH_SAFE
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment

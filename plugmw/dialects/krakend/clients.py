@@ -6,7 +6,7 @@
         my-client: {...}                # by convention the plugin's own section; it is given the whole map
 
 A factory is ``(context, extra) -> handler``, or ``-> (handler, error)`` as in Go. The handler (a WSGI app, or
-one in Go's manner, see :func:`~plugmw.dialects.gostyle.as_handler`) is given the backend's request with its
+one in Go's manner, see :func:`~plugmw.dialects.go_http.as_handler`) is given the backend's request with its
 URL, headers and body, and its answer counts as the backend's; it is kept in memory up to a limit. A
 factory with a third parameter, ``(context, extra, next)``, is given the client that it replaces.
 
@@ -20,14 +20,14 @@ import inspect
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from plugmw.dialects.gostyle import AppHandler, as_handler
+from plugmw.dialects.go_http import AppHandler, as_handler
 from plugmw.dialects.krakend.alone import Alone, whole
 from plugmw.dialects.krakend.failures import BackendError
 from plugmw.dialects.krakend.loader import Loader
 from plugmw.dialects.krakend.registry import CLIENT, namespace_of
 from plugmw.errors import LoadError
+from plugmw.kernel.runtime import DEFAULT_BODY_LIMIT
 from plugmw.kernel.user_code import contained
-from plugmw.runtime import DEFAULT_BODY_LIMIT
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

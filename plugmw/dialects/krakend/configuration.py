@@ -34,10 +34,10 @@ from plugmw.documents import Document
 from plugmw.documents.document import Place
 from plugmw.documents.shapes import fold, folded
 from plugmw.documents.translated import Options, Translated
-from plugmw.order import Entry
+from plugmw.kernel.order import Entry
+from plugmw.loading.watching import note
 from plugmw.schema import as_dict, fields_of
 from plugmw.schema.messages import suggest
-from plugmw.watching import note
 
 VERSION: Final = 3
 _CLIENT_CERTIFICATES: Final = ("enable_mtls", "ca_certs")

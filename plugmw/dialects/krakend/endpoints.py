@@ -15,8 +15,6 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
-from plugmw import keys
-from plugmw.body import BadLength, BodyTooLarge, Incomplete
 from plugmw.dialects.krakend import pages
 from plugmw.dialects.krakend.backends import Asker
 from plugmw.dialects.krakend.clients import build_client
@@ -32,10 +30,12 @@ from plugmw.dialects.krakend.replies import Replies, own_headers, send
 from plugmw.dialects.krakend.routing import Routes
 from plugmw.dialects.krakend.serving import Serving
 from plugmw.documents.translated import Options
-from plugmw.paths import full_path, interpretations
-from plugmw.plugin import Plugin
-from plugmw.runtime import Runtime
+from plugmw.kernel.plugin import Plugin
+from plugmw.kernel.runtime import Runtime
 from plugmw.schema import Nothing
+from plugmw.wsgi import keys
+from plugmw.wsgi.body import BadLength, BodyTooLarge, Incomplete
+from plugmw.wsgi.paths import full_path, interpretations
 from plugmw.wsgi.text import decode
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from plugmw.dialects.krakend.handlers import names_of
 from plugmw.dialects.krakend.loader import Loader
 from plugmw.dialects.krakend.registry import Kind
 from plugmw.errors import ConfigError, ConfigErrors
-from plugmw.plugin import Plugin
-from plugmw.runtime import Runtime
+from plugmw.kernel.plugin import Plugin
+from plugmw.kernel.runtime import Runtime
 from plugmw.schema import Finding, config, field
 from plugmw.schema.messages import suggest
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from plugmw.body import BadLength, BodyTooLarge, Incomplete
 from plugmw.dialects.krakend.wrappers import Answered, answer_of, value_of
 from plugmw.errors import PlugmwError
-from plugmw.upstream import BadRequest
+from plugmw.upstream.forwarding import BadRequest
+from plugmw.wsgi.body import BadLength, BodyTooLarge, Incomplete
 
 TOO_LATE: Final = "context deadline exceeded"
 #: What is wrong with the request itself; there is nothing to tell but the status.

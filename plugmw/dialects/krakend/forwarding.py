@@ -18,16 +18,17 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import attrs
 
-from plugmw import __version__, keys
-from plugmw.body import replace_request
+from plugmw import __version__
+from plugmw.concurrency.deadline import Deadline
 from plugmw.dialects.krakend.model import APP
 from plugmw.dialects.krakend.wrappers import ModifierError, Values, by_name
-from plugmw.forms import read_pairs
-from plugmw.kernel.deadline import Deadline
-from plugmw.paths import PATH_SAFE, SENDABLE, unescape
-from plugmw.trust import Trusted
-from plugmw.upstream import request_headers
+from plugmw.upstream.forwarding import request_headers
+from plugmw.wsgi import keys
+from plugmw.wsgi.body import replace_request
+from plugmw.wsgi.forms import read_pairs
 from plugmw.wsgi.headers import cgi_key
+from plugmw.wsgi.paths import PATH_SAFE, SENDABLE, unescape
+from plugmw.wsgi.proxies import Trusted
 from plugmw.wsgi.urls import origin
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@
 
 A factory is ``(context, extra, handler) -> handler``, or ``-> (handler, error)`` as in Go. ``handler`` is
 the next one: a WSGI app with ``serve_http(w, req)``. What comes back is a WSGI app, or a handler in Go's
-manner (:func:`~plugmw.dialects.gostyle.as_handler`).
+manner (:func:`~plugmw.dialects.go_http.as_handler`).
 
 The rules and the log lines are Lura's (``transport/http/server/plugin/server.go``): what cannot be used is
 logged and left out, and the app stays as it is.
@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from plugmw.dialects.gostyle import AppHandler, as_handler
+from plugmw.dialects.go_http import AppHandler, as_handler
 from plugmw.dialects.krakend.alone import Alone, whole
 from plugmw.dialects.krakend.loader import Loader
 from plugmw.dialects.krakend.registry import HANDLER, namespace_of

@@ -19,14 +19,14 @@ from urllib.parse import urljoin, urlsplit
 
 import attrs
 
-from plugmw import keys
-from plugmw.answer import status_line
-from plugmw.connections import Answer, Body, Connections, NotConnected, Request, Times
+from plugmw.concurrency.deadline import Deadline
 from plugmw.dialects.krakend.failures import TOO_LATE, BackendError
-from plugmw.kernel.deadline import Deadline
-from plugmw.paths import SENDABLE, escape
-from plugmw.upstream import request_body, request_headers, response_headers
+from plugmw.upstream.connections import Answer, Body, Connections, NotConnected, Request, Times
+from plugmw.upstream.forwarding import request_body, request_headers, response_headers
+from plugmw.wsgi import keys
+from plugmw.wsgi.answer import status_line
 from plugmw.wsgi.headers import first
+from plugmw.wsgi.paths import SENDABLE, escape
 from plugmw.wsgi.urls import Origin, origin
 
 if TYPE_CHECKING:

@@ -23,13 +23,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from plugmw import state
 from plugmw.dialects.krakend.entry import ModuleConfig, ModulePlugin
 from plugmw.dialects.krakend.handlers import names_of, wrap_handlers
 from plugmw.dialects.krakend.loader import Loader
 from plugmw.dialects.krakend.registry import HANDLER
-from plugmw.plugin import Plugin
-from plugmw.runtime import Runtime
+from plugmw.kernel import state
+from plugmw.kernel.plugin import Plugin
+from plugmw.kernel.runtime import Runtime
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

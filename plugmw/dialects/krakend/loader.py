@@ -26,7 +26,7 @@ from typing import Any
 from plugmw.dialects.krakend.logger import Logger
 from plugmw.dialects.krakend.registry import KINDS, MODIFIER, Kind, Register, method_of
 from plugmw.errors import LoadError
-from plugmw.imports import load_file, load_module
+from plugmw.loading.imports import load_file, load_module
 
 _LOADER = "[SERVICE: Plugin Loader]"
 

@@ -9,17 +9,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
-from plugmw.answer import status_line
-from plugmw.body import read_request
 from plugmw.dialects.krakend.encoding import encode
 from plugmw.dialects.krakend.forwarding import query_of
 from plugmw.dialects.krakend.logger import Logger
 from plugmw.dialects.krakend.replies import Headers, own_headers, send
 from plugmw.dialects.krakend.wrappers import Values, by_name
-from plugmw.paths import PATH_SAFE, SENDABLE, escape, full_path
-from plugmw.redaction import REDACTED
-from plugmw.target import sent
+from plugmw.wsgi.answer import status_line
+from plugmw.wsgi.body import read_request
 from plugmw.wsgi.headers import headers_in
+from plugmw.wsgi.paths import PATH_SAFE, SENDABLE, escape, full_path
+from plugmw.wsgi.redaction import REDACTED
+from plugmw.wsgi.request_target import sent
 from plugmw.wsgi.text import decode
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any, Final
 
-from plugmw.kernel.deadline import Deadline
+from plugmw.concurrency.deadline import Deadline
 
 #: Threads of one process; under gevent they cost next to nothing, elsewhere they mostly wait.
 SIZE: Final = 128

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from plugmw import keys
-from plugmw.answer import check_header, status_line
 from plugmw.dialects.krakend.backends import NOOP, Streamed, reply_encoding
 from plugmw.dialects.krakend.encoding import encode
 from plugmw.dialects.krakend.forwarding import VERSION
 from plugmw.dialects.krakend.model import Endpoint
 from plugmw.dialects.krakend.wrappers import ResponseWrapper
-from plugmw.upstream import response_headers
+from plugmw.upstream.forwarding import response_headers
+from plugmw.wsgi import keys
+from plugmw.wsgi.answer import check_header, status_line
 from plugmw.wsgi.headers import first
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from urllib.parse import parse_qs, urlencode
 
 import webob
 
-from plugmw.dialects.gostyle import canonical
+from plugmw.dialects.go_http import canonical
 from plugmw.dialects.krakend.entry import ModuleConfig, ModulePlugin
 from plugmw.dialects.krakend.modifiers import Modifiers, build_modifiers
 from plugmw.dialects.krakend.registry import MODIFIER
@@ -40,12 +40,12 @@ from plugmw.dialects.krakend.wrappers import (
     is_response,
     value_of,
 )
-from plugmw.exchange import Exchange
-from plugmw.flow import Flow
-from plugmw.forms import replace_query
-from plugmw.responses import put, take
+from plugmw.kernel.exchange import Exchange
+from plugmw.kernel.flow import Flow
 from plugmw.schema import config, field
+from plugmw.wsgi.forms import replace_query
 from plugmw.wsgi.headers import headers_in
+from plugmw.wsgi.responses import put, take
 from plugmw.wsgi.text import decode, encode
 
 #: Not among the headers that modifiers see: framing follows the body, and Go keeps Host elsewhere.

@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 
 import attrs
 
-from plugmw.paths import normalise
+from plugmw.wsgi.paths import normalise
 
 T = TypeVar("T")
 #: (what was added for a path, its parameters by name).

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from plugmw.body import BodyTooLarge, content_length, read_request
+from plugmw.concurrency.deadline import Deadline
 from plugmw.dialects.krakend.backends import Origin
 from plugmw.dialects.krakend.failures import MergeError, is_crash, reply_to
 from plugmw.dialects.krakend.forwarding import capitalised, headers_of, held_back, query_of
@@ -15,9 +15,9 @@ from plugmw.dialects.krakend.model import Endpoint, Router
 from plugmw.dialects.krakend.pipe import Pipe
 from plugmw.dialects.krakend.replies import Replies, own_headers, send
 from plugmw.dialects.krakend.wrappers import RequestWrapper, Values
-from plugmw.kernel.deadline import Deadline
-from plugmw.paths import full_path
-from plugmw.runtime import Runtime
+from plugmw.kernel.runtime import Runtime
+from plugmw.wsgi.body import BodyTooLarge, content_length, read_request
+from plugmw.wsgi.paths import full_path
 from plugmw.wsgi.text import decode
 
 if TYPE_CHECKING:

@@ -17,10 +17,10 @@ from typing import Any
 
 import attrs
 
-from plugmw.answer import HeaderItems, header_items, to_json
-from plugmw.dialects.gostyle import canonical
+from plugmw.dialects.go_http import canonical
 from plugmw.dialects.krakend.registry import method_of
 from plugmw.errors import PlugmwError
+from plugmw.wsgi.answer import HeaderItems, header_items, to_json
 
 Values = dict[str, list[str]]
 #: Status, body and headers.

@@ -8,7 +8,7 @@ is text, without the space around it. Prefixes of namespaces are dropped. Differ
 (mxj, as ``krakend-xml`` uses it): text beside elements never hides them, and names and characters that XML
 does not allow are not written.
 
-Documents come from services; :mod:`plugmw.safe_xml` says what is refused in them.
+Documents come from services; :mod:`plugmw.wsgi.safe_xml` says what is refused in them.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from plugmw import safe_xml
 from plugmw.dialects.krakend.exact_json import Exact
-from plugmw.safe_xml import local
+from plugmw.wsgi import safe_xml
+from plugmw.wsgi.safe_xml import local
 
 TEXT: Final = "#text"
 _SPACE: Final = " \t\r\n\b"

@@ -28,9 +28,9 @@ from typing import Any, Final
 
 import attrs
 
+from plugmw.concurrency.locking import locked
 from plugmw.dialects.prest.include import FOLDER as INCLUDE
-from plugmw.loading.locking import locked
-from plugmw.watching import note
+from plugmw.loading.watching import note
 
 #: Seconds that one compiler may take; Go fetches modules meanwhile.
 DEADLINE: Final = 120.0

@@ -10,12 +10,12 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
-from plugmw.answer import MESSAGES, UNEXPECTED, Exit, respond, status_line
 from plugmw.dialects.prest.loading import NAME, Failed, Folder, Function, NotServed, wrong_type
 from plugmw.dialects.prest.results import JSON, WrongType, error_text, send
 from plugmw.dialects.prest.views import Call
-from plugmw.paths import escape, full_path
-from plugmw.runtime import Runtime
+from plugmw.kernel.runtime import Runtime
+from plugmw.wsgi.answer import MESSAGES, UNEXPECTED, Exit, respond, status_line
+from plugmw.wsgi.paths import escape, full_path
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

@@ -23,12 +23,12 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final
 
+from plugmw.concurrency.deadline import Deadline
+from plugmw.concurrency.process import on_fork
 from plugmw.dialects.prest import abi
 from plugmw.dialects.prest.abi import MAX_ERROR, MAX_FIELDS, MAX_HEADERS, Call, Reply, Unusable
 from plugmw.errors import PlugmwError
-from plugmw.kernel.deadline import Deadline
-from plugmw.kernel.process import on_fork
-from plugmw.runtime import NoLogger
+from plugmw.kernel.runtime import NoLogger
 
 #: Seconds that a call may take, and how many processes there are for a library.
 TIMEOUT: Final = 10.0

@@ -21,8 +21,8 @@ from typing import Any, Final, TypeVar
 
 from plugmw.dialects.prest.views import VARIABLES, Builtins, Call, declared
 from plugmw.errors import LoadError, PlugmwError
-from plugmw.imports import forget, load_file
 from plugmw.kernel.user_code import contained
+from plugmw.loading.imports import forget, load_file
 
 NAME: Final = r"[A-Za-z0-9_]+"
 _is_name: Final = re.compile(NAME).fullmatch

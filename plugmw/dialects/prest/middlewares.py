@@ -10,7 +10,7 @@
     def HelloMiddlewareLoad(app):                   # or a WSGI middleware
         return wrapped
 
-``rw`` and ``rq`` are those of :mod:`plugmw.dialects.gostyle`. prestd uses the first entry that it can load;
+``rw`` and ``rq`` are those of :mod:`plugmw.dialects.go_http`. prestd uses the first entry that it can load;
 here all are used, the first one outermost. One that cannot be used is logged and left out.
 """
 
@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from plugmw.dialects.gostyle import AppHandler, HandlerFunc
+from plugmw.dialects.go_http import AppHandler, HandlerFunc
 from plugmw.dialects.prest.loading import Folder, NotServed, PythonFile, accepts
 from plugmw.errors import LoadError
 from plugmw.kernel.user_code import contained

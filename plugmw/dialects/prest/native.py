@@ -18,13 +18,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from plugmw.answer import header_items
 from plugmw.dialects.prest.abi import BadReply, Call, Library, Reply, Unusable
 from plugmw.dialects.prest.isolation import PROCESSES, TIMEOUT, Isolated
 from plugmw.dialects.prest.isolation import NativeError as NativeError
 from plugmw.errors import LoadError
-from plugmw.exchange import Exchange
-from plugmw.watching import note
+from plugmw.kernel.exchange import Exchange
+from plugmw.loading.watching import note
+from plugmw.wsgi.answer import header_items
 from plugmw.wsgi.text import decode
 
 #: Body, status, headers.

@@ -39,15 +39,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from plugmw import Gateway, state
+from plugmw import Gateway
 from plugmw.dialects.prest.functions import Functions as Served
 from plugmw.dialects.prest.loading import NAME, Folder, find
 from plugmw.dialects.prest.middlewares import wrapped
 from plugmw.errors import ConfigError, ConfigErrors, LoadError
-from plugmw.plugin import Plugin
+from plugmw.kernel import state
+from plugmw.kernel.plugin import Plugin
+from plugmw.loading.watching import note
 from plugmw.schema import REQUIRED, above, at_least, config, field, matches
 from plugmw.schema.fields import URLPath
-from plugmw.watching import note
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

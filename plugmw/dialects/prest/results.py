@@ -18,7 +18,7 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
-from plugmw.answer import header_items, status_line, to_json
+from plugmw.wsgi.answer import header_items, status_line, to_json
 from plugmw.wsgi.headers import first, hop_by_hop
 
 if TYPE_CHECKING:

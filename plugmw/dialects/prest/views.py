@@ -18,8 +18,8 @@ from types import ModuleType
 from typing import Any, Final
 from urllib.parse import parse_qs
 
-from plugmw import current
-from plugmw.exchange import Exchange
+from plugmw.kernel import context
+from plugmw.kernel.exchange import Exchange
 from plugmw.kernel.user_code import guarded
 from plugmw.wsgi.text import decode
 
@@ -53,7 +53,7 @@ class Builtins(dict[str, Any]):
     def __missing__(self, name: str) -> Any:
         if name not in VARIABLES:
             return vars(builtins)[name]  # put there since, or a KeyError
-        call = current.exchange()
+        call = context.exchange()
         if not isinstance(call, Call):
             return {}
         return call.http_vars if name == "HTTPVars" else call.url_query

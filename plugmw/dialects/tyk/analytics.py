@@ -18,9 +18,9 @@ from plugmw.dialects.tyk.hooks import NativeHook
 from plugmw.dialects.tyk.session import session_of
 from plugmw.dialects.tyk.spelling import Fields
 from plugmw.errors import LoadError
-from plugmw.exchange import Exchange
+from plugmw.kernel.exchange import Exchange
 from plugmw.kernel.user_code import guarded
-from plugmw.target import sent
+from plugmw.wsgi.request_target import sent
 
 
 class AnalyticsRecord(Fields):

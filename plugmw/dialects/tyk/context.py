@@ -16,12 +16,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from plugmw import current, keys
 from plugmw.dialects.tyk.api import Api
 from plugmw.dialects.tyk.session import SessionState
 from plugmw.dialects.tyk.session import set_session as _authenticate
 from plugmw.dialects.tyk.spelling import Fields
-from plugmw.exchange import Exchange
+from plugmw.kernel import context
+from plugmw.kernel.exchange import Exchange
+from plugmw.wsgi import keys
 
 
 def _environ(r: Any) -> dict[str, Any]:
@@ -30,7 +31,7 @@ def _environ(r: Any) -> dict[str, Any]:
 
 
 def _exchange(r: Any) -> Exchange:
-    x = current.exchange()
+    x = context.exchange()
     if x is None or x.environ is not _environ(r):
         raise RuntimeError("called outside of the hook of this request")
     return x

@@ -15,7 +15,7 @@ from plugmw.documents import Document, load
 from plugmw.documents.document import Origin, Place, parse_place
 from plugmw.documents.shapes import folded
 from plugmw.errors import ConfigError, ConfigErrors
-from plugmw.watching import note
+from plugmw.loading.watching import note
 
 #: The first step of places: ``("apis", 0, "proxy")`` is ``proxy`` of the first definition.
 APIS: Final = "apis"

@@ -8,7 +8,7 @@ from typing import Any
 
 from plugmw.dialects.tyk.reading import DefinitionReader
 from plugmw.documents.document import Place
-from plugmw.exchange import Exchange
+from plugmw.kernel.exchange import Exchange
 from plugmw.schema import patterns
 
 

@@ -6,10 +6,10 @@ import html
 import json
 from typing import TYPE_CHECKING, Final
 
-from plugmw.answer import Exit, negotiate
+from plugmw.wsgi.answer import Exit, negotiate
 
 if TYPE_CHECKING:
-    from plugmw.exchange import Exchange
+    from plugmw.kernel.exchange import Exchange
 
 #: What Tyk says of a hook that failed, of a hook that refused without a word, and of one without a token.
 MIDDLEWARE_ERROR: Final = "Middleware error"

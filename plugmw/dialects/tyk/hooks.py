@@ -18,17 +18,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Final, NoReturn
 
-from plugmw import keys
-from plugmw.answer import Exit, check_header
 from plugmw.dialects.tyk.api import Api
 from plugmw.dialects.tyk.errors import error_answer
 from plugmw.dialects.tyk.session import session_of
 from plugmw.dialects.tyk.views import Request, ResponseWriter
 from plugmw.errors import LoadError
-from plugmw.exchange import Exchange
+from plugmw.kernel.exchange import Exchange
+from plugmw.kernel.plugin import Plugin
 from plugmw.kernel.user_code import guarded
-from plugmw.plugin import Plugin
 from plugmw.schema import config, field
+from plugmw.wsgi import keys
+from plugmw.wsgi.answer import Exit, check_header
 
 INTERNAL_ERROR: Final = "Internal Server Error"
 NO_SESSION: Final = (

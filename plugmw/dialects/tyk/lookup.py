@@ -19,8 +19,8 @@ import attrs
 
 from plugmw.bundles import naming
 from plugmw.errors import LoadError
-from plugmw.imports import load_file, load_module
-from plugmw.watching import note
+from plugmw.loading.imports import load_file, load_module
+from plugmw.loading.watching import note
 
 _ELF: Final = b"\x7fELF"
 

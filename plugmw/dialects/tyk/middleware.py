@@ -30,9 +30,9 @@ from plugmw.dialects.tyk.settings import TykConf
 from plugmw.dialects.tyk.tokens import SessionRules, TokenAuth
 from plugmw.documents.document import Place, render_place
 from plugmw.errors import LoadError
-from plugmw.exchange import Exchange
-from plugmw.order import Entry
-from plugmw.plugin import Plugin
+from plugmw.kernel.exchange import Exchange
+from plugmw.kernel.order import Entry
+from plugmw.kernel.plugin import Plugin
 from plugmw.schema import Nothing, as_dict
 
 BANDS: Final = {

@@ -16,9 +16,9 @@ from __future__ import annotations
 
 from plugmw.dialects.tyk.hooks import NativeHook
 from plugmw.dialects.tyk.views import Request, Response, ResponseWriter
-from plugmw.exchange import own_headers
-from plugmw.flow import Flow
-from plugmw.responses import put, take
+from plugmw.kernel.exchange import own_headers
+from plugmw.kernel.flow import Flow
+from plugmw.wsgi.responses import put, take
 
 
 class ResponseHook(NativeHook):

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from plugmw import keys
-from plugmw.identity import Consumer, Credential, stable_id
+from plugmw.kernel.identity import Consumer, Credential, stable_id
 from plugmw.schema.fields import listable
+from plugmw.wsgi import keys
 
 if TYPE_CHECKING:
-    from plugmw.exchange import Exchange
+    from plugmw.kernel.exchange import Exchange
 
 
 def _text(value: Any) -> str:

@@ -17,7 +17,7 @@ import attrs
 from plugmw.documents import Document
 from plugmw.documents.files import read
 from plugmw.errors import ConfigError
-from plugmw.watching import note
+from plugmw.loading.watching import note
 
 NAME: Final = "tyk.conf"
 

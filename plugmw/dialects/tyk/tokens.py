@@ -14,15 +14,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final
 
-from plugmw import forms, keys
 from plugmw.dialects.tyk.api import Api
 from plugmw.dialects.tyk.errors import error_answer
 from plugmw.dialects.tyk.hooks import NO_SESSION
 from plugmw.dialects.tyk.session import SessionState, session_of, set_session
-from plugmw.exchange import Exchange
-from plugmw.identity import digest
-from plugmw.plugin import Plugin
+from plugmw.kernel.exchange import Exchange
+from plugmw.kernel.identity import digest
+from plugmw.kernel.plugin import Plugin
 from plugmw.schema import Nothing, config, field
+from plugmw.wsgi import forms, keys
 
 MISSING: Final = "Authorization field missing"
 DISALLOWED: Final = "Access to this API has been disallowed"

@@ -18,10 +18,11 @@ from urllib.parse import parse_qsl, urlencode
 import webob
 from webob.headers import EnvironHeaders, ResponseHeaders
 
-from plugmw import body, current, keys, target
-from plugmw.answer import check_header, status_line
-from plugmw.dialects import gostyle
-from plugmw.runtime import DEFAULT_BODY_LIMIT
+from plugmw.dialects import go_http
+from plugmw.kernel import context
+from plugmw.kernel.runtime import DEFAULT_BODY_LIMIT
+from plugmw.wsgi import body, keys, request_target
+from plugmw.wsgi.answer import check_header, status_line
 from plugmw.wsgi.text import encode
 
 
@@ -114,7 +115,7 @@ class URL:
     @Path.setter
     def Path(self, path: str) -> None:
         environ = self._request.environ
-        target.keep(environ)
+        request_target.keep(environ)
         environ["SCRIPT_NAME"], environ["PATH_INFO"] = "", encode(path, "surrogateescape")
 
     @property
@@ -123,7 +124,7 @@ class URL:
 
     @RawQuery.setter
     def RawQuery(self, query: str) -> None:
-        target.keep(self._request.environ)
+        request_target.keep(self._request.environ)
         self._request.environ["QUERY_STRING"] = query
 
     def Query(self) -> Query:
@@ -147,7 +148,7 @@ class URL:
     __str__ = String
 
 
-class Request(gostyle.Request):
+class Request(go_http.Request):
     """A hook's request; what it changes, later plugins and the upstream see."""
 
     @property
@@ -156,7 +157,7 @@ class Request(gostyle.Request):
 
         On the way back it is what a hook before the upstream has read, ``b""`` if none has.
         """
-        x = current.exchange()
+        x = context.exchange()
         if x is not None and x.environ is self.environ:
             kept = self.environ.get(keys.BODY)
             # The upstream has it now, and there is nothing left to read.
@@ -202,7 +203,7 @@ class Request(gostyle.Request):
 
     @property
     def RequestURI(self) -> str:
-        return target.sent(self.environ)
+        return request_target.sent(self.environ)
 
     @property
     def RemoteAddr(self) -> str:
@@ -271,7 +272,7 @@ class Response(webob.Response):  # type: ignore[misc]
         """Take the call that a Go plugin has to make; the body's own length is what is sent."""
 
 
-class ResponseWriter(gostyle.ResponseWriter):
+class ResponseWriter(go_http.ResponseWriter):
     """The answer to the client: ``status`` is 0 until something is written, which is to abort.
 
     ``items`` are the headers that it has from the start, live.

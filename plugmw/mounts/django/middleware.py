@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from plugmw import keys
+from plugmw.wsgi import keys
 
 
 class ConsumerMiddleware:

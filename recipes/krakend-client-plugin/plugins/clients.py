@@ -3,7 +3,7 @@
 import json
 import time
 
-from plugmw.dialects.gostyle import ResponseWriter
+from plugmw.dialects.go_http import ResponseWriter
 
 
 class Registerer:

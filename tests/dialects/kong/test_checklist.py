@@ -14,7 +14,7 @@ import pytest
 from plugmw.dialects.kong import adapt, kong
 from plugmw.dialects.kong.schema import config_class, violation
 from plugmw.errors import ConfigErrors, LoadError, PhaseError
-from plugmw.order import Entry
+from plugmw.kernel.order import Entry
 from plugmw.schema import build, config, field, read
 from plugmw.testing import gateway, get, hello_app
 from tests.support import raw
@@ -142,7 +142,7 @@ def test_a_disabled_configuration_is_as_if_absent(calls):
 
 
 def test_rewrite_and_certificate_run_global_configurations_only(calls):
-    from plugmw.certificates import Hello, choose
+    from plugmw.configuration.certificates import Hello, choose
 
     def note(phase):
         return lambda config: calls.append(f"{config.label}.{phase}")

@@ -241,7 +241,7 @@ def test_configure_gets_all_configurations_at_start_and_none_when_there_are_none
     told = []
     cls = adapt(handler(configure=told.append, access=lambda c: None), "x", ValueConfig)
     routes = [{"name": "a", "paths": ["/a"]}]
-    from plugmw.order import Entry
+    from plugmw.kernel.order import Entry
 
     entries = [Entry(cls(value="1")), Entry(cls(value="2"), route="a"), Entry(cls(value="3"), enabled=False)]
     made = gateway(*entries, routes=routes)
@@ -271,7 +271,7 @@ def test_an_init_worker_that_raises_refuses_what_the_handler_would_decide(caplog
         raise ValueError("no start")
 
     cls = adapt(handler(init_worker=fail, access=lambda c: None), "guard")
-    from plugmw.order import Entry
+    from plugmw.kernel.order import Entry
 
     routes = [{"name": "a", "paths": ["/a"]}, {"name": "b", "paths": ["/b"]}]
     made = gateway(Entry(cls(), route="a"), Entry(cls(), route="b"), routes=routes)

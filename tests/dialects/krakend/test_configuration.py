@@ -18,7 +18,7 @@ from plugmw.dialects.krakend.settings import seconds
 from plugmw.documents import Document, load
 from plugmw.documents.translated import Options
 from plugmw.errors import ConfigErrors
-from plugmw.watching import recording
+from plugmw.loading.watching import recording
 from tests.dialects.krakend import conftest as sources
 
 #: The configuration of KrakenD's page on server plugins; a folder and a pattern go in.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from plugmw.body import BadLength, BodyTooLarge, Incomplete
 from plugmw.dialects.krakend.failures import BackendError, MergeError, has_text, is_crash, reply_to
 from plugmw.dialects.krakend.wrappers import ModifierError
-from plugmw.upstream import BadRequest
+from plugmw.upstream.forwarding import BadRequest
+from plugmw.wsgi.body import BadLength, BodyTooLarge, Incomplete
 
 PLAIN = [("Content-Type", "text/plain; charset=utf-8")]
 

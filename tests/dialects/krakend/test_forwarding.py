@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from plugmw import __version__, keys, state
+from plugmw import __version__
 from plugmw.dialects.krakend.forwarding import (
     BadParameter,
     Call,
@@ -19,8 +19,10 @@ from plugmw.dialects.krakend.forwarding import (
     query_of,
     with_query,
 )
-from plugmw.trust import Trusted
-from plugmw.upstream_request import UpstreamRequest
+from plugmw.kernel import state
+from plugmw.wsgi import keys
+from plugmw.wsgi.proxies import Trusted
+from plugmw.wsgi.upstream_request import UpstreamRequest
 from tests.support.wsgi import environ_of
 
 AGENT = f"KrakenD Version {__version__}"

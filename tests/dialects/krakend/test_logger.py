@@ -9,7 +9,7 @@ import re
 import pytest
 
 from plugmw.dialects.krakend.logger import Fatal, Logger, formatter
-from plugmw.runtime import NoLogger
+from plugmw.kernel.runtime import NoLogger
 
 
 @pytest.mark.parametrize("level", ["debug", "info", "warning", "error", "critical"])

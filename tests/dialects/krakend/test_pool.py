@@ -7,8 +7,8 @@ from contextvars import ContextVar
 
 import pytest
 
+from plugmw.concurrency.deadline import Deadline
 from plugmw.dialects.krakend.pool import Pool, _Batch
-from plugmw.kernel.deadline import Deadline
 
 FAR = Deadline.after(1000)
 

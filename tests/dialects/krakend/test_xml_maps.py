@@ -6,7 +6,7 @@ import pytest
 
 from plugmw.dialects.krakend.exact_json import read_json
 from plugmw.dialects.krakend.xml_maps import read_xml, write_xml
-from plugmw.safe_xml import MAX_DEPTH
+from plugmw.wsgi.safe_xml import MAX_DEPTH
 
 DOCUMENTS = {
     "empty element": ("<a/>", {"a": ""}),

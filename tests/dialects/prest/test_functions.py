@@ -456,7 +456,10 @@ def test_what_a_library_fails_with_is_the_status_without_its_text(lib, monkeypat
 
 
 def test_an_exit_of_the_exchange_is_an_answer(lib, write):
-    write("x.py", "from plugmw.answer import leave\ndef GETXHandler(r): leave(413, {'message': 'too much'})")
+    write(
+        "x.py",
+        "from plugmw.wsgi.answer import leave\ndef GETXHandler(r): leave(413, {'message': 'too much'})",
+    )
     response = client(lib).get("/_PLUGIN/x/X")
     assert (response.status_code, response.json) == (413, {"message": "too much"})
 

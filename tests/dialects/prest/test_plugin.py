@@ -14,9 +14,9 @@ from plugmw.contrib.key_auth import KeyAuth
 from plugmw.contrib.response_transformer import ResponseTransformer
 from plugmw.dialects.prest import building
 from plugmw.dialects.prest.plugin import FunctionsPlugin
-from plugmw.plugin import Plugin
+from plugmw.kernel.plugin import Plugin
+from plugmw.loading.watching import recording
 from plugmw.testing import gateway, get
-from plugmw.watching import recording
 from tests.dialects.prest.conftest import app
 from tests.dialects.prest.test_middlewares import DIRECT
 

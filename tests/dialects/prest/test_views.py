@@ -8,9 +8,9 @@ from types import ModuleType
 
 import pytest
 
-from plugmw import current
 from plugmw.dialects.prest.views import Builtins, Call, declared
-from plugmw.exchange import Exchange
+from plugmw.kernel import context
+from plugmw.kernel.exchange import Exchange
 
 
 def module(source):
@@ -72,7 +72,7 @@ def test_outside_of_a_call_they_are_empty_and_calls_may_be_nested():
 
 def test_another_exchange_in_force_is_no_call():
     made = module("def seen(): return HTTPVars")
-    assert current.running(Exchange({}, None), None, made.seen) == {}
+    assert context.running(Exchange({}, None), None, made.seen) == {}
 
 
 def test_other_names_are_pythons(monkeypatch):

@@ -7,12 +7,13 @@ import json
 import pytest
 from werkzeug.test import Client
 
-from plugmw import Gateway, inspect
+from plugmw import Gateway
 from plugmw.configuration.extras import Extras
 from plugmw.configuration.plan import read_plan
 from plugmw.dialects.tyk.definition import load_definitions, translate
 from plugmw.documents.translated import Options
 from plugmw.errors import ConfigErrors
+from plugmw.inspection import description
 from tests.dialects.tyk.conftest import headers_seen, write
 
 
@@ -229,7 +230,7 @@ BAD = {
     ),
     "consumer": (
         definition(plugmw={"consumers": [{}]}),
-        "plugmw.consumers[0]: at least one of username, custom_id must be given",
+        "plugmw.auth.consumers[0]: at least one of username, custom_id must be given",
     ),
     "tyk_conf": (
         definition(plugmw={"tyk_conf": 5}),
@@ -528,7 +529,7 @@ def test_plugins_of_the_own_section_are_limited_to_the_api_and_ordered_among_the
     ]
     made = api(text, pre=["one", "one"], post=["one"], response=["one"], plugmw={"plugins": plugins})
     gateway = Gateway.from_tyk(hello, made)
-    (chain,) = inspect.show(gateway.plan, "my api")["chains"]
+    (chain,) = description.show(gateway.plan, "my api")["chains"]
     assert [(slot["name"], slot["priority"]) for slot in chain["slots"]] == [
         ("request-termination", 2),
         ("pre:one", 1900),

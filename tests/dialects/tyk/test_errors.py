@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from plugmw.dialects.tyk.errors import error_answer
-from plugmw.exchange import Exchange
+from plugmw.kernel.exchange import Exchange
 
 XML = '<?xml version = "1.0" encoding = "UTF-8"?>\n<error>%s</error>\n'
 JSON = '{\n    "error": "%s"\n}'

@@ -9,7 +9,7 @@ import pytest
 from plugmw.dialects.tyk import lookup
 from plugmw.dialects.tyk.lookup import Lookup, candidates
 from plugmw.errors import LoadError
-from plugmw.watching import recording
+from plugmw.loading.watching import recording
 
 
 @pytest.fixture(autouse=True)

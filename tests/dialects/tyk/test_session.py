@@ -12,8 +12,8 @@ from plugmw.dialects.tyk.session import (
     session_of,
     set_session,
 )
-from plugmw.exchange import Exchange
-from plugmw.runtime import Runtime
+from plugmw.kernel.exchange import Exchange
+from plugmw.kernel.runtime import Runtime
 
 
 def test_a_new_session_is_empty():

@@ -8,7 +8,7 @@ import pytest
 
 from plugmw.dialects.tyk.settings import TykConf, conf_document, settings
 from plugmw.errors import ConfigError
-from plugmw.watching import recording
+from plugmw.loading.watching import recording
 from tests.dialects.tyk.conftest import write
 
 CONF = {"enable_bundle_downloader": True, "bundle_base_url": "http://mybundles:8000/abc", "other": {"a": 1}}

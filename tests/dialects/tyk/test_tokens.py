@@ -102,7 +102,7 @@ def test_keys_of_consumers_are_tokens(client, where):
 
 
 def test_a_credential_whose_consumer_is_gone_opens_nothing(client):
-    from plugmw.identity import Credential, MemoryDirectory
+    from plugmw.kernel.identity import Credential, MemoryDirectory
 
     directory = MemoryDirectory()
     directory.add("key-auth", "k1", Credential(id="c", consumer_id="gone"))

@@ -9,8 +9,8 @@ from typing import Any
 
 from plugmw.dialects.kong.pdk.phase import KNOWN, REQUEST, of_type, phases, unsupported
 from plugmw.errors import StoreError
-from plugmw.exchange import Exchange
-from plugmw.identity import Consumer, Credential
+from plugmw.kernel.exchange import Exchange
+from plugmw.kernel.identity import Consumer, Credential
 
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.I).fullmatch
 

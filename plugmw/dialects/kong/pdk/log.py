@@ -8,9 +8,10 @@ import re
 import sys
 from typing import Any, Final
 
-from plugmw import current, record
 from plugmw.dialects.kong.pdk.phase import phases
-from plugmw.exchange import Exchange
+from plugmw.kernel import context
+from plugmw.kernel.exchange import Exchange
+from plugmw.telemetry import log_entry
 
 #: Kong's level names to logging's; notice is INFO's louder neighbour, crit and up are CRITICAL.
 LEVELS: Final = {
@@ -111,13 +112,13 @@ class Log:
             raise TypeError("key must be a string")
         if mode not in ("set", "add", "replace"):
             raise ValueError("mode must be 'set', 'add' or 'replace'")
-        record.check_value(value)
-        record.changes_of(x).append((key, value, mode))
+        log_entry.check_value(value)
+        log_entry.changes_of(x).append((key, value, mode))
 
     @phases("log")
     def serialize(self, x: Exchange) -> dict[str, Any]:
         """Return the log entry of this exchange. Phases: log."""
-        return record.entry(x)
+        return log_entry.entry(x)
 
 
 class Inspect:
@@ -149,10 +150,10 @@ def one_line(text: str) -> str:
 
 def _namespace() -> str:
     """Return the name of the plugin in force, ``""`` outside of plugins."""
-    return str(getattr(current.plugin(), "name", ""))
+    return str(getattr(context.plugin(), "name", ""))
 
 
 def _logger() -> Any:
-    x, owner = current.exchange(), current.plugin()
+    x, owner = context.exchange(), context.plugin()
     runtime = x.runtime if x is not None else getattr(owner, "runtime", None)
     return runtime.logger if runtime is not None else logging.getLogger("plugmw.kong")

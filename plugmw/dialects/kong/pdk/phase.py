@@ -6,9 +6,9 @@ import functools
 from collections.abc import Callable
 from typing import Any, Concatenate, Final, NoReturn, ParamSpec, TypeVar
 
-from plugmw import current
 from plugmw.errors import PhaseError
-from plugmw.exchange import Exchange
+from plugmw.kernel import context
+from plugmw.kernel.exchange import Exchange
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -41,9 +41,9 @@ def phases(
 
         @functools.wraps(function)
         def call(self: Any, /, *arguments: P.args, **named: P.kwargs) -> R:
-            x = current.exchange()
+            x = context.exchange()
             if x is None or x.phase not in allowed:
-                raise PhaseError(name, current.phase() or "init_worker", allowed)
+                raise PhaseError(name, context.phase() or "init_worker", allowed)
             return function(self, x, *arguments, **named)
 
         return call

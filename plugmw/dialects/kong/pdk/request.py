@@ -6,14 +6,14 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from plugmw import keys, target
-from plugmw.body import BadLength, BodyTooLarge, Incomplete, read_request
 from plugmw.dialects.kong.pdk.phase import BEFORE_APP, REQUEST, of_type, phases
 from plugmw.dialects.kong.pdk.values import Args, Headers, checked_max, collect, first, query_pairs
-from plugmw.exchange import Exchange
-from plugmw.forms import FORM, JSON, MULTIPART, media_type, read_parts
-from plugmw.paths import normalise
+from plugmw.kernel.exchange import Exchange
+from plugmw.wsgi import keys, request_target
+from plugmw.wsgi.body import BadLength, BodyTooLarge, Incomplete, read_request
+from plugmw.wsgi.forms import FORM, JSON, MULTIPART, media_type, read_parts
 from plugmw.wsgi.headers import headers_in
+from plugmw.wsgi.paths import normalise
 
 #: nginx's ``client_body_buffer_size``: what Kong keeps in memory of a request body.
 BUFFER = 8 * 1024
@@ -101,7 +101,7 @@ class Request:
     @phases(*REQUEST)
     def get_path_with_query(self, x: Exchange) -> str:
         """Return the path and query exactly as sent."""
-        return target.sent(x.environ)
+        return request_target.sent(x.environ)
 
     @phases(*REQUEST)
     def get_raw_query(self, x: Exchange) -> str:
@@ -212,7 +212,7 @@ def parse_body(
 
 
 def _raw_path(x: Exchange) -> str:
-    return target.sent(x.environ).partition("?")[0]
+    return request_target.sent(x.environ).partition("?")[0]
 
 
 def normalised_path(path: str) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from plugmw import answer
 from plugmw.dialects.kong.pdk.log import Log
 from plugmw.dialects.kong.pdk.phase import ANSWERED, HEADERS, of_type, phases
 from plugmw.dialects.kong.pdk.values import Headers, checked_max, collect, fold, header_texts
-from plugmw.exchange import Exchange
-from plugmw.flow import Flow
+from plugmw.kernel.exchange import Exchange
+from plugmw.kernel.flow import Flow
+from plugmw.wsgi import answer
 
 _LOG = Log()
 

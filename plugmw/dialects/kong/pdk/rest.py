@@ -9,12 +9,12 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from plugmw import current
 from plugmw.dialects.kong.pdk.phase import KNOWN, REQUEST, phases, unsupported
-from plugmw.exchange import Exchange
-from plugmw.identity import stable_id
-from plugmw.plugin import Plugin
-from plugmw.trust import parse_address
+from plugmw.kernel import context
+from plugmw.kernel.exchange import Exchange
+from plugmw.kernel.identity import stable_id
+from plugmw.kernel.plugin import Plugin
+from plugmw.wsgi.proxies import parse_address
 
 _VAULT = re.compile(r"\{vault://([a-z0-9][a-z0-9-]*)/([^}?]+)(?:\?[^}]*)?\}")
 
@@ -25,16 +25,16 @@ class Ctx:
     @property
     def shared(self) -> dict[Any, Any] | None:
         """One dict for all plugins of the request."""
-        x = current.exchange()
+        x = context.exchange()
         return None if x is None else x.ctx
 
     @property
     def plugin(self) -> dict[Any, Any] | None:
         """One dict per plugin name and request, from rewrite to log."""
-        x = current.exchange()
+        x = context.exchange()
         if x is None:
             return None
-        private: dict[Any, Any] = x.state(Ctx).setdefault(current.plugin().name, {})
+        private: dict[Any, Any] = x.state(Ctx).setdefault(context.plugin().name, {})
         return private
 
 
@@ -110,7 +110,7 @@ class PluginInfo:
 
     def get_id(self) -> str | None:
         """Return a UUID of the entry in force, the same in every worker; None outside of plugins."""
-        owner = current.plugin()
+        owner = context.plugin()
         if not isinstance(owner, Plugin):
             return None
         return stable_id("plugin", owner.name, *(part or "" for part in owner.scope))

@@ -8,17 +8,17 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from plugmw import answer, keys, target
 from plugmw.dialects.kong.pdk.phase import ANSWERED, BEFORE_APP, Unsupported, of_type, phases, unsupported
 from plugmw.dialects.kong.pdk.request import parse_body
 from plugmw.dialects.kong.pdk.values import Headers, checked_max, collect, fold, header_texts, query_pairs
-from plugmw.exchange import Exchange
-from plugmw.forms import FORM, JSON, MULTIPART, field_part, media_type, replace_query, write_parts
-from plugmw.paths import PATH_SAFE, unescape
-from plugmw.rewriting import replace_path
-from plugmw.upstream_request import UpstreamRequest
+from plugmw.kernel.exchange import Exchange
+from plugmw.transform.rewriting import replace_path
+from plugmw.wsgi import answer, keys, request_target
+from plugmw.wsgi.forms import FORM, JSON, MULTIPART, field_part, media_type, replace_query, write_parts
 from plugmw.wsgi.headers import cgi_key
+from plugmw.wsgi.paths import PATH_SAFE, unescape
 from plugmw.wsgi.text import encode
+from plugmw.wsgi.upstream_request import UpstreamRequest
 
 METHODS = (
     *("GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "MKCOL", "COPY", "MOVE"),
@@ -51,7 +51,7 @@ class ServiceRequest:
         of_type(path, str, "path", "a string")
         if not path.startswith("/"):
             raise ValueError("path must start with /")
-        target.keep(x.environ)
+        request_target.keep(x.environ)
         x.environ["SCRIPT_NAME"] = ""
         replace_path(x.environ, unescape(encode(path, "surrogateescape")))
         if x.phase == "access":

@@ -6,9 +6,10 @@ nor the worker waits for a plugin server.
 
 from __future__ import annotations
 
-from plugmw import keys, state
 from plugmw.dialects.kong.pdk.rest import Ctx
-from plugmw.exchange import Exchange
+from plugmw.kernel import state
+from plugmw.kernel.exchange import Exchange
+from plugmw.wsgi import keys
 
 #: Environ keys that are gone when the response is.
 _GONE = ("wsgi.input", "wsgi.errors", "wsgi.file_wrapper", "werkzeug.request", "gunicorn.socket")

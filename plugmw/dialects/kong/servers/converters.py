@@ -10,9 +10,9 @@ from typing import Any
 
 import attrs
 
-from plugmw import answer
 from plugmw.dialects.kong.servers.wire import Failed
-from plugmw.record import check_value
+from plugmw.telemetry.log_entry import check_value
+from plugmw.wsgi import answer
 from plugmw.wsgi.text import decode, encode, utf8_or_latin1
 
 

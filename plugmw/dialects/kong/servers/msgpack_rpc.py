@@ -16,8 +16,8 @@ except ModuleNotFoundError as _error:  # pragma: no cover
         "plugin servers that speak MessagePack need msgpack: pip install 'plugmw[rpc]'", name="msgpack"
     ) from _error
 
+from plugmw.concurrency.deadline import Deadline
 from plugmw.dialects.kong.servers.wire import MAX_MESSAGE, MAX_STEPS, Ask, Failed, Garbled, Told, Wire, double
-from plugmw.kernel.deadline import Deadline
 
 #: Items of one list or map: what a header of five bytes can make an unpacker take memory for.
 _MAX_ITEMS: Final = 100_000

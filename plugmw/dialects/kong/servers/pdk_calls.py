@@ -10,7 +10,7 @@ from plugmw.dialects.kong.servers.wire import Failed
 
 
 class Calls:
-    """The PDK calls of one event; to be used with the exchange in force (:mod:`plugmw.current`)."""
+    """The PDK calls of one event; to be used with the exchange in force (:mod:`plugmw.kernel.context`)."""
 
     __slots__ = ("effect",)
 

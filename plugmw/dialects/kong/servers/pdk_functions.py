@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from plugmw import current
 from plugmw.dialects.kong.pdk import kong
 from plugmw.dialects.kong.servers.converters import plain_or_none
-from plugmw.exchange import Exchange
+from plugmw.kernel import context
+from plugmw.kernel.exchange import Exchange
 from plugmw.wsgi.headers import cgi_key
 
 
 def _exchange(name: str) -> Exchange:
-    x = current.exchange()
+    x = context.exchange()
     if x is None:
         raise RuntimeError(f"{name} cannot be called outside a request")
     return x

@@ -18,9 +18,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from plugmw.concurrency.deadline import Deadline
+from plugmw.concurrency.process import started_at
 from plugmw.dialects.kong.servers.wire import Closed, Connection, Wire
-from plugmw.kernel.deadline import Deadline
-from plugmw.kernel.process import started_at
 
 #: Idle connections kept; more come and go with the load.
 _IDLE: Final = 64

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Final
 
+from plugmw.concurrency.deadline import Deadline
 from plugmw.dialects.kong.servers.messages import CARRIES_ERROR, METHODS, RPC_RETURN, write_error
 from plugmw.dialects.kong.servers.protobuf import Malformed, decode, sized, varint
 from plugmw.dialects.kong.servers.wire import MAX_MESSAGE, MAX_STEPS, Ask, Failed, Garbled, Wire
-from plugmw.kernel.deadline import Deadline
 
 _START: Final = 33
 _CLOSE: Final = 35

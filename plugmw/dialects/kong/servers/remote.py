@@ -11,8 +11,8 @@ import threading
 import time
 from typing import Any, ClassVar
 
-from plugmw import answer, current
-from plugmw.delivery import Queue
+from plugmw.concurrency.deadline import Deadline
+from plugmw.concurrency.process import on_fork
 from plugmw.dialects.kong.schema import as_plain, config_class
 from plugmw.dialects.kong.servers.afterwards import past
 from plugmw.dialects.kong.servers.dump import PluginInfo
@@ -21,11 +21,12 @@ from plugmw.dialects.kong.servers.pool import Pool
 from plugmw.dialects.kong.servers.server import Server
 from plugmw.dialects.kong.servers.wire import Closed, Connection, Garbled, Late, Told
 from plugmw.errors import RemoteError
-from plugmw.exchange import Exchange
-from plugmw.kernel.deadline import Deadline
-from plugmw.kernel.process import on_fork
-from plugmw.plugin import Plugin
+from plugmw.kernel import context
+from plugmw.kernel.exchange import Exchange
+from plugmw.kernel.plugin import Plugin
+from plugmw.telemetry.delivery import Queue
 from plugmw.telemetry.queue_config import QueueConfig
+from plugmw.wsgi import answer
 
 #: Seconds that what waits in the log queue may take when the worker ends.
 _FLUSH = 1.0
@@ -103,7 +104,7 @@ class RemotePlugin(Plugin[Any]):
             if x is None:
                 self._event(phase, calls)
             else:
-                current.running(x, self, self._event, phase, calls)
+                context.running(x, self, self._event, phase, calls)
         except RemoteError as error:
             self.server.counts["failures"] += 1
             if self.server.settings.on_error != "open":

@@ -10,13 +10,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from plugmw.concurrency.process import on_fork
 from plugmw.dialects.kong.servers.dump import PROTOBUF, Dump, query
 from plugmw.dialects.kong.servers.folders import fingerprint, only_socket
 from plugmw.dialects.kong.servers.pool import Pool
 from plugmw.dialects.kong.servers.settings import KONG_BIN, ServerConfig, words
 from plugmw.dialects.kong.servers.supervisor_client import SupervisorClient
 from plugmw.dialects.kong.servers.wire import Closed, Connection, Wire
-from plugmw.kernel.process import on_fork
 
 #: What a server's environment has of ours: nothing that could be a secret.
 _PASSED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")

@@ -16,10 +16,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from plugmw.concurrency.deadline import Deadline
+from plugmw.concurrency.locking import acquire
+from plugmw.concurrency.process import started_at
 from plugmw.dialects.kong.servers.folders import key_of, make_shared, private_folder
-from plugmw.kernel.deadline import Deadline
-from plugmw.kernel.process import started_at
-from plugmw.loading.locking import acquire
 
 #: What is run as the supervisor.
 _SUPERVISOR: Final = os.path.join(os.path.dirname(__file__), "supervisor", "__main__.py")

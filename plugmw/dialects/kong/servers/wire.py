@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any, ClassVar, Final, Protocol
 
-from plugmw.kernel.deadline import Deadline
+from plugmw.concurrency.deadline import Deadline
 
 #: Bytes; a longer message is refused before memory is taken for it.
 MAX_MESSAGE: Final = 16 * 1024 * 1024
@@ -20,7 +20,7 @@ _PIECE: Final = 65536
 _TIMEVAL: Final = struct.Struct("ll")
 
 #: Answers a PDK call of the server: (method, arguments) in, the value out. Raises :class:`Failed` for what
-#: the plugin shall be told, :class:`plugmw.answer.Exit` for an exit.
+#: the plugin shall be told, :class:`plugmw.wsgi.answer.Exit` for an exit.
 Ask = Callable[[str, "list[Any]"], Any]
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import logging
 from typing import Any, Final
 
-from plugmw import current
 from plugmw.errors import StoreError
+from plugmw.kernel import context
 
 PREFIX: Final = "coprocess-data:"
 _LEVELS: Final = {"debug": logging.DEBUG, "warning": logging.WARNING, "error": logging.ERROR}
@@ -55,12 +55,12 @@ class TykGateway:
 
 
 def _logger() -> Any:
-    plugin = current.plugin()
+    plugin = context.plugin()
     return logging.getLogger("plugmw") if plugin is None else plugin.logger
 
 
 def _store() -> Any:
-    runtime = getattr(current.plugin(), "runtime", None)
+    runtime = getattr(context.plugin(), "runtime", None)
     if runtime is None:
         raise StoreError("store", "can only be used in a hook")
     return runtime.store

@@ -19,7 +19,6 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from plugmw import current
 from plugmw.dialects.tyk.errors import FORBIDDEN, MIDDLEWARE_ERROR, NOT_AUTHORISED, error_answer
 from plugmw.dialects.tyk.python import id_extractor, loading
 from plugmw.dialects.tyk.python.messages import ResponseObject
@@ -31,11 +30,12 @@ from plugmw.dialects.tyk.python.tyk.request import TykCoProcessRequest
 from plugmw.dialects.tyk.session import SessionState, TextMap, session_of, set_session
 from plugmw.documents.translated import Options
 from plugmw.errors import LoadError
-from plugmw.exchange import Exchange
-from plugmw.flow import Flow
+from plugmw.kernel import context
+from plugmw.kernel.exchange import Exchange
+from plugmw.kernel.flow import Flow
+from plugmw.kernel.plugin import Plugin
+from plugmw.kernel.runtime import Runtime
 from plugmw.kernel.user_code import guarded
-from plugmw.plugin import Plugin
-from plugmw.runtime import Runtime
 from plugmw.schema import config, field
 
 #: The kinds whose hooks come as lists, in the order in which they run, and auth_check, which is one.
@@ -254,7 +254,7 @@ def _entries(found: Any) -> Iterator[Mapping[str, Any]]:
 def _load(folder: Path, files: Sequence[str], options: Options) -> loading.Loaded | LoadError:
     loader = _Loading(_log(options))
     try:
-        return current.outside("configure", loader, loading.load, folder, files)
+        return context.outside("configure", loader, loading.load, folder, files)
     except LoadError as error:
         if options.strict:
             raise

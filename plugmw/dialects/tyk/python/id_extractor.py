@@ -18,12 +18,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 from xml.etree import ElementTree
 
-from plugmw import safe_xml
 from plugmw.dialects.tyk.session import SessionState
-from plugmw.exchange import Exchange
-from plugmw.forms import FORM, media_type, read_form, read_pairs
-from plugmw.safe_xml import local
+from plugmw.kernel.exchange import Exchange
 from plugmw.schema import patterns
+from plugmw.wsgi import safe_xml
+from plugmw.wsgi.forms import FORM, media_type, read_form, read_pairs
+from plugmw.wsgi.safe_xml import local
 from plugmw.wsgi.text import decode
 
 MOST: Final = 10_000

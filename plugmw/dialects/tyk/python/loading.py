@@ -26,7 +26,7 @@ from typing import Any, Final
 
 from plugmw.dialects.tyk.python.tyk.decorators import Hook
 from plugmw.errors import LoadError
-from plugmw.watching import note
+from plugmw.loading.watching import note
 
 #: Where the modules are that plugins find as ``tyk`` and ``gateway``.
 _GIVEN: Final = f"{__package__}."

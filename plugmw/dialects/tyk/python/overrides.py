@@ -12,10 +12,10 @@
 
 from __future__ import annotations
 
-from plugmw.answer import Exit, header_items, leave
 from plugmw.dialects.tyk.errors import NOT_AUTHORISED, error_answer
 from plugmw.dialects.tyk.python.messages import ReturnOverrides
-from plugmw.exchange import Exchange, own_headers
+from plugmw.kernel.exchange import Exchange, own_headers
+from plugmw.wsgi.answer import Exit, header_items, leave
 from plugmw.wsgi.headers import hop_by_hop
 from plugmw.wsgi.text import encode
 

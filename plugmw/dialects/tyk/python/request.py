@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from plugmw import keys, target
-from plugmw.dialects.gostyle import canonical
+from plugmw.dialects.go_http import canonical
 from plugmw.dialects.tyk.python.messages import MiniRequestObject
 from plugmw.dialects.tyk.session import TextMap
-from plugmw.exchange import Exchange
-from plugmw.forms import read_pairs, replace_query
-from plugmw.paths import escape, full_path, unescape
-from plugmw.rewriting import checked_path, grouped, replace_path, written
+from plugmw.kernel.exchange import Exchange
 from plugmw.schema.typedefs import http_method_problem
-from plugmw.templates import Unrenderable
+from plugmw.transform.rewriting import checked_path, grouped, replace_path, written
+from plugmw.wsgi import keys, request_target
+from plugmw.wsgi.forms import read_pairs, replace_query
 from plugmw.wsgi.headers import headers_in
+from plugmw.wsgi.paths import escape, full_path, unescape
+from plugmw.wsgi.templates import Unrenderable
 from plugmw.wsgi.text import decode, encode
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def request_object(x: Exchange, raw_only: bool = False) -> MiniRequestObject:
         url=_url(environ),
         params=TextMap(params),
         method=x.method,
-        request_uri=decode(target.sent(environ), "replace"),
+        request_uri=decode(request_target.sent(environ), "replace"),
         scheme=x.scheme,
         read=lambda: _body(x),
         raw_only=raw_only,

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import webob
 
-from plugmw.dialects.gostyle import canonical
+from plugmw.dialects.go_http import canonical
 from plugmw.dialects.tyk.python.messages import Header, ResponseObject
-from plugmw.flow import Flow
-from plugmw.responses import put, take
+from plugmw.kernel.flow import Flow
 from plugmw.wsgi.headers import hop_by_hop
+from plugmw.wsgi.responses import put, take
 from plugmw.wsgi.text import decode, encode
 
 

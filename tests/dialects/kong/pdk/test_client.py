@@ -9,7 +9,7 @@ import pytest
 
 from plugmw.dialects.kong import kong
 from plugmw.errors import StoreError
-from plugmw.identity import Consumer, Credential
+from plugmw.kernel.identity import Consumer, Credential
 from plugmw.testing import gateway, get
 from tests.support.kong import during, plugin, through
 

@@ -8,7 +8,7 @@ import pytest
 
 from plugmw.dialects.kong import kong
 from plugmw.dialects.kong.pdk.response import body_state
-from plugmw.exchange import Exchange
+from plugmw.kernel.exchange import Exchange
 from tests.support.kong import during, plugin, through
 
 ask = kong.response

@@ -8,7 +8,7 @@ import uuid
 import pytest
 
 from plugmw.dialects.kong import kong
-from plugmw.order import Entry
+from plugmw.kernel.order import Entry
 from tests.support.kong import during, plugin, through
 
 ROUTED = {

@@ -5,10 +5,10 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from plugmw import keys
 from plugmw.dialects.kong import kong
 from plugmw.dialects.kong.pdk import Unsupported
-from plugmw.upstream_request import UpstreamRequest
+from plugmw.wsgi import keys
+from plugmw.wsgi.upstream_request import UpstreamRequest
 from tests.support.kong import both, during, plugin, through
 
 ask, told, service = kong.service.request, kong.service.response, kong.service

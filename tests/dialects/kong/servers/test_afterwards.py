@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from plugmw import keys, state
 from plugmw.dialects.kong.pdk.rest import Ctx
 from plugmw.dialects.kong.servers.afterwards import past
-from plugmw.exchange import Exchange
-from plugmw.record import changes_of
-from plugmw.runtime import Runtime
+from plugmw.kernel import state
+from plugmw.kernel.exchange import Exchange
+from plugmw.kernel.runtime import Runtime
+from plugmw.telemetry.log_entry import changes_of
+from plugmw.wsgi import keys
 from tests.support.wsgi import environ_of
 
 

@@ -13,15 +13,15 @@ from types import SimpleNamespace
 import msgpack
 import pytest
 
-from plugmw.answer import Exit
 from plugmw.dialects.kong.servers.dump import MSGPACK, PROTOBUF, Dump, PluginInfo
 from plugmw.dialects.kong.servers.msgpack_rpc import MsgPackRPC
 from plugmw.dialects.kong.servers.remote import remote_class
 from plugmw.dialects.kong.servers.server import ServerGroup
 from plugmw.dialects.kong.servers.settings import ServerConfig
 from plugmw.errors import RemoteError
-from plugmw.exchange import Exchange
-from plugmw.runtime import Runtime
+from plugmw.kernel.exchange import Exchange
+from plugmw.kernel.runtime import Runtime
+from plugmw.wsgi.answer import Exit
 from tests.support.length import by_length
 
 

@@ -9,10 +9,10 @@ import time
 
 import pytest
 
+from plugmw.concurrency.deadline import Deadline
 from plugmw.dialects.kong.servers.pool import connect
 from plugmw.dialects.kong.servers.protobuf_rpc import ProtoBufRPC
 from plugmw.dialects.kong.servers.wire import Closed, Wire
-from plugmw.kernel.deadline import Deadline
 from tests.support.pluginservers import PLUGINS, go_binary, go_server, serving
 from tests.support.waiting import until
 

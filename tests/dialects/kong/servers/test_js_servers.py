@@ -7,11 +7,11 @@ import socket
 import msgpack
 import pytest
 
+from plugmw.concurrency.deadline import Deadline
+from plugmw.concurrency.process import started_at
 from plugmw.dialects.kong.servers.msgpack_rpc import MsgPackRPC
 from plugmw.dialects.kong.servers.pool import connect
 from plugmw.dialects.kong.servers.wire import Wire
-from plugmw.kernel.deadline import Deadline
-from plugmw.kernel.process import started_at
 from tests.support.pluginservers import PLUGINS, js_server, serving
 from tests.support.waiting import until
 

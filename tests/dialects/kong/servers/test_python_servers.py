@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from werkzeug.test import create_environ
 
+from plugmw.concurrency.process import started_at
 from plugmw.dialects.kong.servers import PluginServers
 from plugmw.dialects.kong.servers.supervisor_client import owner_of_this
-from plugmw.exchange import Exchange
-from plugmw.kernel.process import started_at
+from plugmw.kernel.exchange import Exchange
 from tests.support.pluginservers import PLUGINS, python_server, serving
 from tests.support.waiting import until
 
@@ -197,8 +197,8 @@ def alone(plugin):
     """Return a function that runs only one plugin object's access."""
     from werkzeug.test import Client
 
-    from plugmw.chain import Compiled
-    from plugmw.order import Entry, slots
+    from plugmw.kernel.chain import Compiled
+    from plugmw.kernel.order import Entry, slots
 
     def app(environ, start_response):
         start_response("200 OK", [])

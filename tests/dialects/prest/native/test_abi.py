@@ -10,9 +10,9 @@ import threading
 
 import pytest
 
+from plugmw.concurrency.deadline import Deadline
 from plugmw.dialects.prest import abi
 from plugmw.dialects.prest.abi import BadReply, Call, Library, Reply, Unusable
-from plugmw.kernel.deadline import Deadline
 from tests.support.native import HELLO_BODY, SOURCES, built, resident
 from tests.support.waiting import until
 

@@ -16,7 +16,7 @@ import pytest
 from plugmw.dialects.prest import building
 from plugmw.dialects.prest.building import build_all, exports, main, sources
 from plugmw.dialects.prest.native import open_library
-from plugmw.watching import recording
+from plugmw.loading.watching import recording
 from tests.support.native import HELLO, HELLO_BODY, SOURCES, request
 from tests.support.servers import ROOT, require_program
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from plugmw.concurrency.deadline import Deadline
 from plugmw.dialects.prest import isolation
 from plugmw.dialects.prest.isolation import Isolated
 from plugmw.dialects.prest.native import NativeError, Unloadable, open_library
-from plugmw.kernel.deadline import Deadline
 from tests.support.native import HELLO, HELLO_BODY, built, request
 from tests.support.servers import ROOT
 from tests.support.waiting import until

@@ -11,11 +11,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from plugmw.answer import Exit
 from plugmw.dialects.prest.abi import BadReply, Reply
 from plugmw.dialects.prest.native import Native, NativeError, Unloadable, answer_of, open_library
-from plugmw.identity import Consumer, Credential
-from plugmw.watching import recording
+from plugmw.kernel.identity import Consumer, Credential
+from plugmw.loading.watching import recording
+from plugmw.wsgi.answer import Exit
 from tests.support.native import HELLO, HELLO_BODY, built, request, resident
 
 LANGUAGES = ("traps.c", "hello.go", "rusty.rs")

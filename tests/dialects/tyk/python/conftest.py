@@ -16,7 +16,7 @@ from werkzeug.test import Client
 from plugmw import Gateway
 from plugmw.dialects.tyk.python import python_hooks
 from plugmw.documents.translated import Options
-from plugmw.order import Entry
+from plugmw.kernel.order import Entry
 
 #: The first lines of every plugin of Tyk's.
 HEAD = "from tyk.decorators import *\nfrom gateway import TykGateway as tyk\n"

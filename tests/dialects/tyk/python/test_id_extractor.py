@@ -8,8 +8,8 @@ from werkzeug.test import Client, EnvironBuilder
 from plugmw import Gateway
 from plugmw.dialects.tyk.python import id_extractor
 from plugmw.dialects.tyk.session import SessionState
-from plugmw.exchange import Exchange
-from plugmw.runtime import Runtime
+from plugmw.kernel.exchange import Exchange
+from plugmw.kernel.runtime import Runtime
 from tests.dialects.tyk.python.conftest import echo
 
 AUTH = """

@@ -12,7 +12,7 @@ import pytest
 
 from plugmw.dialects.tyk.python import loading
 from plugmw.errors import LoadError
-from plugmw.watching import recording
+from plugmw.loading.watching import recording
 from tests.dialects.tyk.python.conftest import HEAD
 
 

@@ -25,7 +25,7 @@ def _register(name: str, path: str) -> None:
 
 
 if __name__ == "__main__":
-    _register("plugmw.kernel.process", os.path.join(_PLUGMW, "kernel", "process.py"))
+    _register("plugmw.concurrency.process", os.path.join(_PLUGMW, "kernel", "process.py"))
     _register("plugmw.dialects.kong.servers.supervisor", os.path.join(_HERE, "__init__.py"))
 
     from plugmw.dialects.kong.servers.supervisor.loop import main

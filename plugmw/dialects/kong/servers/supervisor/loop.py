@@ -11,9 +11,9 @@ import sys
 import time
 from typing import Any, Final
 
+from plugmw.concurrency.process import started_at
 from plugmw.dialects.kong.servers.supervisor.child import Child, adopt_orphans
 from plugmw.dialects.kong.servers.supervisor.control import Client
-from plugmw.kernel.process import started_at
 
 #: Seconds between SIGTERM and SIGKILL at the end.
 GRACE: Final = 3.0

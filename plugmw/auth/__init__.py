@@ -1,0 +1,1 @@
+"""Who is asking: consumers, their credentials, and where both come from."""

@@ -1,0 +1,1 @@
+"""Processes, forks, locks and time: what everything above relies on."""

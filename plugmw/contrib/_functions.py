@@ -1,0 +1,171 @@
+"""Functions of the operator's own as phases: what pre-function and post-function have in common.
+
+    def add_key(x):                     # access, rewrite, header_filter, log: the exchange, as plugins get it
+        x.set_request_header("apikey", "...")
+
+    def shout(x):                       # body_filter: x.chunk may be replaced, x.eof is True at the end
+        x.chunk = x.chunk.upper()
+
+    @function_factory                   # called once per process, returns the function
+    def counting():
+        seen = itertools.count(1)
+        return lambda x: x.add_header("X-Seen", str(next(seen)))
+
+What a function returns is ignored; to answer, it calls ``x.exit`` or ``x.fail``. Functions are shared by all
+threads of a process. A configuration names functions of installed modules and never holds code itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, ClassVar, Final, TypeVar
+
+from plugmw.concurrency.process import on_fork
+from plugmw.errors import ConfigError, ConfigErrors, LoadError
+from plugmw.kernel import phases
+from plugmw.kernel.exchange import Exchange
+from plugmw.kernel.plugin import Plugin
+from plugmw.loading.imports import resolve
+from plugmw.schema import Finding, Kind, config, each, field, matches
+
+F = TypeVar("F", bound=Callable[..., Any])
+#: A function of one argument, the exchange.
+Function = Callable[[Exchange], object]
+
+PHASES: Final = (phases.REWRITE, phases.ACCESS, phases.HEADER_FILTER, phases.BODY_FILTER, phases.LOG)
+_FACTORY: Final = "plugmw_function_factory"
+_PATH: Final = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):[A-Za-z_]\w*", re.ASCII).fullmatch
+_PACKAGE: Final = matches(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", "names of packages or modules")
+
+
+def function_factory(function: F) -> F:
+    """Mark a function without arguments that makes the real one; it is called once per process."""
+    setattr(function, _FACTORY, True)
+    return function
+
+
+def _named(value: Any) -> Any:
+    if not (callable(value) or isinstance(value, str)):
+        raise ValueError
+    return value
+
+
+Named = Annotated[Any, Kind(_named, "a function as module:name", {"type": "string"})]
+
+
+@config
+class Config:
+    """At least one list must have a function; those of a list run in its order."""
+
+    rewrite: list[Named] = field([], help="Before routing; global entries only.")
+    access: list[Named] = field([], help="Before the app is called.")
+    header_filter: list[Named] = field([], help="When status and headers are known, before they go out.")
+    body_filter: list[Named] = field([], help="For each chunk of the body.")
+    log: list[Named] = field([], help="After the last byte.")
+    certificate: list[Named] = field([], help="Kong's; refused: there is no request yet.")
+    packages: list[str] = field(
+        [], each(_PACKAGE), help="Packages and modules that functions may be named from; none if empty."
+    )
+
+    def check(self) -> Iterator[Finding]:
+        if self.certificate:
+            yield (
+                "certificate",
+                "there is no request in this phase for a function, expected another phase",
+            )
+        elif not any(getattr(self, phase) for phase in PHASES):
+            yield f"at least one of these fields must be non-empty: {', '.join(map(repr, PHASES))}"
+
+
+class Functions(Plugin[Config]):
+    """Phases: rewrite, access, header_filter, body_filter, log; those that have functions."""
+
+    Config = Config
+    fail_closed = True
+    no_consumer: ClassVar[bool] = True
+
+    #: What the configuration names, by phase, and what runs: the same, factories replaced.
+    _given: dict[str, list[Any]] | None = None
+    _functions: dict[str, list[Function]]
+    #: Whether they were made in this process.
+    _fresh: bool = False
+
+    @classmethod
+    def phases(cls) -> list[str]:
+        return [phases.INIT_WORKER, *PHASES]
+
+    def configure(self) -> None:
+        if self._given is not None:
+            return  # one object in two gateways: its functions are made once per process
+        on_fork(self)
+        errors: list[ConfigError] = []
+        given = {phase: list(self._found(phase, errors)) for phase in PHASES}
+        if errors:
+            raise ConfigErrors(errors)
+        if given[phases.BODY_FILTER]:
+            given[phases.HEADER_FILTER].insert(0, _without_length)
+        self._given = given
+        for phase in filter(given.get, PHASES):
+            run = self._filter if phase == phases.BODY_FILTER else self._runner(phase)
+            setattr(self, phase, run)
+
+    def _found(self, phase: str, errors: list[ConfigError]) -> Iterator[Any]:
+        for index, value in enumerate(getattr(self.config, phase)):
+            try:
+                yield _resolved(value, self.config.packages) if isinstance(value, str) else value
+            except LoadError as error:
+                problem = f"error parsing {self.name}: {error.what}"
+                errors.append(ConfigError(f"{phase}[{index}]", problem, error.expected))
+
+    def init_worker(self) -> None:
+        if not self._fresh and self._given is not None:
+            self._functions = {phase: [_made(one) for one in found] for phase, found in self._given.items()}
+            self._fresh = True
+
+    def after_fork(self) -> None:
+        """Have each process make its functions."""
+        self._fresh = False
+
+    def _runner(self, phase: str) -> Callable[[Exchange], None]:
+        def run(x: Exchange) -> None:
+            for function in self._functions[phase]:
+                function(x)
+
+        return run
+
+    def _filter(self, x: Any, chunk: bytes, eof: bool) -> bytes:
+        x.chunk, x.eof = chunk, eof
+        for function in self._functions[phases.BODY_FILTER]:
+            function(x)
+        made: bytes = x.chunk
+        return made
+
+
+def _resolved(path: str, packages: list[str]) -> Any:
+    """Import the function that a configuration names, if it may name it."""
+    found = _PATH(path)
+    if found is None:
+        raise LoadError(path, f"got {path!r}", "package.module:name of a function; texts are never run")
+    module = found[1]
+    if not any(module == name or module.startswith(name + ".") for name in packages):
+        known = f"a module in {', '.join(packages)}" if packages else "its package in `packages`"
+        raise LoadError(path, f"got {path!r}, of a module that may not be named", known)
+    function = resolve(path)
+    if not callable(function):
+        raise LoadError(path, f"{path} is a {type(function).__name__}", "a function")
+    return function
+
+
+def _made(given: Any) -> Function:
+    """Return the function itself, made by its factory if it has one."""
+    made: Function = given() if getattr(given, _FACTORY, False) else given
+    if not callable(made):
+        raise TypeError(f"{given!r} returned {type(made).__name__}, expected a function")
+    return made
+
+
+def _without_length(x: Exchange) -> None:
+    """Forget how long the answer to GET would be: functions change it, and HEAD has no body to count."""
+    if x.method == "HEAD":
+        x.remove_header("Content-Length")

@@ -1,0 +1,1 @@
+"""What a configuration does, seen and tried without a server."""

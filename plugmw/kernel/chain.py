@@ -1,0 +1,320 @@
+"""Compile slots and an app into one WSGI callable.
+
+A slot whose plugin has ``wrap`` cuts the list: what is above it runs outside the wrapped middleware, what
+is below inside. Each stretch between two cuts becomes a class derived from :class:`~plugmw.kernel.flow.Flow` and
+one ``run(environ, start_response)`` function, both written as straight-line source: a call a phase method
+and nothing else. The source holds only indexes, never text from a configuration; it is compiled once per
+shape, so a thousand routes with the same plugins compile once.
+
+    [cors, key-auth] | wrap of krakend-example | [rate-limiting, log]
+      run -> cors.access, key-auth.access -> the wrapping middleware -> run -> rate-limiting.access -> app
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from types import GeneratorType, TracebackType
+from typing import TYPE_CHECKING, Any
+
+from plugmw.kernel import phases
+from plugmw.kernel.exchange import Exchange
+from plugmw.kernel.flow import Flow
+from plugmw.kernel.generated import WRITTEN, compiled, source
+from plugmw.kernel.order import Entry, Slot
+from plugmw.kernel.sending import Sending
+from plugmw.kernel.user_code import is_failure, passed_through, raise_contained
+from plugmw.wsgi.answer import Exit
+from plugmw.wsgi.upstream_request import UpstreamRequest
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from plugmw.kernel.runtime import Runtime
+
+_UNPICKED: Any = object()
+
+
+class Chain:
+    """One compiled stretch of plugins. Immutable; shared by all threads."""
+
+    def __init__(
+        self,
+        slots: Sequence[Slot],
+        app: WSGIApplication,
+        runtime: Runtime,
+        attributes: dict[str, Any],
+        entries: Sequence[Entry],
+    ) -> None:
+        self.slots = list(slots)
+        #: Of all stretches: what has failed in rewrite may stand below a wrapper.
+        self.entries = entries
+        self.runtime = runtime
+        self.filters = self._having(phases.BODY_FILTER)
+        measures = any(getattr(entry.plugin, "needs_timings", False) for entry in entries)
+        watches = any(
+            getattr(entry.plugin, "needs_upstream_response", False)
+            for slot in self.slots
+            for entry in slot.entries
+        )
+        text, self._lines = source(self._shape(), runtime.answer_crashes, measures, watches)
+        members: dict[str, Any] = {
+            # `X()` without arguments is the cheapest way to make an object; `run` sets the two attributes.
+            "__init__": object.__init__,
+            "_chain": self,
+            "_logs": bool(self._having(phases.LOG)),
+            "_measures": measures,
+            "_watches": watches,
+            "runtime": runtime,
+            **attributes,
+            **{f"_p{i}": _UNPICKED for i, slot in enumerate(self.slots) if not slot.direct},
+        }
+        self.exchange_class: type[Flow] = type("Exchange", (Flow,), members)
+        namespace = self._namespace(app)
+        # Only fixed templates and indexes are in this source; see the module's docstring.
+        exec(compiled(text), namespace)  # noqa: S102
+        for name in ("_start", "_filter_headers", "_respond", "_log", "_pick"):
+            setattr(self.exchange_class, name, namespace[name])
+        self.run: WSGIApplication = namespace["run"]
+        #: ``enter(x)`` continues an exchange on which the rewrite phase has run.
+        self.enter: Callable[[Flow], Iterable[bytes]] = namespace["enter"]
+
+    def exchange(self, environ: WSGIEnvironment, start_response: StartResponse) -> Flow:
+        """Make the exchange of a request that :attr:`run` does not make: before routing, or unrouted."""
+        x = self.exchange_class()  # type: ignore[call-arg]
+        x.environ = environ
+        x._server = start_response
+        if x._measures:
+            x._started, x.begun = time.time(), time.monotonic()
+        return x
+
+    def _having(self, phase: str) -> list[int]:
+        return [i for i, slot in enumerate(self.slots) if slot.has(phase)]
+
+    def _shape(self) -> tuple[Any, ...]:
+        """Return all that the source depends on: per slot its phases, whether picked, whether open."""
+        return tuple(
+            (
+                tuple(slot.share(name) for name in WRITTEN),
+                slot.direct,
+                any(entry.on_error == "open" for entry in slot.entries),
+            )
+            for slot in self.slots
+        )
+
+    def _namespace(self, app: WSGIApplication) -> dict[str, Any]:
+        namespace: dict[str, Any] = {"X": self.exchange_class, "Exit": Exit, "app": app}
+        namespace["unpicked"] = _UNPICKED
+        namespace["now"], namespace["wall"] = time.monotonic, time.time
+        for i, slot in enumerate(self.slots):
+            if slot.direct:
+                for phase in phases.REQUEST_PHASES:
+                    method = getattr(slot.plugin, phase, None)
+                    if method is not None:
+                        namespace[f"{phase}{i}"] = method
+            else:
+                namespace[f"pick{i}"] = picker(slot.entries)
+        return namespace
+
+    # -- called by the flow, never on the fast path -------------------------------------------------
+
+    def slot_of(self, error: BaseException) -> int | None:
+        """Return the index of the slot whose generated line ``error`` passed through."""
+        found = None
+        trace: TracebackType | None = error.__traceback__
+        while trace is not None:
+            if trace.tb_frame.f_globals.get("X") is self.exchange_class:
+                found = self._lines.get(trace.tb_lineno, found)
+            trace = trace.tb_next
+        return found
+
+    def report(self, x: Sending, error: BaseException, plugin: Any = None) -> None:
+        """Log a failure once, with the entry, the phase and the request."""
+        index = self.slot_of(error) if plugin is None else None
+        entry = self._entry(x, index, plugin)
+        self.runtime.logger.error(
+            "%s: %s failed in %s (request %s)",
+            (entry.where if entry else None) or "plugmw",
+            entry.name if entry else "the app",
+            x.phase,
+            x.request_id,
+            exc_info=error,
+        )
+
+    def _entry(self, x: Sending, index: int | None, plugin: Any) -> Entry | None:
+        """Return the entry in question: of a plugin, or the one in force in a slot."""
+        if plugin is None and index is not None:
+            plugin = self._plugin(x, index) or self.slots[index].plugin
+        return next((entry for entry in self.entries if entry.plugin is plugin), None)
+
+    def thrower(self, x: Sending, error: BaseException) -> Any:
+        """Return the plugin that raised ``error``, None if that was none of this chain."""
+        index = self.slot_of(error)
+        return None if index is None else self._plugin(x, index)
+
+    def is_open(self, plugin: Any) -> bool:
+        """Say whether a failure of ``plugin`` is to be forgiven: every entry that has it says so."""
+        policies = {entry.on_error for entry in self.entries if entry.plugin is plugin}
+        return policies == {"open"}
+
+    def forgive(self, x: Sending, index: int, error: BaseException) -> None:
+        """Report a failure, and raise it again unless the entry in force is ``on_error: open``."""
+        if not is_failure(error) or not self.is_open(self._plugin(x, index)):
+            raise error
+        self.report(x, error)
+
+    def overlook(self, x: Sending, error: BaseException) -> None:
+        """Report what a plugin raised where it can change nothing any more; raise what has to pass."""
+        if not isinstance(error, Exit) and not is_failure(error):
+            raise error
+        self.report(x, error)
+
+    def filter_headers_below(self, x: Sending, error: BaseException) -> None:
+        """Run the header filters below the slot that exited; one that exits too takes over."""
+        index = self.slot_of(error)
+        for i in self._having(phases.HEADER_FILTER):
+            plugin = self._plugin(x, i)
+            if index is None or i <= index or not hasattr(plugin, phases.HEADER_FILTER):
+                continue
+            try:
+                plugin.header_filter(x)
+            except Exit as again:
+                x._become(again)
+            except BaseException as failure:
+                if not is_failure(failure):
+                    raise
+                if not self.is_open(plugin):
+                    return x._become(failure, plugin)
+                self.report(x, failure, plugin)
+
+    def _plugin(self, x: Sending, index: int) -> Any:
+        """Return the plugin in force in a slot, None if there is none."""
+        slot = self.slots[index]
+        if slot.direct:
+            return slot.plugin
+        plugin = getattr(x, f"_p{index}")
+        return None if plugin is _UNPICKED else plugin
+
+    def body_filters(self, x: Sending) -> Sequence[Any]:
+        """Return the plugins that filter this response's body, in order."""
+        return [plugin for plugin in self._in_force(x, phases.BODY_FILTER) if wants_body(plugin, x)]
+
+    def wants_response(self, x: Sending) -> bool:
+        """Say whether this answer must be read whole: for a ``response`` handler, or because one asked."""
+        if x._watches and UpstreamRequest.of(x.environ).buffer:
+            return True
+        return any(wants_body(plugin, x) for plugin in self._in_force(x, phases.RESPONSE))
+
+    def _in_force(self, x: Sending, phase: str) -> Iterator[Any]:
+        plugins = (self._plugin(x, i) for i in self._having(phase))
+        return (plugin for plugin in plugins if hasattr(plugin, phase))
+
+
+def wants_body(plugin: Any, x: Sending) -> bool:
+    """Ask ``plugin.wants_body(x)``, which plugins may define to leave a response alone; True if not."""
+    asked = getattr(plugin, "wants_body", None)
+    return True if asked is None else bool(asked(x))
+
+
+def picker(entries: Sequence[Entry]) -> Callable[[Exchange], Any]:
+    """Return the function that chooses a slot's plugin for an exchange, or None.
+
+    A ``when`` that raises is a failure of its own entry: an open one is passed over.
+    """
+
+    def pick(x: Exchange) -> Any:
+        consumer = x.consumer
+        for entry in entries:
+            if entry.consumer is not None and (
+                consumer is None or entry.consumer not in (consumer.id, consumer.username, consumer.custom_id)
+            ):
+                continue
+            if entry.when is None:
+                return entry.plugin
+            try:
+                if entry.when(x):
+                    return entry.plugin
+            except BaseException as error:
+                if entry.on_error != "open" or not is_failure(error):
+                    raise
+                x.runtime.logger.error("%s: %s failed in when", entry.where, entry.name, exc_info=error)
+        return None
+
+    return pick
+
+
+# -- cutting at wrappers ---------------------------------------------------------------------------------
+
+
+class Compiled:
+    """The whole of a route: its stretches and the one callable; ``enter`` continues after rewrite."""
+
+    def __init__(
+        self,
+        slots: Sequence[Slot],
+        app: WSGIApplication,
+        runtime: Runtime,
+        attributes: dict[str, Any] | None = None,
+    ) -> None:
+        self.slots = list(slots)
+        attributes = attributes or {}
+        entries = [entry for slot in slots for entry in slot.entries]
+        stretch: list[Slot] = []
+        for slot in reversed(self.slots):
+            if slot.has(phases.WRAP):
+                if stretch:
+                    app = Chain(stretch, app, runtime, attributes, entries).run
+                    stretch = []
+                app = _wrapped(slot, app, type("Exchange", (Exchange,), {"runtime": runtime, **attributes}))
+            if any(slot.has(phase) for phase in phases.REQUEST_PHASES):
+                stretch.insert(0, slot)
+        self.first = Chain(stretch, app, runtime, attributes, entries)
+        # Without phases there is nothing to do: the app (or the outermost wrapper) is the chain.
+        self.run: WSGIApplication = self.first.run if stretch or runtime.answer_crashes else app
+        self.enter = self.first.enter
+
+
+def _wrapped(slot: Slot, app: WSGIApplication, exchange_class: type[Exchange]) -> WSGIApplication:
+    """Nest ``app`` in a slot's middleware, or in the one of its variant in force."""
+    if slot.direct:
+        return _contained(getattr(slot.plugin, phases.WRAP)(app), app)
+    nested = {
+        id(entry.plugin): _contained(entry.plugin.wrap(app), app)
+        for entry in slot.entries
+        if hasattr(entry.plugin, phases.WRAP)
+    }
+    pick = picker(slot.entries)
+
+    def choose(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        plugin = pick(exchange_class(environ, start_response))
+        chosen: WSGIApplication = nested.get(id(plugin), app)
+        return chosen(environ, start_response)
+
+    return choose
+
+
+def _contained(middleware: WSGIApplication, app: WSGIApplication) -> WSGIApplication:
+    """Return the middleware of a plugin round ``app``; what itself raises ends its own request only."""
+
+    def run(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        try:
+            iterable = middleware(environ, start_response)
+        except BaseException as error:
+            _raise_contained(error, app)
+            raise
+        return chunks(iterable) if isinstance(iterable, GeneratorType) else iterable
+
+    def chunks(generator: Generator[bytes, None, None]) -> Generator[bytes, None, None]:
+        try:
+            yield from generator
+        except BaseException as error:
+            _raise_contained(error, app)
+            raise
+
+    return run
+
+
+def _raise_contained(error: BaseException, app: WSGIApplication) -> None:
+    """Raise what stands for an exception that is no Exception, unless it has to pass or is the app's."""
+    if not isinstance(error, Exception) and not passed_through(error, app):
+        raise_contained(error)

@@ -1,0 +1,318 @@
+"""The WSGI side of an exchange: start_response wrapper, response iterable and ``close`` in one object.
+
+:mod:`plugmw.kernel.chain` derives a class from :class:`Flow` for each compiled chain and adds straight-line
+methods: ``_start`` (the start_response given to the app), ``_filter_headers``, ``_respond``, ``_log`` and
+``_pick``. What is here is the part that is the same for every chain.
+
+    server -> run(environ, start_response)        access, in order
+                app(environ, x._start)            header_filter when the app calls it
+                x._begin(iterable)                body_filter while the server iterates
+    server -> x.close()                           the app's close(), then log
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from plugmw.kernel.exchange import own_headers
+from plugmw.kernel.sending import Sending
+from plugmw.kernel.user_code import UserCodeError, is_failure
+from plugmw.wsgi import answer, keys
+from plugmw.wsgi.body import rewrap_file
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+_NONE: Iterable[bytes] = ()
+
+
+class Flow(Sending):
+    """An exchange that is its own start_response wrapper and response iterable."""
+
+    _logs: ClassVar[bool] = False
+    #: Whether a plugin wants times and sizes (:attr:`Plugin.needs_timings`).
+    _measures: ClassVar[bool] = False
+    #: Whether a plugin may ask for the service's own answer (:attr:`Plugin.needs_upstream_response`).
+    _watches: ClassVar[bool] = False
+    #: The app's iterable, closed at the end; and what goes out instead of it, once that is known.
+    _it: Iterable[bytes] = _NONE
+    _out: list[bytes] | None = None
+    _closed = False
+    _file = False
+    #: Plugin that delegated to another app; errors of that app are logged and answered as this plugin's.
+    _stand_in: Any = None
+
+    # Made by plugmw.kernel.chain.
+    _start: Any
+    _filter_headers: Callable[[], None]
+    _respond: Callable[[], None]
+    _log: Callable[[], None]
+    _pick: Callable[[], None]
+
+    # -- the request goes in ----------------------------------------------------------------------
+
+    def _halt(self, error: BaseException, plugin: Any = None) -> Iterable[bytes]:
+        """Answer for a plugin that exited or failed before the app was called."""
+        if not isinstance(error, answer.Exit) and not is_failure(error):
+            self._last(error)
+            raise error
+        if isinstance(error, answer.Delegate):
+            self._pick()
+            self._stand_in = plugin or self._chain.thrower(self, error)
+            return self._delegate(error.app)
+        self._become(error, plugin)
+        self._pick()
+        return self._finish()
+
+    def _delegate(self, app: WSGIApplication) -> Iterable[bytes]:
+        """Let another app answer; what fails in it is the failure of the plugin that delegated to it."""
+        self.source = "exit"
+        try:
+            iterable = app(self.environ, self._start)
+        except BaseException as error:
+            if not is_failure(error):
+                self._last(error)
+                raise
+            self._answer_crash(error)
+            return self._finish()
+        return self._begin(iterable)
+
+    def _crash(self, error: BaseException) -> Iterable[bytes]:
+        """The app raised at the call: the server gets the exception, unless it shall be answered."""
+        if self._answers_crashes and self._is_crash(error):
+            self._answer_crash(error)
+            return self._finish()
+        self._last(error)
+        raise error
+
+    @property
+    def _answers_crashes(self) -> bool:
+        # An app that a plugin delegated to stands for the plugin, whose failures are answered.
+        return self.runtime.answer_crashes or self.source == "exit"
+
+    def _is_crash(self, error: BaseException) -> bool:
+        """Say whether an app has failed: an app that stands for a plugin by whatever it raises."""
+        return isinstance(error, Exception) or (self.source == "exit" and is_failure(error))
+
+    def _answer_crash(self, error: BaseException) -> None:
+        held = self._filters or self._collected is not None
+        if self._opened or (self.status_line and not held):
+            # The server knows an answer already; with exc_info it takes another, or raises the error again.
+            self._exc_info = (type(error), error, error.__traceback__)
+            self._opened = False
+        self._become(error, self._stand_in)
+
+    def _finish(self) -> Iterable[bytes]:
+        """Send an answer that is known whole; what fails in that is the end of the exchange."""
+        try:
+            self._send()
+        except BaseException as error:
+            self._last(error)
+            raise
+        if self._logs or self._it is not _NONE:
+            return self
+        self.error = None  # as in close(), which nobody calls of a list
+        return self._out or []
+
+    def _last(self, error: BaseException) -> None:
+        """End an exchange by an exception that goes to the server, which answers it 500."""
+        self._note(error)
+        if not self._sent:
+            self.status_line = answer.status_line(500)
+        try:
+            self.close()
+        except Exception as another:
+            self._chain.report(self, another)
+
+    # -- status and headers come back -------------------------------------------------------------
+
+    def _merge(self, headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Put the headers plugins asked for early on the app's."""
+        self._early = self.header_list
+        return own_headers(headers, self._early or ())
+
+    def _restart(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        """Be start_response the second time: the app replaces its answer by that of an error."""
+        if exc_info is None:
+            raise AssertionError("start_response was called a second time without exc_info")
+        before = self.status_line, self.header_list
+        self.status_line, self.header_list = "", self._early
+        self._instead = self._joined = self._collected = None
+        self._size = 0
+        try:
+            return self._start(status, headers, exc_info)
+        except BaseException:
+            # Too late: the server has sent the first one, and raised the app's exception again.
+            self._sent = True
+            self.status_line, self.header_list = before
+            raise
+
+    def _filter_failed(self, error: BaseException) -> None:
+        """A header_filter exited (the lower ones still run) or failed (a clean 500 goes out)."""
+        if not isinstance(error, answer.Exit) and not is_failure(error):
+            raise error
+        self._become(error)
+        if isinstance(error, answer.Exit):
+            self._chain.filter_headers_below(self, error)
+        self._set_length(len(self._instead or b""))
+
+    # -- the body comes back ----------------------------------------------------------------------
+
+    def _begin(self, iterable: Iterable[bytes]) -> Iterable[bytes]:
+        """Take the app's iterable; return what the server shall iterate, the same if possible."""
+        self._it = iterable
+        if self.status_line:
+            if self._collected is not None:
+                return self._read_whole()
+            if self._instead is None and not self._filters:
+                if not self._logs:
+                    return iterable
+                file = rewrap_file(self.environ, iterable, self.close)
+                self._file = file is not None
+                return file or self
+        return self
+
+    def _read_whole(self) -> Iterable[bytes]:
+        """Read and answer at once what the response phase wants whole."""
+        try:
+            self._buffer(b"", iter(self._it))
+        except BaseException as error:
+            return self._crash(error)
+        return self
+
+    def __iter__(self) -> Iterator[bytes]:
+        if self._out is not None:
+            chunks = iter(self._out)
+        elif self.status_line and self._instead is None and not self._filters:
+            chunks = iter(self._it)
+        else:
+            chunks = self._drain()
+        return self._counted(chunks) if self._measures else chunks
+
+    def _counted(self, chunks: Iterator[bytes]) -> Generator[bytes, None, None]:
+        """Hand chunks on and note when the first came and how many bytes there were."""
+        for chunk in chunks:
+            if not self.first_byte:
+                self.first_byte = time.monotonic()
+            self.sent += len(chunk)
+            yield chunk
+
+    def __len__(self) -> int:
+        # Servers ask for the length to see whether there is one chunk (wsgiref then sets Content-Length).
+        if self._out is not None:
+            return len(self._out)
+        if self.status_line and self._instead is None and not self._filters:
+            return len(self._it)  # type: ignore[arg-type]
+        raise TypeError("this response has no known number of chunks")
+
+    def __bool__(self) -> bool:
+        return True
+
+    def _drain(self) -> Generator[bytes, None, None]:
+        """Iterate when the app starts late, when its body was replaced or when it is filtered.
+
+        Not one ``yield from`` of the app's iterator: a generator that is dropped would close it, and it
+        is closed by :meth:`close`.
+        """
+        try:
+            iterator = iter(self._it)
+            first = b""
+            # The first chunk makes a lazy app call start_response.
+            while not first and not (
+                self._filters or self._instead is not None or self._collected is not None
+            ):
+                chunk = next(iterator, None)
+                if chunk is None:
+                    break
+                first = chunk
+            if self._collected is not None:
+                self._buffer(first, iterator)
+            elif self._instead is not None:
+                yield from self._whole()
+            elif self._filters:
+                yield from self._filtered(first, iterator)
+        except BaseException as error:
+            if not self._is_crash(error):
+                raise
+            if self._opened or not self._answers_crashes:
+                self._note(error)
+                if isinstance(error, Exception):
+                    raise
+                raise UserCodeError(error) from error
+            self._answer_crash(error)
+            self._send()
+        if self._out is not None:
+            yield from self._out
+        elif self._instead is None and not self._filters:
+            if first:
+                yield first
+            for chunk in iterator:
+                yield chunk
+
+    def _buffer(self, first: bytes, rest: Iterator[bytes]) -> None:
+        """Read the whole answer for the response phase, then send it."""
+        limit = self.runtime.max_response_body
+        self._collect(first)
+        while self._size <= limit:
+            chunk = next(rest, None)
+            if chunk is None:
+                break
+            self._collect(chunk)
+        if self._size > limit:
+            self._become(_TooLarge(f"the response is larger than max_response_body, {limit} bytes"))
+        else:
+            if self._watches:
+                self._collected = [b"".join(self._collected or ())]
+                self.environ[keys.SERVICE_BODY] = self._collected[0]
+            self.phase = "response"
+            try:
+                self._respond()
+            except BaseException as error:
+                if not isinstance(error, answer.Exit) and not is_failure(error):
+                    raise
+                self._become(error)
+        self._send()
+
+    def _send(self) -> None:
+        """Send an answer that is known whole: header filters, body filters, length, start."""
+        self.phase = "header_filter"
+        try:
+            self._filter_headers()
+        except BaseException as error:
+            self._filter_failed(error)
+        self._filters = self._chain.body_filters(self) if self._has_body() else ()
+        self._out = self._whole()
+
+    # -- the end ----------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close the app's iterable and run the log phase, once, whatever the app's close does."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            close = getattr(self._it, "close", None)
+            if close is not None:
+                close()
+        except BaseException as error:
+            self._note(error)
+            raise
+        finally:
+            if self._measures:
+                self._measure_end()
+            self.phase = "log"
+            self._log()
+            # Its frames hold this exchange: what was open in them would wait for the garbage collector.
+            self.error = None
+
+    def _measure_end(self) -> None:
+        self.ended = time.monotonic()
+        if not self.sent and self._file:
+            # The server sent the file by itself; what it was told to send is the closest there is.
+            self.sent = self._declared() or 0
+
+
+class _TooLarge(Exception):
+    """A response that a plugin must see whole is over the limit."""

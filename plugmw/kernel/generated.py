@@ -1,0 +1,200 @@
+"""The source of a chain's functions: a call a phase method and nothing else, written once per shape.
+
+A shape is all that the source depends on: per slot how many variants have each phase (all, some, none),
+whether its plugin is known when the chain is compiled, and whether a failure may be forgiven. Nothing of a
+configuration is in the source, only indexes.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from types import CodeType
+from typing import Any
+
+from plugmw.kernel import phases
+from plugmw.wsgi import keys
+
+#: The phases that are written out; the order in which a shape tells of them.
+WRITTEN = (phases.ACCESS, phases.RESPONSE, phases.HEADER_FILTER, phases.BODY_FILTER, phases.LOG)
+#: How a generated line is traced back to its slot: every file name is unique per shape.
+_FILE = "<plugmw chain {}>"
+_numbers = itertools.count(1)
+
+
+@functools.lru_cache(maxsize=1024)
+def compiled(text: str) -> CodeType:
+    return compile(text, _FILE.format(next(_numbers)), "exec")
+
+
+class _Writer:
+    """Lines of source; ``lines`` maps line numbers to the slot that is called there."""
+
+    def __init__(self) -> None:
+        self.text: list[str] = []
+        self.lines: dict[int, int] = {}
+
+    def add(self, indent: int, text: str, slot: int | None = None) -> None:
+        self.text.append("    " * indent + text)
+        if slot is not None:
+            self.lines[len(self.text)] = slot
+
+    def call(
+        self, indent: int, phase: str, i: int, part: tuple[Any, ...], x: str, pick: bool = False
+    ) -> None:
+        """Write one call of slot ``i``: choosing it first, skipping it, forgiving it as its shape says."""
+        having, direct, open_ = part
+        if not direct and pick:
+            # Outside of the try: what fails in choosing is judged by the picker.
+            self.add(indent, f"p = {x}._p{i} = pick{i}({x})", i)
+        elif not direct:
+            self.add(indent, f"p = {x}._p{i}")
+        if open_:
+            self.add(indent, "try:")
+            indent += 1
+        if direct:
+            self.add(indent, f"{phase}{i}({x})", i)
+        elif having[WRITTEN.index(phase)] == "some":
+            # Variants of different classes: not every one has this phase.
+            self.add(indent, f"m = getattr(p, {phase!r}, None)")
+            self.add(indent, f"if m is not None: m({x})", i)
+        else:
+            test = "p is not None" if pick else "p is not None and p is not unpicked"
+            self.add(indent, f"if {test}: p.{phase}({x})", i)
+        if open_:
+            self.add(indent - 1, "except BaseException as error:")
+            self.add(indent, f"{x}._chain.forgive({x}, {i}, error)", i)
+
+
+@functools.lru_cache(maxsize=1024)
+def source(
+    shape: tuple[Any, ...], answer_crashes: bool, measures: bool, watches: bool
+) -> tuple[str, dict[int, int]]:
+    """Write the functions of a chain of this shape."""
+    write = _Writer()
+    access, response, header, body, log = (
+        [i for i, part in enumerate(shape) if part[0][k] != "none"] for k in range(5)
+    )
+    picked = [i for i, part in enumerate(shape) if not part[1]]
+    # Nobody looks at the body; nobody looks at the answer at all.
+    light = not (response or body or log or answer_crashes or measures or watches)
+    _write_run(write, shape, access, picked, light, measures, plain=light and not header)
+    _write_start(write, shape, header, bool(body), bool(response), watches)
+    _write_phase(write, shape, "_filter_headers", "header_filter", header)
+    _write_phase(write, shape, "_respond", "response", response)
+    _write_log(write, shape, log)
+    _write_pick(write, picked)
+    return "\n".join(write.text) + "\n", write.lines
+
+
+def _write_run(
+    write: _Writer,
+    shape: tuple[Any, ...],
+    access: list[int],
+    picked: list[int],
+    light: bool,
+    measures: bool,
+    plain: bool,
+) -> None:
+    for head in ("run(environ, start_response)", "enter(x)"):
+        write.add(0, f"def {head}:")
+        if head == "enter(x)":
+            write.add(1, "x.__class__ = X")
+            write.add(1, "environ = x.environ")
+            write.add(1, "start_response = x._server")
+            write.add(1, "x.phase = 'access'")
+        else:
+            write.add(1, "x = X()")
+            write.add(1, "x.environ = environ")
+            if not plain:
+                write.add(1, "x._server = start_response")
+            if measures:
+                write.add(1, "x._started = wall()")
+                write.add(1, "x.begun = now()")
+        if access or picked:
+            write.add(1, "try:")
+            for i in sorted({*access, *picked}):
+                if i in access:
+                    write.call(2, "access", i, shape[i], "x", pick=True)
+                else:
+                    write.add(2, f"x._p{i} = pick{i}(x)", i)
+            write.add(1, "except BaseException as error:")
+            write.add(2, "x._server = start_response")
+            write.add(2, "return x._halt(error)")
+        if plain:
+            # Nobody looks at the answer: unless a plugin wants headers on it, it is the app's alone.
+            write.add(1, "if x.header_list is None:")
+            write.add(2, "return app(environ, start_response)")
+            write.add(1, "x._server = start_response")
+        if measures:
+            write.add(1, "x.app_called = now()")
+        write.add(1, "try:")
+        write.add(2, "it = app(environ, x._start)")
+        write.add(1, "except BaseException as error:")
+        write.add(2, "return x._crash(error)")
+        if plain:
+            write.add(1, "return it")
+            continue
+        if light:
+            write.add(1, "if x.status_line and x._instead is None: return it")
+        write.add(1, "return x._begin(it)")
+
+
+def _write_start(
+    write: _Writer, shape: tuple[Any, ...], header: list[int], body: bool, response: bool, watches: bool
+) -> None:
+    write.add(0, "def _start(self, status, headers, exc_info=None):")
+    write.add(1, "if self.status_line: return self._restart(status, headers, exc_info)")
+    if watches:
+        write.add(1, f"self.environ[{keys.SERVICE!r}] = int(status[:3]), list(headers)")
+    write.add(1, "self.header_list = list(headers) if self.header_list is None else self._merge(headers)")
+    write.add(1, "self.status_line = status")
+    if response or watches:
+        # 101: what follows is no response any more, and it has no end.
+        write.add(1, "if status[:1] != '1' and self._chain.wants_response(self):")
+        write.add(2, "self.phase = 'response'")
+        write.add(2, "self._exc_info = exc_info")
+        write.add(2, "self._collected = []")
+        write.add(2, "return self._collect")
+    if header:
+        write.add(1, "self.phase = 'header_filter'")
+        write.add(1, "try:")
+        for i in header:
+            write.call(2, "header_filter", i, shape[i], "self")
+        write.add(1, "except BaseException as error:")
+        write.add(2, "self._filter_failed(error)")
+    if body:
+        write.add(1, "return self._open(exc_info)")
+    elif header:
+        write.add(1, "if self._instead is not None: return self._tell(exc_info)")
+    write.add(1, "return self._server(self.status_line, self.header_list, exc_info)")
+
+
+def _write_phase(write: _Writer, shape: tuple[Any, ...], name: str, phase: str, members: list[int]) -> None:
+    write.add(0, f"def {name}(self):")
+    for i in members:
+        write.call(1, phase, i, shape[i], "self")
+    write.add(1, "return None")
+
+
+def _write_log(write: _Writer, shape: tuple[Any, ...], members: list[int]) -> None:
+    write.add(0, "def _log(self):")
+    for i in members:
+        write.add(1, "try:")
+        write.call(2, "log", i, (shape[i][0], shape[i][1], False), "self")
+        write.add(1, "except BaseException as error:")
+        write.add(2, "self._chain.overlook(self, error)")
+    write.add(1, "return None")
+
+
+def _write_pick(write: _Writer, picked: list[int]) -> None:
+    """Write the choice of the slots below one that exited: they still see the answer."""
+    write.add(0, "def _pick(x):")
+    for i in picked:
+        write.add(1, f"if x._p{i} is unpicked:")
+        write.add(2, "try:")
+        write.add(3, f"x._p{i} = pick{i}(x)", i)
+        # One answer is on its way already; a condition cannot give another.
+        write.add(2, "except BaseException as error:")
+        write.add(3, "x._chain.overlook(x, error)")
+    write.add(1, "return None")

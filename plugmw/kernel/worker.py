@@ -1,0 +1,181 @@
+"""The life of a gateway in one process: start once, serve, close.
+
+Nothing is opened before the fork: ``init_worker`` of every plugin runs in each process before its first
+request, from gunicorn's ``post_worker_init`` (:mod:`plugmw.mounts.gunicorn`) or lazily.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from plugmw.concurrency.process import LazyLock, on_fork
+from plugmw.kernel import phases
+from plugmw.kernel.order import Entry
+from plugmw.kernel.user_code import contained
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from plugmw.configuration.plan import Plan
+    from plugmw.kernel.runtime import Runtime
+    from plugmw.reload.generations import Generation
+
+
+class Worker:
+    """A WSGI callable that serves with a generation; subclasses build one in :meth:`_build`."""
+
+    #: Every live instance of this process, for the worker hooks of servers.
+    instances: weakref.WeakSet[Worker] = weakref.WeakSet()
+
+    def __init__(self, generation: Generation) -> None:
+        self._started = False
+        #: Classes that ``configure_all`` has told of configurations.
+        self._announced: set[Any] = set()
+        self._lock = LazyLock(reentrant=True)
+        self._put_in_force(generation)
+        Worker.instances.add(self)
+        on_fork(self)
+
+    @property
+    def plan(self) -> Plan:
+        """The configuration in force."""
+        return self._current.plan
+
+    @property
+    def runtime(self) -> Runtime:
+        """What the plugins in force share."""
+        return self._current.plan.runtime
+
+    @property
+    def entries(self) -> list[Entry]:
+        """The entries in force, those that are switched off included."""
+        return self._current.entries
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        return self._run(environ, start_response)
+
+    def _build(self, plan: Plan, entries: list[Entry]) -> Generation:
+        """Return the generation that serves requests under a plan, with these entries for the plan's own."""
+        raise NotImplementedError
+
+    def _put_in_force(self, generation: Generation) -> None:
+        """Serve with ``generation`` from the next request on."""
+        self._current = generation
+        self._run: WSGIApplication = generation.run if self._started else self._first
+
+    def _locked(self) -> AbstractContextManager[object]:
+        """Return the lock of starting and stopping."""
+        return self._lock.get()
+
+    def _first(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve the first request of this process: start, then hand over."""
+        self.start(multiprocess=bool(environ.get("wsgi.multiprocess")))
+        return self._run(environ, start_response)
+
+    def start(self, multiprocess: bool | None = None) -> None:
+        """Run ``init_worker`` of every plugin, once per process; safe to call again."""
+        with self._locked():
+            if self._started:
+                return
+            if multiprocess is not None:
+                self.runtime.multiprocess = multiprocess
+            self._init_plugins(plugins_of(self.entries))
+            self._announce(self.entries)
+            generation = self._current
+            if in_force(generation.entries) != generation.served:
+                # Built once for the same ones: `wrap` of a plugin runs in it.
+                generation = self._build(generation.plan, generation.entries)
+            self._started = True
+            self._put_in_force(generation)
+
+    def _init_plugins(self, plugins: Iterable[Any]) -> None:
+        for plugin in plugins:
+            plugin.broken = None
+            start = getattr(plugin, phases.INIT_WORKER, None)
+            if start is None:
+                continue
+            try:
+                contained(start)
+            except Exception as error:
+                plugin.broken = error
+                self.runtime.logger.critical(
+                    "%s: init_worker failed; the worker serves on%s",
+                    plugin.name,
+                    ", requests that need this plugin are refused" if plugin.fail_closed else " without it",
+                    exc_info=error,
+                )
+
+    def _announce(self, entries: Iterable[Entry]) -> None:
+        """Tell plugin classes with ``configure_all`` the configurations of all their entries in force.
+
+        Those that were told before and have none any more are told None.
+        """
+        announced: dict[Any, list[Any]] = {cls: [] for cls in self._announced}
+        for entry in entries:
+            if hasattr(type(entry.plugin), "configure_all"):
+                configs = announced.setdefault(type(entry.plugin), [])
+                if entry.enabled:
+                    configs.append(entry.plugin.config)
+        self._announced = {cls for cls, configs in announced.items() if configs}
+        for cls, configs in announced.items():
+            try:
+                contained(cls.configure_all, configs or None)
+            except Exception as error:
+                self.runtime.logger.error("%s: configure failed", cls.name, exc_info=error)
+
+    def stop(self) -> None:
+        """Close the plugins and the store of this process; the next request would start them again."""
+        with self._locked():
+            if self._started:
+                self._started = False
+                self._put_in_force(self._current)
+                # Its modules stay loaded: it may be started again.
+                attrs.evolve(self._current.holdings, modules=frozenset()).close()
+
+    def after_fork(self) -> None:
+        """Start anew with the first request of this process."""
+        self._started = False
+        self._put_in_force(self._current)
+
+
+def plugins_of(entries: Iterable[Entry]) -> list[Any]:
+    """Return the distinct plugin objects of the enabled entries, the highest priority first."""
+    seen: dict[int, Any] = {}
+    for entry in sorted(entries, key=lambda entry: -entry.rank):
+        if entry.enabled:
+            seen.setdefault(id(entry.plugin), entry.plugin)
+    return list(seen.values())
+
+
+def in_force(entries: Iterable[Entry]) -> list[Entry]:
+    """Return the entries to compile: plugins that failed to start are off, or refuse if they decide."""
+    kept = []
+    for entry in entries:
+        if getattr(entry.plugin, "broken", None) is None:
+            kept.append(entry)
+        elif entry.plugin.fail_closed and entry.on_error == "closed":
+            stand_in: Any = Refusing(entry.plugin)
+            kept.append(attrs.evolve(entry, plugin=stand_in))
+    return kept
+
+
+class Refusing:
+    """Stands in for a plugin that decides who may pass and could not start: nobody passes."""
+
+    fail_closed = True
+    broken = None
+
+    def __init__(self, plugin: Any) -> None:
+        self.name = plugin.name
+        self.priority = plugin.priority
+
+    def access(self, x: Any) -> None:
+        x.fail(500, "An unexpected error occurred")
+
+    def close(self) -> None:
+        """Hold nothing."""

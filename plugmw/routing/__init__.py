@@ -1,0 +1,1 @@
+"""What matches a request: routes, and the conditions of entries."""

@@ -1,0 +1,277 @@
+"""Which route a request takes, if any: one decision, read by the dispatcher and by ``plugmw explain``.
+
+The matching rules are Kong's traditional router: a route with more kinds of conditions wins (hosts,
+headers, methods, paths), then plain hosts before wildcards, then more headers, then regular expressions
+by ``regex_priority``, then the longest path prefix, then the order in the file.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import attrs
+
+from plugmw.schema.patterns import LONGEST
+from plugmw.wsgi.headers import cgi_key
+from plugmw.wsgi.paths import TOO_MANY, full_path, interpretations, is_plain, normalise
+from plugmw.wsgi.proxies import Trusted
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+#: ``refused`` (404) and ``unrouted`` (passed on): no route matches. ``insecure``: one does, for https only.
+#: ``ambiguous``: an app could read path or method as those of another route.
+Outcome = Literal["no routes", "matched", "insecure", "unrouted", "refused", "ambiguous"]
+
+
+@attrs.define(eq=False)
+class Route:
+    """A named set of conditions; one without any condition of a kind is open in that kind."""
+
+    name: str
+    id: str = ""
+    service: str | None = None
+    paths: Sequence[str] = ()
+    hosts: Sequence[str] = ()
+    methods: Sequence[str] = ()
+    headers: dict[str, list[str]] = attrs.field(factory=dict)
+    regex_priority: int = 0
+    #: Whether what matched is cut from the path before the service is asked.
+    strip_path: bool = False
+    #: Whether an upstream gets the client's Host.
+    preserve_host: bool = False
+    protocols: Sequence[str] = ("http", "https")
+    #: What a plain HTTP request to an https-only route is answered: 426, or a redirect.
+    https_redirect_status_code: int = 426
+    tags: Sequence[str] = ()
+
+    def described(self) -> dict[str, Any]:
+        """Return the route as log entries and ``kong.router.get_route`` show it."""
+        made = {name: value for name, value in attrs.asdict(self).items() if value not in ((), [], {}, "")}
+        made["id"] = self.id or self.name
+        if self.service:
+            made["service"] = {"name": self.service}
+        return made
+
+    def matched(self, path: str) -> str:
+        """Return the part of ``path`` that the route's paths match, the longest; ``""`` if none does."""
+        found = [m.group() for p in self.paths if (m := _prefix_pattern(p).match(path))]
+        return max(found, key=len, default="")
+
+    def captures(self, path: str) -> dict[str, Any]:
+        """Return what the route's regular expressions capture: ``{"unnamed": [...], "named": {...}}``."""
+        for pattern in self.paths:
+            found = _prefix_pattern(pattern).match(path) if pattern.startswith("~") else None
+            if found:
+                named = {name: value for name, value in found.groupdict().items() if value is not None}
+                return {"unnamed": [value or "" for value in found.groups()], "named": named}
+        return {"unnamed": [], "named": {}}
+
+
+@functools.lru_cache(maxsize=4096)
+def _prefix_pattern(path: str) -> re.Pattern[str]:
+    """Return the pattern of a route's path: a regular expression behind ``~``, else the text itself."""
+    text = path.encode().decode("latin-1")
+    return re.compile(text[1:] if text.startswith("~") else re.escape(text))
+
+
+@attrs.define(eq=False)
+class Rule:
+    """One path of a route, or a route without paths."""
+
+    route: Route
+    rank: tuple[Any, ...]
+    prefix: str = ""
+    pattern: re.Pattern[str] | None = None
+    hosts: tuple[str, ...] = ()
+    host_pattern: re.Pattern[str] | None = None
+    methods: frozenset[str] = frozenset()
+    #: Environ keys and, in lower case, the values that do.
+    headers: tuple[tuple[str, frozenset[str]], ...] = ()
+    #: Whether the path is its only condition.
+    plain: bool = True
+    #: Whether plain HTTP requests are sent away.
+    secure: bool = False
+
+    @property
+    def path(self) -> str:
+        """The path as in the configuration, ``~`` before a regular expression."""
+        return f"~{self.pattern.pattern}" if self.pattern else self.prefix
+
+    @property
+    def because(self) -> str:
+        """What a request that takes the route has met."""
+        route, kind = self.route, "matches" if self.pattern else "starts with"
+        reasons = [f"the path {kind} {self.path}"] if route.paths else []
+        reasons += ["the host is one of its hosts"] if route.hosts else []
+        reasons += ["the method is one of its methods"] if route.methods else []
+        reasons += ["the headers are there"] if route.headers else []
+        return ", ".join(reasons)
+
+    def admits(self, environ: WSGIEnvironment, host: str) -> bool:
+        """Look at everything but the path."""
+        if self.methods and environ["REQUEST_METHOD"] not in self.methods:
+            return False
+        if (self.hosts or self.host_pattern) and not (
+            host in self.hosts
+            or without_port(host) in self.hosts
+            or (self.host_pattern is not None and self.host_pattern.fullmatch(host))
+        ):
+            return False
+        return all(environ.get(key, "").lower() in values for key, values in self.headers)
+
+
+@attrs.define(eq=False)
+class Decision:
+    """Where a request goes, and why."""
+
+    outcome: Outcome
+    #: The rule that matches; None if none does, or not just one.
+    rule: Rule | None = None
+    because: str = ""
+    #: Of an ambiguous path, every way to read it (:func:`plugmw.wsgi.paths.interpretations`).
+    interpretations: Collection[str] = ()
+
+    @property
+    def route(self) -> Route | None:
+        return None if self.rule is None else self.rule.route
+
+
+class Router:
+    """Compiled routes. Immutable; cost grows with the number of distinct prefix lengths, not of routes.
+
+    ``unrouted`` says what becomes of a request that no route matches: ``pass`` or ``404``.
+    """
+
+    def __init__(self, routes: Iterable[Route], unrouted: str = "pass") -> None:
+        rules = [rule for place, route in enumerate(routes) for rule in _rules(route, place)]
+        rules.sort(key=lambda rule: rule.rank)
+        self._empty = not rules
+        self._unrouted: Outcome = "refused" if unrouted == "404" else "unrouted"
+        self._by_prefix: dict[str, list[tuple[int, Rule]]] = {}
+        self._patterns: list[tuple[int, Rule]] = []
+        for order, rule in enumerate(rules):
+            if rule.pattern is not None:
+                self._patterns.append((order, rule))
+            else:
+                self._by_prefix.setdefault(rule.prefix, []).append((order, rule))
+        #: The methods that routes ask for.
+        self.methods = frozenset(method for rule in rules for method in rule.methods)
+        self._lengths = sorted({len(prefix) for prefix in self._by_prefix}, reverse=True)
+        #: Whether the longest prefix alone decides: no other conditions anywhere.
+        self.simple = not self._patterns and all(rule.plain for rule in rules)
+
+    def decide(self, environ: WSGIEnvironment, trusted: Trusted) -> Decision:
+        """Return where a request goes; the environ is only read."""
+        if self._empty:
+            return Decision("no routes", because="the file has no routes: every request takes the one chain")
+        method = environ["REQUEST_METHOD"]
+        if method not in self.methods and method.upper() in self.methods:
+            # Methods have a case (RFC 9110 section 9.1), which frameworks do not look at.
+            text = f"an app could read the method as {method.upper()}, which routes name, so it is refused"
+            return Decision("ambiguous", because=text)
+        path = full_path(environ)
+        if self._patterns and len(path) > LONGEST:
+            text = f"the path has more than the {LONGEST} characters that patterns look at, so it is refused"
+            return Decision("ambiguous", because=text)
+        rule = self.match(environ, trusted, normalise(path))
+        if not is_plain(path):
+            ways = interpretations(path)
+            route = rule and rule.route
+            if len(ways) >= TOO_MANY or any(
+                (other and other.route) is not route
+                for other in (self.match(environ, trusted, way) for way in ways)
+            ):
+                text = "an app could read the path as one of another route, so it is refused"
+                return Decision("ambiguous", because=text, interpretations=ways)
+        if rule is None:
+            return Decision(self._unrouted, because="no route has all its conditions met")
+        if rule.secure and trusted.scheme(environ) != "https":
+            text = f"{rule.route.name} is for https only"
+            return Decision("insecure", rule, text)
+        return Decision("matched", rule)
+
+    def longest(self, path: str) -> Rule | None:
+        """Return the rule with the longest prefix of ``path``; right only if :attr:`simple`."""
+        table = self._by_prefix
+        size = len(path)
+        for length in self._lengths:
+            if length <= size:
+                found = table.get(path[:length])
+                if found is not None:
+                    return found[0][1]
+        return None
+
+    def match(self, environ: WSGIEnvironment, trusted: Trusted, path: str) -> Rule | None:
+        """Return the first rule for ``path`` and the request's host, method and headers, or None."""
+        if self.simple:
+            return self.longest(path)
+        table = self._by_prefix
+        host = trusted.host(environ).lower()
+        best: tuple[int, Rule] | None = None
+        for length in self._lengths:
+            for order, rule in table.get(path[:length], ()) if length <= len(path) else ():
+                if (best is None or order < best[0]) and rule.admits(environ, host):
+                    best = order, rule
+        for order, rule in self._patterns:
+            if best is not None and order >= best[0]:
+                break
+            found_at = rule.pattern.match(path) if rule.pattern is not None else None
+            if found_at and rule.admits(environ, host):
+                best = order, rule
+                break
+        return best[1] if best else None
+
+    def candidates(self, environ: WSGIEnvironment, trusted: Trusted, path: str) -> list[Rule]:
+        """Return all rules that match, the winner first: to explain, not to serve."""
+        listed = [pair for pairs in self._by_prefix.values() for pair in pairs] + self._patterns
+        host = trusted.host(environ).lower()
+        return [
+            rule
+            for _, rule in sorted(listed, key=lambda pair: pair[0])
+            if (rule.pattern.match(path) if rule.pattern else path.startswith(rule.prefix))
+            and rule.admits(environ, host)
+        ]
+
+
+def _rules(route: Route, place: int) -> Iterable[Rule]:
+    plain_hosts = tuple(host.lower() for host in route.hosts if "*" not in host)
+    wild_hosts = [host.lower() for host in route.hosts if "*" in host]
+    headers = tuple(
+        (cgi_key(name), frozenset(value.lower() for value in values))
+        for name, values in sorted(route.headers.items())
+    )
+    kinds = sum(map(bool, (route.hosts, route.headers, route.methods, route.paths)))
+    for path in route.paths or ("",):
+        # Requests have their paths as WSGI has them: bytes, each as one character.
+        text = path.encode().decode("latin-1")
+        pattern = re.compile(text[1:]) if path.startswith("~") else None
+        prefix = "" if pattern else text
+        weight = (0, -route.regex_priority) if pattern else (1, 0)
+        yield Rule(
+            route,
+            rank=(-kinds, 0 if plain_hosts else 1, -len(headers), weight, -len(path), place),
+            prefix=prefix,
+            pattern=pattern,
+            hosts=plain_hosts,
+            host_pattern=re.compile("|".join(map(_wildcard, wild_hosts))) if wild_hosts else None,
+            methods=frozenset(route.methods),
+            headers=headers,
+            plain=not (route.hosts or route.headers or route.methods),
+            secure="http" not in route.protocols,
+        )
+
+
+def without_port(host: str) -> str:
+    """Cut the port: a host in a route stands for every port, as in Kong; one with a port for that one."""
+    name, colon, port = host.rpartition(":")
+    return name if colon and port.isdigit() else host
+
+
+def _wildcard(host: str) -> str:
+    """Translate ``*.example.org`` or ``example.*`` (an optional port included) to a pattern."""
+    pattern = re.escape(host).replace(r"\*", "[^:]+")
+    return pattern if ":" in host else pattern + r"(?::\d+)?"

@@ -1,0 +1,245 @@
+"""HTTP connections to one service, pooled per process; a request on one, its answer as it comes.
+
+Built on http.client and not on urllib3, because that spells paths anew (``%2f``, ``/a/../b``), has one
+timeout for connecting and writing, and does not tell whether anything was sent.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import select
+import socket
+import ssl
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from typing import Any, Final
+
+import attrs
+
+from plugmw.concurrency.deadline import Deadline
+from plugmw.wsgi.urls import Origin
+
+#: Seconds after which an idle connection is not used again: services close theirs at about the same time.
+IDLE: Final = 30.0
+
+
+@attrs.frozen
+class Times:
+    """How long the steps of one request may take, in seconds; ``deadline`` is the end of all of it."""
+
+    connect: float
+    write: float
+    read: float
+    deadline: Deadline | None = None
+
+    def left(self, step: float) -> float:
+        """Return the time for a step; raises TimeoutError when there is none."""
+        if self.deadline is None:
+            return step
+        return min(step, self.deadline.left_or_raise("the deadline of the request has passed"))
+
+
+#: Bytes of a body that are read at once.
+_STEP: Final = 64 * 1024
+
+Idle = deque[tuple[float, http.client.HTTPConnection]]
+
+
+class NotConnected(Exception):
+    """A connection could not be opened, so nothing was sent. Raised from the reason."""
+
+
+class Connections:
+    """Idle connections by (scheme, host, port). Thread-safe; after a fork the child begins with none.
+
+    ``size`` are kept of each, ``idle`` seconds long.
+    """
+
+    def __init__(self, context: Callable[[], ssl.SSLContext], size: int = 64, idle: float = IDLE) -> None:
+        self._make_context = context
+        self._context: ssl.SSLContext | None = None
+        self._size = size
+        self._seconds = idle
+        self._pid = 0
+        self._idle: dict[Origin, Idle] = {}
+        # Of a chain that a reload has dropped nobody else would close them.
+        weakref.finalize(self, _close, self._idle)
+
+    def take(self, scheme: str, host: str, port: int, times: Times) -> http.client.HTTPConnection:
+        """Return an open connection; raises :class:`NotConnected`."""
+        idle = self._of_process().get((scheme, host, port))
+        while idle:
+            try:
+                since, connection = idle.pop()
+            except IndexError:  # another thread was faster
+                break
+            if time.monotonic() - since < self._seconds and not _is_stale(connection.sock):
+                return connection
+            connection.close()
+        return self._open(scheme, host, port, times)
+
+    def give(self, key: Origin, connection: http.client.HTTPConnection) -> None:
+        """Keep a connection whose answer was read to its end; one that the service closes is dropped."""
+        idle = self._of_process().setdefault(key, deque())
+        if connection.sock is None or len(idle) >= self._size:
+            connection.close()
+        else:
+            idle.append((time.monotonic(), connection))
+
+    def exchange(
+        self,
+        key: Origin,
+        request: Request,
+        times: Times,
+        connection: http.client.HTTPConnection | None = None,
+    ) -> Body:
+        """Send a request and return its answer, the body not yet read. Raises what the steps raise.
+
+        ``connection`` is one that was taken before; without it one is taken.
+        """
+        if connection is None:
+            connection = self.take(*key, times)
+        try:
+            answer = ask(connection, request, times)
+            if answer.status < 200:
+                raise http.client.HTTPException(f"a final answer {answer.status}")
+        except BaseException:
+            connection.close()
+            raise
+        return Body(answer, connection, lambda: self.give(key, connection))
+
+    def _of_process(self) -> dict[Origin, Idle]:
+        if self._pid != os.getpid():
+            # What the parent has opened is the parent's: to close our copies does not touch the wire.
+            _close(self._idle)
+            self._context, self._pid = None, os.getpid()
+        return self._idle
+
+    def _open(self, scheme: str, host: str, port: int, times: Times) -> http.client.HTTPConnection:
+        connection: http.client.HTTPConnection
+        try:
+            timeout = times.left(times.connect)
+            if scheme == "https":
+                if self._context is None:
+                    self._context = self._make_context()
+                connection = http.client.HTTPSConnection(host, port, timeout=timeout, context=self._context)
+            else:
+                connection = http.client.HTTPConnection(host, port, timeout=timeout)
+            connection.connect()
+        except OSError as error:
+            raise NotConnected(str(error)) from error
+        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection
+
+    def close(self) -> None:
+        """Close the idle connections of this process."""
+        _close(self._of_process())
+
+
+def _close(kept: dict[Origin, Idle]) -> None:
+    for idle in kept.values():
+        while idle:
+            idle.pop()[1].close()
+
+
+def _is_stale(sock: Any) -> bool:
+    """Say whether an idle connection has something to read: its end, or an answer nobody asked for."""
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+@attrs.frozen
+class Request:
+    """A request as it is sent; the headers say the length of the body, unless it goes in chunks."""
+
+    method: str
+    target: str
+    headers: Iterable[tuple[str, str]]
+    body: Iterable[bytes] | None = None
+    chunked: bool = False
+
+
+def ask(connection: http.client.HTTPConnection, request: Request, times: Times) -> Answer:
+    """Send a request and return the beginning of its answer.
+
+    A service that answers before it has read the whole body, and hangs up, is heard all the same.
+    """
+    sock, chunked = connection.sock, request.chunked
+    connection.putrequest(request.method, request.target, skip_host=True, skip_accept_encoding=True)
+    for name, value in request.headers:
+        connection.putheader(name, value)
+    if chunked:
+        connection.putheader("Transfer-Encoding", "chunked")
+    try:
+        sock.settimeout(times.left(times.write))
+        connection.endheaders()
+        for piece in request.body or ():
+            sock.settimeout(times.left(times.write))
+            connection.send(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+        if chunked:
+            connection.send(b"0\r\n\r\n")
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+    sock.settimeout(times.left(times.read))
+    return Answer(connection.getresponse(), sock, times)
+
+
+class Answer:
+    """A service's answer: status, reason and headers, then its body as it comes."""
+
+    def __init__(self, response: http.client.HTTPResponse, sock: Any, times: Times) -> None:
+        self.status = response.status
+        self.reason = response.reason
+        self.headers: list[tuple[str, str]] = response.getheaders()
+        if response.chunked:
+            # Two lengths: the one of the framing counts (RFC 9112 section 6.3).
+            self.headers = [item for item in self.headers if item[0].lower() != "content-length"]
+        self._response = response
+        self._sock = sock
+        self._times = times
+
+    def read(self, most: int) -> bytes:
+        """Return what has arrived, at most so many bytes; ``b""`` at the end. Raises for a body cut short."""
+        response = self._response
+        self._sock.settimeout(self._times.left(self._times.read))
+        data = response.read1(most)
+        if not data and response.length:
+            raise http.client.IncompleteRead(b"", response.length)
+        return data
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing of the answer is left on the connection."""
+        return self._response.isclosed() or self._response.length == 0
+
+    def close(self) -> None:
+        """Let go of the answer, so that the connection can be used again."""
+        self._response.close()
+
+
+class Body:
+    """The service's body as it comes; gives the connection back when it was read whole."""
+
+    def __init__(
+        self, answer: Answer, connection: http.client.HTTPConnection, give_back: Callable[[], None]
+    ) -> None:
+        self.answer = answer
+        self._connection = connection
+        self._give_back = give_back
+
+    def __iter__(self) -> Generator[bytes, None, None]:
+        # What has arrived is handed on, so that events reach the client at once.
+        while chunk := self.answer.read(_STEP):
+            yield chunk
+
+    def close(self) -> None:
+        whole = self.answer.is_complete
+        self.answer.close()
+        if whole:
+            self._give_back()
+        else:
+            self._connection.close()

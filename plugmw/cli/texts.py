@@ -1,4 +1,4 @@
-"""The text forms of what :mod:`plugmw.inspection.description` and :mod:`plugmw.inspection.explain` tell, as lines."""
+"""Write what :mod:`plugmw.inspection` describes and explains as lines of text."""
 
 from __future__ import annotations
 

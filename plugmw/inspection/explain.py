@@ -4,8 +4,9 @@
     told["answer"]                              # {"status": 401, "by": "key-auth", "phase": "access", ...}
 
 It is a dry run. Counters are kept in a memory store, the app is a stub that answers 200, and an entry that
-is about to call out (:mod:`plugmw.inspection.dry_run`) is stopped there, told so, and taken to have done nothing.
-``log`` is not called, because it records. With ``run`` they do it for real; the store stays in memory.
+is about to call out (:mod:`plugmw.inspection.dry_run`) is stopped there, told so, and taken to have done
+nothing. ``log`` is not called, because it records. With ``run`` they do it for real; the store stays in
+memory.
 """
 
 from __future__ import annotations
@@ -94,7 +95,8 @@ def explain(
 
     ``consumer`` (id, username or custom_id) is taken as authenticated wherever an entry would
     authenticate. Raises :class:`~plugmw.errors.ConfigErrors`, ``LookupError`` for an unknown consumer, and
-    :class:`~plugmw.inspection.dry_run.CallsOut` when something calls out that is no phase (``configure``, ``when``).
+    :class:`~plugmw.inspection.dry_run.CallsOut` when something calls out that is no phase (``configure``,
+    ``when``).
     """
     app = _StubApp()
     messages = _Messages()

@@ -1,8 +1,8 @@
 """Compile slots and an app into one WSGI callable.
 
 A slot whose plugin has ``wrap`` cuts the list: what is above it runs outside the wrapped middleware, what
-is below inside. Each stretch between two cuts becomes a class derived from :class:`~plugmw.kernel.flow.Flow` and
-one ``run(environ, start_response)`` function, both written as straight-line source: a call a phase method
+is below inside. Each stretch between two cuts becomes a class derived from :class:`~plugmw.kernel.flow.Flow`
+and one ``run(environ, start_response)`` function, both written as straight-line source: a call a phase method
 and nothing else. The source holds only indexes, never text from a configuration; it is compiled once per
 shape, so a thousand routes with the same plugins compile once.
 

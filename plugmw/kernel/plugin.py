@@ -6,8 +6,8 @@
         def header_filter(self, x):
             x.headers["X-Hello"] = "world"
 
-A plugin defines the phases it needs (:mod:`plugmw.kernel.phases`) and nothing else; a phase nobody defines costs
-nothing. One object serves all threads of a process: what belongs to a request lives on the exchange.
+A plugin defines the phases it needs (:mod:`plugmw.kernel.phases`) and nothing else; a phase nobody defines
+costs nothing. One object serves all threads of a process: what belongs to a request lives on the exchange.
 """
 
 from __future__ import annotations

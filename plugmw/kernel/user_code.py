@@ -1,8 +1,8 @@
 """Call code of plugin authors so that it ends no more than the request it was called for.
 
 A plugin may raise anything: ``sys.exit()`` in a handler must not end a worker, and status 3 or 4 not the
-whole of gunicorn. What comes from outside passes: an exit (:class:`~plugmw.wsgi.answer.Exit`), Ctrl-C, the end
-of a generator, gevent's timeouts and kills, and what the server's own signal handlers raise.
+whole of gunicorn. What comes from outside passes: an exit (:class:`~plugmw.wsgi.answer.Exit`), Ctrl-C, the
+end of a generator, gevent's timeouts and kills, and what the server's own signal handlers raise.
 """
 
 from __future__ import annotations

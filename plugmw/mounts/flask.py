@@ -80,5 +80,6 @@ def _consumer() -> Consumer | None:
     return request.environ.get(keys.CONSUMER) if has_request_context() else None
 
 
-#: The authenticated :class:`~plugmw.kernel.identity.Consumer` of this request; without one false, and equal to None.
+#: The authenticated :class:`~plugmw.kernel.identity.Consumer` of this request; without one false, and equal
+#: to None.
 current_consumer: Consumer = LocalProxy(_consumer)  # type: ignore[assignment]

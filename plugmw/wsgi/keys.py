@@ -55,44 +55,82 @@ class Key(NamedTuple):
 #: The keys of the environ, by name.
 KEYS: Final = (
     Key(
-        BODY, "(stream, bytes)", "body", False, "A body that was read; good while wsgi.input is that stream."
+        BODY,
+        "(stream, bytes)",
+        "wsgi.body",
+        False,
+        "A body that was read; good while wsgi.input is that stream.",
     ),
-    Key(CONSUMER, "Consumer or None", "exchange", True, "Who is asking; absent before authentication."),
+    Key(
+        CONSUMER, "Consumer or None", "kernel.exchange", True, "Who is asking; absent before authentication."
+    ),
     Key(CORRELATION_ID, "str", "contrib.correlation_id", True, "The identifier of correlation-id."),
-    Key(CREDENTIAL, "Credential or None", "exchange", True, "By what the consumer was authenticated."),
-    Key(CTX, "dict", "exchange", True, "What plugins share, as `x.ctx`; a middleware outside may fill it."),
-    Key(GENERATION, "(Mark, ...)", "generations", False, "Held by what runs on a generation of a gateway."),
+    Key(CREDENTIAL, "Credential or None", "kernel.exchange", True, "By what the consumer was authenticated."),
+    Key(
+        CTX,
+        "dict",
+        "kernel.exchange",
+        True,
+        "What plugins share, as `x.ctx`; a middleware outside may fill it.",
+    ),
+    Key(
+        GENERATION,
+        "(Lease, ...)",
+        "reload.generations",
+        False,
+        "Held by what runs on a generation of a gateway.",
+    ),
     Key(KRAKEND_CALL, "Call", "dialects.krakend.forwarding", False, "URL and deadline of a backend's call."),
-    Key(LOGGER, "Logger", "inject_logger", True, "The logger that `InjectLogger` hands down."),
-    Key(OAUTH2, "Grant", "contrib.oauth2", True, "The access token that oauth2 has accepted."),
-    Key(RECORD_CHANGES, "list", "record", False, "Changes by plugins to the log entry."),
-    Key(REQUEST_ID, "str", "exchange", True, "The id of this request, once asked for; may be set outside."),
+    Key(LOGGER, "Logger", "dialects.inject_logger", True, "The logger that `InjectLogger` hands down."),
+    Key(OAUTH2, "Grant", "contrib.oauth2.plugin", True, "The access token that oauth2 has accepted."),
+    Key(RECORD_CHANGES, "list", "telemetry.log_entry", False, "Changes by plugins to the log entry."),
+    Key(
+        REQUEST_ID,
+        "str",
+        "kernel.exchange",
+        True,
+        "The id of this request, once asked for; may be set outside.",
+    ),
     Key(
         SERVICE,
         "(int, list of headers)",
-        "generated",
+        "kernel.generated",
         True,
         "The app's own status and headers, for plugins with `needs_upstream_response`.",
     ),
     Key(
         SERVICE_BODY,
         "bytes",
-        "flow",
+        "kernel.flow",
         True,
         "The app's own body, for plugins with `needs_upstream_response`, if one of them asked to buffer it.",
     ),
-    Key(STATE, "State", "state", False, "What each plugin remembers of this request, as `x.state`."),
-    Key(STRIPPED_PREFIX, "str", "services", False, "The part of the path that `strip_path` has cut off."),
-    Key(TARGET, "str, wrapped", "target", False, "The target as the client sent it, once it was changed."),
+    Key(STATE, "State", "kernel.state", False, "What each plugin remembers of this request, as `x.state`."),
+    Key(
+        STRIPPED_PREFIX,
+        "str",
+        "upstream.services",
+        False,
+        "The part of the path that `strip_path` has cut off.",
+    ),
+    Key(
+        TARGET,
+        "str, wrapped",
+        "wsgi.request_target",
+        False,
+        "The target as the client sent it, once it was changed.",
+    ),
     Key(TESTING_SAW, "list", "testing", True, "A test's list, to which `hello_app` adds the environ it saw."),
-    Key(TRACE_ID, "dict of str", "contrib.zipkin", False, "The trace ids that were sent on, by format."),
+    Key(
+        TRACE_ID, "dict of str", "contrib.zipkin.plugin", False, "The trace ids that were sent on, by format."
+    ),
     Key(TYK_API, "Api", "dialects.tyk.api", False, "The API of the request."),
     Key(TYK_SESSION, "SessionState", "dialects.tyk.session", False, "The session that hooks see."),
     Key(TYK_TOKEN, "str", "dialects.tyk.context", False, "The token that the session was found by."),
     Key(
         UPSTREAM,
         "UpstreamRequest",
-        "upstream_request",
+        "wsgi.upstream_request",
         True,
         "What plugins tell the upstream, and what came of it.",
     ),
@@ -101,5 +139,5 @@ KEYS: Final = (
 #: The keys of ``x.ctx``, by name.
 CTX_KEYS: Final = (
     Key(CTX_GROUPS, "list of str", "contrib.acl", True, "Groups that acl takes in place of the consumer's."),
-    Key(CTX_JWT, "str", "contrib.jwt", True, "The token that jwt has accepted."),
+    Key(CTX_JWT, "str", "contrib.jwt.plugin", True, "The token that jwt has accepted."),
 )

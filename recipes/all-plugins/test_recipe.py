@@ -74,7 +74,6 @@ def test_the_order_is_that_of_the_document():
         assert names == [name for name in ORDER if name in names]
 
 
-@pytest.mark.slow
 def test_answers_right_under_a_bounded_load(gunicorn, tmp_path):
     args = ["--chdir", str(HERE), "--config", str(HERE / "gunicorn.conf.py")]
     server = gunicorn("app:app", workers=2, args=args)

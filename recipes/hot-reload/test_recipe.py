@@ -3,13 +3,11 @@
 import shutil
 from pathlib import Path
 
-import pytest
 import requests
 
 from tests.support.transcript import check_sessions
 
 HERE = Path(__file__).parent
-pytestmark = pytest.mark.slow
 
 
 def test_changes_are_taken_and_bad_ones_refused_as_the_readme_shows(gunicorn, tmp_path):

@@ -3,12 +3,9 @@
 import shutil
 from pathlib import Path
 
-import pytest
-
 from tests.support.pluginservers import check_recipe, go_binary
 
 HERE = Path(__file__).parent
-pytestmark = pytest.mark.slow
 
 
 def test_answers_as_the_readme_shows(gunicorn, tmp_path):

@@ -2,14 +2,12 @@
 
 from pathlib import Path
 
-import pytest
 import requests
 
 from tests.support.transcript import check_sessions
 
 HERE = Path(__file__).parent
 ARGS = ["--chdir", str(HERE), "--config", str(HERE / "gunicorn.conf.py")]
-pytestmark = pytest.mark.slow
 
 
 def test_answers_as_the_readme_shows(gunicorn):

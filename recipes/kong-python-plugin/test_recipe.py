@@ -3,13 +3,10 @@
 import shutil
 from pathlib import Path
 
-import pytest
-
 from tests.support.pluginservers import check_recipe, require_msgpack
 from tests.support.servers import require_module
 
 HERE = Path(__file__).parent
-pytestmark = pytest.mark.slow
 
 
 def test_answers_as_the_readme_shows(gunicorn, tmp_path):

@@ -2,12 +2,9 @@
 
 from pathlib import Path
 
-import pytest
-
 from tests.support.transcript import check_sessions
 
 HERE = Path(__file__).parent
-pytestmark = pytest.mark.slow
 
 
 def test_answers_as_the_readme_shows(gunicorn):

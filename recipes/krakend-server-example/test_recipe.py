@@ -13,7 +13,6 @@ from tests.support.transcript import check_sessions
 
 HERE = Path(__file__).parent
 ADDRESS = "localhost:8080"
-pytestmark = pytest.mark.slow
 
 
 def krakend_lines(log):

@@ -12,7 +12,6 @@ from tests.support.transcript import check_sessions
 from tests.support.waiting import until
 
 HERE = Path(__file__).parent
-pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

@@ -36,7 +36,6 @@ def collector():
     server.server_close()
 
 
-@pytest.mark.slow
 def test_reports_to_all_three(gunicorn, collector, monkeypatch, tmp_path):
     url, spans = collector
     monkeypatch.setenv("ZIPKIN_URL", url)

@@ -3,13 +3,11 @@
 import shutil
 from pathlib import Path
 
-import pytest
 import requests
 
 from tests.support.transcript import check_sessions
 
 HERE = Path(__file__).parent
-pytestmark = pytest.mark.slow
 
 #: As the document shows it.
 RESPONSE = {

@@ -5,13 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.support.servers import ROOT
 from tests.support.transcript import check_sessions
 
 HERE = Path(__file__).parent
-pytestmark = pytest.mark.slow
 
 
 def manage(command, database):

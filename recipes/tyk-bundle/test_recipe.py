@@ -17,7 +17,6 @@ from tests.support.servers import PATIENCE, ROOT, require_program
 from tests.support.transcript import check_sessions
 
 HERE = Path(__file__).parent
-pytestmark = pytest.mark.slow
 
 
 class Shelf(http.server.SimpleHTTPRequestHandler):

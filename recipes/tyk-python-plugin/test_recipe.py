@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import requests
 
 from tests.support.transcript import check_sessions
@@ -21,7 +20,6 @@ from app import people
 from plugmw import Gateway
 app = Gateway(people, {definition!r})
 """
-pytestmark = pytest.mark.slow
 
 
 def test_answers_as_the_readme_shows(gunicorn):

@@ -11,7 +11,6 @@ from tests.support.servers import ROOT
 from tests.support.transcript import check_sessions
 
 HERE = Path(__file__).parent
-pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

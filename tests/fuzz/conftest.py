@@ -11,6 +11,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis.configuration import set_hypothesis_home_dir
 from hypothesis.database import DirectoryBasedExampleDatabase
 
+from tests.unit.bundles.conftest import keys as keys
+from tests.unit.bundles.conftest import server as server
+
 #: Outside of the repository: what is found belongs into the tests of the module, as an example.
 KEPT = Path(tempfile.gettempdir()) / f"plugmw-fuzz-{os.getuid()}"
 

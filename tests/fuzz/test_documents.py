@@ -471,7 +471,7 @@ def test_any_schema_table_is_a_class_or_refused(table):
     assert made is REFUSED or isinstance(made, type)
 
 
-# -- bundles: what tests/bundles/test_fuzz.py has not --------------------------------------------------------
+# -- bundles: what tests/fuzz/test_bundles.py has not ----------------------------------------------
 
 MANIFEST = {
     "file_list": ["a.py", "b/c.py"],

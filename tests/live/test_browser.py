@@ -11,8 +11,6 @@ import pytest
 
 from tests.support.servers import require_program
 
-pytestmark = pytest.mark.slow
-
 API = """
     from plugmw import Gateway
 

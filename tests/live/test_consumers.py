@@ -11,8 +11,6 @@ from tests.support import raw
 from tests.support.postgres import PostgresServer
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.slow
-
 CONFIG = """
     CONFIG = {{
         "store": "memory://",

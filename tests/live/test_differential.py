@@ -22,8 +22,6 @@ from tests.support.waiting import until
 from tests.support.wire import WORKERS, side_by_side
 from tests.support.wsgi import APPS
 
-pytestmark = pytest.mark.slow
-
 SEED = int(os.environ.get("PLUGMW_SEED", "1"))
 CASES = 600
 #: In which the app is: without plugins, with some that leave bodies alone, with one that filters them.

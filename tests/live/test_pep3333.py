@@ -10,8 +10,6 @@ import pytest
 from tests.support import raw
 from tests.support.servers import require_program
 
-pytestmark = pytest.mark.slow
-
 SOURCE = """
     import os, socket, sys, threading, time
     from plugmw import Gateway

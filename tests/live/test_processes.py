@@ -8,8 +8,6 @@ import pytest
 
 from tests.support import raw
 
-pytestmark = pytest.mark.slow
-
 SOURCE = """
     import os, time
     from plugmw import Entry, Gateway

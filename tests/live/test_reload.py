@@ -18,8 +18,6 @@ from tests.support import raw
 from tests.support.servers import ROOT
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.slow
-
 SOURCE = """
     import os, time
     from plugmw import Gateway

@@ -12,8 +12,6 @@ import requests
 from tests.support.servers import require_module
 from tests.support.stub import Told, stub
 
-pytestmark = pytest.mark.slow
-
 SOURCE = """
     import socket
     from plugmw import Gateway

@@ -9,8 +9,6 @@ from tests.support.plugins import filters
 from tests.support.real_apps import REQUESTS
 from tests.support.servers import require_module
 
-pytestmark = pytest.mark.slow
-
 SOURCE = """
     from plugmw import Gateway
     from tests.support.plugins import KINDS

@@ -30,19 +30,6 @@ def calls_of(run):
     return count, found
 
 
-def on_one_route(number):
-    routes = [{"name": "here", "paths": ["/here"]}]
-    entries = [Entry(noting(f"p{n}", [], *PHASES, priority=n), route="here") for n in range(number)]
-    return Gateway(hello_app, {"store": "memory://", "routes": routes}, plugins=entries)
-
-
-def nested(number):
-    app = hello_app
-    for n in range(number):
-        app = Gateway(app, {"store": "memory://"}, plugins=[noting(f"p{n}", [], *PHASES)])
-    return app
-
-
 def of_one_name(number):
     """One plugin with a configuration for each of so many routes: the last one is asked for."""
     routes = [{"name": f"r{n}", "paths": [f"/r{n}/"]} for n in range(number)]
@@ -60,17 +47,6 @@ def cost(build, number):
     count, found = calls_of(lambda: serve(app, environ))
     assert (found.status, found.body) == ("200 OK", b"hello")
     return count
-
-
-@pytest.mark.parametrize(
-    ("build", "most"), [(on_one_route, 100), (nested, 50)], ids=["100 plugins on a route", "50 gateways"]
-)
-def test_the_cost_of_a_request_grows_in_line_with_the_plugins_it_passes(build, most):
-    none, half, whole = (cost(build, number) for number in (1, 1 + most // 2, 1 + most))
-    each = (half - none) / (most // 2)
-    assert (whole - half) / (most // 2) == pytest.approx(each, rel=0.02)
-    # Four phases, and what carries one response through another gateway.
-    assert each < 100
 
 
 def test_what_is_configured_for_other_routes_costs_a_request_nothing():

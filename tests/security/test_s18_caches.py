@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import ast
 import itertools
-import json
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -30,7 +28,6 @@ from plugmw.kernel.identity import digest
 from plugmw.sources.bundled import names
 from plugmw.testing import gateway, hello_app
 from plugmw.wsgi import forms
-from tests.security import gates
 
 ROOT = Path(plugmw.__file__).parent
 
@@ -168,23 +165,6 @@ def test_s18_a_directory_never_answers_one_key_with_anothers_consumer():
     for key in keys * 2:
         credential = directory.credential("key-auth", key)
         assert directory.consumer(credential.consumer_id).username == f"key-auth {key}"
-
-
-@pytest.mark.slow
-def test_s18_users_who_ask_at_once_are_themselves(gate):
-    lines = {
-        "alice": [("/key", f"apikey: {gates.KEY}"), ("/basic", gates.basic("alice", gates.PASSWORD))],
-        "bob": [("/key", f"apikey: {gates.OTHER_KEY}")],
-    }
-    asks = [(name, path, line) for name, pairs in lines.items() for path, line in pairs] * 15
-
-    def ask(one):
-        name, path, line = one
-        answer = gate.ask(path, line, "X-Consumer-Username: mallory", "X_Consumer_Username: mallory")
-        return name, json.loads(answer.body)["HTTP_X_CONSUMER_USERNAME"]
-
-    with ThreadPoolExecutor(8) as pool:
-        assert all(name == seen for name, seen in pool.map(ask, asks))
 
 
 @pytest.mark.parametrize("value", ["i:127.0.0.1", "127.0.0.1", "i:None", "c:alice", "k:", "p:/", "s:x"])

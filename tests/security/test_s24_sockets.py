@@ -28,7 +28,6 @@ from plugmw.dialects.kong.servers.settings import ServerConfig
 from plugmw.dialects.kong.servers.wire import MAX_MESSAGE, Garbled, Late, Wire
 from plugmw.dialects.prest import abi
 from plugmw.schema import build
-from tests.support.pluginservers import python_server, serving
 
 MIB = 1024 * 1024
 
@@ -61,17 +60,6 @@ def listener(tmp_path):
 
 def mode(path):
     return stat.S_IMODE(os.lstat(path).st_mode)
-
-
-@pytest.mark.slow
-def test_s24_what_a_server_and_its_supervisor_make_is_open_to_us_alone(open_umask):
-    with serving(python_server("traps.py"), {}) as served:
-        assert served.do("nothing").status_code == 200
-        folder = Path(served.server.group.supervisor().folder)
-        made = [folder, folder.parent, *folder.rglob("*")]
-        assert any(stat.S_ISSOCK(os.lstat(path).st_mode) for path in made)
-        assert {str(path): oct(mode(path)) for path in made if mode(path) & 0o077} == {}
-        assert {os.lstat(path).st_uid for path in made} == {os.geteuid()}
 
 
 def test_s24_a_folder_is_made_for_us_alone_whatever_the_umask(open_umask, temporary):

@@ -21,7 +21,6 @@ MIB = 100
 TURNS = {"threads": 20, "greenlets": 6}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", WORKERS)
 def test_every_request_is_logged_once_and_nothing_is_kept_of_it(kind, tmp_path):
     outcome = soak(tmp_path, kind, PLAN)
@@ -31,7 +30,6 @@ def test_every_request_is_logged_once_and_nothing_is_kept_of_it(kind, tmp_path):
     assert set(outcome.kinds) == set(KINDS)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", CROWD)
 def test_no_answer_holds_anything_of_another_request(kind):
     require_module("gevent")
@@ -40,14 +38,12 @@ def test_no_answer_holds_anything_of_another_request(kind):
     assert outcome.asked == CROWD[kind] * TURNS[kind]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", CROWD)
 def test_a_plugin_that_keeps_a_request_on_itself_is_found_out(kind):
     require_module("gevent")
     assert mixed(kind, 3, careless=True).wrong
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", WORKERS)
 def test_large_bodies_go_through_in_constant_memory(kind, tmp_path):
     assert stream(tmp_path, kind, MIB) == []

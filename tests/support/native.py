@@ -21,7 +21,7 @@ from tests.support.fetched import alone, cache
 from tests.support.servers import ROOT, missing, require_program
 from tests.support.wsgi import environ_of
 
-SOURCES = ROOT / "tests/dialects/prest/native/sources"
+SOURCES = ROOT / "tests/live/dialects/prest/native/sources"
 COMPILERS = {".c": "cc", ".go": "go", ".rs": "rustc"}
 #: The globals of the documented request, and what its functions answer.
 HELLO: tuple[dict[str, str], dict[str, list[str]]] = ({"file": "hello", "func": "Hello"}, {"abc": ["123"]})

@@ -24,7 +24,7 @@ from tests.support.fetched import alone, cache, npm, run
 from tests.support.servers import ROOT, require_module, require_program
 from tests.support.waiting import until
 
-PLUGINS = ROOT / "tests/dialects/kong/servers/plugins"
+PLUGINS = ROOT / "tests/live/dialects/kong/servers/plugins"
 #: Versions that the reference was made with; npm and go fetch them once per machine.
 JS_PDK = "kong-pdk@0.6.0"
 _numbers = itertools.count(1)

@@ -8,8 +8,8 @@
           is_proxy_integration: true
           awsgateway_compatible: true
 
-The function is told of the request (:mod:`plugmw.contrib.aws_lambda.payload`); the client sees its answer. With
-``is_proxy_integration`` the answer says status, headers and body; one that does not is 502. When Lambda
+The function is told of the request (:mod:`plugmw.contrib.aws_lambda.payload`); the client sees its answer.
+With ``is_proxy_integration`` the answer says status, headers and body; one that does not is 502. When Lambda
 cannot be asked or refuses: 500 ``{"message": "An unexpected error occurred"}``, the reason is only logged. A
 call is made once, never repeated. Without keys the usual chain of credentials is asked: environment, files,
 containers, the machine's role. Needs ``pip install 'plugmw[aws]'``.

@@ -7,9 +7,9 @@
           deny: [BadClient]
 
 The first rule that is found anywhere in User-Agent decides: ``allow`` patterns, ``deny`` patterns, then the
-list of :mod:`plugmw.contrib.bot_detection.crawlers`. A refused client gets 403 "Forbidden" in the format it accepts. Clients
-without a User-Agent pass, as do those that match nothing. A courtesy filter: who wants to pass writes
-another name.
+list of :mod:`plugmw.contrib.bot_detection.crawlers`. A refused client gets 403 "Forbidden" in the format it
+accepts. Clients without a User-Agent pass, as do those that match nothing. A courtesy filter: who wants to
+pass writes another name.
 
 Fails closed. Contract: Kong's bot-detection (``kong/plugins/bot-detection``).
 """

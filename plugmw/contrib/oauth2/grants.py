@@ -4,8 +4,8 @@
     status, body = grants.authorize(parameters, service)       # asked by the application that asks the user
     body = grants.token(parameters, header, service)           # asked by clients
 
-Both raise :class:`~plugmw.contrib.oauth2.oauth.Refused`. The checks, their order and their words are those of Kong's oauth2
-(``kong/plugins/oauth2/access.lua``).
+Both raise :class:`~plugmw.contrib.oauth2.oauth.Refused`. The checks, their order and their words are those of
+Kong's oauth2 (``kong/plugins/oauth2/access.lua``).
 """
 
 from __future__ import annotations

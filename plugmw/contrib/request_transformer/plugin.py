@@ -8,9 +8,9 @@
           add: {headers: ["X-Tenant:$(query_params.tenant or 'none')"], body: ["source:web"]}
 
 The order is path, method, headers, body, query; within each remove, rename, replace, add, append. Values may
-hold templates (:mod:`plugmw.wsgi.templates`), which see the request as it arrived. Bodies are read only if there
-are rules for them and their type, as it is after the header rules, is JSON, multipart or urlencoded; what
-cannot be read goes on byte for byte.
+hold templates (:mod:`plugmw.wsgi.templates`), which see the request as it arrived. Bodies are read only if
+there are rules for them and their type, as it is after the header rules, is JSON, multipart or urlencoded;
+what cannot be read goes on byte for byte.
 
 The client gets 500 "An unexpected error occurred" when a template yields something that must not be sent
 (a line break, a path that does not start with ``/`` or has ``..`` in it), 413 for a body above the gateway's

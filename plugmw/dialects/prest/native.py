@@ -124,7 +124,7 @@ def is_outdated(path: str) -> bool:
     return os.fsencode(f" {os.path.realpath(path)} (deleted)\n") in maps
 
 
-# -- what goes in and comes out ------------------------------------------------------------------------------
+# -- what goes in and comes out --------------------------------------------------------------------
 
 
 def call_of(x: Exchange, http_vars: Mapping[str, str], url_query: Mapping[str, Sequence[str]]) -> Call:

@@ -1,0 +1,368 @@
+"""The client that asks backends: over real sockets, and a real nginx for odd answers."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import subprocess
+import threading
+import zlib
+
+import pytest
+
+from plugmw.concurrency.deadline import Deadline
+from plugmw.dialects.krakend.failures import BackendError
+from plugmw.dialects.krakend.forwarding import Call, environ_for
+from plugmw.dialects.krakend.http_client import HTTPClient, Unpacked, is_gzip
+from tests.support.servers import require_program
+from tests.support.services import Service, answer, headers_of
+from tests.support.sinks import closed_port
+from tests.support.wsgi import environ_of, serve
+
+
+@pytest.fixture
+def client():
+    made = HTTPClient()
+    yield made
+    made.close()
+
+
+def asking(url, method="GET", headers=None, body=b"", seconds=10.0, **environ):
+    call = Call(url, Deadline.after(seconds), None)
+    return environ_for(environ_of(**environ), call, method, headers or {}, body)
+
+
+def line_of(request):
+    return request.partition(b"\r\n")[0].decode()
+
+
+def test_sends_the_request_as_it_is(client):
+    with Service(answer(b"ok", "201 Made", "X-A: 1", "Set-Cookie: a", "Set-Cookie: b")) as service:
+        environ = asking(
+            service.url + "/a%2fb/../c?q=1", "POST", {"X-B": ["2"], "Content-Type": ["t"]}, b"body"
+        )
+        result = serve(client, environ)
+        (request,) = service.requests
+    assert (result.status, result.body) == ("201 Made", b"ok")
+    assert (result.header("X-A"), result.all("Set-Cookie")) == ("1", ["a", "b"])
+    assert line_of(request) == "POST /a%2fb/../c?q=1 HTTP/1.1"
+    assert request.endswith(b"\r\n\r\nbody")
+    assert headers_of(request) == {
+        "host": f"127.0.0.1:{service.port}",
+        "content-length": "4",
+        "content-type": "t",
+        "x-b": "2",
+        "accept-encoding": "gzip",
+    }
+
+
+def test_a_status_without_a_reason_gets_the_registered_one(client):
+    with Service(b"HTTP/1.1 404\r\nContent-Length: 0\r\n\r\n") as service:
+        assert serve(client, asking(service.url)).status == "404 Not Found"
+
+
+def test_connections_are_used_again_and_answers_lose_hop_by_hop_fields(client):
+    with Service(
+        answer(b"ok", "200 OK", "Connection: keep-alive, X-Hop", "X-Hop: 1", "Keep-Alive: 5")
+    ) as service:
+        for _ in range(3):
+            result = serve(client, asking(service.url))
+            assert result.headers == [("Content-Length", "2")]
+        assert (service.connections, len(service.requests)) == (1, 3)
+
+
+def test_a_chunked_body_of_the_client_is_sent_in_chunks(client):
+    environ = {
+        "wsgi.input": io.BytesIO(b"body"),
+        "wsgi.input_terminated": True,
+        "HTTP_TRANSFER_ENCODING": "chunked",
+    }
+    with Service(answer(b"ok")) as service:
+        serve(client, asking(service.url, "POST", body=None, **environ))
+        assert service.requests[0].endswith(b"4\r\nbody\r\n0\r\n\r\n")
+
+
+# -- redirects -------------------------------------------------------------------------------------------
+
+
+def moved(status, location, then=b"there"):
+    def script(connection):
+        while request := connection.request():
+            if line_of(request).split()[1].startswith("/from"):
+                connection.send(
+                    answer(b"moved", f"{status} Moved", f"Location: {location}", "Set-Cookie: a=1")
+                )
+            else:
+                connection.send(answer(then))
+
+    return script
+
+
+@pytest.mark.parametrize(
+    ("status", "method", "body", "second"),
+    [
+        (301, "GET", b"", "GET /to?q=1 HTTP/1.1"),
+        (302, "GET", b"", "GET /to?q=1 HTTP/1.1"),
+        (303, "POST", b"body", "GET /to?q=1 HTTP/1.1"),
+        (301, "PUT", b"body", "GET /to?q=1 HTTP/1.1"),
+        (307, "GET", b"", "GET /to?q=1 HTTP/1.1"),
+        (308, "DELETE", b"", "DELETE /to?q=1 HTTP/1.1"),
+    ],
+)
+def test_redirects_are_followed_as_go_does(client, status, method, body, second):
+    with Service(moved(status, "/to?q=1")) as service:
+        result = serve(client, asking(service.url + "/from", method, {"Content-Type": ["t"]}, body))
+        _, then = service.requests
+    assert (result.status, result.body, line_of(then)) == ("200 OK", b"there", second)
+    assert "content-length" not in headers_of(then)
+    assert ("content-type" in headers_of(then)) == (status > 303)
+    assert "cookie" not in headers_of(then), "no cookies are carried"
+
+
+@pytest.mark.parametrize(
+    ("status", "location", "method", "body"),
+    [
+        (307, "/to", "POST", b"body"),
+        (308, "/to", "PUT", b"body"),
+        (304, "/to", "GET", b""),
+        (300, "/to", "GET", b""),
+    ],
+)
+def test_redirects_that_need_the_body_again_and_others_are_taken_as_they_are(
+    client, status, location, method, body
+):
+    with Service(moved(status, location)) as service:
+        result = serve(client, asking(service.url + "/from", method, body=body))
+        assert (result.status, len(service.requests)) == (f"{status} Moved", 1)
+
+
+def test_a_redirect_without_a_location_is_taken_as_it_is(client):
+    with Service(answer(b"x", "301 Moved")) as service:
+        assert serve(client, asking(service.url)).status == "301 Moved"
+
+
+def test_at_most_ten_redirects_are_followed(client):
+    with Service(moved(302, "/from/again")) as service:
+        result = serve(client, asking(service.url + "/from"))
+        assert str(result.raised) == "stopped after 10 redirects"
+        assert len(service.requests) == 11
+
+
+@pytest.mark.parametrize("location", ["ftp://h/", "http://h:99999/", "http://[", "mailto:a"])
+def test_a_redirect_to_what_is_no_url_is_an_error(client, location):
+    with Service(moved(302, location)) as service:
+        result = serve(client, asking(service.url + "/from"))
+        assert isinstance(result.raised, BackendError)
+        assert "127.0.0.1" not in str(result.raised)
+
+
+def test_credentials_stay_at_the_origin(client):
+    headers = {"Authorization": ["Bearer x"], "Cookie": ["a=b"], "X-Other": ["1"]}
+    with Service(answer(b"other")) as other, Service(moved(302, other.url + "/to")) as service:
+        assert serve(client, asking(service.url + "/from", headers=headers)).body == b"other"
+        found = headers_of(other.requests[0])
+        assert headers_of(service.requests[0])["authorization"] == "Bearer x"
+    assert not {"authorization", "cookie"} & found.keys()
+    assert (found["x-other"], found["host"]) == ("1", f"127.0.0.1:{other.port}")
+    with Service(moved(302, "/to")) as service:
+        serve(client, asking(service.url + "/from", headers=headers))
+        assert headers_of(service.requests[1])["authorization"] == "Bearer x"
+
+
+# -- gzip ------------------------------------------------------------------------------------------------
+
+
+def test_a_packed_answer_that_we_asked_for_is_unpacked(client):
+    packed = gzip.compress(b"text" * 1000)
+    with Service(answer(packed, "200 OK", "Content-Encoding: GZIP", "ETag: x")) as service:
+        result = serve(client, asking(service.url))
+    assert (result.body, result.headers) == (b"text" * 1000, [("ETag", "x")])
+
+
+def test_a_packed_answer_that_the_client_asked_for_stays_packed(client):
+    with Service(answer(b"packed", "200 OK", "Content-Encoding: gzip")) as service:
+        result = serve(client, asking(service.url, headers={"Accept-Encoding": ["br"]}))
+        assert headers_of(service.requests[0])["accept-encoding"] == "br"
+    assert (result.body, result.header("Content-Encoding")) == (b"packed", "gzip")
+
+
+def test_an_answer_is_unpacked_in_pieces_of_a_limited_size():
+    packed = gzip.compress(b"\0" * 10_000_000) + gzip.compress(b"second")
+    pieces = [packed[i : i + 7] for i in range(0, len(packed), 7)]
+    found = list(Unpacked(pieces))
+    assert b"".join(found) == b"\0" * 10_000_000 + b"second"
+    assert max(map(len, found)) <= 64 * 1024
+    assert list(Unpacked([])) == []
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [gzip.compress(b"text")[:-5], b"no gzip at all", gzip.compress(b"a") + b"rest"],
+    ids=["cut off", "no gzip at all", "followed by something else"],
+)
+def test_what_cannot_be_unpacked_is_an_error(packed):
+    with pytest.raises(BackendError, match="invalid response"):
+        list(Unpacked([packed]))
+
+
+def test_unpacked_closes_what_it_unpacks():
+    unpacked = Unpacked(iter([b""]))
+    unpacked.close()
+    closed = []
+    packed = type("Packed", (list,), {"close": lambda self: closed.append(1)})()
+    Unpacked(packed).close()
+    assert closed == [1]
+
+
+def test_whether_a_body_is_packed_is_told_by_its_headers():
+    assert is_gzip([("content-encoding", "GZip")])
+    assert not is_gzip([("Content-Encoding", "br"), ("X", "gzip")])
+
+
+# -- what goes wrong -------------------------------------------------------------------------------------
+
+
+def test_nobody_listens(client):
+    result = serve(client, asking(f"http://127.0.0.1:{closed_port()}/"))
+    assert (str(result.raised), result.where) == ("no connection", "call")
+
+
+def silent(connection):
+    connection.request()
+    connection.request()
+
+
+def drips(connection):
+    connection.request()
+    connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab")
+    connection.request()
+
+
+@pytest.mark.parametrize(("script", "where", "seconds"), [(silent, "call", 0.1), (drips, "iterate", 1.0)])
+def test_the_deadline_holds_for_head_and_body(client, script, where, seconds):
+    with Service(script) as service:
+        result = serve(client, asking(service.url, seconds=seconds))
+    assert (str(result.raised), result.where) == ("context deadline exceeded", where)
+
+
+def test_the_deadline_may_be_over_before_anything_is_sent(client):
+    with Service(answer(b"ok")) as service:
+        assert str(serve(client, asking(service.url, seconds=-1)).raised) == "context deadline exceeded"
+        assert service.requests == []
+
+
+@pytest.mark.parametrize(
+    ("said", "where"),
+    [
+        (b"", "call"),
+        (b"garbage\r\n\r\n", "call"),
+        (b"HTTP/1.1 101 Switching\r\n\r\n", "call"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab", "iterate"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", "iterate"),
+    ],
+    ids=["nothing", "garbage", "no final answer", "cut short", "cut in a chunk"],
+)
+def test_an_answer_that_is_none_is_an_error(client, said, where):
+    def script(connection):
+        connection.request()
+        connection.send(said)
+
+    with Service(script) as service:
+        result = serve(client, asking(service.url))
+    assert (str(result.raised), result.where) == ("invalid response", where)
+    assert isinstance(result.raised, BackendError)
+
+
+# -- nginx -----------------------------------------------------------------------------------------------
+
+NGINX = """
+user root; daemon off; pid nginx.pid; error_log error.log;
+events {{ worker_connections 64; }}
+http {{
+  access_log off;
+  client_body_temp_path tmp; proxy_temp_path tmp; fastcgi_temp_path tmp;
+  uwsgi_temp_path tmp; scgi_temp_path tmp;
+  server {{
+    listen 127.0.0.1:{port};
+    root {root};
+    location /packed/ {{ alias {root}/; gzip on; gzip_min_length 1; gzip_types *; }}
+    location /moved {{ return 302 /text; }}
+    location /loop {{ return 301 /loop; }}
+    location /gone {{ return 444; }}
+    location /none {{ return 204; }}
+    location /slow/ {{ alias {root}/; limit_rate 1; }}
+    location /refused {{ return 403 "no"; }}
+    location /small {{ client_max_body_size 1; proxy_pass http://127.0.0.1:{port}/text; }}
+  }}
+}}
+"""
+
+
+@pytest.fixture(scope="module")
+def nginx(tmp_path_factory):
+    """The URL of an nginx on loopback."""
+    program, folder, port = require_program("nginx"), tmp_path_factory.mktemp("nginx"), closed_port()
+    folder.chmod(0o755)
+    (folder / "text").write_bytes(b"text" * 100)
+    (folder / "nginx.conf").write_text(NGINX.format(port=port, root=folder))
+    process = subprocess.Popen([program, "-p", str(folder), "-c", str(folder / "nginx.conf")])
+    client, ready = HTTPClient(), threading.Event()
+    for _ in range(500):
+        if not isinstance(serve(client, asking(f"http://127.0.0.1:{port}/text")).raised, BackendError):
+            ready.set()
+            break
+        assert process.poll() is None
+        threading.Event().wait(0.02)
+    assert ready.is_set()
+    client.close()
+    yield f"http://127.0.0.1:{port}"
+    process.terminate()
+    process.wait(10)
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "body"),
+    [
+        ("/text", "200 OK", b"text" * 100),
+        ("/packed/text", "200 OK", b"text" * 100),
+        ("/moved", "200 OK", b"text" * 100),
+        ("/none", "204 No Content", b""),
+        ("/refused", "403 Forbidden", b"no"),
+    ],
+)
+def test_nginx_is_understood(client, nginx, path, status, body):
+    result = serve(client, asking(nginx + path))
+    assert (result.status, result.body, result.raised) == (status, body, None)
+
+
+@pytest.mark.parametrize(
+    ("path", "error", "seconds"),
+    [
+        ("/loop", "stopped after 10 redirects", 10.0),
+        ("/gone", "invalid response", 10.0),
+        ("/slow/text", "context deadline exceeded", 0.5),
+    ],
+)
+def test_nginx_gives_no_good_answer(client, nginx, path, error, seconds):
+    assert str(serve(client, asking(nginx + path, seconds=seconds)).raised) == error
+
+
+def test_a_server_that_refuses_a_body_before_it_has_read_it_is_heard(client, nginx):
+    result = serve(client, asking(nginx + "/small", "POST", body=b"x" * 1_000_000))
+    assert result.status.startswith("413")
+
+
+def test_http_1_0_ends_with_the_connection(client):
+    def script(connection):
+        connection.request()
+        connection.send(b"HTTP/1.0 200 OK\r\n\r\nuntil the end")
+
+    with Service(script) as service:
+        assert serve(client, asking(service.url)).body == b"until the end"
+        assert serve(client, asking(service.url)).body == b"until the end"
+        assert service.connections == 2
+
+
+def test_deflated_bytes_are_no_gzip():
+    with pytest.raises(BackendError):
+        list(Unpacked([zlib.compress(b"x")]))

@@ -1,4 +1,4 @@
-"""The plugins that come with plugmw: one per file of ``contrib``, and those of the dialects.
+"""The plugins that come with plugmw: one per file or folder of ``contrib``, and those of the dialects.
 
 A name is found without importing anything; the module is imported when its plugin is named.
 """
@@ -26,8 +26,9 @@ _DIALECTS = {
 def _modules() -> dict[str, str]:
     """Return the module of every bundled plugin by the plugin's name."""
     files = (path.stem for path in _CONTRIB.glob("[a-z]*.py"))
-    found = {stem.replace("_", "-"): f"plugmw.contrib.{stem}" for stem in files}
-    return {**found, **{name: f"plugmw.dialects.{module}" for name, module in _DIALECTS.items()}}
+    folders = (path.parent.name for path in _CONTRIB.glob("[a-z]*/plugin.py"))
+    bundled = {stem.replace("_", "-"): f"plugmw.contrib.{stem}" for stem in (*files, *folders)}
+    return {**bundled, **{name: f"plugmw.dialects.{module}" for name, module in _DIALECTS.items()}}
 
 
 def names() -> list[str]:

@@ -72,7 +72,7 @@ class Reporting(Plugin[C]):
         self._redaction = Redaction.of(self.config.redact_headers, self.config.redact_query)
 
     def line(self, x: Exchange, limit: int = MAX_LENGTH) -> bytes:
-        """Return the entry as one line of JSON, without a newline (:func:`plugmw.telemetry.log_entry.encode`)."""
+        """Return the entry as one line of JSON, without a newline; see ``log_entry.encode``."""
         return encode(entry(x, self._custom, self._redaction), limit).encode("ascii")
 
 

@@ -173,7 +173,7 @@ class AWSLambda(Plugin[Config]):
     def _invoke(self, told: bytes, limit: int) -> tuple[int, payload.Headers, bytes]:
         """Call the function once; return status, headers and body."""
         c = self.config
-        deadline = Deadline.after(c.timeout / 1000)
+        deadline = Deadline.after(c.timeout / 1000, time.monotonic)
         asked: dict[str, Any] = {"InvocationType": c.invocation_type, "LogType": c.log_type, "Payload": told}
         if c.qualifier:
             asked["Qualifier"] = c.qualifier

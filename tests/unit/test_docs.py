@@ -13,6 +13,7 @@ from plugmw.cli.program import COMMANDS
 from plugmw.kernel.phases import PHASES
 from plugmw.kernel.plugin import Plugin
 from plugmw.sources import bundled
+from plugmw.wsgi import keys
 from tests.support.servers import ROOT
 
 DOCS = ROOT / "docs"
@@ -22,9 +23,23 @@ PAGES = sorted(
         *DOCS.rglob("*.rst"),
         *ROOT.glob("*.md"),
         *ROOT.glob("recipes/*/README.md"),
-        ROOT / "changes/README.md",
+        *ROOT.glob("changes/*.md"),
+        ROOT / "bench/README.md",
+        ROOT / "tests/README.md",
     ]
 )
+#: What begins as modules do and is none, beside keys of the environ: the group of entry points, a logger, a file,
+#: the numbers of Django's checks.
+NO_MODULES = re.compile(r"plugmw\.(plugins|tyk-python|schema\.json|[EW]\d{3})")
+
+
+def exists(name: str) -> bool:
+    """Say whether a dotted name leads to a module, or to something inside of one."""
+    try:
+        pkgutil.resolve_name(name)
+    except (ImportError, AttributeError):
+        return False
+    return True
 
 
 def page(name: str) -> str:
@@ -98,8 +113,6 @@ def test_every_error_and_every_setting_is_named():
 
 
 def test_every_public_key_is_named_and_no_private_one(extension):
-    from plugmw.wsgi import keys
-
     text = page("environ-keys.rst")
     for directive, cls, table in (
         ("environ-keys", extension.EnvironKeys, keys.KEYS),
@@ -258,8 +271,18 @@ def test_what_a_page_links_to_exists(path):
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_page_that_names_a_file_of_the_clone_names_one_that_exists(path):
     text = path.read_text(encoding="utf-8")
-    named = re.findall(r"\b(?:recipes/|tools/|docs/|tests/run|tests/support/)[\w./-]*\b(?!<)", text)
+    folders = "bench|changes|docs|plugmw|recipes|tests|tools"
+    named = re.findall(rf"(?<![\w/.-])(?:{folders})/[\w./-]*\b(?![<*])", text)
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_page_that_names_a_module_or_a_part_of_one_names_what_exists(path):
+    text = path.read_text(encoding="utf-8")
+    named = set(re.findall(r"(?<![\w./:-])plugmw(?:\.\w+(?:-\w+)*)+", text)) - {key.name for key in keys.KEYS}
+    for module, names in re.findall(r"from (plugmw[\w.]*) import (\w+(?:, \w+)*)", text):
+        named |= {f"{module}.{name}" for name in names.split(", ")}
+    assert [name for name in sorted(named) if not (NO_MODULES.fullmatch(name) or exists(name))] == []
 
 
 @pytest.mark.parametrize("folder", RECIPES, ids=lambda folder: folder.name)

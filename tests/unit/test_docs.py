@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import pkgutil
 import re
+import traceback
 
 import attrs
 import pytest
 
+from plugmw import Gateway
 from plugmw.cli.program import COMMANDS
 from plugmw.kernel.phases import PHASES
 from plugmw.kernel.plugin import Plugin
 from plugmw.sources import bundled
+from plugmw.testing import get, hello_app
 from plugmw.wsgi import keys
 from tests.support.servers import ROOT
 
@@ -28,8 +32,8 @@ PAGES = sorted(
         ROOT / "tests/README.md",
     ]
 )
-#: What begins as modules do and is none, beside keys of the environ: the group of entry points, a logger, a file,
-#: the numbers of Django's checks.
+#: Names that look like modules, beside keys of the environ: the group of entry points, a logger, a file, the
+#: numbers of Django's checks.
 NO_MODULES = re.compile(r"plugmw\.(plugins|tyk-python|schema\.json|[EW]\d{3})")
 
 
@@ -285,6 +289,49 @@ def test_a_page_that_names_a_module_or_a_part_of_one_names_what_exists(path):
     assert [name for name in sorted(named) if not (NO_MODULES.fullmatch(name) or exists(name))] == []
 
 
+def frames_of(text: str) -> list[tuple[str, str]]:
+    """Return file and function of each frame that the page about a request's life shows."""
+    block = text.partition("what it does\n")[2].partition("\n\n")[0]
+    return [tuple(re.split(r"  +", line.strip())[:2]) for line in block.splitlines()]
+
+
+@pytest.mark.parametrize("rewriting", [False, True], ids=["routed", "rewritten"])
+def test_the_frames_of_a_request_are_those_of_the_page(tmp_path, rewriting):
+    frames = []
+
+    class Probe(Plugin):
+        name, priority, forwards = "probe", 1, True
+
+        def access(self, exchange):
+            frames.extend(traceback.extract_stack())
+
+    class Rewriting(Probe):
+        def rewrite(self, exchange):
+            exchange.environ["PATH_INFO"] = "/api"
+
+    file = tmp_path / "gateway.json"
+    settings = {"reload": False, "remote_user": "username", "store": "memory://"}
+    routes, plugins = (
+        [{"name": "api", "paths": ["/api"]}],
+        [{"name": "key-auth", "config": {"anonymous": "any"}}],
+    )
+    file.write_text(
+        json.dumps({**settings, "routes": routes, "plugins": plugins, "consumers": [{"username": "any"}]})
+    )
+    gateway = Gateway(hello_app, str(file), plugins=[Rewriting() if rewriting else Probe()])
+    gateway.start()
+    assert get(gateway, path="/api").status_code == 200
+
+    names = [(re.sub(r"(.*/)?(plugmw/)", r"\2", frame.filename), frame.name) for frame in frames]
+    first = names.index(("plugmw/kernel/worker.py", "__call__"))
+    shown = [(re.sub(r"chain \d+", "chain 1", file), name) for file, name in names[first:-1]]
+    expected = frames_of(page("request-life.rst"))
+    if rewriting:
+        expected[-2:] = [("plugmw/dispatch.py", "_rewrite"), ("<plugmw chain 1>", "enter")]
+    assert shown == expected
+    gateway.stop()
+
+
 @pytest.mark.parametrize("folder", RECIPES, ids=lambda folder: folder.name)
 def test_a_recipe_is_complete(folder):
     for name in ("README.md", "app.py", "gunicorn.conf.py", "run", "test_recipe.py"):
@@ -304,8 +351,6 @@ def test_the_ten_lines_of_the_readme_work():
 
 
 def test_the_plugin_of_the_readme_works():
-    from plugmw.testing import get
-
     block = re.search(
         r"```python\n(from plugmw import Plugin\n.*?)```", (ROOT / "README.md").read_text(), re.S
     )

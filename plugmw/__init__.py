@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from plugmw.dialects.inject_logger import InjectLogger as InjectLogger
     from plugmw.dialects.krakend.clients import ClientRegisterer as ClientRegisterer
     from plugmw.dialects.krakend.handlers import HandlerRegisterer as HandlerRegisterer
-    from plugmw.dialects.prest.plugin import Functions as Functions
-    from plugmw.dialects.response_modifier import ResponseModifier as ResponseModifier
     from plugmw.errors import ConfigError as ConfigError
     from plugmw.gateway import Gateway as Gateway
     from plugmw.kernel.exchange import Exchange as Exchange
     from plugmw.kernel.order import Entry as Entry
     from plugmw.kernel.plugin import Plugin as Plugin
+    from plugmw.mounts.alone import Functions as Functions
+    from plugmw.mounts.alone import ResponseModifier as ResponseModifier
     from plugmw.mounts.flask import PlugMW as PlugMW
     from plugmw.mounts.wrap import wrap as wrap
     from plugmw.schema import config as config
@@ -30,13 +30,13 @@ _EXPORTS = {
     "ConfigError": "plugmw.errors",
     "Entry": "plugmw.kernel.order",
     "Exchange": "plugmw.kernel.exchange",
-    "Functions": "plugmw.dialects.prest.plugin",
+    "Functions": "plugmw.mounts.alone",
     "Gateway": "plugmw.gateway",
     "HandlerRegisterer": "plugmw.dialects.krakend.handlers",
     "InjectLogger": "plugmw.dialects.inject_logger",
     "PlugMW": "plugmw.mounts.flask",
     "Plugin": "plugmw.kernel.plugin",
-    "ResponseModifier": "plugmw.dialects.response_modifier",
+    "ResponseModifier": "plugmw.mounts.alone",
     "config": "plugmw.schema",
     "field": "plugmw.schema",
     "function_factory": "plugmw.contrib._functions",

@@ -30,20 +30,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import webob
 
-from plugmw import Gateway
 from plugmw.dialects.go_http import Request, ResponseWriter
 from plugmw.errors import LoadError
 from plugmw.kernel.exchange import own_headers
 from plugmw.kernel.flow import Flow
 from plugmw.kernel.plugin import Plugin
-from plugmw.kernel.runtime import DEFAULT_BODY_LIMIT
 from plugmw.loading.imports import resolve
 from plugmw.schema import Kind, config, field
 from plugmw.wsgi.answer import header_items
 from plugmw.wsgi.responses import put, take
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
+    pass
 
 
 def _found(function: Any) -> Any:
@@ -105,21 +103,3 @@ def _response(made: Any) -> webob.Response:
         data = body.encode() if isinstance(body, str) else body
         return webob.Response(app_iter=[data], status=status, headerlist=header_items(headers))
     raise TypeError(f"got {made!r}, expected None, a webob.Response or (status, headers, body)")
-
-
-class ResponseModifier(Gateway):
-    """A WSGI middleware: ``app`` with its responses changed by ``function``; see the module.
-
-    A response larger than ``max_response_body`` bytes is answered 500.
-    """
-
-    def __init__(
-        self,
-        app: WSGIApplication,
-        function: Callable[..., Any] | str,
-        *,
-        max_response_body: int = DEFAULT_BODY_LIMIT,
-        logger: Any = None,
-    ) -> None:
-        super().__init__(app, plugins=[ResponseModifierPlugin(function=function)], logger=logger)
-        self.runtime.max_response_body = max_response_body

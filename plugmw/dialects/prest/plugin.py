@@ -39,7 +39,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from plugmw import Gateway
 from plugmw.dialects.prest.functions import Functions as Served
 from plugmw.dialects.prest.loading import NAME, Folder, find
 from plugmw.dialects.prest.middlewares import wrapped
@@ -181,13 +180,3 @@ class FunctionsPlugin(Plugin[Config]):
     def close(self) -> None:
         for folder in self._folders:
             folder.close()
-
-
-class Functions(Gateway):
-    """A WSGI middleware: the functions of the folder ``path``, and ``app`` everywhere else.
-
-    ``config`` are the other fields of the plugin; see the module.
-    """
-
-    def __init__(self, app: WSGIApplication, path: str = "lib", *, logger: Any = None, **config: Any) -> None:
-        super().__init__(app, plugins=[FunctionsPlugin(path=path, **config)], logger=logger)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import json
@@ -11,6 +12,7 @@ from types import SimpleNamespace
 from urllib.parse import parse_qsl, quote
 
 import pytest
+from botocore.loaders import JSONFileLoader
 from werkzeug.test import Client
 
 from plugmw import ConfigError
@@ -59,6 +61,14 @@ def _no_credentials_of_this_machine(monkeypatch, tmp_path):
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def models_are_read_once():
+    """Let botocore parse its descriptions of services once, and not 10 MB for each plugin."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JSONFileLoader, "load_file", staticmethod(functools.cache(JSONFileLoader().load_file)))
+        yield
 
 
 @pytest.fixture

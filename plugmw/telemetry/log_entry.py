@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from plugmw.upstream.forwarding import request_path
 from plugmw.wsgi import keys
 from plugmw.wsgi.answer import Exit, status_line
 from plugmw.wsgi.headers import headers_in
@@ -24,6 +23,7 @@ from plugmw.wsgi.paths import full_path
 from plugmw.wsgi.redaction import REDACTED as REDACTED
 from plugmw.wsgi.redaction import REDACTED_HEADERS as REDACTED_HEADERS
 from plugmw.wsgi.redaction import Redaction
+from plugmw.wsgi.request_target import request_path
 from plugmw.wsgi.text import decode
 from plugmw.wsgi.upstream_request import UpstreamRequest
 from plugmw.wsgi.urls import PORTS

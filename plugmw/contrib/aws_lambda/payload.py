@@ -15,11 +15,12 @@ from typing import Any, Final
 from plugmw.kernel.exchange import Exchange
 from plugmw.telemetry.log_entry import grouped, raw_target
 from plugmw.transform.rules import parse_json
-from plugmw.upstream.forwarding import request_path, response_headers
+from plugmw.upstream.forwarding import response_headers
 from plugmw.wsgi import answer
 from plugmw.wsgi.forms import FORM, JSON, MULTIPART, media_type, read_parts
 from plugmw.wsgi.headers import headers_in
 from plugmw.wsgi.redaction import Redaction
+from plugmw.wsgi.request_target import request_path
 from plugmw.wsgi.text import decode, encode
 
 #: Content types that are told as text although nothing is parsed; compared whole, as in Kong.

@@ -114,7 +114,7 @@ def test_a_process_that_writes_too_long_is_a_store_error(values: Values, path: P
 FORKED = """
 import os, sys
 from contextlib import nullcontext
-from plugmw.kernel import process
+from plugmw.concurrency import process
 from plugmw.stores import values
 parent = values.Values(sys.argv[1], "file:///values.db", 5.0, nullcontext)
 parent.set(b"a", b"1", 60, 0)

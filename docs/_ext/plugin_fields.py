@@ -123,7 +123,7 @@ class EnvironKeys(Table):
 
 
 class ContextKeys(EnvironKeys):
-    """The public keys of ``x.ctx``."""
+    """The public keys of ``exchange.ctx``."""
 
     listed = keys.CTX_KEYS
 

@@ -9,8 +9,8 @@
     class CardAuth(Authentication):
         name, priority, Config = "card-auth", 1006, Config
 
-        def identify(self, x):
-            credential = self.credential("card-auth", x.get_header(self.config.card_header) or "")
+        def identify(self, exchange):
+            credential = self.credential("card-auth", exchange.get_header(self.config.card_header) or "")
             if credential is None:
                 raise Denied(headers=challenge("Card", self.config.realm))
             return self.owner(credential), credential
@@ -81,7 +81,7 @@ class Authentication(Plugin[C]):
     authenticates: ClassVar[bool] = True
     fail_closed = True
 
-    def identify(self, x: Exchange) -> tuple[Consumer | None, Credential]:
+    def identify(self, x: Exchange, /) -> tuple[Consumer | None, Credential]:
         """Return who is asking and by what credential, or raise :class:`Denied`.
 
         None as consumer is for credentials that belong to no consumer of ours (a directory service).

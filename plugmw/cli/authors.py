@@ -72,8 +72,8 @@ class Config:
 class {cls}(Plugin[Config]):
     name, priority, Config = "{name}", 500, Config
 
-    def header_filter(self, x):
-        x.set_header("X-{header}", self.config.greeting)
+    def header_filter(self, exchange):
+        exchange.set_header("X-{header}", self.config.greeting)
 '''
 
 _TEST: Final = '''"""{name}: what it does to an answer."""

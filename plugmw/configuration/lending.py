@@ -12,6 +12,7 @@ from plugmw.errors import ConfigError, ConfigErrors
 from plugmw.kernel.identity import Directory, MemoryDirectory
 from plugmw.kernel.runtime import Runtime
 from plugmw.stores import open_store
+from plugmw.telemetry.queues import Queues
 from plugmw.wsgi.proxies import Trusted
 
 
@@ -26,7 +27,7 @@ def runtime_of(settings: Settings, document: Document, extras: Extras, problems:
         remote_user=settings.remote_user or None,
         consumers=_consumers(settings, document, extras, problems),
     )
-    runtime.queues.shutdown_timeout = settings.shutdown_timeout
+    Queues.of(runtime).shutdown_timeout = settings.shutdown_timeout
     if extras.logger is not None:
         runtime.logger = extras.logger
     if extras.clock is not None:

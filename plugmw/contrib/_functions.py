@@ -1,18 +1,19 @@
 """Functions of the operator's own as phases: what pre-function and post-function have in common.
 
-    def add_key(x):                     # access, rewrite, header_filter, log: the exchange, as plugins get it
-        x.set_request_header("apikey", "...")
+    def add_key(exchange):              # rewrite, access, header_filter, log: the exchange, as plugins get it
+        exchange.set_request_header("apikey", "...")
 
-    def shout(x):                       # body_filter: x.chunk may be replaced, x.eof is True at the end
-        x.chunk = x.chunk.upper()
+    def shout(exchange):                # body_filter: the chunk may be replaced; exchange.eof at the end
+        exchange.chunk = exchange.chunk.upper()
 
     @function_factory                   # called once per process, returns the function
     def counting():
         seen = itertools.count(1)
-        return lambda x: x.add_header("X-Seen", str(next(seen)))
+        return lambda exchange: exchange.add_header("X-Seen", str(next(seen)))
 
-What a function returns is ignored; to answer, it calls ``x.exit`` or ``x.fail``. Functions are shared by all
-threads of a process. A configuration names functions of installed modules and never holds code itself.
+What a function returns is ignored; to answer, it calls ``exchange.exit`` or ``exchange.fail``. Functions are
+shared by all threads of a process. A configuration names functions of installed modules and never holds code
+itself.
 """
 
 from __future__ import annotations

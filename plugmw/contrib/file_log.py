@@ -25,6 +25,7 @@ from plugmw.kernel.exchange import Exchange
 from plugmw.schema import config, field, matches
 from plugmw.telemetry.custom_fields import Fields, custom_fields
 from plugmw.telemetry.reporting import HeaderNames, Reporting, redact_headers, redact_query
+from plugmw.telemetry.sinks.files import Files
 
 _PATH: Final = re.compile(r"[^\s*&%\\`\0][^*&%\\`\0]*[^\s*&%\\`\0]").fullmatch
 
@@ -61,7 +62,7 @@ class FileLog(Reporting[Config]):
     def log(self, x: Exchange) -> None:
         config = self.config
         try:
-            self.runtime.files.append(config.path, self.line(x) + b"\n", self._mode, config.reopen)
+            Files.of(self.runtime).append(config.path, self.line(x) + b"\n", self._mode, config.reopen)
         except OSError as error:
             self._lost += 1
             if self._throttle():

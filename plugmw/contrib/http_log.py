@@ -30,6 +30,7 @@ from plugmw.schema.fields import URL
 from plugmw.telemetry.custom_fields import Fields, custom_fields
 from plugmw.telemetry.delivery import Queue
 from plugmw.telemetry.queue_config import QueueConfig
+from plugmw.telemetry.queues import Queues
 from plugmw.telemetry.reporting import HeaderNames, Reporting, redact_headers, redact_query
 from plugmw.telemetry.sinks.http import HTTP
 from plugmw.wsgi.answer import check_header
@@ -101,7 +102,7 @@ class HTTPLog(Reporting[Config]):
 
     def log(self, x: Exchange) -> None:
         line = self.line(x)
-        self.runtime.queues.get(self._key, self._queue).put(line, len(line))
+        Queues.of(self.runtime).get(self._key, self._queue).put(line, len(line))
 
     def _queue(self) -> Queue:
         c = self.config

@@ -319,7 +319,7 @@ class Exchange:
     def state(self, plugin: object) -> dict[str, Any]:
         """Return the dict in which ``plugin`` remembers things of this request.
 
-        ``x.state(self)["begun"] = 1``. It is there in every phase, as :attr:`ctx` is, and nobody shares it.
+        ``exchange.state(self)["begun"] = 1``. It is there in every phase, as :attr:`ctx` is, but not shared.
         """
         return state.of(self.environ, plugin)
 

@@ -10,16 +10,18 @@ from typing import Any, Final, Protocol
 import attrs
 
 #: The environ keys of identity headers; plugmw sets them, so a client's own never reach the app.
-IDENTITY_KEYS: Final = (
-    "HTTP_X_CONSUMER_ID",
-    "HTTP_X_CONSUMER_CUSTOM_ID",
-    "HTTP_X_CONSUMER_USERNAME",
-    "HTTP_X_CONSUMER_GROUPS",
-    "HTTP_X_CREDENTIAL_IDENTIFIER",
-    "HTTP_X_ANONYMOUS_CONSUMER",
-    "HTTP_X_AUTHENTICATED_GROUPS",
-    "HTTP_X_AUTHENTICATED_SCOPE",
-    "HTTP_X_AUTHENTICATED_USERID",
+IDENTITY_KEYS: Final = frozenset(
+    (
+        "HTTP_X_CONSUMER_ID",
+        "HTTP_X_CONSUMER_CUSTOM_ID",
+        "HTTP_X_CONSUMER_USERNAME",
+        "HTTP_X_CONSUMER_GROUPS",
+        "HTTP_X_CREDENTIAL_IDENTIFIER",
+        "HTTP_X_ANONYMOUS_CONSUMER",
+        "HTTP_X_AUTHENTICATED_GROUPS",
+        "HTTP_X_AUTHENTICATED_SCOPE",
+        "HTTP_X_AUTHENTICATED_USERID",
+    )
 )
 
 

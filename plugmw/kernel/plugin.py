@@ -3,8 +3,8 @@
     class Hello(Plugin):
         name, priority = "hello", 500
 
-        def header_filter(self, x):
-            x.headers["X-Hello"] = "world"
+        def header_filter(self, exchange):
+            exchange.headers["X-Hello"] = "world"
 
 A plugin defines the phases it needs (:mod:`plugmw.kernel.phases`) and nothing else; a phase nobody defines
 costs nothing. One object serves all threads of a process: what belongs to a request lives on the exchange.
@@ -68,7 +68,7 @@ class Plugin(Generic[C]):
     forwards: ClassVar[bool] = False
     #: ``body_filter`` never changes how many bytes there are, so Content-Length may stay.
     keeps_length: ClassVar[bool] = False
-    #: The log phase needs the exchange's times and sizes (``x.begun`` to ``x.sent``).
+    #: The log phase needs the exchange's times and sizes (``exchange.begun`` to ``exchange.sent``).
     needs_timings: ClassVar[bool] = False
     #: The plugin needs the service's own answer: ``environ["plugmw.service"]`` (status, headers) and, when
     #: ``UpstreamRequest.of(environ).buffer`` was set before, ``environ["plugmw.service_body"]``.
@@ -123,7 +123,7 @@ class Plugin(Generic[C]):
         Called once per process when it starts, and after each reload.
         """
 
-    def wants_body(self, x: Flow) -> bool:
+    def wants_body(self, x: Flow, /) -> bool:
         """Say whether ``body_filter`` or ``response`` is called for this response, whose head is known."""
         return True
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Hashable, Iterable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import attrs
 
 from plugmw.concurrency.process import LazyLock, on_fork
 from plugmw.kernel.identity import Directory, MemoryDirectory
-from plugmw.telemetry.queues import Queues
-from plugmw.telemetry.sinks.files import Files
 from plugmw.wsgi.proxies import Trusted
 
 if TYPE_CHECKING:
@@ -52,6 +50,16 @@ def _nothing(*args: Any, **kwargs: Any) -> None:
     """Do nothing."""
 
 
+class Closable(Protocol):
+    """What a runtime keeps for others."""
+
+    def close(self) -> object:
+        """Give back what is open."""
+
+
+R = TypeVar("R", bound=Closable)
+
+
 @attrs.define(eq=False, slots=False)
 class Runtime:
     """Shared by all plugins of one gateway; made before the fork, so it opens nothing by itself."""
@@ -74,16 +82,12 @@ class Runtime:
     remote_user: str | None = None
     #: Whether identity headers of clients are removed: true once an entry authenticates.
     identity: bool = False
-    #: What waits to be sent to log servers and the like.
-    queues: Queues = attrs.field(factory=Queues, init=False)
-    #: Files that plugins append to.
-    files: Files = attrs.field(factory=Files, init=False)
     #: Names under which credentials come, in headers and queries; log entries leave their values out.
     credential_names: set[str] = attrs.field(factory=set, init=False)
-    #: What outlives a reload, by key, each with ``close()``; opened in this process.
-    kept: dict[Any, Any] = attrs.field(factory=dict, init=False, repr=False)
+    _resources: dict[Hashable, Closable] = attrs.field(factory=dict, init=False, repr=False)
+    _lasting: dict[Hashable, Closable] = attrs.field(factory=dict, init=False, repr=False)
     _store: Store | None = attrs.field(default=None, init=False)
-    _lock: LazyLock = attrs.field(factory=LazyLock, init=False, repr=False)
+    _lock: LazyLock = attrs.field(factory=lambda: LazyLock(reentrant=True), init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         on_fork(self)
@@ -104,38 +108,55 @@ class Runtime:
 
         if not isinstance(self.store_url, str):
             return self.store_url
-        found: Store | None = self.kept.get(self._key)
-        if found is None:
-            url = auto_url(bool(self.multiprocess)) if self.store_url == "auto" else self.store_url
-            found = self.kept[self._key] = open_store(url, clock=self.clock)
-        return found
+        url = auto_url(bool(self.multiprocess)) if self.store_url == "auto" else self.store_url
+        return self.lasting(self._key, lambda: open_store(url, clock=self.clock))
 
     @property
     def _key(self) -> tuple[str, Any]:
         return "store", self.store_url
 
+    def resource(self, key: Hashable, make: Callable[[], R]) -> R:
+        """Return what this gateway has under ``key``, made on first use and closed with it.
+
+        The runtime knows of it only that it has ``close()``; what is used across a fork looks to that itself.
+        """
+        return self._under(self._resources, key, make)
+
+    def lasting(self, key: Hashable, make: Callable[[], R]) -> R:
+        """Return what this process has under ``key`` through every reload; a forked child makes its own."""
+        return self._under(self._lasting, key, make)
+
+    def _under(self, known: dict[Hashable, Closable], key: Hashable, make: Callable[[], R]) -> R:
+        resource = known.get(key)
+        if resource is None:
+            with self._lock.get():
+                resource = known.get(key)
+                if resource is None:  # pragma: no branch (else another thread was first)
+                    resource = known[key] = make()
+        return cast(R, resource)
+
     def follow(self, before: Runtime) -> None:
         """Take over what outlives a reload: what the store counted is not forgotten."""
-        self.kept = before.kept
+        self._lasting = before._lasting
         self.multiprocess = before.multiprocess
 
     def after_fork(self) -> None:
         """Forget what the parent process opened."""
         self._store = None
-        self.kept = {}
+        self._lasting = {}
 
     def close(self, living: Iterable[Runtime] = ()) -> None:
         """Send what waits, then close what this process opened, but for what ``living`` ones use."""
         living = list(living)
-        self.queues.close()
-        self.files.close()
+        for resource in list(self._resources.values()):
+            resource.close()
         if not any(other.consumers is self.consumers for other in living):
             getattr(self.consumers, "close", _nothing)()
         self._store = None
         if not living:
-            while self.kept:
-                self.kept.popitem()[1].close()
+            while self._lasting:
+                self._lasting.popitem()[1].close()
         elif not any(other._key == self._key for other in living):
-            store = self.kept.pop(self._key, None)
+            store = self._lasting.pop(self._key, None)
             if store is not None:
                 store.close()

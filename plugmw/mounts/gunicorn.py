@@ -30,6 +30,7 @@ import threading
 from typing import Any, Final
 
 from plugmw.concurrency.deadline import Deadline
+from plugmw.telemetry.queues import Queues
 
 __all__ = ["post_worker_init", "ssl_context", "when_ready", "worker_exit"]
 
@@ -112,7 +113,7 @@ def worker_exit(server: Any, worker: Any) -> None:
     if worker.pid != os.getpid():
         return  # gunicorn calls this in the master too, for a worker that was already gone
     instances = _instances()
-    seconds = STOP_DEADLINE + max((each.runtime.queues.patience for each in instances), default=0.0)
+    seconds = STOP_DEADLINE + max((Queues.of(each.runtime).patience for each in instances), default=0.0)
     threads = [
         # Daemons, so that a close() that hangs cannot keep the process alive.
         threading.Thread(target=_stop, args=(instance, worker.log), name="plugmw-stop", daemon=True)

@@ -1,6 +1,6 @@
 """The delivery queue: finished entries go to a sink from a thread, batched, retried, bounded and counted.
 
-    queue = self.runtime.queues.get(key, lambda: Queue(self.name, settings, sink.send, self.logger))
+    queue = Queues.of(self.runtime).get(key, lambda: Queue(self.name, settings, sink.send, self.logger))
     queue.put(text, len(text))
 
 A request only ever appends to a deque under a lock. The thread starts with the first entry, so after the

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING
 
 from plugmw.concurrency.process import LazyLock, on_fork
 from plugmw.telemetry.delivery import SHUTDOWN_TIMEOUT, Queue, stop_all
+
+if TYPE_CHECKING:
+    from plugmw.kernel.runtime import Runtime
 
 
 class Queues:
@@ -20,6 +24,11 @@ class Queues:
         self._queues: dict[Hashable, Queue] = {}
         self._lock = LazyLock()
         on_fork(self)
+
+    @classmethod
+    def of(cls, runtime: Runtime) -> Queues:
+        """Return those of a gateway."""
+        return runtime.resource("queues", cls)
 
     def get(self, key: Hashable, make: Callable[[], Queue]) -> Queue:
         """Return the queue under ``key``, made on first use."""

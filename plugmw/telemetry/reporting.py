@@ -17,6 +17,7 @@ from plugmw.telemetry.custom_fields import Fields, read_fields
 from plugmw.telemetry.delivery import Queue
 from plugmw.telemetry.log_entry import MAX_LENGTH, encode, entry
 from plugmw.telemetry.queue_config import QueueConfig
+from plugmw.telemetry.queues import Queues
 from plugmw.wsgi.redaction import Redaction
 
 HeaderNames = list[HeaderName]
@@ -90,7 +91,7 @@ class Delivering(Reporting[C]):
 
     def put(self, data: bytes) -> None:
         """Queue something to be sent."""
-        self.runtime.queues.get(self, self._queue).put(data, len(data))
+        Queues.of(self.runtime).get(self, self._queue).put(data, len(data))
 
     def _queue(self) -> Queue:
         sink = self.sink()

@@ -18,6 +18,7 @@ from plugmw.schema import Check, as_dict, between, field
 from plugmw.telemetry.delivery import Lost, Queue
 from plugmw.telemetry.log_entry import LogEntry
 from plugmw.telemetry.queue_config import QueueConfig
+from plugmw.telemetry.queues import Queues
 from plugmw.telemetry.reporting import Sink
 
 #: Spelled-out metric types to what stands on the line.
@@ -199,7 +200,7 @@ class Measuring(Plugin[C]):
     def log(self, x: Exchange) -> None:
         lines = [text.encode("ascii", "replace") for text in self.lines(x)]
         if lines:
-            self.runtime.queues.get(self, self._queue).put(lines, sum(map(len, lines)))
+            Queues.of(self.runtime).get(self, self._queue).put(lines, sum(map(len, lines)))
 
     def _queue(self) -> Queue:
         sink = self.sink()

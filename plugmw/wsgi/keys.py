@@ -71,7 +71,7 @@ KEYS: Final = (
         "dict",
         "kernel.exchange",
         True,
-        "What plugins share, as `x.ctx`; a middleware outside may fill it.",
+        "What plugins share, as `exchange.ctx`; a middleware outside may fill it.",
     ),
     Key(
         GENERATION,
@@ -105,7 +105,7 @@ KEYS: Final = (
         True,
         "The app's own body, for plugins with `needs_upstream_response`, if one of them asked to buffer it.",
     ),
-    Key(STATE, "State", "kernel.state", False, "What each plugin remembers of this request, as `x.state`."),
+    Key(STATE, "State", "kernel.state", False, "What each plugin keeps of this request (`exchange.state`)."),
     Key(
         STRIPPED_PREFIX,
         "str",

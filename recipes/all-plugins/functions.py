@@ -1,9 +1,9 @@
 """The functions that pre-function and post-function run."""
 
 
-def note(x):
-    x.ctx["noted"] = True
+def note(exchange):
+    exchange.ctx["noted"] = True
 
 
-def done(x):
-    x.ctx.pop("noted", None)
+def done(exchange):
+    exchange.ctx.pop("noted", None)

@@ -11,5 +11,5 @@ class Config:
 class Greeting(Plugin):
     name, priority, Config = "greeting", 500, Config
 
-    def header_filter(self, x: Exchange) -> None:
-        x.set_header("X-Greeting", self.config.greeting)
+    def header_filter(self, exchange: Exchange) -> None:
+        exchange.set_header("X-Greeting", self.config.greeting)

@@ -39,7 +39,7 @@ FAULTS = {
     "a plugin raises in init_worker": Fault(
         "it is off, or refuses everybody if it decides who passes; never half on",
         {
-            "test_worker.py": [
+            "kernel/test_worker.py": [
                 "test_a_plugin_that_fails_to_start_is_logged_and_left_out",
                 "test_a_plugin_that_decides_who_may_pass_refuses_everybody_then",
                 "test_unless_its_entry_is_open",
@@ -51,22 +51,24 @@ FAULTS = {
     "a plugin raises before the app is called": Fault(
         "one request gets a 500 that tells nothing; filters and log run; the app is not called",
         {
-            "test_chain.py": [
+            "kernel/test_chain.py": [
                 "test_a_failure_is_a_clean_500_that_tells_nothing_and_is_logged_with_its_entry",
                 "test_a_failure_in_access_skips_lower_access_and_runs_all_filters",
             ],
-            "test_certificates.py": ["test_a_plugin_that_fails_leaves_the_servers_own_and_is_logged"],
+            "configuration/test_certificates.py": [
+                "test_a_plugin_that_fails_leaves_the_servers_own_and_is_logged"
+            ],
             "security/test_fault_plugins.py": ["test_one_request_suffers_when_memory_runs_out"],
         },
     ),
     "a plugin raises in header_filter": Fault(
         "a 500 if nothing was sent, else the connection ends without a false end of the body",
         {
-            "test_chain.py": [
+            "kernel/test_chain.py": [
                 "test_a_failure_in_header_filter_skips_lower_filters_and_lets_nothing_of_the_answer_through",
                 "test_a_header_filter_that_fails_below_an_exit_is_a_clean_500_unless_open",
             ],
-            "test_flow.py": ["test_log_sees_the_status_that_was_sent_when_an_error_comes_too_late"],
+            "kernel/test_flow.py": ["test_log_sees_the_status_that_was_sent_when_an_error_comes_too_late"],
             "live/test_pep3333.py": [
                 "test_a_filter_that_fails_first_gives_a_clean_500_and_later_cuts_the_stream"
             ],
@@ -75,7 +77,7 @@ FAULTS = {
     "a plugin raises in body_filter": Fault(
         "the stream is cut so that clients can tell; the app is closed once and the exchange logged once",
         {
-            "test_sending.py": [
+            "kernel/test_sending.py": [
                 "test_a_body_filter_that_fails_before_the_first_byte_gives_a_clean_500",
                 "test_a_body_filter_that_fails_later_cuts_the_stream_by_raising",
             ],
@@ -88,19 +90,19 @@ FAULTS = {
     "something raises in log, or in close": Fault(
         "the answer is as it would be; the failure is logged",
         {
-            "test_chain.py": ["test_failures_in_log_are_isolated_from_each_other_and_from_the_answer"],
-            "test_flow.py": [
+            "kernel/test_chain.py": ["test_failures_in_log_are_isolated_from_each_other_and_from_the_answer"],
+            "kernel/test_flow.py": [
                 "test_log_is_told_of_an_app_whose_close_raises",
                 "test_a_failing_close_does_not_hide_why_the_exchange_ended",
             ],
-            "test_worker.py": ["test_a_failing_close_of_one_plugin_leaves_the_others_their_turn"],
+            "kernel/test_worker.py": ["test_a_failing_close_of_one_plugin_leaves_the_others_their_turn"],
             "test_reload.py": ["test_a_failing_close_is_logged_and_the_rest_is_closed"],
         },
     ),
     "a plugin raises what ends a process or a greenlet": Fault(
         "it passes through, and the exchange is logged once",
         {
-            "test_flow.py": [
+            "kernel/test_flow.py": [
                 "test_what_stops_a_process_is_let_through_with_the_app_closed_and_the_exchange_logged",
                 "test_a_greenlet_that_is_ended_in_a_handed_over_app_goes_on_to_the_server",
             ],
@@ -114,7 +116,7 @@ FAULTS = {
         "a 500, and the log names the plugin",
         {
             "security/test_fault_plugins.py": ["test_garbage_of_a_plugin_is_a_500_and_the_log_names_it"],
-            "test_answer.py": [
+            "wsgi/test_answer.py": [
                 "test_an_exit_status_is_between_100_and_599",
                 "test_a_header_value_cannot_split_the_response",
             ],
@@ -192,7 +194,7 @@ FAULTS = {
                 "test_what_cannot_be_written_is_told_once_a_minute_and_the_answer_goes_out",
                 "test_losses_are_told_with_their_number",
             ],
-            "sinks/test_files.py": [
+            "telemetry/sinks/test_files.py": [
                 "test_a_line_that_breaks_off_is_taken_back",
                 "test_a_line_after_one_that_broke_off_begins_on_its_own",
             ],
@@ -205,7 +207,7 @@ FAULTS = {
                 "test_a_log_server_that_fails_holds_up_no_answer_and_gets_what_waited",
                 "test_the_end_of_a_worker_does_not_wait_for_a_log_server_that_hangs",
             ],
-            "test_delivery.py": [
+            "telemetry/test_delivery.py": [
                 "test_a_full_queue_drops_the_oldest_and_resumes",
                 "test_bytes_have_a_bound_of_their_own",
                 "test_a_sink_that_hangs_never_holds_up_who_puts",
@@ -223,11 +225,11 @@ FAULTS = {
     "the name of a log server has no address": Fault(
         "what is lost is counted, and no request looks a name up",
         {
-            "sinks/test_datagrams.py": [
+            "telemetry/sinks/test_datagrams.py": [
                 "test_a_name_is_looked_up_once_a_minute_and_its_last_address_stays_good",
                 "test_a_name_without_an_address_loses_nothing",
             ],
-            "contrib/test_udp_log.py": ["test_a_name_without_an_address_delays_nobody_and_is_told"],
+            "contrib/test_log_outages.py": ["test_a_name_without_an_address_delays_nobody_and_is_told"],
             "contrib/test_syslog.py": ["test_no_daemon_is_told_and_delays_nobody"],
             "contrib/test_http_log.py": ["test_a_name_without_an_address_does_not_hang_the_end"],
         },
@@ -257,7 +259,7 @@ FAULTS = {
                 "test_a_bad_configuration_is_told_in_one_line_with_its_place",
                 "test_bad_configurations_under_load_fail_no_request_and_the_next_good_one_is_taken",
             ],
-            "test_watcher.py": [
+            "reload/test_watcher.py": [
                 "test_a_file_is_left_alone_while_it_is_being_written",
                 "test_a_request_for_a_reload_that_comes_during_one_or_just_after_it_is_another",
             ],
@@ -293,7 +295,7 @@ FAULTS = {
             ],
             "stores/test_redis.py": ["test_forked_children_use_connections_of_their_own"],
             "stores/test_memory.py": ["test_a_child_forked_while_the_lock_is_held_goes_on_alone"],
-            "test_delivery.py": ["test_a_forked_child_has_its_own_empty_queues"],
+            "telemetry/test_delivery.py": ["test_a_forked_child_has_its_own_empty_queues"],
             f"{NATIVE}/test_isolation.py": ["test_a_forked_child_begins_with_processes_of_its_own"],
         },
     ),
@@ -306,8 +308,8 @@ FAULTS = {
                 "test_a_signature_is_judged_by_the_clock_of_the_wall_within_its_skew",
             ],
             "stores/test_table.py": ["test_a_clock_that_jumps_back_locks_for_one_window_at_most"],
-            "test_delivery.py": ["test_the_wall_clock_plays_no_part"],
-            "test_limits.py": ["test_windows_follow_the_clock_forth_and_back"],
+            "telemetry/test_delivery.py": ["test_the_wall_clock_plays_no_part"],
+            "contrib/test_limits.py": ["test_windows_follow_the_clock_forth_and_back"],
         },
     ),
     "SIGHUP under load": Fault(
@@ -342,7 +344,7 @@ FAULTS = {
                 "test_a_request_body_that_breaks_off_is_dropped_at_once",
                 "test_an_answer_that_nobody_takes_any_more_is_dropped_at_once",
             ],
-            "test_flow.py": ["test_a_client_that_goes_away_leaves_the_app_closed_once"],
+            "kernel/test_flow.py": ["test_a_client_that_goes_away_leaves_the_app_closed_once"],
         },
     ),
     "files or memory run out in a plugin": Fault(
@@ -363,7 +365,7 @@ FAULTS = {
                 "test_what_is_configured_for_other_routes_costs_a_request_nothing",
                 "test_reading_the_configuration_grows_in_line_too",
             ],
-            "test_chain.py": ["test_a_hundred_plugins_run_in_order", "test_gateways_nest_fifty_deep"],
+            "kernel/test_chain.py": ["test_a_hundred_plugins_run_in_order", "test_gateways_nest_fifty_deep"],
         },
     ),
 }

@@ -161,8 +161,8 @@ def test_s14_a_host_is_no_more_than_a_host():
 #: The modules that open connections, and where each gets its address: a new one is added by who has looked.
 ASKS = {
     "bundles/download.py": "bundle_base_url and the bundle's name",
-    "connections.py": "a service, an azure function, a KrakenD backend",
-    "sinks/http.py": "http-log, zipkin, galileo",
+    "upstream/connections.py": "a service, an azure function, a KrakenD backend",
+    "telemetry/sinks/http.py": "http-log, zipkin, galileo",
 }
 
 

@@ -11,6 +11,7 @@ from werkzeug.test import Client
 
 import plugmw
 from plugmw import ConfigError, Gateway
+from plugmw.errors import ConfigErrors
 from plugmw.testing import hello_app
 from tests.support.stub import Told, stub
 
@@ -98,7 +99,7 @@ def test_s15_parameters_of_krakend_are_put_in_once_and_escaped():
         gateway.stop()
 
 
-def test_s15_tyks_rewriting_is_left_out_with_a_warning(caplog):
+def test_s15_tyks_rewriting_is_refused_when_the_definition_is_read():
     rewrite = {"path": "x", "method": "GET", "match_pattern": "(.*)", "rewrite_to": "$1"}
     version = {"name": "v", "use_extended_paths": True, "extended_paths": {"url_rewrites": [rewrite]}}
     tyk = {
@@ -108,8 +109,8 @@ def test_s15_tyks_rewriting_is_left_out_with_a_warning(caplog):
         "proxy": {"listen_path": "/a/"},
         "version_data": {"not_versioned": True, "versions": {"v": version}},
     }
-    Gateway.from_tyk(hello_app, tyk)
-    assert "extended_paths.url_rewrites: is left out" in caplog.text
+    with pytest.raises(ConfigErrors, match=r"extended_paths\.url_rewrites: has no counterpart"):
+        Gateway.from_tyk(hello_app, tyk)
 
 
 def test_s15_no_text_is_formatted_by_what_may_be_a_clients():

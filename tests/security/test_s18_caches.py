@@ -35,17 +35,20 @@ ROOT = Path(plugmw.__file__).parent
 
 #: What functions remember: (file, function or what is wrapped) -> what the keys are.
 REMEMBERED = {
-    ("certificates.py", "_context"): "certificates of the configuration",
-    ("contrib/bot_detection.py", "self._judge"): "a User-Agent, cut to a length; the verdict is of it alone",
-    ("contrib/jwt.py", "partial"): "a credential's algorithm and key, from the consumers",
+    ("configuration/certificates.py", "_context"): "certificates of the configuration",
+    (
+        "contrib/bot_detection/plugin.py",
+        "self._judge",
+    ): "a User-Agent, cut to a length",
+    ("contrib/jwt/plugin.py", "partial"): "a credential's algorithm and key, from the consumers",
     ("dialects/kong/schema/lua_patterns.py", "lua_pattern"): "patterns of schemas",
     ("dialects/prest/native.py", "_member"): "names of headers",
-    ("exposition.py", "_key"): "names and labels of metrics, whose number is limited",
-    ("generated.py", "compiled"): "texts of chains",
-    ("generated.py", "source"): "shapes of chains",
-    ("offline.py", "_install"): "nothing",
-    ("passwords.py", "_works"): "methods of hashes",
-    ("routing.py", "_prefix_pattern"): "paths of routes",
+    ("contrib/prometheus/exposition.py", "_key"): "names and labels of metrics, whose number is limited",
+    ("kernel/generated.py", "compiled"): "texts of chains",
+    ("kernel/generated.py", "source"): "shapes of chains",
+    ("inspection/dry_run.py", "_install"): "nothing",
+    ("auth/passwords.py", "_works"): "methods of hashes",
+    ("routing/router.py", "_prefix_pattern"): "paths of routes",
     ("sources/bundled.py", "_modules"): "nothing",
     ("sources/entrypoints.py", "_found"): "nothing",
 }

@@ -39,10 +39,10 @@ PLUGIN_CODE = "code that the configuration names"
 #: (file, rule) -> (how often, why).
 EXCEPTIONS = {
     ("bundles/vendoring.py", "S603"): (1, A_COMMAND),
-    ("chain.py", "S102"): (1, "plugmw's own text, made from entries' numbers"),
-    ("contrib/jwt.py", "S105"): (1, A_NAME),
-    ("contrib/oauth2.py", "S105"): (3, A_NAME),
-    ("contrib/zipkin.py", "S311"): (1, A_CHANCE),
+    ("kernel/chain.py", "S102"): (1, "plugmw's own text, made from entries' numbers"),
+    ("contrib/jwt/plugin.py", "S105"): (1, A_NAME),
+    ("contrib/oauth2/plugin.py", "S105"): (2, A_NAME),
+    ("contrib/zipkin/plugin.py", "S311"): (1, A_CHANCE),
     ("dialects/kong/servers/dump.py", "S603"): (1, A_COMMAND),
     ("dialects/kong/servers/folders.py", "S108"): (1, "made with mode 0700, its owner checked"),
     ("dialects/kong/servers/supervisor_client.py", "S603"): (1, A_COMMAND),
@@ -50,10 +50,10 @@ EXCEPTIONS = {
     ("dialects/krakend/backends.py", "S311"): (1, A_CHANCE),
     ("dialects/prest/building.py", "S603"): (1, A_COMMAND),
     ("dialects/prest/isolation.py", "S603"): (1, A_COMMAND),
-    ("dialects/tyk/context.py", "S105"): (1, A_NAME),
     ("dialects/tyk/python/loading.py", "S102"): (1, PLUGIN_CODE),
-    ("imports.py", "S102"): (1, PLUGIN_CODE),
-    ("statsd_lines.py", "S311"): (1, A_CHANCE),
+    ("loading/imports.py", "S102"): (1, PLUGIN_CODE),
+    ("telemetry/statsd_lines.py", "S311"): (1, A_CHANCE),
+    ("wsgi/keys.py", "S105"): (1, A_NAME),
 }
 _NOQA = re.compile(
     r"#\s*(?:ruff:\s*)?noqa(?::\s*(?P<rules>[A-Z]+[0-9]+(?:[, ]+[A-Z]+[0-9]+)*))?", re.IGNORECASE
@@ -135,9 +135,9 @@ def test_s23_nothing_is_evaluated_no_yaml_object_made_and_no_shell_asked():
 
 #: Where certificates are not verified: each time because the configuration says so.
 UNVERIFIED = {
-    "contrib/ldap_auth.py": "verify_ldap_host",
-    "sinks/lines.py": "tls_verify of tcp-log",
-    "upstream.py": "verify of a service, https_verify of azure-functions",
+    "contrib/ldap_auth/plugin.py": "verify_ldap_host",
+    "telemetry/sinks/lines.py": "tls_verify of tcp-log",
+    "upstream/forwarding.py": "verify of a service, https_verify of azure-functions",
 }
 
 

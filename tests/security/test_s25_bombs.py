@@ -55,11 +55,11 @@ def allocating(most):
 
 #: Whoever opens the body of a request; each counts, or leaves that to the app.
 READERS = {
-    "body.py": "read_request: max_request_body",
-    "contrib/request_size_limiting.py": "allowed_payload_size",
-    "metering.py": "allowed_payload_size",
-    "alf.py": "log_bodies of galileo: a copy of what the app reads, cut",
-    "upstream.py": "on its way to a service, in pieces",
+    "wsgi/body.py": "read_request: max_request_body",
+    "contrib/request_size_limiting/plugin.py": "allowed_payload_size",
+    "contrib/request_size_limiting/body_limit.py": "allowed_payload_size",
+    "contrib/galileo/log_format.py": "log_bodies of galileo: a copy of what the app reads, cut",
+    "upstream/forwarding.py": "on its way to a service, in pieces",
 }
 
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import pkgutil
 import re
+import traceback
 
 import attrs
 import pytest
 
+from plugmw import Gateway
 from plugmw.cli.program import COMMANDS
 from plugmw.kernel.phases import PHASES
 from plugmw.kernel.plugin import Plugin
 from plugmw.sources import bundled
+from plugmw.testing import get, hello_app
+from plugmw.wsgi import keys
 from tests.support.servers import ROOT
 
 DOCS = ROOT / "docs"
@@ -22,9 +27,23 @@ PAGES = sorted(
         *DOCS.rglob("*.rst"),
         *ROOT.glob("*.md"),
         *ROOT.glob("recipes/*/README.md"),
-        ROOT / "changes/README.md",
+        *ROOT.glob("changes/*.md"),
+        ROOT / "bench/README.md",
+        ROOT / "tests/README.md",
     ]
 )
+#: Names that look like modules, beside keys of the environ: the group of entry points, a logger, a file, the
+#: numbers of Django's checks.
+NO_MODULES = re.compile(r"plugmw\.(plugins|tyk-python|schema\.json|[EW]\d{3})")
+
+
+def exists(name: str) -> bool:
+    """Say whether a dotted name leads to a module, or to something inside of one."""
+    try:
+        pkgutil.resolve_name(name)
+    except (ImportError, AttributeError):
+        return False
+    return True
 
 
 def page(name: str) -> str:
@@ -98,8 +117,6 @@ def test_every_error_and_every_setting_is_named():
 
 
 def test_every_public_key_is_named_and_no_private_one(extension):
-    from plugmw.wsgi import keys
-
     text = page("environ-keys.rst")
     for directive, cls, table in (
         ("environ-keys", extension.EnvironKeys, keys.KEYS),
@@ -258,8 +275,61 @@ def test_what_a_page_links_to_exists(path):
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_page_that_names_a_file_of_the_clone_names_one_that_exists(path):
     text = path.read_text(encoding="utf-8")
-    named = re.findall(r"\b(?:recipes/|tools/|docs/|tests/run|tests/support/)[\w./-]*\b(?!<)", text)
+    folders = "bench|changes|docs|plugmw|recipes|tests|tools"
+    named = re.findall(rf"(?<![\w/.-])(?:{folders})/[\w./-]*\b(?![<*])", text)
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_page_that_names_a_module_or_a_part_of_one_names_what_exists(path):
+    text = path.read_text(encoding="utf-8")
+    named = set(re.findall(r"(?<![\w./:-])plugmw(?:\.\w+(?:-\w+)*)+", text)) - {key.name for key in keys.KEYS}
+    for module, names in re.findall(r"from (plugmw[\w.]*) import (\w+(?:, \w+)*)", text):
+        named |= {f"{module}.{name}" for name in names.split(", ")}
+    assert [name for name in sorted(named) if not (NO_MODULES.fullmatch(name) or exists(name))] == []
+
+
+def frames_of(text: str) -> list[tuple[str, str]]:
+    """Return file and function of each frame that the page about a request's life shows."""
+    block = text.partition("what it does\n")[2].partition("\n\n")[0]
+    return [tuple(re.split(r"  +", line.strip())[:2]) for line in block.splitlines()]
+
+
+@pytest.mark.parametrize("rewriting", [False, True], ids=["routed", "rewritten"])
+def test_the_frames_of_a_request_are_those_of_the_page(tmp_path, rewriting):
+    frames = []
+
+    class Probe(Plugin):
+        name, priority, forwards = "probe", 1, True
+
+        def access(self, exchange):
+            frames.extend(traceback.extract_stack())
+
+    class Rewriting(Probe):
+        def rewrite(self, exchange):
+            exchange.environ["PATH_INFO"] = "/api"
+
+    file = tmp_path / "gateway.json"
+    settings = {"reload": False, "remote_user": "username", "store": "memory://"}
+    routes, plugins = (
+        [{"name": "api", "paths": ["/api"]}],
+        [{"name": "key-auth", "config": {"anonymous": "any"}}],
+    )
+    file.write_text(
+        json.dumps({**settings, "routes": routes, "plugins": plugins, "consumers": [{"username": "any"}]})
+    )
+    gateway = Gateway(hello_app, str(file), plugins=[Rewriting() if rewriting else Probe()])
+    gateway.start()
+    assert get(gateway, path="/api").status_code == 200
+
+    names = [(re.sub(r"(.*/)?(plugmw/)", r"\2", frame.filename), frame.name) for frame in frames]
+    first = names.index(("plugmw/kernel/worker.py", "__call__"))
+    shown = [(re.sub(r"chain \d+", "chain 1", file), name) for file, name in names[first:-1]]
+    expected = frames_of(page("request-life.rst"))
+    if rewriting:
+        expected[-2:] = [("plugmw/dispatch.py", "_rewrite"), ("<plugmw chain 1>", "enter")]
+    assert shown == expected
+    gateway.stop()
 
 
 @pytest.mark.parametrize("folder", RECIPES, ids=lambda folder: folder.name)
@@ -281,8 +351,6 @@ def test_the_ten_lines_of_the_readme_work():
 
 
 def test_the_plugin_of_the_readme_works():
-    from plugmw.testing import get
-
     block = re.search(
         r"```python\n(from plugmw import Plugin\n.*?)```", (ROOT / "README.md").read_text(), re.S
     )

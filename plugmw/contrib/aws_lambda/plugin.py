@@ -173,7 +173,7 @@ class AWSLambda(Plugin[Config]):
     def _invoke(self, event: bytes, limit: int) -> tuple[int, payload.Headers, bytes]:
         """Call the function once; return status, headers and body."""
         c = self.config
-        deadline = Deadline.after(c.timeout / 1000)
+        deadline = Deadline.after(c.timeout / 1000, time.monotonic)
         parameters: dict[str, object] = {
             "FunctionName": c.function_name,
             "InvocationType": c.invocation_type,

@@ -27,6 +27,7 @@ from plugmw.schema.fields import Port
 from plugmw.telemetry.delivery import Lost, Queue
 from plugmw.telemetry.log_entry import one_line
 from plugmw.telemetry.queue_config import QueueConfig
+from plugmw.telemetry.queues import Queues
 from plugmw.telemetry.reporting import HeaderNames, redact_headers, redact_query
 from plugmw.telemetry.sinks.http import HTTP
 from plugmw.wsgi.redaction import Redaction
@@ -80,7 +81,7 @@ class Galileo(Plugin[Config]):
     def log(self, x: Exchange) -> None:
         bodies = x.state(self).pop("bodies", (None, None))
         entry = one_line(log_format.entry_of(x, self._redaction.within(x), *bodies)).encode("ascii")
-        self.runtime.queues.get(self, self._queue).put(entry, len(entry))
+        Queues.of(self.runtime).get(self, self._queue).put(entry, len(entry))
 
     def _queue(self) -> Queue:
         c = self.config

@@ -149,10 +149,7 @@ def series_of(runtime: Runtime, folder: str | None = None) -> Series:
     Shared by the processes of a server in ``folder``, in PROMETHEUS_MULTIPROC_DIR, or in a private one.
     They outlive a reload of the gateway.
     """
-    found: Series | None = runtime.kept.get("series")
-    if found is None or found.closed:
-        found = runtime.kept["series"] = Series(_folder(folder, bool(runtime.multiprocess)))
-    return found
+    return runtime.lasting("series", lambda: Series(_folder(folder, bool(runtime.multiprocess))))
 
 
 def _folder(given: str | None, multiprocess: bool) -> Path | None:

@@ -37,6 +37,7 @@ from plugmw.telemetry import propagation
 from plugmw.telemetry.delivery import Queue
 from plugmw.telemetry.propagation import ALL, Format, Found, Span
 from plugmw.telemetry.queue_config import QueueConfig
+from plugmw.telemetry.queues import Queues
 from plugmw.telemetry.sinks.http import HTTP
 from plugmw.wsgi import keys
 
@@ -161,7 +162,7 @@ class Zipkin(Plugin[Config]):
     def log(self, x: Exchange) -> None:
         trace = self._trace(x)
         if trace.request.sampled and self.config.http_endpoint:
-            queue = self.runtime.queues.get(self, self._queue)
+            queue = Queues.of(self.runtime).get(self, self._queue)
             for span in self._spans(x, trace):
                 data = json.dumps(span, separators=(",", ":")).encode()
                 queue.put(data, len(data))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from plugmw.concurrency.process import LazyLock
+
+if TYPE_CHECKING:
+    from plugmw.kernel.runtime import Runtime
 
 #: Never waits for a reader of a FIFO; never becomes the terminal of the process.
 _FLAGS: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY
@@ -21,6 +24,11 @@ class Files:
         self._torn: set[str] = set()
         # A forked child shares the files.
         self._lock = LazyLock()
+
+    @classmethod
+    def of(cls, runtime: Runtime) -> Files:
+        """Return those of a gateway."""
+        return runtime.resource("files", cls)
 
     def append(self, path: str, line: bytes, mode: int, reopen: bool = False) -> None:
         """Append a line, which ends with a newline, by one call to the system.

@@ -8,5 +8,5 @@ VERSION = "1"
 class Version(Plugin):
     name, priority = "version", 500
 
-    def header_filter(self, x):
-        x.set_header("X-Version", VERSION)
+    def header_filter(self, exchange):
+        exchange.set_header("X-Version", VERSION)

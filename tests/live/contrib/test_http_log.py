@@ -10,6 +10,7 @@ import requests
 from werkzeug.test import Client
 
 from plugmw.contrib.http_log import HTTPLog
+from plugmw.telemetry.queues import Queues
 from plugmw.testing import get
 from tests.support.length import by_length
 from tests.support.sinks import HTTPSink, closed_port, http_sink
@@ -20,13 +21,13 @@ from tests.unit.contrib.test_http_log import to
 def test_a_server_that_never_answers_delays_no_answer_and_the_oldest_give_way(serve, caplog):
     with http_sink(None) as sink:
         wrapped = serve(to(sink, queue={"max_entries": 10}))
-        wrapped.runtime.queues.shutdown_timeout = 0.05
+        Queues.of(wrapped.runtime).shutdown_timeout = 0.05
         spent = []
         for _ in range(500):
             begun = time.monotonic()
             assert get(wrapped).status_code == 200
             spent.append(time.monotonic() - begun)
-        [queue] = wrapped.runtime.queues.all()
+        [queue] = Queues.of(wrapped.runtime).all()
         assert len(queue) == 10
         assert queue.dropped >= 480
         wrapped.stop()
@@ -39,7 +40,7 @@ def test_memory_stays_flat_while_the_server_is_down(serve):
     import tracemalloc
 
     wrapped = serve(HTTPLog(http_endpoint=f"http://127.0.0.1:{closed_port()}/", queue={"max_entries": 500}))
-    wrapped.runtime.queues.shutdown_timeout = 0
+    Queues.of(wrapped.runtime).shutdown_timeout = 0
 
     def ask(count):
         client = Client(wrapped)

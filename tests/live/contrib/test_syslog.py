@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from plugmw.contrib.syslog import Syslog
+from plugmw.telemetry.queues import Queues
 from plugmw.telemetry.sinks.syslog import FACILITIES
 from plugmw.testing import get
 from tests.support.rsyslog import rsyslog
@@ -40,7 +41,7 @@ def test_a_real_daemon_that_restarts_gets_the_next_message(serve, folder):
         daemon.wait(1)
         daemon.stop()
         get(wrapped, path="/2")
-        [queue] = wrapped.runtime.queues.all()
+        [queue] = Queues.of(wrapped.runtime).all()
         until(lambda: queue.lost == 1)
         daemon.start()
         get(wrapped, path="/3")

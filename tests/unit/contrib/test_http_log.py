@@ -9,6 +9,7 @@ import pytest
 from plugmw import ConfigError, Entry
 from plugmw.contrib.http_log import HTTPLog, settings, split
 from plugmw.telemetry.queue_config import QueueConfig
+from plugmw.telemetry.queues import Queues
 from plugmw.testing import gateway, get
 from tests.support.sinks import closed_port, http_sink
 
@@ -226,7 +227,7 @@ def test_never_retried_if_that_is_said(serve, caplog):
     with http_sink(500) as sink:
         wrapped = serve(to(sink, queue={"max_retry_time": -1}))
         get(wrapped)
-        [queue] = wrapped.runtime.queues.all()
+        [queue] = Queues.of(wrapped.runtime).all()
         wrapped.stop()
         assert (len(sink.wait(1)), queue.lost) == (1, 1)
     assert "1 queue entries were lost" in caplog.text

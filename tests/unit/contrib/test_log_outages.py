@@ -10,6 +10,7 @@ from plugmw.contrib.loggly import Loggly
 from plugmw.contrib.syslog import Syslog
 from plugmw.contrib.tcp_log import TCPLog
 from plugmw.contrib.udp_log import UDPLog
+from plugmw.telemetry.queues import Queues
 from plugmw.testing import get
 from tests.support.sinks import tcp_sink, udp_sink, unix_sink
 from tests.support.waiting import until
@@ -51,6 +52,6 @@ NAMED = {
 @pytest.mark.parametrize("plugin", NAMED.values(), ids=NAMED)
 def test_a_name_without_an_address_delays_nobody_and_is_told(serve, caplog, plugin):
     wrapped = serve(plugin)
-    wrapped.runtime.queues.shutdown_timeout = 0.5
+    Queues.of(wrapped.runtime).shutdown_timeout = 0.5
     assert get(wrapped).status_code == 200
     until(lambda: "could not connect to nothing.invalid:1: " in caplog.text)

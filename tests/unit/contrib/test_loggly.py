@@ -9,6 +9,7 @@ import pytest
 
 from plugmw import ConfigError
 from plugmw.contrib.loggly import Loggly
+from plugmw.telemetry.queues import Queues
 from plugmw.testing import get
 from tests.support.plugins import made
 from tests.support.sinks import udp_sink
@@ -110,7 +111,7 @@ def test_a_datagram_is_sent_by_its_severity(serve, sink, code, config, pri):
     get(wrapped)
     wrapped.stop()
     if pri is None:
-        [queue_left] = [wrapped.runtime.queues.all()]
+        [queue_left] = [Queues.of(wrapped.runtime).all()]
         assert (queue_left, sink.got) == ([], [])
     else:
         assert sink.wait(1)[0].startswith(b"<%d>1 " % pri)

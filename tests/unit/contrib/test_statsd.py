@@ -12,6 +12,7 @@ from plugmw import ConfigError, Plugin
 from plugmw.contrib import statsd
 from plugmw.contrib.statsd import StatsD
 from plugmw.kernel.identity import Consumer
+from plugmw.telemetry.queues import Queues
 from plugmw.telemetry.sinks.datagrams import UDP
 from plugmw.telemetry.sinks.lines import Lines
 from plugmw.testing import gateway, get
@@ -381,5 +382,5 @@ def test_what_waits_is_bounded(monkeypatch):
     wrapped = gateway(plugin)
     for _ in range(20):
         get(wrapped)
-    [queue] = plugin.runtime.queues.all()
+    [queue] = Queues.of(plugin.runtime).all()
     assert (len(queue), queue.dropped) == (5, 15)

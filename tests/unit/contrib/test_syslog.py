@@ -8,6 +8,7 @@ import pytest
 
 from plugmw import ConfigError, Entry
 from plugmw.contrib.syslog import Syslog, remote
+from plugmw.telemetry.queues import Queues
 from plugmw.telemetry.sinks.datagrams import UDP, Unix
 from plugmw.testing import gateway, get
 from tests.support.plugins import made
@@ -145,7 +146,7 @@ def test_no_daemon_is_told_and_delays_nobody(serve, folder, caplog):
     wrapped = serve(Syslog(address=f"{folder}/nowhere"))
     for _ in range(5):
         assert get(wrapped).status_code == 200
-    [queue] = wrapped.runtime.queues.all()
+    [queue] = Queues.of(wrapped.runtime).all()
     until(lambda: queue.lost == 5)
     told = [record.getMessage() for record in caplog.records]
     assert len(told) == 1

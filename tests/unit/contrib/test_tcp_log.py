@@ -9,6 +9,7 @@ import pytest
 
 from plugmw import ConfigError
 from plugmw.contrib.tcp_log import TCPLog, is_local
+from plugmw.telemetry.queues import Queues
 from plugmw.testing import gateway, get
 from tests.support.plugins import made
 from tests.support.sinks import Certificate, closed_port, tcp_sink
@@ -172,7 +173,7 @@ def test_tls_is_verified_by_the_name_that_is_given(serve, tmp_path, caplog):
         get(serve(to(sink, tls_sni="logs.example", **trusted)))
         sink.entries(1)
         wrong = serve(to(sink, **trusted))
-        wrong.runtime.queues.shutdown_timeout = 0.05
+        Queues.of(wrong.runtime).shutdown_timeout = 0.05
         get(wrong)
         until(lambda: f"failed to perform TLS handshake to 127.0.0.1:{sink.port}" in caplog.text)
         wrong.stop()

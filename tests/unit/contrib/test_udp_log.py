@@ -9,6 +9,7 @@ import pytest
 
 from plugmw import ConfigError
 from plugmw.contrib.udp_log import UDPLog
+from plugmw.telemetry.queues import Queues
 from plugmw.testing import get
 from tests.support.sinks import closed_port, udp_sink
 from tests.support.waiting import until
@@ -73,7 +74,7 @@ def test_an_entry_before_which_nobody_listened_arrives(serve):
     port = closed_port()
     wrapped = serve(UDPLog(host="127.0.0.1", port=port))
     get(wrapped)
-    [queue] = wrapped.runtime.queues.all()
+    [queue] = Queues.of(wrapped.runtime).all()
     until(lambda: queue.sent == 1)
     with udp_sink(port) as sink:
         get(wrapped, path="/after")

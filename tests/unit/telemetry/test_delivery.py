@@ -579,17 +579,17 @@ def test_the_runtime_drains_when_it_closes():
 
     seen = []
     runtime = Runtime()
-    runtime.queues.get("key", lambda: real(seen.extend)).put("a")
+    Queues.of(runtime).get("key", lambda: real(seen.extend)).put("a")
     runtime.close()
     assert seen == ["a"]
-    assert runtime.queues.all() == []
+    assert Queues.of(runtime).all() == []
 
 
 def test_the_gateways_setting_says_how_long_it_waits():
     from plugmw import Gateway
 
     gateway = Gateway(lambda environ, start: [], {"shutdown_timeout": 2.5})
-    assert gateway.runtime.queues.shutdown_timeout == 2.5
+    assert Queues.of(gateway.runtime).shutdown_timeout == 2.5
 
 
 def test_a_forked_child_has_its_own_empty_queues():
@@ -605,7 +605,7 @@ def test_a_forked_child_has_its_own_empty_queues():
             forked.wait(SECONDS)
         return condition.wait(seconds)
 
-    queue = runtime.queues.get(
+    queue = Queues.of(runtime).get(
         "key", lambda: real(seen.extend, wait=wait, max_batch_size=9, max_coalescing_delay=1000)
     )
     queue.put("parent's")
@@ -616,7 +616,7 @@ def test_a_forked_child_has_its_own_empty_queues():
         try:
             queue.put("child's")
             queue.stop(queue.clock() + SECONDS)
-            os.write(write_end, repr((seen, runtime.queues.all())).encode())
+            os.write(write_end, repr((seen, Queues.of(runtime).all())).encode())
         finally:
             os._exit(0)
     os.waitpid(pid, 0)

@@ -12,6 +12,7 @@ from plugmw.schema import config, read
 from plugmw.schema.fields import HeaderName
 from plugmw.telemetry.custom_fields import Fields, custom_fields
 from plugmw.telemetry.delivery import Lost
+from plugmw.telemetry.queues import Queues
 from plugmw.telemetry.reporting import Delivering, HeaderNames, Reporting, redact_headers, redact_query
 from plugmw.testing import gateway, get
 
@@ -90,7 +91,7 @@ def test_entries_go_in_batches_to_a_sink_that_is_closed_at_the_end():
     wrapped.stop()
     assert sum(map(len, kept.batches)) == 3
     assert kept.closed >= 1
-    assert wrapped.runtime.queues.all() == []
+    assert Queues.of(wrapped.runtime).all() == []
 
 
 def test_the_queue_is_patient_and_has_the_name_of_the_instance():
@@ -99,7 +100,7 @@ def test_the_queue_is_patient_and_has_the_name_of_the_instance():
     kept = Kept()
     wrapped = gateway(Entry(kept, instance="second"))
     get(wrapped)
-    [queue] = wrapped.runtime.queues.all()
+    [queue] = Queues.of(wrapped.runtime).all()
     assert (queue.name, queue.settings.max_retry_time) == ("second", math.inf)
     assert (queue.settings.max_entries, queue.settings.max_coalescing_delay) == (10_000, 0)
     wrapped.stop()
@@ -110,7 +111,7 @@ def test_two_entries_have_two_queues():
 
     wrapped = gateway(Kept(), Entry(Kept(), instance="b"))
     get(wrapped)
-    assert len(wrapped.runtime.queues.all()) == 2
+    assert len(Queues.of(wrapped.runtime).all()) == 2
     wrapped.stop()
 
 
@@ -119,7 +120,7 @@ def test_what_the_sink_loses_is_counted(caplog):
     kept.fails = True
     wrapped = gateway(kept)
     get(wrapped)
-    [queue] = wrapped.runtime.queues.all()
+    [queue] = Queues.of(wrapped.runtime).all()
     wrapped.stop()
     assert (queue.sent, queue.lost) == (0, 1)
     assert "kept: no. 1 queue entries were lost" in caplog.text

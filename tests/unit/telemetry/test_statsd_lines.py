@@ -11,6 +11,7 @@ from plugmw.schema import config, field
 from plugmw.telemetry import statsd_lines
 from plugmw.telemetry.delivery import Lost
 from plugmw.telemetry.queue_config import QueueConfig
+from plugmw.telemetry.queues import Queues
 from plugmw.telemetry.statsd_lines import (
     FLUSH_TIMEOUT,
     NO_RETRY_COUNT,
@@ -188,7 +189,7 @@ def test_no_lines_make_no_queue():
     plugin.said = ()
     wrapped = gateway(plugin)
     get(wrapped)
-    assert plugin.runtime.queues.all() == []
+    assert Queues.of(plugin.runtime).all() == []
 
 
 def test_sink_and_lines_are_the_plugins_own():

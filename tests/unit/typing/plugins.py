@@ -20,9 +20,9 @@ class Typed(Plugin[Config]):
         self.fail_closed = self.config.minute < 1
         self.limit = self.config.minutes  # type: ignore[attr-defined]
 
-    def access(self, x: Exchange) -> None:
+    def access(self, exchange: Exchange) -> None:
         seconds: str = self.config.minute  # type: ignore[assignment]
-        x.set_header("X-Limit", seconds)
+        exchange.set_header("X-Limit", seconds)
 
 
 class Untyped(Plugin):
@@ -30,8 +30,8 @@ class Untyped(Plugin):
 
     name, priority, Config = "untyped", 500, Config
 
-    def access(self, x: Exchange) -> None:
-        x.set_header("X-Limit", str(self.config.minutes))
+    def access(self, exchange: Exchange) -> None:
+        exchange.set_header("X-Limit", str(self.config.minutes))
 
 
 @config
@@ -43,8 +43,8 @@ class CardConfig:
 class CardAuth(Authentication[CardConfig]):
     name, priority, Config = "card-auth", 1006, CardConfig
 
-    def identify(self, x: Exchange) -> tuple[Consumer | None, Credential]:
-        credential = self.credential("card-auth", x.get_header(self.config.card_header) or "")
+    def identify(self, exchange: Exchange) -> tuple[Consumer | None, Credential]:
+        credential = self.credential("card-auth", exchange.get_header(self.config.card_header) or "")
         if credential is None:
             raise Denied
         return self.owner(credential), credential

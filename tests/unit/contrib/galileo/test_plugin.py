@@ -11,6 +11,7 @@ from werkzeug.test import Client
 from plugmw import ConfigError, Entry
 from plugmw.contrib.galileo import Galileo, log_format
 from plugmw.contrib.galileo import plugin as galileo
+from plugmw.telemetry.queues import Queues
 from plugmw.testing import gateway, get
 from tests.support.plugins import made
 from tests.support.sinks import http_sink
@@ -59,7 +60,7 @@ def test_refuses(config, problem):
 
 def test_pauses_grow_until_the_tries_are_used_up():
     wrapped = gateway(plugin := Galileo(host="::1", service_token="a", retry_count=9))
-    queue = wrapped.runtime.queues.get("key", plugin._queue)
+    queue = Queues.of(wrapped.runtime).get("key", plugin._queue)
     assert [queue.pause(tries, 0) for tries in range(9)] == [4, 9, 16, 25, 36, 49, 60, 60, None]
     assert (queue.settings.max_bytes, queue.settings.max_batch_size) == (200 * 1024 * 1024, 1000)
 
@@ -223,7 +224,7 @@ def test_what_was_taken_or_refused_is_not_repeated(serve, status, lost, caplog):
         wrapped = serve(to(sink))
         get(wrapped)
         sink.wait(1)
-        [queue] = wrapped.runtime.queues.all()
+        [queue] = Queues.of(wrapped.runtime).all()
         wrapped.stop()
         assert (len(sink.wait(1)), queue.lost, queue.sent) == (1, lost, 1 - lost)
     assert ("ALF refused, 127.0.0.1" in caplog.text) is bool(lost)
@@ -234,7 +235,7 @@ def test_tries_are_counted(serve, caplog):
     with http_sink(500) as sink:
         wrapped = serve(to(sink, retry_count=3))
         get(wrapped)
-        [queue] = wrapped.runtime.queues.all()
+        [queue] = Queues.of(wrapped.runtime).all()
         until(lambda: queue.lost)
         assert len(sink.wait(3)) == 3
 

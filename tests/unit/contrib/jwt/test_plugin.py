@@ -115,7 +115,7 @@ def test_refuses_a_bad_configuration(config, message):
 
 @pytest.mark.parametrize("library", ["jwt.algorithms", "cryptography"])
 def test_a_missing_library_is_told_with_the_extra(library, monkeypatch):
-    for module in ("plugmw.contrib.jwt.plugin", "plugmw.contrib.jwt.tokens"):
+    for module in ("plugmw.contrib.jwt", "plugmw.contrib.jwt.plugin", "plugmw.contrib.jwt.tokens"):
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(LoadError, match=r"pip install 'plugmw\[jwt\]'"):

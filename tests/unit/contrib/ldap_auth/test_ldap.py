@@ -286,8 +286,8 @@ def test_what_ends_a_worker_passes_and_closes_the_connection(monkeypatch):
     def interrupted(self, end):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(plugmw.ldap._Link, "open", interrupted)
-    monkeypatch.setattr(plugmw.ldap._Link, "close", lambda self: closed.append(self))
+    monkeypatch.setattr(plugmw.contrib.ldap_auth.ldap._Link, "open", interrupted)
+    monkeypatch.setattr(plugmw.contrib.ldap_auth.ldap._Link, "close", lambda self: closed.append(self))
     with pytest.raises(KeyboardInterrupt):
         connect(Server("127.0.0.1", 1, "no", NO_TLS, 1), 0)
     assert len(closed) == 1
@@ -337,7 +337,7 @@ def fake():
 @pytest.fixture
 def now(monkeypatch):
     clock = SimpleNamespace(now=1000.0)
-    monkeypatch.setattr(plugmw.ldap, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(plugmw.contrib.ldap_auth.ldap, "time", SimpleNamespace(monotonic=lambda: clock.now))
     return clock
 
 

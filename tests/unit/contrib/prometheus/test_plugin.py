@@ -124,7 +124,7 @@ def test_bandwidth_has_no_total_and_no_created():
 
 def test_nothing_of_no_bytes_is_counted(monkeypatch):
     monkeypatch.setattr(
-        prometheus.record, "entry", lambda x: {"request": {"size": 0}, "response": {"size": 9}}
+        prometheus.log_entry, "entry", lambda x: {"request": {"size": 0}, "response": {"size": 9}}
     )
     assert len(samples(after({"bandwidth_metrics": True}), "kong_bandwidth_bytes")) == 1
 
@@ -176,7 +176,7 @@ def test_a_failure_to_count_is_counted_and_told_once(monkeypatch, caplog):
         raise ValueError("broken")
 
     wrapped = gateway(Prometheus(**ALL), **SCOPE)
-    monkeypatch.setattr(prometheus.record, "latencies", fail)
+    monkeypatch.setattr(prometheus.log_entry, "latencies", fail)
     assert [get(wrapped).status_code for _ in range(2)] == [200, 200]
     assert "kong_nginx_metric_errors_total 2\n" in scraped(wrapped)
     assert caplog.messages.count("prometheus: an exchange could not be recorded") == 1

@@ -115,7 +115,7 @@ def test_plugins_of_one_gateway_share_their_series():
 def test_a_forked_process_and_one_that_starts_again_have_new_ones():
     runtime = Runtime()
     first = series_of(runtime)
-    first.close()
+    runtime.close()
     second = series_of(runtime)
     assert second is not first
     runtime.after_fork()

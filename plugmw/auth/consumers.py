@@ -182,40 +182,40 @@ CREDENTIALS: Final = {
 
 
 def parse(
-    data: Any, path: Path = ("consumers",), text: Text | None = None
+    data: object, path: Path = ("consumers",), text: Text | None = None
 ) -> tuple[MemoryDirectory, list[Problem]]:
     """Read a list of consumers: the directory, and every problem with its path."""
     if not isinstance(data, (list, tuple)):
         return MemoryDirectory(), [(path, f"got {type(data).__name__}", "a list of consumers")]
     problems: list[Problem] = []
-    read_ones: list[tuple[int, ConsumerConfig]] = []
+    configs: list[tuple[int, ConsumerConfig]] = []
     for index, item in enumerate(data):
-        made, found = read(ConsumerConfig, item, (*path, index), text)
-        problems += found
-        if made is not None:
-            read_ones.append((index, made))
-    problems += _repeated(read_ones, path)
-    consumers = [_consumer(made) for _, made in read_ones]
-    made_directory = MemoryDirectory(consumers)
-    for (index, made), consumer in zip(read_ones, consumers, strict=True):
-        problems += _add_credentials(made_directory, made, consumer, (*path, index))
-    return made_directory, problems
+        config, problems_of_item = read(ConsumerConfig, item, (*path, index), text)
+        problems += problems_of_item
+        if config is not None:
+            configs.append((index, config))
+    problems += _repeated(configs, path)
+    consumers = [_consumer(config) for _, config in configs]
+    directory = MemoryDirectory(consumers)
+    for (index, config), consumer in zip(configs, consumers, strict=True):
+        problems += _add_credentials(directory, config, consumer, (*path, index))
+    return directory, problems
 
 
-def _consumer(made: ConsumerConfig) -> Consumer:
+def _consumer(config: ConsumerConfig) -> Consumer:
     return Consumer(
-        id=made.id or stable_id("consumer", made.username or "", made.custom_id or ""),
-        username=made.username,
-        custom_id=made.custom_id,
-        tags=tuple(made.tags),
-        groups=tuple(group.group for group in made.acls),
+        id=config.id or stable_id("consumer", config.username or "", config.custom_id or ""),
+        username=config.username,
+        custom_id=config.custom_id,
+        tags=tuple(config.tags),
+        groups=tuple(group.group for group in config.acls),
     )
 
 
-def _repeated(made: list[tuple[int, ConsumerConfig]], path: Path) -> Iterable[Problem]:
+def _repeated(configs: list[tuple[int, ConsumerConfig]], path: Path) -> Iterable[Problem]:
     for name in ("username", "custom_id", "id"):
         first: dict[str, int] = {}
-        for index, consumer in made:
+        for index, consumer in configs:
             value = getattr(consumer, name)
             if value is not None and first.setdefault(value, index) != index:
                 where = place((*path, first[value]))
@@ -223,10 +223,10 @@ def _repeated(made: list[tuple[int, ConsumerConfig]], path: Path) -> Iterable[Pr
 
 
 def _add_credentials(
-    directory: MemoryDirectory, made: ConsumerConfig, consumer: Consumer, path: Path
+    directory: MemoryDirectory, config: ConsumerConfig, consumer: Consumer, path: Path
 ) -> Iterable[Problem]:
     for name, (kind, looked_up, shown) in CREDENTIALS.items():
-        for index, item in enumerate(getattr(made, name)):
+        for index, item in enumerate(getattr(config, name)):
             credential = Credential(
                 id=item.id or stable_id("credential", kind, consumer.id, str(index)),
                 consumer_id=consumer.id,
@@ -234,13 +234,13 @@ def _add_credentials(
                 data=_data(item, consumer),
                 expires=item.created + item.ttl if getattr(item, "ttl", None) else None,
             )
-            if kind == "basic-auth" and passwords.is_kong(item.password) and made.id is None:
+            if kind == "basic-auth" and passwords.is_kong(item.password) and config.id is None:
                 yield (*path, "id"), "missing", f"the id that {passwords.KONG} passwords are salted with"
             if not directory.add(kind, getattr(item, looked_up), credential):
                 yield (*path, name, index, looked_up), "is the same as another credential's", "a unique value"
 
 
-def _data(item: Any, consumer: Consumer) -> dict[str, Any]:
+def _data(item: object, consumer: Consumer) -> dict[str, object]:
     """Return what a plugin needs of a credential; passwords only as digests."""
     data = as_dict(item)
     if isinstance(item, BasicCredential):
@@ -253,9 +253,9 @@ def _data(item: Any, consumer: Consumer) -> dict[str, Any]:
 def directory(source: Any) -> Directory:
     """Return a directory: ``source`` itself, or one of a list of consumers (ConfigErrors if it is bad)."""
     if hasattr(source, "credential"):
-        found: Directory = source
-        return found
-    made, problems = parse(source)
+        looked_up_in: Directory = source
+        return looked_up_in
+    consumers, problems = parse(source)
     if problems:
-        raise ConfigErrors([ConfigError(place(p), found, want) for p, found, want in problems])
-    return made
+        raise ConfigErrors([ConfigError(place(path), problem, want) for path, problem, want in problems])
+    return consumers

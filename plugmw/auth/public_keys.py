@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 HMAC: Final = ("HS256", "HS384", "HS512")
 ALGORITHMS: Final = (
@@ -15,7 +15,7 @@ SHORTEST_RSA: Final = 2048
 _CURVES: Final = {"ES256": "secp256r1", "ES384": "secp384r1", "ES512": "secp521r1"}
 
 
-def public_key(algorithm: str, pem: str) -> Any:
+def public_key(algorithm: str, pem: str) -> object:
     """Read the PEM public key of an algorithm that has one; ``ValueError`` says what would be right.
 
     Raises ``ModuleNotFoundError`` without the library cryptography.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -19,6 +19,9 @@ from plugmw.bundles.manifest import Manifest, parse
 from plugmw.bundles.signatures import sign
 from plugmw.bundles.verification import digests
 from plugmw.errors import LoadError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 _HOOKS: Final = ("pre", "auth_check", "post_key_auth", "post", "response", "traffic_logs")
 
@@ -56,7 +59,7 @@ def listed(manifest: Manifest, folder: Path, source: str) -> dict[str, bytes]:
     return files
 
 
-def _is_hook(value: Any) -> bool:
+def _is_hook(value: object) -> bool:
     return bool(value.get("name")) if isinstance(value, dict) else bool(value)
 
 
@@ -64,7 +67,7 @@ def build(
     manifest: Manifest,
     files: Mapping[str, bytes],
     *,
-    key: Any = None,
+    key: RSAPrivateKey | None = None,
     libraries: Mapping[str, bytes] | None = None,
     build_id: str = "",
 ) -> tuple[bytes, Manifest]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
@@ -45,7 +45,7 @@ def merge(name: str, parts: Sequence[Bundle], root: Path) -> Bundle:
     Lists of hooks are appended in order; of everything else there may be one. Names and paths of files begin
     with the folder of their part.
     """
-    hooks: dict[str, Any] = {}
+    hooks: dict[str, object] = {}
     files: list[str] = []
     for part in parts:
         place = part.folder.relative_to(root).as_posix()
@@ -56,7 +56,7 @@ def merge(name: str, parts: Sequence[Bundle], root: Path) -> Bundle:
     return Bundle(name, root, Manifest(tuple(files), hooks), total, tuple(parts))
 
 
-def _joined(source: str, kind: str, before: Any, value: Any) -> Any:
+def _joined(source: str, kind: str, before: object, value: object) -> object:
     if isinstance(value, list) and isinstance(before, (list, type(None))):
         return [*(before or ()), *value]
     if not _is_set(value):
@@ -66,13 +66,16 @@ def _joined(source: str, kind: str, before: Any, value: Any) -> Any:
     return value
 
 
-def _is_set(value: Any) -> bool:
+def _is_set(value: object) -> bool:
     return any(value.values()) if isinstance(value, dict) else bool(value)
 
 
-def _moved(value: Any, place: str) -> Any:
+def _moved(value: object, place: str) -> object:
     """Return hooks whose ``path`` is below ``place``."""
     if isinstance(value, list):
         return [_moved(one, place) for one in value]
-    path = value.get("path") if isinstance(value, dict) else None
-    return {**value, "path": f"{place}/{path}"} if path and isinstance(path, str) else value
+    if isinstance(value, dict):
+        path = value.get("path")
+        if path and isinstance(path, str):
+            return {**value, "path": f"{place}/{path}"}
+    return value

@@ -16,7 +16,7 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -39,6 +39,9 @@ from plugmw.bundles.signatures import read_public_key
 from plugmw.bundles.verification import verify
 from plugmw.errors import LoadError
 from plugmw.loading.watching import note
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 _LOGGER: Final = logging.getLogger("plugmw.bundles")
 
@@ -138,7 +141,7 @@ class Bundles:
             return f"{self.root}: cannot be written: {error.strerror}"
         return ""
 
-    def _install(self, home: Home, found: Found, url: str, key: Any) -> None:
+    def _install(self, home: Home, found: Found, url: str, key: RSAPublicKey | None) -> None:
         version = version_of(found.data)
         if self._compat or not self._is_good(home, home.folder / version):
             with home.fresh() as made:
@@ -172,11 +175,11 @@ class Bundles:
     def _hash(self, home: Home, folder: Path, manifest: Manifest) -> str:
         return version_of(manifest.to_json()) if folder == home.folder and not self._compat else folder.name
 
-    def _key(self) -> Any:
+    def _key(self) -> RSAPublicKey | None:
         return read_public_key(self._public_key) if self._public_key else None
 
 
-def _known(state: dict[str, Any], url: str, current: Path | None) -> Validators:
+def _known(state: dict[str, object], url: str, current: Path | None) -> Validators:
     """Return what the server said when it gave the version in force; nothing if it was another one."""
     if current is None or (state.get("url"), state.get("version")) != (fingerprint(url), current.name):
         return Validators()
@@ -192,7 +195,9 @@ def read_manifest(folder: Path) -> Manifest:
         raise LoadError(str(path), f"cannot be read: {error.strerror}") from error
 
 
-def unpack(data: bytes, folder: Path, source: str, key: Any, limits: Limits | None = None) -> Manifest:
+def unpack(
+    data: bytes, folder: Path, source: str, key: RSAPublicKey | None, limits: Limits | None = None
+) -> Manifest:
     """Unpack an archive into an empty folder and check it; raises :class:`LoadError`.
 
     A file that ``file_list`` does not name is refused: no checksum vouches for it.

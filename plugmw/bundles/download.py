@@ -11,9 +11,9 @@ import hashlib
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 
 import attrs
@@ -21,6 +21,9 @@ import attrs
 from plugmw.bundles.archive import inside
 from plugmw.concurrency.deadline import Deadline
 from plugmw.errors import LoadError
+
+if TYPE_CHECKING:
+    from requests import Response, Session
 
 #: Seconds for one GET, from the name's look-up to the last byte.
 DEADLINE: Final = 5.0
@@ -36,6 +39,7 @@ PATIENCE: Final = 20.0
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 _HOPS: Final = 5
 _STEP: Final = 64 * 1024
+B = TypeVar("B", bound=Sized)
 
 
 class Silent(LoadError):
@@ -183,7 +187,7 @@ class Download:
         except (RequestException, HTTPError, OSError, ValueError) as error:
             raise Silent(shown(url), f"cannot be fetched: {_reason(error)}") from error
 
-    def _follow(self, session: Any, url: str, known: Validators, stop: threading.Event) -> Found | None:
+    def _follow(self, session: Session, url: str, known: Validators, stop: threading.Event) -> Found | None:
         headers = {"Accept-Encoding": "identity", **known.headers}
         at = url
         for _ in range(_HOPS):
@@ -202,7 +206,7 @@ class Download:
                 raise LoadError(shown(url), f"redirects to {shown(at)}", "an answer of the server itself")
         raise LoadError(shown(url), f"redirects over {_HOPS} times")
 
-    def _answer(self, response: Any, url: str, known: Validators, stop: threading.Event) -> Found | None:
+    def _answer(self, response: Response, url: str, known: Validators, stop: threading.Event) -> Found | None:
         if response.status_code == 304 and known.headers:
             return None
         if response.status_code != 200:
@@ -219,7 +223,7 @@ class Download:
         validators = (response.headers.get(name, "") for name in ("ETag", "Last-Modified"))
         return Found(bytes(data), Validators(*validators))
 
-    def _bounded(self, data: Any, url: str) -> Any:
+    def _bounded(self, data: B, url: str) -> B:
         if len(data) > self.largest:
             raise LoadError(shown(url), f"has over {self.largest} bytes")
         return data

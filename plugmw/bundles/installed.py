@@ -25,7 +25,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
@@ -67,7 +67,7 @@ class Home:
         # Not Path.is_file, which raises for a folder that this user may not look into.
         return next((one for one in [*places, self.folder] if os.path.isfile(one / MANIFEST)), None)
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> dict[str, object]:
         """Return what was kept beside the versions; empty if nothing was."""
         try:
             found = json.loads((self.folder / "state.json").read_bytes())
@@ -75,7 +75,7 @@ class Home:
             return {}
         return found if isinstance(found, dict) else {}
 
-    def remember(self, state: dict[str, Any]) -> None:
+    def remember(self, state: dict[str, object]) -> None:
         """Replace what is kept beside the versions."""
         self._replace(self.folder / "state.json", json.dumps({"name": self.name, **state}))
 

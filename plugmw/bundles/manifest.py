@@ -11,7 +11,7 @@ manifest itself is in neither. Contract: Tyk's ``apidef/api_definitions.go`` (``
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Final, TypeVar
 
 import attrs
 
@@ -21,6 +21,7 @@ from plugmw.errors import LoadError
 #: Bytes of a manifest that are read.
 LARGEST: Final = 1024 * 1024
 _FIELDS: Final = ("file_list", "custom_middleware", "checksum", "signature")
+T = TypeVar("T")
 
 
 @attrs.frozen
@@ -28,11 +29,11 @@ class Manifest:
     """What ``manifest.json`` says. Names in ``file_list`` are relative and stay in the bundle's folder."""
 
     file_list: tuple[str, ...] = ()
-    custom_middleware: dict[str, Any] = attrs.field(factory=dict)
+    custom_middleware: dict[str, object] = attrs.field(factory=dict)
     checksum: str = ""
     signature: str = ""
     #: Whatever else the manifest holds; Tyk ignores it.
-    other: dict[str, Any] = attrs.field(factory=dict)
+    other: dict[str, object] = attrs.field(factory=dict)
 
     def to_json(self) -> bytes:
         """Return the compact form that goes into an archive."""
@@ -60,20 +61,20 @@ def parse(content: bytes, source: str) -> Manifest:
     )
 
 
-def _files(data: dict[str, Any], source: str) -> tuple[str, ...]:
+def _files(data: dict[str, object], source: str) -> tuple[str, ...]:
     names = _value(data, "file_list", list, source)
-    found = []
+    files = []
     for place, name in enumerate(names):
         if not isinstance(name, str):
             raise LoadError(source, f"file_list[{place}]: got {_kind(name)}", "the name of a file")
         try:
-            found.append(inside(name))
+            files.append(inside(name))
         except ValueError as error:
             raise LoadError(source, f"file_list[{place}]: {error}") from None
-    return tuple(found)
+    return tuple(files)
 
 
-def _value(data: dict[str, Any], name: str, kind: type, source: str) -> Any:
+def _value(data: dict[str, object], name: str, kind: type[T], source: str) -> T:
     """Return a field, empty if it is absent or null (as Go reads it)."""
     value = data.get(name)
     if value is None:
@@ -86,5 +87,5 @@ def _value(data: dict[str, Any], name: str, kind: type, source: str) -> Any:
 _WORDS: Final[dict[type, str]] = {dict: "an object", list: "a list", str: "a string"}
 
 
-def _kind(value: Any) -> str:
+def _kind(value: object) -> str:
     return _WORDS.get(type(value), json.dumps(value))

@@ -8,26 +8,31 @@ from __future__ import annotations
 import base64
 import binascii
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from plugmw.auth.public_keys import public_key
 from plugmw.errors import LoadError
 from plugmw.loading.watching import note
 
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+    from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
-def read_public_key(path: str | Path) -> Any:
+
+def read_public_key(path: str | Path) -> RSAPublicKey:
     """Return the RSA public key in a PEM file; raises :class:`LoadError`."""
     content = _content(path)
     note(path, content)
     try:
-        return public_key("RS256", content.decode("latin-1"))
+        return cast("RSAPublicKey", public_key("RS256", content.decode("latin-1")))
     except ModuleNotFoundError:
         raise _missing(path) from None
     except ValueError as error:
         raise LoadError(str(path), "is no key that can be used", str(error)) from None
 
 
-def read_private_key(path: str | Path) -> Any:
+def read_private_key(path: str | Path) -> RSAPrivateKey:
     """Return the RSA private key in a PEM file without a pass phrase; raises :class:`LoadError`."""
     content = _content(path)
     try:
@@ -47,12 +52,12 @@ def read_private_key(path: str | Path) -> Any:
     return key
 
 
-def sign(key: Any, sha256: bytes) -> str:
+def sign(key: RSAPrivateKey, sha256: bytes) -> str:
     """Return the signature of a content with this SHA-256."""
     return base64.b64encode(key.sign(sha256, *_scheme())).decode()
 
 
-def is_signed(key: Any, sha256: bytes, signature: str) -> bool:
+def is_signed(key: RSAPublicKey, sha256: bytes, signature: str) -> bool:
     """Say whether ``signature`` was made with the private part of ``key`` for a content with this SHA-256."""
     from cryptography.exceptions import InvalidSignature
 
@@ -63,7 +68,7 @@ def is_signed(key: Any, sha256: bytes, signature: str) -> bool:
     return True
 
 
-def _scheme() -> tuple[Any, Any]:
+def _scheme() -> tuple[PKCS1v15, Prehashed]:
     from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
     from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
     from cryptography.hazmat.primitives.hashes import SHA256

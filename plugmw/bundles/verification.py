@@ -6,13 +6,16 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import attrs
 
 from plugmw.bundles.manifest import Manifest
 from plugmw.bundles.signatures import is_signed
 from plugmw.errors import LoadError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 
 @attrs.frozen
@@ -33,7 +36,7 @@ def digests(pieces: Iterable[bytes]) -> Digests:
     return Digests(md5.hexdigest(), sha256.digest())
 
 
-def verify(manifest: Manifest, folder: Path, key: Any, source: str) -> None:
+def verify(manifest: Manifest, folder: Path, key: RSAPublicKey | None, source: str) -> None:
     """Raise :class:`LoadError` unless the files in ``folder`` have the manifest's checksum.
 
     With a public ``key`` (None without), the signature must be there and good too.

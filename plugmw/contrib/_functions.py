@@ -30,7 +30,7 @@ from plugmw.kernel.plugin import Plugin
 from plugmw.loading.imports import resolve
 from plugmw.schema import Finding, Kind, config, each, field, matches
 
-F = TypeVar("F", bound=Callable[..., Any])
+F = TypeVar("F", bound=Callable[..., object])
 #: A function of one argument, the exchange.
 Function = Callable[[Exchange], object]
 
@@ -46,13 +46,13 @@ def function_factory(function: F) -> F:
     return function
 
 
-def _named(value: Any) -> Any:
+def _named(value: object) -> object:
     if not (callable(value) or isinstance(value, str)):
         raise ValueError
     return value
 
 
-Named = Annotated[Any, Kind(_named, "a function as module:name", {"type": "string"})]
+Named = Annotated[object, Kind(_named, "a function as module:name", {"type": "string"})]
 
 
 @config
@@ -87,7 +87,7 @@ class Functions(Plugin[Config]):
     no_consumer: ClassVar[bool] = True
 
     #: What the configuration names, by phase, and what runs: the same, factories replaced.
-    _given: dict[str, list[Any]] | None = None
+    _listed: dict[str, list[object]] | None = None
     _functions: dict[str, list[Function]]
     #: Whether they were made in this process.
     _fresh: bool = False
@@ -97,21 +97,21 @@ class Functions(Plugin[Config]):
         return [phases.INIT_WORKER, *PHASES]
 
     def configure(self) -> None:
-        if self._given is not None:
+        if self._listed is not None:
             return  # one object in two gateways: its functions are made once per process
         on_fork(self)
         errors: list[ConfigError] = []
-        given = {phase: list(self._found(phase, errors)) for phase in PHASES}
+        listed = {phase: list(self._resolve(phase, errors)) for phase in PHASES}
         if errors:
             raise ConfigErrors(errors)
-        if given[phases.BODY_FILTER]:
-            given[phases.HEADER_FILTER].insert(0, _without_length)
-        self._given = given
-        for phase in filter(given.get, PHASES):
+        if listed[phases.BODY_FILTER]:
+            listed[phases.HEADER_FILTER].insert(0, _without_length)
+        self._listed = listed
+        for phase in filter(listed.get, PHASES):
             run = self._filter if phase == phases.BODY_FILTER else self._runner(phase)
             setattr(self, phase, run)
 
-    def _found(self, phase: str, errors: list[ConfigError]) -> Iterator[Any]:
+    def _resolve(self, phase: str, errors: list[ConfigError]) -> Iterator[object]:
         for index, value in enumerate(getattr(self.config, phase)):
             try:
                 yield _resolved(value, self.config.packages) if isinstance(value, str) else value
@@ -120,8 +120,10 @@ class Functions(Plugin[Config]):
                 errors.append(ConfigError(f"{phase}[{index}]", problem, error.expected))
 
     def init_worker(self) -> None:
-        if not self._fresh and self._given is not None:
-            self._functions = {phase: [_made(one) for one in found] for phase, found in self._given.items()}
+        if not self._fresh and self._listed is not None:
+            self._functions = {
+                phase: [_function(one) for one in listed] for phase, listed in self._listed.items()
+            }
             self._fresh = True
 
     def after_fork(self) -> None:
@@ -143,12 +145,12 @@ class Functions(Plugin[Config]):
         return made
 
 
-def _resolved(path: str, packages: list[str]) -> Any:
+def _resolved(path: str, packages: list[str]) -> object:
     """Import the function that a configuration names, if it may name it."""
-    found = _PATH(path)
-    if found is None:
+    match = _PATH(path)
+    if match is None:
         raise LoadError(path, f"got {path!r}", "package.module:name of a function; texts are never run")
-    module = found[1]
+    module = match[1]
     if not any(module == name or module.startswith(name + ".") for name in packages):
         known = f"a module in {', '.join(packages)}" if packages else "its package in `packages`"
         raise LoadError(path, f"got {path!r}, of a module that may not be named", known)
@@ -158,12 +160,12 @@ def _resolved(path: str, packages: list[str]) -> Any:
     return function
 
 
-def _made(given: Any) -> Function:
+def _function(listed: object) -> Function:
     """Return the function itself, made by its factory if it has one."""
-    made: Function = given() if getattr(given, _FACTORY, False) else given
-    if not callable(made):
-        raise TypeError(f"{given!r} returned {type(made).__name__}, expected a function")
-    return made
+    function: object = listed() if callable(listed) and getattr(listed, _FACTORY, False) else listed
+    if not callable(function):
+        raise TypeError(f"{listed!r} returned {type(function).__name__}, expected a function")
+    return function
 
 
 def _without_length(x: Exchange) -> None:

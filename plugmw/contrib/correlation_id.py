@@ -20,7 +20,7 @@ import itertools
 import os
 import re
 import uuid
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from plugmw.kernel.exchange import Exchange
 from plugmw.kernel.plugin import Plugin
@@ -86,7 +86,7 @@ class CorrelationID(Plugin[Config]):
         environ[keys.CORRELATION_ID] = self._known(x)[self._key] = value
         return value
 
-    def _known(self, x: Exchange) -> dict[str, Any]:
+    def _known(self, x: Exchange) -> dict[str, str]:
         """Return the request's identifiers by header: two instances each echo their own."""
         return x.state(CorrelationID)
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from plugmw.errors import ConfigError
 from plugmw.kernel.exchange import Exchange
@@ -67,7 +67,7 @@ class Metric:
             yield "sample_rate", f"missing, expected a number from 0 to 1 with stat_type {self.stat_type}"
 
 
-def _metric(name: str, stat_type: str, rate: float | None = None) -> dict[str, Any]:
+def _metric(name: str, stat_type: str, rate: float | None = None) -> dict[str, object]:
     made = {"name": name, "stat_type": stat_type, "tags": ["app:kong"], "consumer_identifier": "custom_id"}
     return made | ({"sample_rate": rate} if rate else {})
 
@@ -129,7 +129,7 @@ class Datadog(Measuring[Config]):
             tags = ",".join(self._tags(x, metric, entry))
             yield f"{name}:{value}|{TYPES[metric.stat_type]}{sampled}|#{tags}"
 
-    def _tags(self, x: Exchange, metric: Metric, entry: dict[str, Any]) -> Iterator[str]:
+    def _tags(self, x: Exchange, metric: Metric, entry: log_entry.LogEntry) -> Iterator[str]:
         """Yield the tags in Kong's order: service, status, consumer, then the metric's own."""
         config = self.config
         facts = x.service_facts or {"name": x.service}

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
-from typing import Any, Final, Literal
+from typing import Final, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from plugmw.kernel.exchange import Exchange
@@ -122,7 +122,7 @@ class HTTPLog(Reporting[Config]):
 
 def settings(config: Config) -> QueueConfig:
     """Return the queue's settings, with the older spellings in them unless they have their old default."""
-    changed: dict[str, Any] = {}
+    changed: dict[str, object] = {}
     if config.queue_size not in (None, 1):
         changed["max_batch_size"] = config.queue_size
     if config.flush_timeout not in (None, 2):

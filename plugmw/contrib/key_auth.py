@@ -20,7 +20,7 @@ hold different keys: that is refused, because proxies and apps disagree about wh
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from plugmw.auth.authentication import (
     ANONYMOUS_HELP,
@@ -77,7 +77,7 @@ class KeyAuth(Authentication[Config]):
         if self.config.hide_credentials:
             self._hide(x, name)
         key = values[0]
-        if isinstance(key, list) or (len(values) > 1 and not in_header):
+        if not isinstance(key, str) or (len(values) > 1 and not in_header):
             raise self._denied(DUPLICATE)
         if not key:
             raise self._denied(NO_KEY)
@@ -92,7 +92,7 @@ class KeyAuth(Authentication[Config]):
     def _denied(self, message: str) -> Denied:
         return Denied(message, self._challenge)
 
-    def _find(self, x: Exchange) -> tuple[str, list[Any], bool]:
+    def _find(self, x: Exchange) -> tuple[str, list[object], bool]:
         """Return the name that decides, its values, and whether the first one is a header's."""
         for name in self.config.key_names:
             values, in_header = self._values(x, name)
@@ -101,7 +101,7 @@ class KeyAuth(Authentication[Config]):
                 return name, values, in_header
         raise self._denied(NO_KEY)
 
-    def _values(self, x: Exchange, name: str) -> tuple[list[Any], bool]:
+    def _values(self, x: Exchange, name: str) -> tuple[list[object], bool]:
         """Return what the first place that has ``name`` holds, and whether that is the header.
 
         A key in the query that differs from the header's is listed behind it.

@@ -20,7 +20,7 @@ import os
 import re
 import socket
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from plugmw.kernel.exchange import Exchange
 from plugmw.kernel.identity import stable_id
@@ -100,8 +100,8 @@ class RequestTermination(Plugin[Config]):
             host = socket.gethostname()
             node = {"node_id": stable_id(host), "worker_pid": os.getpid(), "hostname": host}
             redaction = Redaction() if c.echo_credentials else _CREDENTIALS.within(x)
-            told = {"message": message, c.echo_node: node, **described(x, redaction)}
-            x.exit(c.status_code, write_json(told), _ECHO)
+            echo = {"message": message, c.echo_node: node, **described(x, redaction)}
+            x.exit(c.status_code, write_json(echo), _ECHO)
         if c.body:
             kind = {"Content-Type": c.content_type} if c.content_type else None
             x.exit(c.status_code, c.body.encode(), kind)
@@ -112,39 +112,38 @@ def _has(x: Exchange, name: str) -> bool:
     return cgi_key(name) in x.environ or bool(pair_values(x.environ.get("QUERY_STRING", ""), name))
 
 
-def described(x: Exchange, redaction: Redaction) -> dict[str, Any]:
+def described(x: Exchange, redaction: Redaction) -> dict[str, object]:
     """Return what was asked, without what is to be left out. Reads the body."""
     environ = x.environ
     host, _, port = x.host.rpartition(":") if _PORT(x.host) else (x.host, "", environ.get("SERVER_PORT", ""))
     data = x.read_body()
     captures = x.captures
-    made: dict[str, Any] = {
-        "request": {
-            "scheme": x.scheme,
-            "host": decode(host, "replace"),
-            "port": int(port) if port.isdecimal() else None,
-            "method": x.method,
-            "path": decode(x.path, "replace"),
-            "headers": {name: redaction.header(name, value) for name, value in headers_in(environ)},
-            "query": grouped(redaction.pairs(environ.get("QUERY_STRING", ""))),
-            "raw_body": data.decode("utf-8", "replace"),
-            "uri_captures": {
-                "named": {name: decode(value, "replace") for name, value in captures["named"].items()},
-                "unnamed": [decode(value, "replace") for value in captures["unnamed"]],
-            },
-        }
+    request: dict[str, object] = {
+        "scheme": x.scheme,
+        "host": decode(host, "replace"),
+        "port": int(port) if port.isdecimal() else None,
+        "method": x.method,
+        "path": decode(x.path, "replace"),
+        "headers": {name: redaction.header(name, value) for name, value in headers_in(environ)},
+        "query": grouped(redaction.pairs(environ.get("QUERY_STRING", ""))),
+        "raw_body": data.decode("utf-8", "replace"),
+        "uri_captures": {
+            "named": {name: decode(value, "replace") for name, value in captures["named"].items()},
+            "unnamed": [decode(value, "replace") for value in captures["unnamed"]],
+        },
     }
     body = parsed(environ.get("CONTENT_TYPE", ""), data)
     if body is not None:
-        made["request"]["body"] = body
+        request["body"] = body
+    facts: dict[str, object] = {"request": request}
     if x.route is not None:
-        made["matched_route"] = x.route.described()
+        facts["matched_route"] = x.route.described()
     if x.service_facts:
-        made["matched_service"] = dict(x.service_facts)
-    return made
+        facts["matched_service"] = dict(x.service_facts)
+    return facts
 
 
-def parsed(content_type: str, data: bytes) -> Any:
+def parsed(content_type: str, data: bytes) -> object:
     """Return a form or multipart body as names to values, a JSON one as its value; None for all else."""
     kind, boundary = media_type(content_type)
     try:
@@ -155,9 +154,9 @@ def parsed(content_type: str, data: bytes) -> Any:
             parts = [part for part in read_parts(data, boundary) if part.name]
             return grouped((str(part.name), part.content.decode("utf-8", "replace")) for part in parts)
         if kind == JSON:
-            made = parse_json(data)
-            write_json(made)
-            return made
+            value = parse_json(data)
+            write_json(value)
+            return value
     except ValueError:
         pass
     return None

@@ -18,7 +18,7 @@ Contract: Kong's response-transformer (``kong/plugins/response-transformer``).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal
+from typing import Literal
 
 from plugmw.kernel.flow import Flow
 from plugmw.kernel.plugin import Plugin
@@ -163,7 +163,7 @@ class ResponseTransformer(Plugin[Config]):
         if not body:
             return body
         try:
-            members: Any = parse_json(body)
+            members: object = parse_json(body)
             if not isinstance(members, dict) or not self._members.apply(members):
                 return body
             made = write_json(members)

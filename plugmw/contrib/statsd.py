@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from plugmw.kernel.exchange import Exchange
 from plugmw.schema import Finding, above, between, config, each, field, matches
@@ -82,7 +82,7 @@ class Metric:
             yield "sample_rate", f"missing, expected a number above 0 with stat_type {self.stat_type}"
 
 
-def _metric(name: str, stat_type: str, rate: float | None = None) -> dict[str, Any]:
+def _metric(name: str, stat_type: str, rate: float | None = None) -> dict[str, object]:
     return {"name": name, "stat_type": stat_type} | ({"sample_rate": rate} if rate else {})
 
 
@@ -188,7 +188,7 @@ class StatsD(Measuring[Config]):
             if made is not None:
                 yield made + end
 
-    def _tagged(self, x: Exchange, metric: Metric, entry: dict[str, Any]) -> str | None:
+    def _tagged(self, x: Exchange, metric: Metric, entry: log_entry.LogEntry) -> str | None:
         value = value_of(metric.name, entry) if metric.name in VALUES else None
         if value is None:
             return None
@@ -197,7 +197,7 @@ class StatsD(Measuring[Config]):
         kind = TYPES[metric.stat_type]
         return line(name, number(value), kind, metric.sample_rate, tags, self.config.tag_style)
 
-    def _tags(self, x: Exchange, metric: Metric, entry: dict[str, Any]) -> dict[str, str]:
+    def _tags(self, x: Exchange, metric: Metric, entry: log_entry.LogEntry) -> dict[str, str]:
         """Return the tags of a line, none without a service."""
         if not x.service:
             return {}
@@ -211,7 +211,7 @@ class StatsD(Measuring[Config]):
         }
         return {name: tag_value(str(value)) for name, value in tags.items() if value}
 
-    def _plain(self, x: Exchange, metric: Metric, entry: dict[str, Any]) -> str | None:
+    def _plain(self, x: Exchange, metric: Metric, entry: log_entry.LogEntry) -> str | None:
         found = self._named(x, metric, entry)
         if found is None:
             return None
@@ -220,7 +220,7 @@ class StatsD(Measuring[Config]):
         kind = "s" if metric.name == "unique_users" else TYPES[metric.stat_type]
         return line(f"{self._prefix}.{name}", value, kind, metric.sample_rate)
 
-    def _named(self, x: Exchange, metric: Metric, entry: dict[str, Any]) -> tuple[str, str] | None:
+    def _named(self, x: Exchange, metric: Metric, entry: log_entry.LogEntry) -> tuple[str, str] | None:
         """Return a metric's name behind the prefix, and its value; None if it is not sent now."""
         scope, status = self._scope(x, metric), entry["response"]["status"]
         if metric.name in VALUES:
@@ -263,7 +263,7 @@ class StatsD(Measuring[Config]):
     def _consumer(self, x: Exchange, metric: Metric) -> str | None:
         return identified(x, metric.consumer_identifier or self.config.consumer_identifier_default)
 
-    def _workspace(self, metric: Metric, entry: dict[str, Any]) -> Any:
+    def _workspace(self, metric: Metric, entry: log_entry.LogEntry) -> object:
         """Return what names the workspace; there is none unless a plugin puts it into the log entry."""
         wanted = metric.workspace_identifier or self.config.workspace_identifier_default
         return entry.get("workspace" if wanted == "workspace_id" else "workspace_name")

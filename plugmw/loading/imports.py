@@ -41,19 +41,19 @@ def resolve(reference: str) -> Any:
     if not module_name or not attribute:
         raise LoadError(reference, f"got {reference!r}", "module:attribute")
     try:
-        found: Any = load_module(module_name)
+        value: object = load_module(module_name)
     except LoadError as error:
         raise LoadError(reference, error.what, error.expected) from error
     for part in attribute.split("."):
         try:
-            found = getattr(found, part)
+            value = getattr(value, part)
         except AttributeError:
-            known = ", ".join(sorted(n for n in vars(found) if not n.startswith("_"))[:12])
+            known = ", ".join(sorted(n for n in vars(value) if not n.startswith("_"))[:12])
             raise LoadError(reference, f"{module_name} has no {part!r}", f"one of {known}") from None
-    return found
+    return value
 
 
-def load_file(path: Path, names: Mapping[str, Any] | None = None, *, source: bool = False) -> ModuleType:
+def load_file(path: Path, names: Mapping[str, object] | None = None, *, source: bool = False) -> ModuleType:
     """Execute a Python file as a module whose name no other load ever had; raises :class:`LoadError`.
 
     A fresh name makes new code really load, and keeps files of the same name in two folders apart. A file
@@ -82,7 +82,7 @@ def forget(modules: Iterable[ModuleType]) -> None:
         sys.modules.pop(module.__name__, None)
 
 
-def _execute(path: Path, content: bytes, names: Mapping[str, Any], source: bool) -> ModuleType:
+def _execute(path: Path, content: bytes, names: Mapping[str, object], source: bool) -> ModuleType:
     name = f"plugmw_loaded_{next(_numbers)}_{path.stem}"
     loader = SourceFileLoader(name, str(path)) if source else None
     spec = importlib.util.spec_from_file_location(name, path, loader=loader)

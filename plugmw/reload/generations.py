@@ -14,7 +14,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterable
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from plugmw.configuration.plan import Plan
     from plugmw.kernel.order import Entry
+    from plugmw.kernel.plugin import Plugin
 
 #: Seconds between two looks at what has not drained; from the second of waiting on, garbage is collected.
 PAUSE: Final = 0.05
@@ -43,7 +44,7 @@ class Holdings:
 
     runtime: Runtime
     #: The distinct plugin objects of its entries, in the order in which they are closed.
-    plugins: list[Any]
+    plugins: list[Plugin]
     #: Names in ``sys.modules`` of the files it has loaded.
     modules: frozenset[str] = frozenset()
 

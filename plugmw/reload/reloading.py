@@ -9,7 +9,7 @@ the one in force as it is.
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING
 
 from plugmw.concurrency.process import LazyLock
 from plugmw.configuration.extras import Extras
@@ -21,6 +21,11 @@ from plugmw.loading.watching import Files, changed, recording
 from plugmw.reload.generations import Draining, Generation, Holdings
 from plugmw.reload.watcher import Watcher
 
+if TYPE_CHECKING:
+    from plugmw.documents import Document
+    from plugmw.documents.files import Source
+    from plugmw.kernel.plugin import Plugin
+
 
 class Reloading(Worker):
     """A worker whose configuration comes from files, and is taken anew when they change.
@@ -28,7 +33,7 @@ class Reloading(Worker):
     ``source`` and ``extras`` are what the plan was read from; ``watch`` replaces the setting ``reload``.
     """
 
-    def __init__(self, source: Any, extras: Extras, watch: bool | None) -> None:
+    def __init__(self, source: Source | Document, extras: Extras, watch: bool | None) -> None:
         self._source = source
         self._extras = extras
         self._watch = watch
@@ -126,7 +131,7 @@ class Reloading(Worker):
         self._drain(old)
         self.runtime.logger.info("reloaded: %s", ", ".join(self.sources))
 
-    def _start_fresh(self, plugins: list[Any], plan: Plan) -> None:
+    def _start_fresh(self, plugins: list[Plugin], plan: Plan) -> None:
         """Start the plugins that were not in force before; raise if one of them cannot."""
         plan.runtime.follow(self.runtime)
         self._init_plugins(plugins)

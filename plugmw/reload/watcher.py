@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from plugmw.loading.watching import Files, changed
 
@@ -51,16 +51,14 @@ class Watcher:
         self._stopped.set()
 
     def _run(self) -> None:
-        while not self._stopped.wait(EVERY):
-            watched = self._watched()
-            if watched is None:
-                return
-            self.look(watched)
-            del watched
+        while not self._stopped.wait(EVERY) and self._watched() is not None:
+            self.look()
 
-    def look(self, watched: Any = None) -> bool:
-        """Take one look; return whether a reload was tried."""
-        watched = watched or self._watched()
+    def look(self) -> bool:
+        """Take one look; return whether a reload was tried. A gateway that has gone is never reloaded."""
+        watched = self._watched()
+        if watched is None:
+            return False
         now = signature(watched.files)
         if now == self._seen:
             self._fresh = None

@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha1
-from typing import Any
+from typing import Any, Protocol
 
 import redis
 from redis.backoff import NoBackoff
@@ -36,6 +36,20 @@ from plugmw.wsgi.redaction import REDACTED
 LONGEST_PROBE = 1.0
 
 _OUTAGES = (redis.ConnectionError, redis.TimeoutError, ReadOnlyError, OSError)
+#: What Redis answers; the type is the command's.
+Reply = Any
+
+
+class _Pool(Protocol):
+    def disconnect(self, inuse_connections: bool = True) -> None: ...
+
+
+class _Client(Protocol):
+    """What is used of ``redis.Redis``, which has no types for it."""
+
+    @property
+    def connection_pool(self) -> _Pool: ...
+    def execute_command(self, *command: object) -> Reply: ...
 
 
 class _Script:
@@ -108,13 +122,13 @@ class RedisStore:
         username: str | None = None,
         password: str | None = None,
         tls: bool = False,
-        options: Mapping[str, Any] | None = None,
+        options: Mapping[str, object] | None = None,
         prefix: str = "plugmw:",
         timeout: float = 1.0,
     ) -> None:
         if socket is not None:
             self.url = f"unix://{socket}?db={db}"
-            where: dict[str, Any] = {"connection_class": UnixDomainSocketConnection, "path": socket}
+            where: dict[str, object] = {"connection_class": UnixDomainSocketConnection, "path": socket}
         else:
             self.url = f"{'rediss' if tls else 'redis'}://{_bracketed(host)}:{port}/{db}"
             kind = SSLConnection if tls else Connection
@@ -177,7 +191,7 @@ class RedisStore:
     def _value(self, key: str) -> bytes:
         return self._prefix + b"v:" + encode(short(key))
 
-    def _script(self, script: _Script, keys: Sequence[bytes], args: Sequence[object]) -> Any:
+    def _script(self, script: _Script, keys: Sequence[bytes], args: Sequence[object]) -> Reply:
         try:
             return self._call("EVALSHA", script.sha, len(keys), *keys, *args)
         except StoreError as error:
@@ -186,7 +200,7 @@ class RedisStore:
         # A new or restarted server does not know it yet, and has run nothing; EVAL makes it known.
         return self._call("EVAL", script.text, len(keys), *keys, *args)
 
-    def _call(self, *command: object) -> Any:
+    def _call(self, *command: object) -> Reply:
         """Run one command; every failure is a StoreError, and an outage opens the breaker."""
         if self._closed:
             raise StoreError(self.url, "is closed")
@@ -229,14 +243,15 @@ def _hiding(password: str) -> Callable[[Exception], None]:
     return hide
 
 
-def _client(where: Mapping[str, Any], timeout: float) -> Any:
+def _client(where: Mapping[str, object], timeout: float) -> _Client:
     """Return a client that never retries, as the answer to a counted hit may just have been lost."""
-    options = dict(where, socket_timeout=timeout, socket_connect_timeout=timeout)
+    options: dict[str, Any] = dict(where, socket_timeout=timeout, socket_connect_timeout=timeout)
     # As many connections as calls at once: redis-py's own bound of 100 would look like an outage to gevent.
     # RESP2 needs no handshake and every server speaks it.
     options.update(retry=Retry(NoBackoff(), 0), max_connections=2**31, protocol=2)
     pool = redis.ConnectionPool(**options)
-    return redis.Redis(connection_pool=pool)
+    client: _Client = redis.Redis(connection_pool=pool)
+    return client
 
 
 def _bracketed(host: str) -> str:

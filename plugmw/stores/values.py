@@ -104,7 +104,7 @@ class Values:
         if self._writes % SWEEP_EVERY == 0:
             self._run(_SWEEP, now, SWEEP)
 
-    def _run(self, sql: str, *args: object) -> tuple[Sequence[Any], int]:
+    def _run(self, sql: str, *args: object) -> tuple[Sequence[tuple[Any, ...]], int]:
         """Run one statement, which is its own transaction; return its rows and how many it changed."""
         if not self._lock.acquire(timeout=self._timeout):
             raise StoreError(self._url, f"is busy for more than {self._timeout} s")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Generic, TypeVar
+
+E = TypeVar("E")
 
 
-class Buffer:
+class Buffer(Generic[E]):
     """A deque of (entry, size) within bounds. To be used under the lock of its queue.
 
     ``log(level, text, *arguments)`` is told when it is nearly full, full, and in use again; of single entries
@@ -27,7 +29,7 @@ class Buffer:
         self._most_bytes = most_bytes
         self._log = log
         self._may_tell = may_tell
-        self._entries: deque[tuple[Any, int]] = deque()
+        self._entries: deque[tuple[E, int]] = deque()
         self._bytes = 0
         self._full = False
         self._near = False
@@ -35,7 +37,7 @@ class Buffer:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def add(self, entry: Any, size: int) -> bool:
+    def add(self, entry: E, size: int) -> bool:
         """Add an entry of ``size`` bytes, dropping the oldest for it; False if it can never fit."""
         if self._most_bytes is not None and size > self._most_bytes:
             self.dropped += 1
@@ -51,7 +53,7 @@ class Buffer:
         self._near = near
         return True
 
-    def take(self, count: int) -> list[Any]:
+    def take(self, count: int) -> list[E]:
         """Take the oldest entries out."""
         batch = [self._entries.popleft() for _ in range(count)]
         self._bytes -= sum(size for _, size in batch)

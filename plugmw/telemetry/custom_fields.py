@@ -27,14 +27,14 @@ from plugmw.telemetry.log_entry import Custom, check_key, check_value
 if TYPE_CHECKING:
     from plugmw.kernel.exchange import Exchange
 
-Fields = dict[str, Any]
+Fields = dict[str, object]
 _CALLABLE: Final = re.compile(r"[A-Za-z_./][\w./-]*:[A-Za-z_][\w.]*").fullmatch
 _RETURN: Final = re.compile(r"\s*return\b\s*(?P<value>.*?)\s*;?\s*", re.DOTALL).fullmatch
 _NUMBER: Final = re.compile(r"-?(?:0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)").fullmatch
 _LONG: Final = re.compile(r"\[(=*)\[\n?(?P<text>(?:(?!\]\1\]).)*)\]\1\]", re.DOTALL).fullmatch
 _QUOTED: Final = re.compile(r"""(["'])(?P<text>(?:\\.|(?!\1)[^\\\n])*)\1""", re.DOTALL).fullmatch
 _ESCAPE: Final = re.compile(r"\\(?:(\d{1,3})|x([0-9a-fA-F]{2})|u\{([0-9a-fA-F]{1,6})\}|(.))", re.DOTALL)
-_CONSTANTS: Final[dict[str, Any]] = {"": None, "nil": None, "true": True, "false": False}
+_CONSTANTS: Final[dict[str, object]] = {"": None, "nil": None, "true": True, "false": False}
 #: What Lua text may use: nothing that reaches files, processes, Python or other code.
 _LUA_GLOBALS: Final = (
     *("assert", "error", "ipairs", "math", "next", "pairs", "pcall", "select", "string", "table"),
@@ -47,34 +47,34 @@ def custom_fields() -> Any:
     return field(None, help="Fields to add to the entry: JSON, `module:callable` or Lua by (dotted) name.")
 
 
-def read_fields(given: Mapping[str, Any] | None) -> list[Custom]:
+def read_fields(given: Mapping[str, object] | None) -> list[Custom]:
     """Return the fields in order; raises :class:`ConfigError` for one that cannot be."""
     return [(key, _read(key, value)) for key, value in (given or {}).items()]
 
 
-def _read(key: str, value: Any) -> Callable[[Exchange], Any]:
+def _read(key: str, value: object) -> Callable[[Exchange], object]:
     try:
         check_key(key)
         if callable(value):
-            return value  # type: ignore[no-any-return]
+            return value
         return _text(value) if isinstance(value, str) else _always(value)
     except (ValueError, LoadError) as error:
         raise ConfigError(f"custom_fields_by_lua.{key}", f"got {shown(value)}: {error}") from error
 
 
-def _always(value: Any) -> Callable[[Exchange], Any]:
+def _always(value: object) -> Callable[[Exchange], object]:
     check_value(value)
     return lambda x: value
 
 
-def _text(text: str) -> Callable[[Exchange], Any]:
+def _text(text: str) -> Callable[[Exchange], object]:
     if not text.strip():
         raise ValueError("expected JSON, module:callable or Lua")
     if _CALLABLE(text):
-        found = resolve(text)
-        if not callable(found):
+        call: object = resolve(text)
+        if not callable(call):
             raise ValueError("is nothing that can be called")
-        return found  # type: ignore[no-any-return]
+        return call
     try:
         returned = _RETURN(text)
         return _always(literal(returned["value"]) if returned else json.loads(text, parse_constant=_refuse))
@@ -82,11 +82,11 @@ def _text(text: str) -> Callable[[Exchange], Any]:
         return _lua(text)
 
 
-def _refuse(name: str) -> Any:
+def _refuse(name: str) -> object:
     raise ValueError(name)
 
 
-def literal(text: str) -> Any:
+def literal(text: str) -> object:
     """Read a Lua literal: nil, a boolean, a number or a string. Raises ``ValueError`` for all else."""
     if text in _CONSTANTS:
         return _CONSTANTS[text]
@@ -117,7 +117,7 @@ def _unescaped(found: re.Match[str]) -> str:
     return _ESCAPES.get(letter, letter)
 
 
-def _lua(text: str) -> Callable[[Exchange], Any]:
+def _lua(text: str) -> Callable[[Exchange], object]:
     """Return a function that runs Lua text; raises :class:`LoadError`, or ``ValueError`` for bad Lua."""
     try:
         import lupa
@@ -137,11 +137,11 @@ def _lua(text: str) -> Callable[[Exchange], Any]:
     return functools.partial(_run, lupa.lua_type, run)
 
 
-def _run(type_of: Callable[[Any], Any], run: Callable[[], Any], x: Exchange) -> Any:
+def _run(type_of: Callable[[object], object], run: Callable[[], object], x: Exchange) -> object:
     return _plain(type_of, run())
 
 
-def _plain(type_of: Callable[[Any], Any], value: Any) -> Any:
+def _plain(type_of: Callable[[object], object], value: Any) -> object:
     """Turn what Lua returned into JSON types; tables with 1, 2, 3 ... as keys become lists."""
     if isinstance(value, tuple):
         value = value[0]

@@ -16,12 +16,25 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final, Generic
 
 from plugmw.concurrency.process import on_fork
 from plugmw.concurrency.throttle import Throttle
 from plugmw.telemetry.buffer import Buffer
 from plugmw.telemetry.queue_config import QueueConfig
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from typing_extensions import TypeVar
+
+    from plugmw.kernel.runtime import Logger
+
+    E = TypeVar("E", default=Any)
+else:
+    from typing import TypeVar
+
+    E = TypeVar("E")
 
 #: Threads that send when ``concurrency_limit`` is -1; Kong has no limit at all.
 PARALLEL: Final = 8
@@ -46,7 +59,7 @@ def _start_thread(name: str, run: Callable[[], None]) -> None:
     threading.Thread(target=run, name=f"plugmw-{name}", daemon=True).start()
 
 
-class Queue:
+class Queue(Generic[E]):
     """Entries for one sink in one process. ``put`` never waits; thread-safe.
 
     ``send(batch)`` is called in the queue's thread. It delivers a list of entries or raises, and what is
@@ -61,8 +74,8 @@ class Queue:
         self,
         name: str,
         settings: QueueConfig,
-        send: Callable[[list[Any]], None],
-        logger: Any,
+        send: Callable[[list[E]], None],
+        logger: Logger,
         clock: Callable[[], float] = time.monotonic,
         close: Callable[[], None] | None = None,
         wait: Callable[[threading.Condition, float], bool] = threading.Condition.wait,
@@ -95,7 +108,7 @@ class Queue:
         self._ended = threading.Condition(self._lock)
         settings = self.settings
         self._refusing = Throttle(clock=self.clock)
-        self._waiting = Buffer(settings.max_entries, settings.max_bytes, self._log, self._refusing)
+        self._waiting: Buffer[E] = Buffer(settings.max_entries, settings.max_bytes, self._log, self._refusing)
         #: Threads that run, and entries they have taken and not yet accounted for.
         self._running = 0
         self._taken = 0
@@ -107,7 +120,7 @@ class Queue:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def _log(self, level: str, text: str, *arguments: Any) -> None:
+    def _log(self, level: str, text: str, *arguments: object) -> None:
         getattr(self.logger, level)(f"%s: {text}", self.name, *arguments)
 
     @property
@@ -120,7 +133,7 @@ class Queue:
         """Whether there is something to send, or being sent."""
         return bool(self._waiting or self._taken)
 
-    def put(self, entry: Any, size: int = 0) -> bool:
+    def put(self, entry: E, size: int = 0) -> bool:
         """Add an entry of ``size`` bytes, dropping the oldest for it; False if it can never fit."""
         with self._lock:
             if not self._waiting.add(entry, size):
@@ -164,7 +177,7 @@ class Queue:
         self._running -= 1
         self._ended.notify_all()
 
-    def _gather(self) -> list[Any] | None:
+    def _gather(self) -> list[E] | None:
         """Wait for a batch; None when the thread shall end."""
         with self._lock:
             while not self._waiting:
@@ -185,7 +198,7 @@ class Queue:
             self._taken += count
             return self._waiting.take(count)
 
-    def _deliver(self, batch: list[Any]) -> None:
+    def _deliver(self, batch: list[E]) -> None:
         begun, tries = self.clock(), 0
         while batch:
             before = len(batch)

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from plugmw.upstream.forwarding import request_path
 from plugmw.wsgi import keys
 from plugmw.wsgi.answer import Exit, status_line
 from plugmw.wsgi.headers import headers_in
@@ -24,6 +23,7 @@ from plugmw.wsgi.paths import full_path
 from plugmw.wsgi.redaction import REDACTED as REDACTED
 from plugmw.wsgi.redaction import REDACTED_HEADERS as REDACTED_HEADERS
 from plugmw.wsgi.redaction import Redaction
+from plugmw.wsgi.request_target import request_path
 from plugmw.wsgi.text import decode
 from plugmw.wsgi.upstream_request import UpstreamRequest
 from plugmw.wsgi.urls import PORTS
@@ -36,11 +36,13 @@ MAX_LENGTH: Final = 1024 * 1024
 #: Characters that are left of a target in an entry that was too long.
 CUT: Final = 256
 #: (dotted key, what returns its value); None deletes.
-Custom = tuple[str, Callable[["Exchange"], Any]]
+Custom = tuple[str, Callable[["Exchange"], object]]
+#: An entry, or an object in one: names to values of JSON's types.
+LogEntry = dict[str, Any]
 _PIECES: Final = re.compile(r"(?:\\.|[^.\\])+")
 
 
-def entry(x: Exchange, custom: Iterable[Custom] = (), redaction: Redaction | None = None) -> dict[str, Any]:
+def entry(x: Exchange, custom: Iterable[Custom] = (), redaction: Redaction | None = None) -> LogEntry:
     """Return the log entry; fields that do not apply are absent. Phase: log.
 
     ``custom`` fields are applied last, in order; one that fails is reported and left out. Nothing in the
@@ -50,7 +52,7 @@ def entry(x: Exchange, custom: Iterable[Custom] = (), redaction: Redaction | Non
     hide = (redaction or Redaction()).within(x)
     uri = decode(hide.target(raw_target(x)), "replace")
     proxied = x.source == "service"
-    made: dict[str, Any] = {
+    fields: LogEntry = {
         "request": {
             "id": x.request_id,
             "method": environ["REQUEST_METHOD"],
@@ -75,23 +77,23 @@ def entry(x: Exchange, custom: Iterable[Custom] = (), redaction: Redaction | Non
         "started_at": int(x.started * 1000),
         "source": "upstream" if proxied else "kong",
     }
-    _add_scope(x, made)
-    _add_tls(x, made["request"])
+    _add_scope(x, fields)
+    _add_tls(x, fields["request"])
     for key, name in (("trace_id", keys.TRACE_ID), ("correlation_id", keys.CORRELATION_ID)):
         value = environ.get(name)
         if value:
-            made[key] = value
+            fields[key] = value
     for key, value, mode in environ.get(keys.RECORD_CHANGES) or ():
         try:
-            change(made, key, value, mode)
+            change(fields, key, value, mode)
         except ValueError as error:
             _leave_out(x, key, error)
     for key, call in custom:
         try:
-            change(made, key, call(x))
+            change(fields, key, call(x))
         except (Exception, Exit) as error:
             _leave_out(x, key, error)
-    return made
+    return fields
 
 
 def _leave_out(x: Exchange, key: str, error: BaseException) -> None:
@@ -144,17 +146,17 @@ def _ms(seconds: float) -> int:
     return max(0, int(seconds * 1000))
 
 
-def grouped(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+def grouped(pairs: Iterable[tuple[str, object]]) -> LogEntry:
     """Return names to values, a list where a name is repeated."""
-    made: dict[str, Any] = {}
+    values: LogEntry = {}
     for name, value in pairs:
-        if name not in made:
-            made[name] = value
-        elif isinstance(made[name], list):
-            made[name].append(value)
+        if name not in values:
+            values[name] = value
+        elif isinstance(values[name], list):
+            values[name].append(value)
         else:
-            made[name] = [made[name], value]
-    return made
+            values[name] = [values[name], value]
+    return values
 
 
 def _host_and_port(x: Exchange) -> str:
@@ -178,31 +180,31 @@ def _response_size(x: Exchange) -> int:
     return head + sum(len(n) + len(v) + 4 for n, v in x.header_list or ()) + x.sent
 
 
-def _upstream_status(x: Exchange) -> Any:
-    told = UpstreamRequest.of(x.environ).status
-    if told:
-        return told
+def _upstream_status(x: Exchange) -> str:
+    status = UpstreamRequest.of(x.environ).status
+    if status:
+        return status
     return str(x.status) if x.source == "service" else ""
 
 
-def _add_scope(x: Exchange, made: dict[str, Any]) -> None:
+def _add_scope(x: Exchange, fields: LogEntry) -> None:
     if x.route is not None:
-        made["route"] = x.route.described()
+        fields["route"] = x.route.described()
     if x.service_facts:
-        made["service"] = dict(x.service_facts)
+        fields["service"] = dict(x.service_facts)
     if x.consumer is not None:
-        made["consumer"] = {k: v for k, v in attrs.asdict(x.consumer).items() if v and k != "groups"}
+        fields["consumer"] = {k: v for k, v in attrs.asdict(x.consumer).items() if v and k != "groups"}
     if x.credential is not None:
-        made["authenticated_entity"] = {"id": x.credential.id, "consumer_id": x.credential.consumer_id}
+        fields["authenticated_entity"] = {"id": x.credential.id, "consumer_id": x.credential.consumer_id}
 
 
-def _add_tls(x: Exchange, request: dict[str, Any]) -> None:
+def _add_tls(x: Exchange, request: LogEntry) -> None:
     environ = x.environ
     if environ.get("wsgi.url_scheme") != "https":
         return
     # gunicorn tells nothing of TLS, but lends its socket.
     connection = environ.get("gunicorn.socket")
-    version, cipher, verified = (_told(connection, name) for name in ("version", "cipher", "getpeercert"))
+    version, cipher, verified = (_tls_fact(connection, name) for name in ("version", "cipher", "getpeercert"))
     request["tls"] = {
         "version": str(environ.get("SSL_PROTOCOL") or version or ""),
         "cipher": str(environ.get("SSL_CIPHER") or (cipher[0] if cipher else "")),
@@ -210,7 +212,7 @@ def _add_tls(x: Exchange, request: dict[str, Any]) -> None:
     }
 
 
-def _told(connection: Any, name: str) -> Any:
+def _tls_fact(connection: object, name: str) -> Any:
     """Ask a TLS connection, which may have gone since."""
     try:
         return getattr(connection, name)()
@@ -221,35 +223,35 @@ def _told(connection: Any, name: str) -> Any:
 # -- the line --------------------------------------------------------------------------------------------
 
 
-def encode(made: Mapping[str, Any], limit: int = MAX_LENGTH) -> str:
+def encode(fields: Mapping[str, object], limit: int = MAX_LENGTH) -> str:
     """Return the entry as one line of JSON in ASCII, without a newline.
 
     Control characters and what separates lines are escaped, lone surrogates replaced. An entry above
     ``limit`` characters comes without headers and with its targets cut, or with little more than its
     status, and says ``"truncated": true``; not even that may fit into a very small limit.
     """
-    line = one_line(made)
+    line = one_line(fields)
     for less in (_reduced, _bare):
         if len(line) <= limit:
             break
-        line = one_line(less(made))
+        line = one_line(less(fields))
     return line
 
 
-def one_line(made: Mapping[str, Any]) -> str:
+def one_line(fields: Mapping[str, object]) -> str:
     """Return any object as such a line, as long as it is; a value that cannot be encoded is left out."""
     try:
-        line = _dumped(made)
+        line = _dumped(fields)
     except (TypeError, ValueError, RecursionError):
-        line = _dumped({key: value for key, value in made.items() if _is_good(value)})
+        line = _dumped({key: value for key, value in fields.items() if _is_good(value)})
     return _SURROGATES.sub(_mended, line) if "\\ud" in line else line
 
 
-def _dumped(value: Any) -> str:
+def _dumped(value: object) -> str:
     return json.dumps(value, separators=(",", ":"), allow_nan=False)
 
 
-def _is_good(value: Any) -> bool:
+def _is_good(value: object) -> bool:
     try:
         _dumped(value)
     except (TypeError, ValueError, RecursionError):
@@ -261,25 +263,25 @@ def _is_good(value: Any) -> bool:
 _SURROGATES: Final = re.compile(r"\\ud[89ab]..\\ud[c-f]..|\\(ud[89a-f]..|.)")
 
 
-def _mended(found: re.Match[str]) -> str:
-    return "\\ufffd" if found[1] and found[1].startswith("ud") else found[0]
+def _mended(match: re.Match[str]) -> str:
+    return "\\ufffd" if match[1] and match[1].startswith("ud") else match[0]
 
 
-def _reduced(made: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {key: value for key, value in made.items() if key not in ("request", "response")}
+def _reduced(fields: Mapping[str, object]) -> LogEntry:
+    shorter: LogEntry = {key: value for key, value in fields.items() if key not in ("request", "response")}
     for part in ("request", "response"):
-        inside = made.get(part)
+        inside = fields.get(part)
         if isinstance(inside, dict):
-            kept[part] = {k: v for k, v in inside.items() if k not in ("headers", "querystring")}
-            _cut(kept[part], "uri", "url")
-    _cut(kept, "upstream_uri")
-    return {**kept, "truncated": True}
+            shorter[part] = {k: v for k, v in inside.items() if k not in ("headers", "querystring")}
+            _cut(shorter[part], "uri", "url")
+    _cut(shorter, "upstream_uri")
+    return {**shorter, "truncated": True}
 
 
-def _cut(made: dict[str, Any], *keys: str) -> None:
+def _cut(fields: LogEntry, *keys: str) -> None:
     for key in keys:
-        if isinstance(made.get(key), str):
-            made[key] = made[key][:CUT]
+        if isinstance(fields.get(key), str):
+            fields[key] = fields[key][:CUT]
 
 
 #: What is left of an entry that is still too long.
@@ -290,22 +292,22 @@ _BARE: Final = {
 }
 
 
-def _bare(made: Mapping[str, Any]) -> dict[str, Any]:
-    kept: dict[str, Any] = {key: made.get(key) for key in ("client_ip", "started_at", "source")}
+def _bare(fields: Mapping[str, object]) -> LogEntry:
+    shorter: LogEntry = {key: fields.get(key) for key in ("client_ip", "started_at", "source")}
     for part, names in _BARE.items():
-        inside = made.get(part)
-        kept[part] = {name: inside.get(name) for name in names} if isinstance(inside, dict) else None
-    _cut(kept["request"] or {}, "method")
-    return {**kept, "truncated": True}
+        inside = fields.get(part)
+        shorter[part] = {name: inside.get(name) for name in names} if isinstance(inside, dict) else None
+    _cut(shorter["request"] or {}, "method")
+    return {**shorter, "truncated": True}
 
 
 # -- changes by plugins ----------------------------------------------------------------------------------
 
 
-def changes_of(x: Exchange) -> list[tuple[str, Any, str]]:
+def changes_of(x: Exchange) -> list[tuple[str, object, str]]:
     """Return the list of (dotted key, value, mode) to apply to this exchange's entry, in order."""
-    found: list[tuple[str, Any, str]] = x.environ.setdefault(keys.RECORD_CHANGES, [])
-    return found
+    changes: list[tuple[str, object, str]] = x.environ.setdefault(keys.RECORD_CHANGES, [])
+    return changes
 
 
 def check_key(key: str) -> list[str]:
@@ -316,7 +318,7 @@ def check_key(key: str) -> list[str]:
     return pieces
 
 
-def check_value(value: Any, depth: int = 0) -> None:
+def check_value(value: object, depth: int = 0) -> None:
     """Raise ``ValueError`` unless ``value`` is made of JSON types, without cycles (depth 100)."""
     if depth > 100:
         raise ValueError("value must not be nested deeper than 100 levels")
@@ -334,14 +336,14 @@ def check_value(value: Any, depth: int = 0) -> None:
         raise ValueError("value must be nil, a number, string, boolean or a non-self-referential table")
 
 
-def change(made: dict[str, Any], key: str, value: Any, mode: str = "set") -> None:
+def change(fields: LogEntry, key: str, value: object, mode: str = "set") -> None:
     """Apply one change: ``a.b`` enters or makes objects, ``a\\.b`` is one key, None deletes.
 
     Raises ``ValueError`` for a key that leads through something that is no object.
     """
     pieces = check_key(key)
     check_value(value)
-    target = made
+    target = fields
     for piece in pieces[:-1]:
         inside = target.get(piece)
         if inside is None:

@@ -16,6 +16,7 @@ from plugmw.kernel.exchange import Exchange
 from plugmw.kernel.plugin import Plugin
 from plugmw.schema import Check, as_dict, between, field
 from plugmw.telemetry.delivery import Lost, Queue
+from plugmw.telemetry.log_entry import LogEntry
 from plugmw.telemetry.queue_config import QueueConfig
 from plugmw.telemetry.queues import Queues
 from plugmw.telemetry.reporting import Sink
@@ -90,7 +91,7 @@ class Sampled(Protocol):
 M = TypeVar("M", bound=Sampled)
 
 
-def value_of(metric: str, entry: Mapping[str, Any]) -> int | None:
+def value_of(metric: str, entry: LogEntry) -> int | None:
     """Return the value of a metric of :data:`VALUES`; None for the upstream latency of an exit."""
     path = VALUES[metric][1]
     value = 1 if path is None else int(entry[path[0]][path[1]])
@@ -185,7 +186,7 @@ class Measuring(Plugin[C]):
     def configure(self) -> None:
         config = self.config
         self._failing = Throttle()
-        changed: dict[str, Any] = {}
+        changed: dict[str, object] = {}
         # Unless they have their old defaults, as in Kong.
         if config.queue_size not in (None, 1):
             changed["max_batch_size"] = config.queue_size

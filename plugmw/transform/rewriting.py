@@ -6,7 +6,7 @@ The order is remove, rename, replace, add, append, and each entry sees what the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 from urllib.parse import unquote_to_bytes
 
 import attrs
@@ -51,7 +51,10 @@ def rendered(rules: Rules[Template], find: Find, carry: Callable[[str], str] = s
 
 
 def change(
-    rules: Rules[str], members: dict[str, Any], one: Callable[[str], Any], more: Callable[[Any, str], Any]
+    rules: Rules[str],
+    members: dict[str, V],
+    one: Callable[[str], V],
+    more: Callable[[V | None, str], V],
 ) -> None:
     """Change ``members``: ``one`` makes a value, ``more`` adds to one that may be None.
 

@@ -11,7 +11,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
@@ -26,7 +26,7 @@ Problems = Iterator[tuple[int, str]]
 #: Beside the hop-by-hop ones (PEP 3333 forbids them), what says where a message ends belongs to the server.
 _FRAMING: Final = frozenset(("content-length", "trailer", "proxy-connection"))
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?").fullmatch
-_MISSING: Final[Any] = object()
+_MISSING: Final[object] = object()
 
 
 # -- reading entries ----------------------------------------------------------------------------------
@@ -176,14 +176,14 @@ class JSONRules:
 
     remove: tuple[str, ...] = ()
     rename: Pairs = ()
-    replace: tuple[tuple[str, Any], ...] = ()
-    add: tuple[tuple[str, Any], ...] = ()
-    append: tuple[tuple[str, Any], ...] = ()
+    replace: tuple[tuple[str, object], ...] = ()
+    add: tuple[tuple[str, object], ...] = ()
+    append: tuple[tuple[str, object], ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.remove or self.rename or self.replace or self.add or self.append)
 
-    def apply(self, members: dict[str, Any]) -> bool:
+    def apply(self, members: dict[str, object]) -> bool:
         """Change ``members``; return whether anything was done."""
         done = False
         for name in self.remove:
@@ -204,14 +204,14 @@ class JSONRules:
         return done
 
 
-def appended(old: Any, value: Any) -> list[Any]:
+def appended(old: object, value: object) -> list[object]:
     """Return the list that ``old`` becomes: text and objects stay in it, other single values do not."""
     if isinstance(old, list):
         return [*old, value]
     return [old, value] if isinstance(old, (str, dict)) else [value]
 
 
-def typed_pairs(entries: Sequence[str], types: Sequence[str]) -> tuple[tuple[str, Any], ...]:
+def typed_pairs(entries: Sequence[str], types: Sequence[str]) -> tuple[tuple[str, object], ...]:
     """Read ``name:value`` entries, each value as the type at its place: boolean, number, else text.
 
     Only ``true`` is true; an entry that is to be a number and is none is left out.
@@ -225,14 +225,14 @@ def typed_pairs(entries: Sequence[str], types: Sequence[str]) -> tuple[tuple[str
     return tuple(made)
 
 
-def typed(text: str, kind: str) -> Any:
+def typed(text: str, kind: str) -> object:
     """Return ``text`` as a boolean, number or string; a marker of its own for what is no number."""
     if kind == "boolean":
         return text == "true"
     return number(text) if kind == "number" else text
 
 
-def number(text: str) -> Any:
+def number(text: str) -> object:
     """Return the finite number that ``text`` spells, else a marker."""
     text = text.strip()
     if not _NUMBER(text):
@@ -243,7 +243,7 @@ def number(text: str) -> Any:
     return int(text) if text.lstrip("+-").isdecimal() else value
 
 
-def parse_json(data: bytes) -> Any:
+def parse_json(data: bytes) -> object:
     """Read UTF-8 JSON; ValueError for anything else, NaN and Infinity and endless nesting included."""
     try:
         return json.loads(data.decode(), parse_constant=_refuse)
@@ -251,7 +251,7 @@ def parse_json(data: bytes) -> Any:
         raise ValueError("nested too deeply") from None
 
 
-def write_json(value: Any) -> bytes:
+def write_json(value: object) -> bytes:
     """Write compact UTF-8 JSON; ValueError for what JSON has no spelling for."""
     try:
         return answer.to_json(value)
@@ -262,7 +262,7 @@ def write_json(value: Any) -> bytes:
         raise ValueError("nested too deeply") from None
 
 
-def _refuse(constant: str) -> Any:
+def _refuse(constant: str) -> object:
     raise ValueError(f"{constant} is no JSON")
 
 

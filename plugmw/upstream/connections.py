@@ -15,7 +15,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
@@ -145,7 +145,7 @@ def _close(kept: dict[Origin, Idle]) -> None:
             idle.pop()[1].close()
 
 
-def _is_stale(sock: Any) -> bool:
+def _is_stale(sock: socket.socket) -> bool:
     """Say whether an idle connection has something to read: its end, or an answer nobody asked for."""
     poll = select.poll()
     poll.register(sock, select.POLLIN)
@@ -191,7 +191,7 @@ def ask(connection: http.client.HTTPConnection, request: Request, times: Times) 
 class Answer:
     """A service's answer: status, reason and headers, then its body as it comes."""
 
-    def __init__(self, response: http.client.HTTPResponse, sock: Any, times: Times) -> None:
+    def __init__(self, response: http.client.HTTPResponse, sock: socket.socket, times: Times) -> None:
         self.status = response.status
         self.reason = response.reason
         self.headers: list[tuple[str, str]] = response.getheaders()

@@ -14,7 +14,7 @@ import http.client
 import ssl
 import time
 from collections.abc import Callable, Generator, Iterable
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlsplit
 
 import attrs
@@ -32,7 +32,7 @@ from plugmw.wsgi.upstream_request import UpstreamRequest
 from plugmw.wsgi.urls import Origin, netloc, origin
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import InputStream, StartResponse, WSGIApplication, WSGIEnvironment
 
 #: Of Expect the server in front has disposed.
 _DROPPED: Final = HOP_BY_HOP | {"expect"}
@@ -132,7 +132,7 @@ class Upstream:
         return self._connections.exchange(key, request, times, connection)
 
     def _connect(
-        self, tries: list[dict[str, Any]], key: Origin, times: Times, retries: int
+        self, tries: list[dict[str, object]], key: Origin, times: Times, retries: int
     ) -> http.client.HTTPConnection:
         """Return a connection; nothing was sent on one that cannot be opened, so it may be tried again."""
         while True:
@@ -159,7 +159,7 @@ class Upstream:
         if whole is not None and unescape(whole) == environ.get("PATH_INFO"):
             path = whole
         else:
-            path = self._base + request_path(environ)
+            path = self._base + request_target.request_path(environ)
         query = escape(str(environ.get("QUERY_STRING", "")), SENDABLE)
         return f"{path or '/'}?{query}" if query else path or "/"
 
@@ -191,7 +191,7 @@ class BadRequest(Exception):
     """The request cannot be forwarded as it is."""
 
 
-# -- headers, path and body as pure functions ------------------------------------------------------------
+# -- headers and body as pure functions ------------------------------------------------------------------
 
 
 def request_headers(environ: WSGIEnvironment) -> list[tuple[str, str]]:
@@ -267,28 +267,6 @@ def response_headers(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     return [(name, value) for name, value in listed if name.lower() not in drop]
 
 
-def request_path(environ: WSGIEnvironment) -> str:
-    """Return the path to send, in the client's own spelling where that is known and nobody changed it."""
-    path = str(environ.get("PATH_INFO", ""))
-    script = str(environ.get("SCRIPT_NAME", ""))
-    raw = escape(request_target.sent(environ).partition("?")[0], SENDABLE)
-    taken = _length_of(script, raw)
-    if taken is not None and unescape(raw[taken:]) == path:
-        return raw[taken:]
-    return escape(path)
-
-
-def _length_of(script: str, raw: str) -> int | None:
-    """Return how much of an escaped path is ``script``, which ends with a segment; None if it is not."""
-    taken, read = 0, ""
-    while len(read) < len(script) and taken < len(raw):
-        end = raw.find("/", taken + 1)
-        end = len(raw) if end < 0 else end
-        read += unescape(raw[taken:end])
-        taken = end
-    return taken if read == script else None
-
-
 def request_body(environ: WSGIEnvironment) -> tuple[Iterable[bytes] | None, bool]:
     """Return (the pieces to send, or None; whether in chunks)."""
     try:
@@ -302,7 +280,7 @@ def request_body(environ: WSGIEnvironment) -> tuple[Iterable[bytes] | None, bool
     return None, False
 
 
-def _exactly(stream: Any, left: int) -> Generator[bytes, None, None]:
+def _exactly(stream: InputStream, left: int) -> Generator[bytes, None, None]:
     while left:
         piece = stream.read(min(_STEP, left))
         if not piece:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import attrs
@@ -44,9 +44,9 @@ class Service:
     #: Answers instead of the URL, where a request is only tried.
     stand_in: WSGIApplication | None = None
 
-    def described(self) -> dict[str, Any]:
+    def described(self) -> dict[str, object]:
         """Return the service as log entries and ``kong.router.get_service`` show it (times in ms)."""
-        made: dict[str, Any] = {"id": self.id or self.name, "name": self.name, "enabled": self.enabled}
+        made: dict[str, object] = {"id": self.id or self.name, "name": self.name, "enabled": self.enabled}
         if self.url:
             scheme, host, port = origin(self.url)
             made |= {

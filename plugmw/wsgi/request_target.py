@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from plugmw.wsgi import keys
-from plugmw.wsgi.paths import escape, full_path
+from plugmw.wsgi.paths import SENDABLE, escape, full_path, unescape
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -43,6 +43,28 @@ def sent(environ: WSGIEnvironment) -> str:
     target = _origin_form(str(raw)) if raw else escape(full_path(environ))
     # werkzeug's test client leaves a query that it was given by itself out of its raw target.
     return f"{target}?{query}" if query and "?" not in target else target
+
+
+def request_path(environ: WSGIEnvironment) -> str:
+    """Return the path to send, in the client's own spelling where that is known and nobody changed it."""
+    path = str(environ.get("PATH_INFO", ""))
+    script = str(environ.get("SCRIPT_NAME", ""))
+    raw = escape(sent(environ).partition("?")[0], SENDABLE)
+    taken = _length_of(script, raw)
+    if taken is not None and unescape(raw[taken:]) == path:
+        return raw[taken:]
+    return escape(path)
+
+
+def _length_of(script: str, raw: str) -> int | None:
+    """Return how much of an escaped path is ``script``, which ends with a segment; None if it is not."""
+    taken, read = 0, ""
+    while len(read) < len(script) and taken < len(raw):
+        end = raw.find("/", taken + 1)
+        end = len(raw) if end < 0 else end
+        read += unescape(raw[taken:end])
+        taken = end
+    return taken if read == script else None
 
 
 def _origin_form(raw: str) -> str:

@@ -27,15 +27,15 @@ class Cache:
         self._most = most
         self._clock = clock
         self._lock = Lock()
-        self._found: dict[Hashable, tuple[float, Any]] = {}
-        self._absent: dict[Hashable, tuple[float, Any]] = {}
+        self._found: dict[Hashable, tuple[float, object]] = {}
+        self._absent: dict[Hashable, tuple[float, object]] = {}
 
     def get(self, key: Hashable) -> Any:
         """Return what was looked up, None if that is known not to be there, MISSING if nothing is known."""
         until, value = self._found.get(key) or self._absent.get(key) or (0.0, MISSING)
         return value if until > self._clock() else MISSING
 
-    def put(self, key: Hashable, value: Any, generation: int, ttl: float | None = None) -> None:
+    def put(self, key: Hashable, value: object, generation: int, ttl: float | None = None) -> None:
         """Keep a look-up that was begun in ``generation``; one that :meth:`clear` overtook is lost."""
         entry = self._clock() + (self.ttl if ttl is None else ttl), value
         with self._lock:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Final, TypeVar
 
 from plugmw.auth.consumers import parse
 from plugmw.auth.directories.cache import MISSING, MOST, Cache
@@ -29,7 +29,8 @@ from plugmw.schema.messages import place
 #: Seconds for which an answer is kept: nobody tells when it changes, so a revoked key lives so much longer.
 TTL: Final = 10.0
 
-Find = Callable[[str, str], "Mapping[str, Any] | None"]
+Find = Callable[[str, str], "Mapping[str, object] | None"]
+T = TypeVar("T")
 
 
 class CallableDirectory:
@@ -52,26 +53,24 @@ class CallableDirectory:
         self._cache.clear()
 
     def consumer(self, name: str) -> Consumer | None:
-        found: Consumer | None = self._look_up("consumer", name, lambda one: one.consumer(name))
-        return found
+        return self._look_up("consumer", name, lambda one: one.consumer(name))
 
     def credential(self, kind: str, key: str) -> Credential | None:
-        found: Credential | None = self._look_up(kind, key, lambda one: one.credential(kind, key))
-        return found
+        return self._look_up(kind, key, lambda one: one.credential(kind, key))
 
-    def _look_up(self, kind: str, key: str, pick: Callable[[MemoryDirectory], Any]) -> Any:
+    def _look_up(self, kind: str, key: str, pick: Callable[[MemoryDirectory], T | None]) -> T | None:
         cache, asked = self._cache, digest(kind, key)
-        found = cache.get(asked)
-        if found is MISSING:
+        answer: T | None = cache.get(asked)
+        if answer is MISSING:
             generation = cache.generation
             one = self._ask(kind, key)
-            found = pick(one) if one else None
-            if one and found is not None:
+            answer = pick(one) if one else None
+            if one and answer is not None:
                 for consumer in one.listed():
                     # It is asked for right after its credential, so it must live longer than that.
                     cache.put(digest("consumer", consumer.id), consumer, generation, 2 * cache.ttl)
-            cache.put(asked, found, generation)
-        return found
+            cache.put(asked, answer, generation)
+        return answer
 
     def _ask(self, kind: str, key: str) -> MemoryDirectory | None:
         try:

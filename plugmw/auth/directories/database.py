@@ -9,18 +9,29 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from plugmw.auth.directories.migrations import STEPS, VERSION_TABLE
 from plugmw.concurrency.process import keep_inherited, on_fork
 from plugmw.errors import StoreError
 from plugmw.stores.breaker import Breaker
 
-Rows = Sequence[tuple[Any, ...]]
+#: The values of a row, of the types that its columns have.
+Row = tuple[Any, ...]
+Rows = Sequence[Row]
 Run = Callable[..., Rows]
 
 
-class Session:
+class Connection(Protocol):
+    """A driver's connection."""
+
+    def close(self) -> None: ...
+
+
+C = TypeVar("C", bound=Connection)
+
+
+class Session(Generic[C]):
     """What a process has open.
 
     Made at the first use: after the fork, and after gevent has replaced the locks.
@@ -29,10 +40,10 @@ class Session:
     def __init__(self, probe: Callable[[], object]) -> None:
         self.lock = threading.Lock()
         self.breaker = Breaker(probe)
-        self.connection: Any = None
+        self.connection: C | None = None
 
 
-class Database:
+class Database(Generic[C]):
     """What the SQL databases have in common; thread- and fork-safe. Failures are StoreErrors.
 
     Statements have ``?`` where arguments go, and no other question mark.
@@ -54,11 +65,11 @@ class Database:
         self.opened = 0
         on_fork(self)
 
-    def connect(self) -> Any:
+    def connect(self) -> C:
         """Return a new connection that commits each statement; raises one of ``errors`` or OSError."""
         raise NotImplementedError
 
-    def execute(self, connection: Any, sql: str, arguments: Sequence[Any]) -> Rows:
+    def execute(self, connection: C, sql: str, arguments: Sequence[object]) -> Rows:
         raise NotImplementedError
 
     def mark(self) -> object:
@@ -78,7 +89,7 @@ class Database:
             with session.lock:
                 self._drop(session)
 
-    def read(self, sql: str, *arguments: Any) -> Rows:
+    def read(self, sql: str, *arguments: object) -> Rows:
         """Return the rows of a query; tried again once where only an old connection is broken."""
         with self.held() as session:
             old = session.connection is not None
@@ -96,7 +107,7 @@ class Database:
         with self.held() as session:
             connection = self._connected(session)
 
-            def run(sql: str, *arguments: Any) -> Rows:
+            def run(sql: str, *arguments: object) -> Rows:
                 return self.execute(connection, sql, arguments)
 
             try:
@@ -110,9 +121,9 @@ class Database:
                 raise
 
     @contextmanager
-    def held(self) -> Iterator[Session]:
+    def held(self) -> Iterator[Session[C]]:
         """Keep other threads away from the connection; what the driver raises becomes a StoreError."""
-        session: Session = self.__dict__.get("_session") or self.__dict__.setdefault(
+        session: Session[C] = self.__dict__.get("_session") or self.__dict__.setdefault(
             "_session", Session(self._probe)
         )
         if session.breaker.cause is not None:
@@ -131,13 +142,13 @@ class Database:
         finally:
             session.lock.release()
 
-    def _connected(self, session: Session) -> Any:
+    def _connected(self, session: Session[C]) -> C:
         if session.connection is None:
             session.connection = self._open()
             self.opened += 1
         return session.connection
 
-    def _open(self) -> Any:
+    def _open(self) -> C:
         connection = self.connect()
         try:
             self._migrate(connection)
@@ -146,7 +157,7 @@ class Database:
             raise
         return connection
 
-    def _drop(self, session: Session) -> None:
+    def _drop(self, session: Session[C]) -> None:
         connection, session.connection = session.connection, None
         if connection is not None:
             connection.close()
@@ -154,7 +165,7 @@ class Database:
     def _probe(self) -> None:
         self._open().close()
 
-    def _migrate(self, connection: Any) -> None:
+    def _migrate(self, connection: C) -> None:
         """Bring the tables to our version; those of a later plugmw are left alone, as steps only add."""
         if self._version(connection) >= len(self.steps):
             return
@@ -169,10 +180,10 @@ class Database:
             self.execute(connection, "INSERT INTO plugmw_schema VALUES (?)", (len(self.steps),))
         self.execute(connection, "COMMIT", ())
 
-    def has_tables(self, connection: Any) -> bool:
+    def has_tables(self, connection: C) -> bool:
         raise NotImplementedError
 
-    def _version(self, connection: Any) -> int:
+    def _version(self, connection: C) -> int:
         if not self.has_tables(connection):
             return 0
         rows = self.execute(connection, "SELECT version FROM plugmw_schema", ())

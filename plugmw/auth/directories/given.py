@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from plugmw.auth import consumers
 from plugmw.auth.directories.callables import CallableDirectory, Find
@@ -11,7 +11,7 @@ from plugmw.auth.directories.urls import open_directory
 from plugmw.kernel.identity import Directory
 
 #: A directory, the URL of a consumer store, a callable, or a list as in a configuration.
-Consumers: TypeAlias = "Directory | str | Find | Sequence[Mapping[str, Any]]"
+Consumers: TypeAlias = "Directory | str | Find | Sequence[Mapping[str, object]]"
 
 
 def directory(source: Consumers) -> Directory:

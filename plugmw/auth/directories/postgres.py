@@ -10,16 +10,18 @@ from typing import Any, ClassVar, Final
 
 import psycopg
 from psycopg import conninfo
+from psycopg.rows import TupleRow
 
 from plugmw.auth.directories.database import Database, Rows
 from plugmw.auth.directories.migrations import POSTGRES_STEPS, STEPS
 
 #: The key of the lock that writers hold: "plugmw" as a number.
 _LOCK: Final = int.from_bytes(b"plugmw", "big")
+Connection = psycopg.Connection[TupleRow]
 _TABLES: Final = "SELECT 1 WHERE to_regclass('plugmw_schema') IS NOT NULL"
 
 
-class Postgres(Database):
+class Postgres(Database[Connection]):
     """The database of a libpq URL; ValueError if that cannot be read."""
 
     errors: ClassVar[tuple[type[Exception], ...]] = (psycopg.Error,)
@@ -36,7 +38,7 @@ class Postgres(Database):
         except psycopg.Error as error:
             raise ValueError("not a libpq URL") from error
 
-    def connect(self) -> psycopg.Connection[Any]:
+    def connect(self) -> Connection:
         milliseconds = int(self.timeout * 1000)
         options: dict[str, Any] = {
             "connect_timeout": max(1, int(self.timeout)),
@@ -50,7 +52,7 @@ class Postgres(Database):
         # Never prepared by itself: poolers such as PgBouncer hand out another session each time.
         return psycopg.connect(**options, autocommit=True, prepare_threshold=None)
 
-    def execute(self, connection: psycopg.Connection[Any], sql: str, arguments: Sequence[Any]) -> Rows:
+    def execute(self, connection: Connection, sql: str, arguments: Sequence[object]) -> Rows:
         # A server that hangs does not keep its own deadline: twice ours, and the connection is cut.
         watch = threading.Timer(2 * self.timeout, _cut, [connection])
         watch.daemon = True
@@ -61,14 +63,14 @@ class Postgres(Database):
         finally:
             watch.cancel()
 
-    def has_tables(self, connection: psycopg.Connection[Any]) -> bool:
+    def has_tables(self, connection: Connection) -> bool:
         return bool(self.execute(connection, _TABLES, ()))
 
     def mark(self) -> object:
         return self.read("SELECT counter FROM plugmw_changes")[0][0]
 
 
-def _cut(connection: psycopg.Connection[Any]) -> None:
+def _cut(connection: Connection) -> None:
     """End whatever waits for the server, by closing the line and not the file that others may wait on."""
     try:
         with socket.socket(fileno=os.dup(connection.fileno())) as line:

@@ -12,14 +12,14 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import attrs
 
 from plugmw.auth import passwords
 from plugmw.auth.consumers import CREDENTIALS, parse
 from plugmw.auth.directories.cache import MISSING, MOST, TTL, Cache
-from plugmw.auth.directories.database import Database, Run
+from plugmw.auth.directories.database import Database, Row, Run
 from plugmw.concurrency.process import on_fork
 from plugmw.errors import ConfigError, ConfigErrors, StoreError
 from plugmw.kernel.identity import Consumer, Credential, digest
@@ -39,6 +39,7 @@ _TAKEN: Final = {
     "custom_id": "SELECT 1 FROM plugmw_consumers WHERE custom_id = ?",
 }
 _FIELDS: Final = {kind: name for name, (kind, *_) in CREDENTIALS.items()}
+T = TypeVar("T")
 
 
 class SQLDirectory:
@@ -50,7 +51,7 @@ class SQLDirectory:
 
     def __init__(
         self,
-        database: Database,
+        database: Database[Any],
         ttl: float = TTL,
         most: int = MOST,
         clock: Callable[[], float] = time.monotonic,
@@ -76,23 +77,21 @@ class SQLDirectory:
     # -- look-ups ---------------------------------------------------------------------------------
 
     def consumer(self, name: str) -> Consumer | None:
-        found: Consumer | None = self._look_up("consumer", name, self._read_consumer)
-        return found
+        return self._look_up("consumer", name, self._read_consumer)
 
     def credential(self, kind: str, key: str) -> Credential | None:
-        found: Credential | None = self._look_up(kind, key, partial(self._read_credential, kind))
-        return found
+        return self._look_up(kind, key, partial(self._read_credential, kind))
 
-    def _look_up(self, kind: str, key: str, read: Callable[[str], Any]) -> Any:
+    def _look_up(self, kind: str, key: str, read: Callable[[str], T | None]) -> T | None:
         self._check_mark()
         cache, asked = self._cache, digest(kind, key)
-        found = cache.get(asked)
-        if found is MISSING:
+        answer: T | None = cache.get(asked)
+        if answer is MISSING:
             generation = cache.generation
             # What is no text to SQL is nobody's name.
-            found = read(key) if "\0" not in key and _encodes(key) else None
-            cache.put(asked, found, generation)
-        return found
+            answer = read(key) if "\0" not in key and _encodes(key) else None
+            cache.put(asked, answer, generation)
+        return answer
 
     def _check_mark(self) -> None:
         now = self._clock()
@@ -112,22 +111,22 @@ class SQLDirectory:
         rows = self.database.read(_OPENED, kind, digest(kind, key).hex())
         return self._credential(rows[0]) if rows else None
 
-    def _consumer(self, row: tuple[Any, ...]) -> Consumer:
+    def _consumer(self, row: Row) -> Consumer:
         tags, groups = self._json(row[3], list), self._json(row[4], list)
         return Consumer(id=row[0], username=row[1], custom_id=row[2], tags=tuple(tags), groups=tuple(groups))
 
-    def _credential(self, row: tuple[Any, ...]) -> Credential:
+    def _credential(self, row: Row) -> Credential:
         data = self._json(row[3], dict)
         return Credential(id=row[0], consumer_id=row[1], identifier=row[2], data=data, expires=row[4])
 
-    def _json(self, text: str, kind: type) -> Any:
+    def _json(self, text: str, kind: type[T]) -> T:
         try:
-            found = json.loads(text)
+            value = json.loads(text)
         except (TypeError, ValueError):
-            found = None
-        if not isinstance(found, kind):
+            value = None
+        if not isinstance(value, kind):
             raise StoreError(self.database.url, f"holds a row that is not a JSON {kind.__name__}")
-        return found
+        return value
 
     # -- changes ----------------------------------------------------------------------------------
 
@@ -148,29 +147,29 @@ class SQLDirectory:
         )
         return [(row[0], self._credential(row[1:])) for row in rows]
 
-    def add(self, given: Mapping[str, Any]) -> Consumer:
+    def add(self, given: Mapping[str, object]) -> Consumer:
         """Add a consumer, written as in the ``consumers`` list, with its credentials.
 
         ConfigErrors for what is wrong with it, and where another one has its name or key already.
         """
-        made, credentials = self._rows({"id": str(uuid.uuid4()), **given})
+        consumer, credentials = self._rows({"id": str(uuid.uuid4()), **given})
         with self._changing() as run:
             for name, sql in _TAKEN.items():
-                value = getattr(made, name)
+                value = getattr(consumer, name)
                 if value and run(sql, value):
                     raise _taken(name, value)
             run(
                 "INSERT INTO plugmw_consumers VALUES (?, ?, ?, ?, ?)",
-                made.id,
-                made.username,
-                made.custom_id,
-                json.dumps(made.tags),
-                json.dumps(made.groups),
+                consumer.id,
+                consumer.username,
+                consumer.custom_id,
+                json.dumps(consumer.tags),
+                json.dumps(consumer.groups),
             )
             self._insert(run, credentials)
-        return made
+        return consumer
 
-    def add_credential(self, consumer: Consumer, kind: str, given: Mapping[str, Any]) -> Credential:
+    def add_credential(self, consumer: Consumer, kind: str, given: Mapping[str, object]) -> Credential:
         """Add one credential, written as in the list of its kind; ConfigErrors as for :meth:`add`."""
         named = {"id": consumer.id, "username": consumer.username, "custom_id": consumer.custom_id}
         _, credentials = self._rows({**named, _FIELDS[kind]: [given]})
@@ -200,17 +199,20 @@ class SQLDirectory:
         finally:
             self._cache.clear()  # SQLite's mark tells of others only
 
-    def _rows(self, given: dict[str, Any]) -> tuple[Consumer, list[tuple[str, bytes, Credential]]]:
+    def _rows(self, given: dict[str, object]) -> tuple[Consumer, list[tuple[str, bytes, Credential]]]:
         one, problems = parse([_protected(given)], ("consumer",))
         if problems:
             raise ConfigErrors(
-                [ConfigError(place(path[2:]) or "consumer", found, want) for path, found, want in problems]
+                [
+                    ConfigError(place(path[2:]) or "consumer", problem, want)
+                    for path, problem, want in problems
+                ]
             )
         (consumer,) = one.listed()
-        return consumer, [(kind, key, _bare(kind, found)) for kind, key, found in one.items()]
+        return consumer, [(kind, key, _bare(kind, credential)) for kind, key, credential in one.items()]
 
-    def _insert(self, run: Run, found: list[tuple[str, bytes, Credential]]) -> None:
-        for kind, key, credential in found:
+    def _insert(self, run: Run, credentials: list[tuple[str, bytes, Credential]]) -> None:
+        for kind, key, credential in credentials:
             if run("SELECT 1 FROM plugmw_credentials WHERE kind = ? AND digest = ?", kind, key.hex()):
                 raise ConfigErrors(
                     [ConfigError(kind, "is the same as another credential's", "a unique value")]
@@ -228,20 +230,21 @@ class SQLDirectory:
             )
 
 
-def _protected(given: dict[str, Any]) -> dict[str, Any]:
+def _protected(given: dict[str, object]) -> dict[str, object]:
     """Return a consumer with ids for its credentials, and digests where nobody need know the secret."""
-    made = dict(given)
+    consumer = dict(given)
     for name in CREDENTIALS:
-        items = made.get(name)
+        items = consumer.get(name)
         if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
             continue
-        made[name] = [{"id": str(uuid.uuid4()), **item} for item in items]
-        for item in made[name]:
+        credentials = [{"id": str(uuid.uuid4()), **item} for item in items]
+        for item in credentials:
             if name == "basicauth_credentials" and isinstance(item.get("password"), str):
                 item["password"] = passwords.slow(item["password"])
             if name == "oauth2_credentials":
                 item["hash_secret"] = True
-    return made
+        consumer[name] = credentials
+    return consumer
 
 
 def _bare(kind: str, credential: Credential) -> Credential:

@@ -9,14 +9,14 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Sequence
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from plugmw.auth.directories.database import Database, Rows
 
 _TABLES: Final = "SELECT 1 FROM sqlite_master WHERE name = 'plugmw_schema'"
 
 
-class SQLite(Database):
+class SQLite(Database[sqlite3.Connection]):
     """The file ``path``, made readable by this user alone if it is not there."""
 
     errors: ClassVar[tuple[type[Exception], ...]] = (sqlite3.Error,)
@@ -39,7 +39,7 @@ class SQLite(Database):
         connection.execute("PRAGMA foreign_keys = ON")
         return connection
 
-    def execute(self, connection: sqlite3.Connection, sql: str, arguments: Sequence[Any]) -> Rows:
+    def execute(self, connection: sqlite3.Connection, sql: str, arguments: Sequence[object]) -> Rows:
         return connection.execute(sql, arguments).fetchall()
 
     def has_tables(self, connection: sqlite3.Connection) -> bool:

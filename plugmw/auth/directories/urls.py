@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from plugmw.auth.directories.database import Database
@@ -26,7 +26,7 @@ def open_directory(url: str, timeout: float = TIMEOUT) -> SQLDirectory:
     raise ConfigError("consumer_store", f"got {redact(url)!r}", KINDS)
 
 
-def _sqlite(url: str, timeout: float) -> Database:
+def _sqlite(url: str, timeout: float) -> Database[Any]:
     from plugmw.auth.directories.sqlite import SQLite
 
     parts = urlsplit(url)
@@ -42,7 +42,7 @@ def _sqlite(url: str, timeout: float) -> Database:
     return SQLite(path, timeout)
 
 
-def _postgres(url: str, timeout: float) -> Database:
+def _postgres(url: str, timeout: float) -> Database[Any]:
     try:
         from plugmw.auth.directories.postgres import Postgres
     except ModuleNotFoundError as error:

@@ -10,17 +10,21 @@ import base64
 import re
 import time
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from plugmw.kernel.exchange import Exchange
 from plugmw.telemetry.log_entry import grouped, raw_target
 from plugmw.transform.rules import parse_json
-from plugmw.upstream.forwarding import request_path, response_headers
+from plugmw.upstream.forwarding import response_headers
 from plugmw.wsgi import answer
 from plugmw.wsgi.forms import FORM, JSON, MULTIPART, media_type, read_parts
 from plugmw.wsgi.headers import headers_in
 from plugmw.wsgi.redaction import Redaction
+from plugmw.wsgi.request_target import request_path
 from plugmw.wsgi.text import decode, encode
+
+if TYPE_CHECKING:
+    from plugmw.contrib.aws_lambda.plugin import Config
 
 #: Content types that are told as text although nothing is parsed; compared whole, as in Kong.
 TEXTS: Final = frozenset(
@@ -33,12 +37,12 @@ Headers = list[tuple[str, str]]
 # -- what the function is told --------------------------------------------------------------------------
 
 
-def query_values(raw: str) -> dict[str, Any]:
+def query_values(raw: str) -> dict[str, object]:
     """Return names to values; a list where a name is repeated, True for a name without ``=``."""
     return grouped(Redaction().pairs(raw))
 
 
-def body_values(content_type: str, data: bytes) -> Any:
+def body_values(content_type: str, data: bytes) -> object:
     """Return a form, multipart or JSON body as its values; None for what cannot be parsed."""
     kind, boundary = media_type(content_type)
     try:
@@ -52,7 +56,7 @@ def body_values(content_type: str, data: bytes) -> Any:
         return None
 
 
-def plain(query: str, content_type: str, data: bytes) -> Any:
+def plain(query: str, content_type: str, data: bytes) -> object:
     """Return the query's values with those of the body over them; a JSON list goes as it is."""
     values = body_values(content_type, data)
     if isinstance(values, list):
@@ -60,34 +64,34 @@ def plain(query: str, content_type: str, data: bytes) -> Any:
     return {**query_values(query), **(values if isinstance(values, dict) else {})}
 
 
-def forwarded(x: Exchange, data: bytes, config: Any) -> dict[str, Any]:
+def forwarded(x: Exchange, data: bytes, config: Config) -> dict[str, object]:
     """Return the parts of the request that ``forward_request_*`` name."""
-    made: dict[str, Any] = {}
+    parts: dict[str, object] = {}
     if config.forward_request_method:
-        made["request_method"] = x.method
+        parts["request_method"] = x.method
     if config.forward_request_headers:
-        made["request_headers"] = {name: decode(value, "replace") for name, value in headers_in(x.environ)}
+        parts["request_headers"] = {name: decode(value, "replace") for name, value in headers_in(x.environ)}
     if config.forward_request_uri:
         path, query = raw_target(x).partition("?")[0], x.environ.get("QUERY_STRING", "")
-        made["request_uri"] = decode(f"{path}?{query}" if query else path, "replace")
-        made["request_uri_args"] = query_values(query)
+        parts["request_uri"] = decode(f"{path}?{query}" if query else path, "replace")
+        parts["request_uri_args"] = query_values(query)
     if config.forward_request_body:
         kind = x.environ.get("CONTENT_TYPE", "")
         values = body_values(kind, data)
-        made["request_body_args"] = values if isinstance(values, (dict, list)) else {}
+        parts["request_body_args"] = values if isinstance(values, (dict, list)) else {}
         if _is_opaque(kind) and config.base64_encode_body:
-            made["request_body"] = base64.b64encode(data).decode()
-            made["request_body_base64"] = True
+            parts["request_body"] = base64.b64encode(data).decode()
+            parts["request_body_base64"] = True
         else:
-            made["request_body"] = data.decode("utf-8", "replace")
-    return made
+            parts["request_body"] = data.decode("utf-8", "replace")
+    return parts
 
 
 def _is_opaque(content_type: str) -> bool:
     return content_type not in TEXTS and media_type(content_type)[0] not in (FORM, JSON, MULTIPART)
 
 
-def api_gateway(x: Exchange, data: bytes, encode: bool) -> dict[str, Any]:
+def api_gateway(x: Exchange, data: bytes, encode: bool) -> dict[str, object]:
     """Return the request as API Gateway tells it (payload format 1.0)."""
     environ = x.environ
     headers = {name: decode(value, "replace") for name, value in headers_in(environ)}
@@ -161,15 +165,15 @@ def without_empty_arrays(data: bytes) -> bytes:
 
 def read_proxy(data: bytes) -> tuple[int, Headers, bytes]:
     """Read the answer of a function in API Gateway's form; ValueError says what is wrong with it."""
-    made = parse_json(data)
-    if not isinstance(made, dict):
+    answered = parse_json(data)
+    if not isinstance(answered, dict):
         raise ValueError("response must be an object")
-    status = _status(made.get("statusCode"))
-    headers = _headers(made)
-    encoded = made.get("isBase64Encoded", False)
+    status = _status(answered.get("statusCode"))
+    headers = _headers(answered)
+    encoded = answered.get("isBase64Encoded", False)
     if not isinstance(encoded, bool):
         raise ValueError("isBase64Encoded must be a boolean")
-    body = made.get("body", "")
+    body = answered.get("body", "")
     if not isinstance(body, str):
         raise ValueError("body must be a string")
     if not encoded:
@@ -180,7 +184,7 @@ def read_proxy(data: bytes) -> tuple[int, Headers, bytes]:
         raise ValueError("body must be base64 when isBase64Encoded is true") from None
 
 
-def _status(value: Any) -> int:
+def _status(value: object) -> int:
     """Return the status; one below 200 is no answer that a WSGI app can give."""
     if isinstance(value, str) and re.fullmatch("[0-9]{3}", value):
         value = int(value)
@@ -191,24 +195,24 @@ def _status(value: Any) -> int:
     return value
 
 
-def _headers(made: dict[str, Any]) -> Headers:
+def _headers(answered: dict[str, object]) -> Headers:
     """Return the function's headers; of a name in both, those of ``multiValueHeaders``."""
-    found: dict[str, Headers] = {}
+    by_name: dict[str, Headers] = {}
     for member in ("headers", "multiValueHeaders"):
-        given = made.get(member)
-        if given is not None and not isinstance(given, dict):
+        members = answered.get(member)
+        if members is not None and not isinstance(members, dict):
             raise ValueError(f"{member} must be a table")
         here: dict[str, Headers] = {}
-        for name, values in (given or {}).items():
+        for name, values in (members or {}).items():
             lines = here.setdefault(name.lower(), [])
             for value in values if isinstance(values, list) else [values]:
                 lines.append((name, _header(name, value)))
-        found |= here
-    every = [item for lines in found.values() for item in lines]
+        by_name |= here
+    every = [item for lines in by_name.values() for item in lines]
     return [item for item in response_headers(every) if item[0].lower() != "content-length"]
 
 
-def _header(name: str, value: Any) -> str:
+def _header(name: str, value: object) -> str:
     if isinstance(value, bool):
         value = "true" if value else "false"
     if not isinstance(value, (str, int, float)):

@@ -23,14 +23,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from typing import Any, Final, Literal
+from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from plugmw.concurrency.deadline import Deadline
 from plugmw.contrib.aws_lambda import payload
-from plugmw.contrib.aws_lambda.client import client
+from plugmw.contrib.aws_lambda.client import Lambda, client
 from plugmw.kernel.exchange import Exchange
 from plugmw.kernel.plugin import Plugin
 from plugmw.schema import REQUIRED, Finding, above, at_least, config, field, matches
@@ -108,18 +108,18 @@ class AWSLambda(Plugin[Config]):
 
     def init_worker(self) -> None:
         self._lock = threading.Lock()
-        self._client: Any = None
+        self._client: Lambda | None = None
 
     def access(self, x: Exchange) -> None:
         c = self.config
-        told = write_json(self._payload(x))
+        event = write_json(self._payload(x))
         begun = time.monotonic()
         try:
-            status, headers, data = self._invoke(told, x.runtime.max_response_body)
+            status, headers, data = self._invoke(event, x.runtime.max_response_body)
         except ClientError as error:
             # Its text may repeat what was signed, and so the session's token.
-            code, found = error.response["Error"].get("Code"), error.response["ResponseMetadata"]
-            self._failed(x, f"Lambda answered {found.get('HTTPStatusCode')} {code!r:.200}")
+            code, response = error.response["Error"].get("Code"), error.response["ResponseMetadata"]
+            self._failed(x, f"Lambda answered {response.get('HTTPStatusCode')} {code!r:.200}")
         except (BotoCoreError, OSError, ValueError) as error:
             self._failed(x, type(error).__name__ if isinstance(error, BotoCoreError) else str(error))
         finally:
@@ -151,7 +151,7 @@ class AWSLambda(Plugin[Config]):
         if client is not None:
             client.close()
 
-    def _payload(self, x: Exchange) -> Any:
+    def _payload(self, x: Exchange) -> object:
         c = self.config
         forwards = c.forward_request_method or c.forward_request_uri or c.forward_request_headers
         data = b""
@@ -170,14 +170,19 @@ class AWSLambda(Plugin[Config]):
         self.logger.error("aws-lambda: the function could not be invoked: %s", why)
         x.exit(500, {"message": UNEXPECTED})
 
-    def _invoke(self, told: bytes, limit: int) -> tuple[int, payload.Headers, bytes]:
+    def _invoke(self, event: bytes, limit: int) -> tuple[int, payload.Headers, bytes]:
         """Call the function once; return status, headers and body."""
         c = self.config
         deadline = Deadline.after(c.timeout / 1000, time.monotonic)
-        asked: dict[str, Any] = {"InvocationType": c.invocation_type, "LogType": c.log_type, "Payload": told}
+        parameters: dict[str, object] = {
+            "FunctionName": c.function_name,
+            "InvocationType": c.invocation_type,
+            "LogType": c.log_type,
+            "Payload": event,
+        }
         if c.qualifier:
-            asked["Qualifier"] = c.qualifier
-        answer = self._lambda().invoke(FunctionName=c.function_name, **asked)
+            parameters["Qualifier"] = c.qualifier
+        answer = self._lambda().invoke(**parameters)
         data = b""
         with closing(answer["Payload"]) as stream:
             while chunk := stream.read(_STEP):
@@ -186,11 +191,11 @@ class AWSLambda(Plugin[Config]):
                     raise ValueError(f"the answer is longer than {limit} bytes")
                 if deadline.expired:
                     raise TimeoutError("the answer did not end in time")
-        found = answer["ResponseMetadata"]
-        headers = payload.kept_headers(found["HTTPHeaders"].items())
-        return int(found["HTTPStatusCode"]), headers, data
+        response = answer["ResponseMetadata"]
+        headers = payload.kept_headers(response["HTTPHeaders"].items())
+        return int(response["HTTPStatusCode"]), headers, data
 
-    def _lambda(self) -> Any:
+    def _lambda(self) -> Lambda:
         """Return this process's client, made when it is first needed; without a region ValueError."""
         if self._client is None:
             with self._lock:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final
 
 from plugmw.telemetry.log_entry import latencies, raw_target
 from plugmw.wsgi import keys
@@ -19,6 +19,8 @@ from plugmw.wsgi.redaction import Redaction
 from plugmw.wsgi.text import decode
 
 if TYPE_CHECKING:
+    from _typeshed.wsgi import InputStream, WSGIEnvironment
+
     from plugmw.kernel.exchange import Exchange
 
 #: Bytes of a body that are recorded; of a longer one only its size is told (the agents' default).
@@ -55,11 +57,11 @@ class Copy:
         return b"".join(self._parts)
 
 
-def watch_request(environ: dict[str, Any], copy: Copy) -> None:
+def watch_request(environ: WSGIEnvironment, copy: Copy) -> None:
     """Copy the request's body, now if it was read already, or else while the app reads it."""
-    kept = environ.get(keys.BODY)
-    if kept is not None and kept[0] is environ["wsgi.input"]:
-        copy.add(kept[1])
+    body = environ.get(keys.BODY)
+    if body is not None and body[0] is environ["wsgi.input"]:
+        copy.add(body[1])
     else:
         environ["wsgi.input"] = _Watched(environ["wsgi.input"], copy)
 
@@ -67,23 +69,23 @@ def watch_request(environ: dict[str, Any], copy: Copy) -> None:
 class _Watched:
     """A ``wsgi.input`` that copies what is read from it."""
 
-    def __init__(self, stream: Any, copy: Copy) -> None:
+    def __init__(self, stream: InputStream, copy: Copy) -> None:
         self._stream = stream
         self._copy = copy
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return getattr(self._stream, name)
 
-    def read(self, *size: Any) -> bytes:
+    def read(self, *size: int) -> bytes:
         return self._seen(self._stream.read(*size))
 
-    def readline(self, *size: Any) -> bytes:
+    def readline(self, *size: int) -> bytes:
         return self._seen(self._stream.readline(*size))
 
-    def readlines(self, *hint: Any) -> list[bytes]:
+    def readlines(self, *hint: int) -> list[bytes]:
         return [self._seen(line) for line in self._stream.readlines(*hint)]
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[bytes]:
         return map(self._seen, self._stream)
 
     def _seen(self, data: bytes) -> bytes:
@@ -96,7 +98,7 @@ class _Watched:
 
 def head_of(token: str, environment: str | None) -> bytes:
     """Return what stands before the entries of an ALF."""
-    head: dict[str, Any] = {"version": "1.1.0", "serviceToken": token}
+    head: dict[str, object] = {"version": "1.1.0", "serviceToken": token}
     if environment is not None:
         head["environment"] = environment
     creator = {"name": "galileo-agent-kong", "version": "2.0.0"}
@@ -114,7 +116,7 @@ def fitting(entries: Sequence[bytes], room: int) -> int:
     return len(entries)
 
 
-def entry_of(x: Exchange, hide: Redaction, asked: Copy | None, answered: Copy | None) -> dict[str, Any]:
+def entry_of(x: Exchange, hide: Redaction, asked: Copy | None, answered: Copy | None) -> dict[str, object]:
     """Return the entry of an exchange; without copies of the bodies, their sizes are the declared ones."""
     environ = x.environ
     version = str(environ.get("SERVER_PROTOCOL") or "HTTP/1.1")
@@ -160,26 +162,26 @@ def headers_size(line: str, headers: Pairs) -> int:
     return len(line) + 2 + sum(len(name) + 2 + len(value) + 2 for name, value in headers) + 2
 
 
-def _body(key: str, headers: Pairs, copy: Copy | None) -> dict[str, Any]:
+def _body(key: str, headers: Pairs, copy: Copy | None) -> dict[str, object]:
     """Tell whether there is a body by its headers, its size, and itself under ``key`` if recorded."""
     last = dict(headers)
     length = last.get("content-length", "")
     declared = int(length) if length.isascii() and length.isdigit() else 0
     kind = last.get("content-type") or _BINARY
-    told: dict[str, Any] = {
+    facts: dict[str, object] = {
         "bodyCaptured": declared > 0 or "transfer-encoding" in last or kind.startswith(_RANGES),
         "bodySize": copy.size if copy and copy.size else declared,
     }
     data = copy.data if copy else b""
     if data:
-        told[key] = {
+        facts[key] = {
             "text": base64.b64encode(data).decode(),
             "encoding": "base64",
             "mimeType": decode(kind, "replace"),
         }
-    return told
+    return facts
 
 
-def _own_address(environ: Mapping[str, Any]) -> str:
+def _own_address(environ: WSGIEnvironment) -> str:
     """Return the address that the server was reached at, as far as it tells."""
     return str(environ.get("SERVER_ADDR") or environ.get("SERVER_NAME") or "")

@@ -9,7 +9,7 @@ import base64
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import attrs
 import cryptography  # noqa: F401  (so that a missing extra is found when this is imported)
@@ -32,8 +32,8 @@ _TOKEN: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*
 class Token:
     """A token taken apart; nothing in it is verified yet."""
 
-    header: Mapping[str, Any]
-    claims: Mapping[str, Any]
+    header: Mapping[str, object]
+    claims: Mapping[str, object]
     signed: bytes = attrs.field(repr=False)
     signature: bytes = attrs.field(repr=False)
 
@@ -67,7 +67,7 @@ def verifier(algorithm: str, secret: str | None, pem: str | None, is_base64: boo
     return partial(_is_signature, _METHODS[algorithm].verify, key)
 
 
-def _is_signature(verify: Callable[..., bool], key: Any, signed: bytes, signature: bytes) -> bool:
+def _is_signature(verify: Callable[..., bool], key: object, signed: bytes, signature: bytes) -> bool:
     return verify(signed, key, signature)
 
 
@@ -79,7 +79,9 @@ def _secret(text: str, is_base64: bool) -> bytes:
     return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
 
 
-def wrong_claims(claims: Mapping[str, Any], names: Iterable[str], now: int, maximum: float) -> dict[str, str]:
+def wrong_claims(
+    claims: Mapping[str, object], names: Iterable[str], now: int, maximum: float
+) -> dict[str, str]:
     """Return what is wrong with each of the claims ``names``; ``now`` and ``maximum`` are in seconds."""
     wrong = {}
     for name in names:

@@ -12,7 +12,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
-from typing import Any, Final, Literal, Protocol
+from typing import Final, Literal, Protocol
 
 import attrs
 
@@ -103,6 +103,10 @@ def _unreachable(server: Server, error: Exception) -> Unreachable:
     return Unreachable(f"{server.url}: {type(error).__name__}{f': {error}' if network else ''}")
 
 
+#: What :func:`socket.getaddrinfo` tells of an address: family, type, protocol, name, and where it is.
+AddressInfo = tuple[int, int, int, str, tuple[object, ...]]
+
+
 class _Link:
     """A connection by way of ldap3, whose sockets and TLS are ours: its own have no deadline."""
 
@@ -132,7 +136,7 @@ class _Link:
         ldap.user, ldap.password, ldap.authentication = dn, password.encode(), ldap3.SIMPLE
         try:
             ldap.bind(read_server_info=False)
-            result: dict[str, Any] = ldap.result
+            result: dict[str, object] = ldap.result
         except Exception as error:
             raise _unreachable(self._server, error) from None
         finally:
@@ -146,7 +150,7 @@ class _Link:
     def close(self) -> None:
         self._socket.close()
 
-    def _open_socket(self, address: Any, use_ssl: bool = False, unix_socket: bool = False) -> None:
+    def _open_socket(self, address: AddressInfo, use_ssl: bool = False, unix_socket: bool = False) -> None:
         """Connect to one of the host's addresses: what ldap3 calls instead of its own."""
         self._socket.connect(address)
         if self._server.tls == "always":
@@ -174,7 +178,7 @@ class _Socket:
         self._raw.settimeout(left)
         return self._raw
 
-    def connect(self, address: Any) -> None:
+    def connect(self, address: AddressInfo) -> None:
         self.close()
         self._raw = socket.socket(*address[:3])
         self._ready.connect(address[4])

@@ -11,13 +11,16 @@ Kong's oauth2 (``kong/plugins/oauth2/access.lua``).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from plugmw.auth import client_secrets
 from plugmw.contrib.oauth2 import oauth
 from plugmw.contrib.oauth2.oauth import Parameters, Refused
 from plugmw.contrib.oauth2.tokens import Code, Grant, Tokens
 from plugmw.kernel.identity import Credential
+
+if TYPE_CHECKING:
+    from plugmw.contrib.oauth2.plugin import Config
 
 T = TypeVar("T")
 
@@ -31,7 +34,7 @@ class Grants:
 
     def __init__(
         self,
-        config: Any,
+        config: Config,
         tokens: Tokens,
         find: Callable[[str], Credential | None],
         instance: str,
@@ -45,7 +48,7 @@ class Grants:
         kept = [client_secrets.stored("")] if clients is None else map(_secret, clients)
         self._decoy = client_secrets.decoy(kept)
 
-    def authorize(self, parameters: Parameters, service: str) -> tuple[int, dict[str, Any]]:
+    def authorize(self, parameters: Parameters, service: str) -> tuple[int, dict[str, object]]:
         """Return status and body: the address of the client, with a code, a token or what is wrong."""
         userid = self._user(parameters)
         kind, stated = parameters.get("response_type"), oauth.state(parameters)
@@ -70,7 +73,7 @@ class Grants:
             return 200, _back(uri, {"code": code, **stated})
         return 200, _back(uri, {**self._issue(grant, refreshable=False), **stated}, in_fragment=True)
 
-    def token(self, parameters: Parameters, header: str, service: str) -> dict[str, Any]:
+    def token(self, parameters: Parameters, header: str, service: str) -> dict[str, object]:
         """Return the tokens that are asked for; ``header`` may have the client's Basic credentials."""
         kind = parameters.get("grant_type")
         client = self._client(parameters, header, kind)
@@ -89,7 +92,7 @@ class Grants:
             return self._issue(self._grant(service, client, self._scope(parameters), userid))
         raise Refused("unsupported_grant_type", "Invalid grant_type")
 
-    def _exchange(self, parameters: Parameters, client: Credential, service: str) -> dict[str, Any]:
+    def _exchange(self, parameters: Parameters, client: Credential, service: str) -> dict[str, object]:
         invalid = Refused("invalid_request", "Invalid code")
         text = parameters.text("code") or ""
         code = self._tokens.code(text)
@@ -104,7 +107,7 @@ class Grants:
             raise invalid
         return self._issue(code.grant)
 
-    def _refresh(self, parameters: Parameters, client: Credential, service: str) -> dict[str, Any]:
+    def _refresh(self, parameters: Parameters, client: Credential, service: str) -> dict[str, object]:
         invalid = Refused("invalid_request", "Invalid refresh_token")
         text = parameters.text("refresh_token") or ""
         refresh = self._tokens.refresh(text)
@@ -143,13 +146,13 @@ class Grants:
         here = None if self.config.global_credentials else service
         return Grant(client.data["client_id"], client.id, here, scope, userid)
 
-    def _issue(self, grant: Grant, refreshable: bool = True) -> dict[str, Any]:
+    def _issue(self, grant: Grant, refreshable: bool = True) -> dict[str, object]:
         lasts = self.config.token_expiration
         ttl = self.config.refresh_token_ttl if refreshable and lasts else None
         access, refresh = self._tokens.issue(grant, lasts, ttl)
         return _issued(access, lasts, refresh)
 
-    def _check_response_type(self, kind: Any) -> None:
+    def _check_response_type(self, kind: object) -> None:
         config = self.config
         if not (
             (kind == "code" and config.enable_authorization_code)
@@ -159,10 +162,10 @@ class Grants:
 
     # -- clients -----------------------------------------------------------------------------------------
 
-    def _known(self, client_id: Any) -> Credential | None:
+    def _known(self, client_id: object) -> Credential | None:
         return self._find(client_id) if isinstance(client_id, str) else None
 
-    def _client(self, parameters: Parameters, header: str, kind: Any) -> Credential:
+    def _client(self, parameters: Parameters, header: str, kind: object) -> Credential:
         """Return the client that has proved who it is and may have tokens of this kind."""
         client_id, secret = parameters.get("client_id"), parameters.get("client_secret")
         pair = None
@@ -185,7 +188,7 @@ class Grants:
             oauth.redirect_uri(parameters.get("redirect_uri"), registered)
         return client
 
-    def _is_secret(self, client: Credential | None, given: Any) -> bool:
+    def _is_secret(self, client: Credential | None, given: object) -> bool:
         """Check a client's secret; without client it is wrong, after the same work."""
         kept = _secret(client) if client else ""
         secret = given if isinstance(given, str) else ""
@@ -200,7 +203,7 @@ class _Checks:
 
     wrong: Refused | None = None
 
-    def run(self, check: Callable[..., T], *given: Any) -> T | None:
+    def run(self, check: Callable[..., T], *given: object) -> T | None:
         """Return what a check returns, None if it fails."""
         try:
             return check(*given)
@@ -220,7 +223,7 @@ def _secret(client: Credential) -> str:
     return str(client.data["client_secret"] or "")
 
 
-def _issued(access: str, expires_in: float, refresh: str | None) -> dict[str, Any]:
+def _issued(access: str, expires_in: float, refresh: str | None) -> dict[str, object]:
     every = {
         "access_token": access,
         "token_type": "bearer",
@@ -230,5 +233,5 @@ def _issued(access: str, expires_in: float, refresh: str | None) -> dict[str, An
     return {name: value for name, value in every.items() if value is not None}
 
 
-def _back(uri: str, result: dict[str, Any], in_fragment: bool = False) -> dict[str, Any]:
+def _back(uri: str, result: dict[str, object], in_fragment: bool = False) -> dict[str, object]:
     return {"redirect_uri": oauth.with_parameters(uri, result, in_fragment)}

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from plugmw.auth.authentication import Denied
 from plugmw.wsgi import forms
@@ -50,7 +50,7 @@ def endpoint(path: str) -> str | None:
     return found[1] if found else None
 
 
-def same(kept: str, given: Any) -> bool:
+def same(kept: str, given: object) -> bool:
     """Compare secrets in a time that does not depend on where they differ, or in length."""
     digests = (
         hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
@@ -67,7 +67,7 @@ class Parameters:
         self._content_type = content_type
         self._body = body
 
-    def get(self, name: str) -> Any:
+    def get(self, name: str) -> object:
         """Return a value, None if there is none; a list if there are several, bytes for text that is none."""
         values = forms.body_values(self._content_type, self._body, name)
         values = values or list(forms.pair_values(self._query, name))
@@ -105,7 +105,7 @@ def bearer(value: str) -> str | None:
     return parts[1] if len(parts) == 2 and parts[0].lower() in ("bearer", "token") else None
 
 
-def scope(asked: Any, known: Sequence[str] | None, mandatory: bool) -> str | None:
+def scope(asked: object, known: Sequence[str] | None, mandatory: bool) -> str | None:
     """Return the scope that is granted, or raise :class:`Refused`."""
     listed: list[str] = []
     if known and asked is not None:
@@ -120,7 +120,7 @@ def scope(asked: Any, known: Sequence[str] | None, mandatory: bool) -> str | Non
     return " ".join(listed) or None
 
 
-def userid(given: Any) -> str | None:
+def userid(given: object) -> str | None:
     """Return who the user is, None for nobody; :class:`Refused` for what no header could say."""
     if given is None or (isinstance(given, str) and not given.strip()):
         return None
@@ -134,7 +134,7 @@ def no_userid() -> Refused:
     return Refused("invalid_authenticated_userid", "Missing authenticated_userid parameter")
 
 
-def redirect_uri(asked: Any, registered: Sequence[str]) -> str:
+def redirect_uri(asked: object, registered: Sequence[str]) -> str:
     """Return the address to go back to: one that is registered, the first unless another is asked for."""
     if asked is None:
         return registered[0]
@@ -143,7 +143,7 @@ def redirect_uri(asked: Any, registered: Sequence[str]) -> str:
     return str(asked)
 
 
-def with_parameters(uri: str, result: Mapping[str, Any], in_fragment: bool) -> str:
+def with_parameters(uri: str, result: Mapping[str, object], in_fragment: bool) -> str:
     """Add parameters to an address without fragment, in place of those of the same names."""
     pairs = {name: str(value) for name, value in result.items()}
     if in_fragment:
@@ -177,7 +177,7 @@ def code_challenge(parameters: Parameters, client_type: str, needed: bool) -> st
     return challenge.translate(_URLSAFE).rstrip("=")
 
 
-def check_verifier(verifier: Any, challenge: str | None) -> None:
+def check_verifier(verifier: object, challenge: str | None) -> None:
     """Raise :class:`Refused` unless the verifier is what the challenge was made of."""
     if verifier is None:
         problem = "code_verifier is required for PKCE authorization requests"

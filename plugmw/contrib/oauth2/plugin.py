@@ -175,7 +175,7 @@ class OAuth2(Authentication[Config]):
         headers = oauth.challenged(self.config.realm, "invalid_token", description)
         return Refused("invalid_token", description, 401, headers)
 
-    def _text(self, x: Exchange) -> str | None:
+    def _text(self, x: Exchange) -> object:
         """Return the token of a request, None if there is none; hide it if told so."""
         header = x.environ.get(self._key)
         text = _parameters(x).get("access_token") if header is None else oauth.bearer(header) or header

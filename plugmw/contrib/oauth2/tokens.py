@@ -11,7 +11,7 @@ import secrets
 import string
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import attrs
 
@@ -146,15 +146,15 @@ class Tokens:
             self._store().delete(key)
         return taken
 
-    def _set(self, key: str, made: Any, ttl: float | None) -> None:
-        self._store().set(key, json.dumps(attrs.asdict(made)).encode(), ttl=ttl)
+    def _set(self, key: str, value: Code | Access | Refresh, ttl: float | None) -> None:
+        self._store().set(key, json.dumps(attrs.asdict(value)).encode(), ttl=ttl)
 
     def _get(self, key: str, kind: Callable[..., T]) -> T | None:
         data = self._store().get(key)
         if data is None:
             return None
-        made = json.loads(data)
-        return kind(**{**made, "grant": Grant(**made["grant"])})
+        fields = json.loads(data)
+        return kind(**{**fields, "grant": Grant(**fields["grant"])})
 
 
 def new_text() -> str:

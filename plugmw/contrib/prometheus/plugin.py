@@ -20,7 +20,7 @@ from __future__ import annotations
 import socket
 import uuid
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from plugmw.concurrency.throttle import Throttle
 from plugmw.contrib.prometheus.exposition import Metric, amounts, clean, text
@@ -35,6 +35,8 @@ from plugmw.wsgi.paths import full_path
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+    from plugmw.kernel.order import Entry
 
 _SCOPE: Final = ("service", "route", "workspace")
 _KONG: Final = (1, 2, 5, 7, 10, 15, 20, 30, 50, 75, 100, 200, 500, 750, 1000, 3000, 6000)
@@ -170,13 +172,21 @@ def scrape(numbers: dict[str, float], metrics: Iterable[Metric] = METRICS) -> by
     return text(metrics, {**own, **numbers}).encode()
 
 
+class Serving(Protocol):
+    """What is asked of a gateway, or of a plugin's own middleware."""
+
+    @property
+    def entries(self) -> Iterable[Entry]: ...
+    def start(self, multiprocess: bool | None = None) -> None: ...
+
+
 class Exporter:
     """A WSGI app with the metrics of a gateway (or of ``Prometheus.middleware(...)``) at ``/metrics``.
 
     It asks nobody who they are: mount it where only your Prometheus comes.
     """
 
-    def __init__(self, gateway: Any) -> None:
+    def __init__(self, gateway: Serving) -> None:
         self._gateway = gateway
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from plugmw.wsgi.answer import Exit, respond
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import InputStream, StartResponse, WSGIApplication, WSGIEnvironment
 
 #: Bytes of a body that are kept in memory; beyond, it is in a temporary file.
 IN_MEMORY: Final = 256 * 1024
@@ -44,7 +44,7 @@ def spool(environ: WSGIEnvironment, limit: int) -> bool:
     return False
 
 
-def give(environ: WSGIEnvironment, stream: Any, length: int) -> None:
+def give(environ: WSGIEnvironment, stream: InputStream | Spool, length: int) -> None:
     """Give the app a body of known length whose end is the end of the stream."""
     environ["wsgi.input"] = stream
     environ["wsgi.input_terminated"] = True
@@ -55,7 +55,7 @@ def give(environ: WSGIEnvironment, stream: Any, length: int) -> None:
 class Metered:
     """A ``wsgi.input`` that raises ``refusal`` once more than ``limit`` bytes were read."""
 
-    def __init__(self, stream: Any, limit: int, refusal: Exit) -> None:
+    def __init__(self, stream: InputStream, limit: int, refusal: Exit) -> None:
         self._stream = stream
         self._left = limit
         self._refusal = refusal

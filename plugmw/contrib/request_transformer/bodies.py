@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 from plugmw.transform.rewriting import Rules, change, change_lists, grouped, written
 from plugmw.wsgi.forms import (
@@ -51,7 +51,7 @@ def _change_json(rules: Rules[str], data: bytes) -> bytes:
     return data if members == before else write_object(members)
 
 
-def _appended(old: Any, value: str) -> list[Any]:
+def _appended(old: object, value: str) -> list[object]:
     """Return the list that ``old`` becomes: text stays in it, other single values do not."""
     if isinstance(old, list):
         return [*old, value]

@@ -22,7 +22,7 @@ import socket
 import time
 import uuid
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 import attrs
@@ -203,7 +203,7 @@ class Zipkin(Plugin[Config]):
 
     # -- spans --------------------------------------------------------------------------------------
 
-    def _spans(self, x: Exchange, trace: Trace) -> Iterator[dict[str, Any]]:
+    def _spans(self, x: Exchange, trace: Trace) -> Iterator[dict[str, object]]:
         more, bad = spans.request_tags(x.get_header(self.config.tags_header) or "")
         if bad and self._warned_tags():
             self.logger.warning("Could not parse the following Zipkin tags: %s", ", ".join(bad))
@@ -240,7 +240,7 @@ def rules(c: Config) -> Propagation:
     told = c.propagation
     if told != Propagation():
         return told
-    inject: list[Any] = ["preserve"]
+    inject: list[Format | Literal["preserve"]] = ["preserve"]
     if c.header_type == "ignore":
         inject = [c.default_header_type]
     elif c.header_type != "preserve":

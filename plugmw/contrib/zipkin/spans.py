@@ -31,6 +31,8 @@ MOST, LONGEST_NAME, LONGEST_VALUE = 32, 64, 256
 #: Servers join repeated headers by commas.
 _NEXT: Final = re.compile(r";|,(?=\s*[^\s=;,]+\s*=)")
 _NAME: Final = re.compile(r"[^\s=\x00-\x1f\x7f]+")
+#: What is known of a service, or of a time that it was tried.
+Facts = dict[str, Any]
 
 
 def request_tags(text: str) -> tuple[dict[str, str], list[str]]:
@@ -82,7 +84,7 @@ class Report:
     local_name: str
     durations_as_tags: bool
 
-    def request(self, name: str, span: Span, more: dict[str, str]) -> dict[str, Any]:
+    def request(self, name: str, span: Span, more: dict[str, str]) -> dict[str, object]:
         """Return the span of the whole request."""
         x, at = self.x, self.at
         consumer = x.consumer.id if x.consumer else ""
@@ -98,10 +100,10 @@ class Report:
         }
         port = str(x.environ.get("REMOTE_PORT") or "")
         remote = _endpoint(None, str(x.client_ip or ""), int(port) if port.isdecimal() else None)
-        made = self._span(span, name, "SERVER", at.begun, at.ended, tags, remote)
-        return self._timed(made, [("rewrite", "kr", at.begun, at.access)])
+        described = self._span(span, name, "SERVER", at.begun, at.ended, tags, remote)
+        return self._timed(described, [("rewrite", "kr", at.begun, at.access)])
 
-    def proxy(self, name: str, span: Span, default_name: str | None) -> dict[str, Any]:
+    def proxy(self, name: str, span: Span, default_name: str | None) -> dict[str, object]:
         """Return the span of what was done with the request, from access on."""
         at, facts = self.at, self._facts()
         tries = self._tries()
@@ -111,9 +113,9 @@ class Report:
             service = facts.get("name") or default_name
             remote = _endpoint(service, str(last.get("ip") or ""), last.get("port"))
         tags = {**self._scope(), "peer.hostname": str(facts.get("host") or "")}
-        made = self._span(span, f"{name} (proxy)", "CLIENT", at.access, at.ended, tags, remote)
+        described = self._span(span, f"{name} (proxy)", "CLIENT", at.access, at.ended, tags, remote)
         return self._timed(
-            made,
+            described,
             [
                 ("access", "ka", at.access, at.app),
                 ("header_filter", "kh", at.header_filter, at.body),
@@ -121,7 +123,7 @@ class Report:
             ],
         )
 
-    def tries(self, name: str, parent: Span) -> Iterator[dict[str, Any]]:
+    def tries(self, name: str, parent: Span) -> Iterator[dict[str, object]]:
         """Yield a span for each time that the service was tried; all but the last failed."""
         tries = self._tries()
         for number, one in enumerate(tries, 1):
@@ -138,10 +140,10 @@ class Report:
             span = attrs.evolve(parent, span_id=secrets.token_hex(8), parent_id=parent.span_id)
             yield self._span(span, f"{name} (balancer try {number})", "CLIENT", begun, ended, tags, remote)
 
-    def _tries(self) -> list[dict[str, Any]]:
+    def _tries(self) -> list[Facts]:
         return list(UpstreamRequest.of(self.x.environ).tries)
 
-    def _facts(self) -> dict[str, Any]:
+    def _facts(self) -> Facts:
         return self.x.service_facts or {"name": self.x.service}
 
     def _scope(self) -> dict[str, str]:
@@ -163,9 +165,9 @@ class Report:
         begun: int,
         ended: int,
         tags: dict[str, str],
-        remote: dict[str, Any] | None,
-    ) -> dict[str, Any]:
-        made: dict[str, Any] = {
+        remote: dict[str, object] | None,
+    ) -> dict[str, object]:
+        fields: dict[str, object] = {
             "traceId": span.trace_id,
             "id": span.span_id,
             "name": name,
@@ -176,27 +178,27 @@ class Report:
             "remoteEndpoint": remote,
         }
         if span.parent_id:
-            made["parentId"] = span.parent_id
+            fields["parentId"] = span.parent_id
         kept = {key: value for key, value in tags.items() if value}
-        return made | ({"tags": kept} if kept else {})
+        return fields | ({"tags": kept} if kept else {})
 
-    def _timed(self, made: dict[str, Any], phases: list[tuple[str, str, int, int]]) -> dict[str, Any]:
+    def _timed(self, fields: dict[str, Any], phases: list[tuple[str, str, int, int]]) -> dict[str, object]:
         """Say when phases began and ended, by annotations or by tags."""
         if self.durations_as_tags:
             tags = {f"kong.{name}.duration_ms": f"{(end - begin) / 1000:g}" for name, _, begin, end in phases}
-            return {**made, "tags": {**made.get("tags", {}), **tags}}
+            return {**fields, "tags": {**fields.get("tags", {}), **tags}}
         marks = ((f"{short}{mark}", at) for _, short, *both in phases for mark, at in zip("sf", both))
-        return {**made, "annotations": [{"value": value, "timestamp": at} for value, at in marks]}
+        return {**fields, "annotations": [{"value": value, "timestamp": at} for value, at in marks]}
 
 
-def _endpoint(name: str | None, ip: str, port: int | None) -> dict[str, Any] | None:
+def _endpoint(name: str | None, ip: str, port: int | None) -> dict[str, object] | None:
     if not name and not port:
         return None
-    made: dict[str, Any] = {}
+    endpoint: dict[str, object] = {}
     if name:
-        made["serviceName"] = name
+        endpoint["serviceName"] = name
     try:
-        made[f"ipv{ip_address(ip).version}"] = ip
+        endpoint[f"ipv{ip_address(ip).version}"] = ip
     except ValueError:
         pass  # a host's name
-    return made | ({"port": port} if port else {})
+    return endpoint | ({"port": port} if port else {})

@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Callable
 from ipaddress import ip_address
-from typing import Any, Final
+from typing import Final
 
 from plugmw.telemetry.delivery import Lost
 
@@ -28,7 +28,7 @@ class _Datagrams:
         if sock is not None:
             sock.close()
 
-    def _open(self, family: int, address: Any) -> socket.socket:
+    def _open(self, family: int, address: tuple[object, ...] | str) -> socket.socket:
         """Connect another socket, and keep it in place of the one before."""
         sock = socket.socket(family, socket.SOCK_DGRAM)
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from http.cookiejar import DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from plugmw.concurrency.deadline import Deadline
 from plugmw.wsgi.redaction import without
@@ -113,7 +113,7 @@ class HTTP:
             session.close()
 
 
-def _reason(error: Any) -> str:
+def _reason(error: BaseException) -> str:
     """Return the innermost cause, as the outer ones have the path in them."""
     while True:
         inner = getattr(error, "reason", None) or (error.args[0] if error.args else None)

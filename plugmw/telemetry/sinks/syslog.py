@@ -6,7 +6,7 @@ import re
 import socket
 import time
 from collections.abc import Callable
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 from plugmw.schema import field
 
@@ -74,12 +74,28 @@ def severity(text: str) -> Any:
     return field("info", help=text)
 
 
-def severity_of(config: Any, status: int) -> int | None:
-    """Return the number for an answer of this status; None if the message is not to be sent.
+class Severities(Protocol):
+    """The fields that configuration classes of plugins with severities need."""
 
-    ``config`` has ``log_level``, ``successful_severity``, ``client_errors_severity`` and
-    ``server_errors_severity``.
-    """
+    @property
+    def log_level(self) -> Severity:
+        """The least severity that is sent."""
+
+    @property
+    def successful_severity(self) -> Severity:
+        """Of answers below 400."""
+
+    @property
+    def client_errors_severity(self) -> Severity:
+        """Of answers from 400 to 499."""
+
+    @property
+    def server_errors_severity(self) -> Severity:
+        """Of answers from 500 on."""
+
+
+def severity_of(config: Severities, status: int) -> int | None:
+    """Return the number for an answer of this status; None if the message is not to be sent."""
     if status >= 500:
         name = config.server_errors_severity
     elif status >= 400:

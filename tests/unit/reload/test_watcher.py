@@ -135,3 +135,11 @@ def test_its_thread_ends_with_what_it_watches(tmp_path, monkeypatch):
     stopped = Watcher(Watched(tmp_path))
     stopped.stop()
     stopped._run()
+
+
+def test_a_gateway_that_has_gone_is_never_reloaded(tmp_path):
+    watched = Watched(tmp_path)
+    watcher = Watcher(watched)
+    write(watched.paths[0], "second")
+    del watched
+    assert looks(watcher) == [False] * 4

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from plugmw.concurrency.deadline import Deadline
 from plugmw.concurrency.process import on_fork
-from plugmw.dialects.kong.schema import as_plain, config_class
+from plugmw.dialects.kong.schema import as_table, config_class
 from plugmw.dialects.kong.servers.afterwards import past
 from plugmw.dialects.kong.servers.dump import PluginInfo
 from plugmw.dialects.kong.servers.pdk_calls import Calls
@@ -64,7 +64,7 @@ class RemotePlugin(Plugin[Any]):
     def configure(self) -> None:
         """Write the configuration as the server gets it."""
         scope = {name: value for name, value in zip(_SCOPE, self.scope) if value is not None}
-        self._json = answer.to_json({**as_plain(self.config), **scope}).decode()
+        self._json = answer.to_json({**as_table(self.config), **scope}).decode()
 
     def bind(self, runtime: Any) -> None:
         super().bind(runtime)

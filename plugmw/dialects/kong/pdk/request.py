@@ -109,10 +109,12 @@ class Request:
         return str(x.environ.get("QUERY_STRING", ""))
 
     @phases(*REQUEST)
-    def get_query_arg(self, x: Exchange, name: str) -> Any:
+    def get_query_arg(self, x: Exchange, name: str) -> str | bool | None:
         """Return the first value of an argument: text, True for ``?name``, None if absent."""
         of_type(name, str, "query argument name", "a string")
-        return first(collect(Args(), query_pairs(x.environ.get("QUERY_STRING", "")), 100).get(name))
+        values = collect(Args(), query_pairs(x.environ.get("QUERY_STRING", "")), 100)
+        value: str | bool | None = first(values.get(name))
+        return value
 
     @phases(*REQUEST)
     def get_query(self, x: Exchange, max_args: int | None = None) -> Args:
@@ -144,7 +146,9 @@ class Request:
         return x.captures
 
     @phases(*BEFORE_APP, "response")
-    def get_raw_body(self, x: Exchange, max_allowed_file_size: int | None = None) -> tuple[Any, str | None]:
+    def get_raw_body(
+        self, x: Exchange, max_allowed_file_size: int | None = None
+    ) -> tuple[bytes | None, str | None]:
         """Return ``(body, None)``, or ``(None, error)`` for a body over 8 KiB.
 
         ``max_allowed_file_size`` raises the limit: bytes, 0 for any size the gateway allows
@@ -179,7 +183,7 @@ class Request:
 
 
 def parse_body(
-    kind: str, read: Callable[[], tuple[Any, str | None]], max_args: int | None
+    kind: str, read: Callable[[], tuple[bytes | None, str | None]], max_args: int | None
 ) -> tuple[Any, str | None, str | None]:
     """Parse what ``read`` gives by its content type; the texts and the prefix test are Kong's."""
     mime = kind.lower().split(";")[0].strip()
@@ -190,7 +194,7 @@ def parse_body(
         return None, f"unsupported content type '{kind}'", mime
     most = checked_max(max_args, "max_args") if known == FORM else 0
     body, error = read()
-    if error is not None:
+    if body is None:
         return None, error, known
     if known == FORM:
         args = collect(Args(), query_pairs(body.decode("latin-1")), most)

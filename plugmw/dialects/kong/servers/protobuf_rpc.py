@@ -36,10 +36,10 @@ class ProtoBufRPC:
 
     def start(self, name: str, config: str, deadline: Deadline) -> int:
         """Start an instance; return its id."""
-        found = self._call(sized(_START, sized(1, name.encode()) + sized(2, config.encode())), deadline)
-        if found["status"] is None:
+        answer = self._call(sized(_START, sized(1, name.encode()) + sized(2, config.encode())), deadline)
+        if answer["status"] is None:
             raise Garbled("the answer to start_instance has no status")
-        return int(found["status"]["id"])
+        return int(answer["status"]["id"])
 
     def stop(self, instance: int, deadline: Deadline) -> None:
         """Close an instance; go-pdk drops all that are older than a minute with it."""
@@ -91,12 +91,12 @@ class ProtoBufRPC:
 
     def _returned(self) -> dict[str, Any]:
         try:
-            found = decode(RPC_RETURN, self._frame())
+            answer = decode(RPC_RETURN, self._frame())
         except Malformed as error:
             raise Garbled(f"an answer is no RpcReturn: {error}") from None
-        if found["sequence"] != self._sequence:
-            raise Garbled(f"got an answer to call {found['sequence']}, expected one to {self._sequence}")
-        return found
+        if answer["sequence"] != self._sequence:
+            raise Garbled(f"got an answer to call {answer['sequence']}, expected one to {self._sequence}")
+        return answer
 
     def _send(self, payload: bytes, deadline: Deadline) -> None:
         self.wire.send(len(payload).to_bytes(4, "little") + payload, deadline)

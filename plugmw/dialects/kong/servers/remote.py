@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import ClassVar
 
 from plugmw.concurrency.deadline import Deadline
 from plugmw.concurrency.process import on_fork
@@ -24,6 +25,7 @@ from plugmw.errors import RemoteError
 from plugmw.kernel import context
 from plugmw.kernel.exchange import Exchange
 from plugmw.kernel.plugin import Plugin
+from plugmw.kernel.runtime import Runtime
 from plugmw.telemetry.delivery import Queue
 from plugmw.telemetry.queue_config import QueueConfig
 from plugmw.wsgi import answer
@@ -37,7 +39,7 @@ _PAUSE = 0.05
 _SCOPE = ("plugin_instance_name", "route_id", "service_id", "consumer_id")
 
 
-class RemotePlugin(Plugin[Any]):
+class RemotePlugin(Plugin[object]):
     """A plugin of a plugin server; :func:`remote_class` derives a class for each."""
 
     server: ClassVar[Server]
@@ -50,7 +52,7 @@ class RemotePlugin(Plugin[Any]):
     #: Whether this process has entered the plugin servers and not left them.
     _entered: bool = False
 
-    def _init(self, config: Any) -> None:
+    def _init(self, config: object) -> None:
         super()._init(config)
         self._starting = threading.Lock()
         self._queue: Queue | None = None
@@ -66,7 +68,7 @@ class RemotePlugin(Plugin[Any]):
         scope = {name: value for name, value in zip(_SCOPE, self.scope) if value is not None}
         self._json = answer.to_json({**as_table(self.config), **scope}).decode()
 
-    def bind(self, runtime: Any) -> None:
+    def bind(self, runtime: Runtime) -> None:
         super().bind(runtime)
         self.server.group.logger = runtime.logger
 
@@ -244,7 +246,7 @@ class RemotePlugin(Plugin[Any]):
                 )
 
 
-def _phase(name: str) -> Any:
+def _phase(name: str) -> Callable[[RemotePlugin, Exchange], None]:
     def call(self: RemotePlugin, x: Exchange) -> None:
         self.run(name, x)
 
@@ -252,7 +254,7 @@ def _phase(name: str) -> Any:
     return call
 
 
-def _certificate(self: RemotePlugin, hello: Any) -> None:
+def _certificate(self: RemotePlugin, hello: object) -> None:
     """Tell the server of a TLS handshake; there is no request, so only functions without one work."""
     self.run("certificate", None)
 
@@ -263,7 +265,7 @@ def _log(self: RemotePlugin, x: Exchange) -> None:
 
 def remote_class(server: Server, info: PluginInfo) -> type[RemotePlugin]:
     """Return the plugin class for a plugin of a server; raises :class:`~plugmw.errors.LoadError`."""
-    members: dict[str, Any] = {
+    members: dict[str, object] = {
         "name": info.name,
         "priority": info.priority,
         "version": info.version,

@@ -7,8 +7,8 @@ import os
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
 
 from plugmw.concurrency.process import on_fork
 from plugmw.dialects.kong.servers.dump import PROTOBUF, Dump, query
@@ -17,6 +17,10 @@ from plugmw.dialects.kong.servers.pool import Pool
 from plugmw.dialects.kong.servers.settings import KONG_BIN, ServerConfig, words
 from plugmw.dialects.kong.servers.supervisor_client import SupervisorClient
 from plugmw.dialects.kong.servers.wire import Closed, Connection, Wire
+
+if TYPE_CHECKING:
+    from plugmw.dialects.kong.servers.supervisor.child import ServerSpec
+    from plugmw.kernel.runtime import Logger
 
 #: What a server's environment has of ours: nothing that could be a secret.
 _PASSED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
@@ -63,7 +67,7 @@ class Server:
 
     # -- running it -----------------------------------------------------------------------------------
 
-    def specification(self) -> dict[str, Any] | None:
+    def specification(self) -> ServerSpec | None:
         """Return what the supervisor needs to know; None for a server that is run by somebody else."""
         command = list(self.start_command)
         if not command:
@@ -80,7 +84,7 @@ class Server:
             "prefix": os.path.join(self.folder, prefix) if prefix else None,
         }
 
-    def mark(self) -> Any:
+    def mark(self) -> list[object]:
         """Return what changes when the server's files do."""
         return fingerprint(self.start_command, self.folder)
 
@@ -154,7 +158,7 @@ class ServerGroup:
     """All plugin servers of one gateway, under one supervisor."""
 
     def __init__(self, settings: Sequence[ServerConfig], folder: str) -> None:
-        self.logger: Any = logging.getLogger("plugmw.kong.servers")
+        self.logger: Logger = logging.getLogger("plugmw.kong.servers")
         self.servers = [Server(item, folder, self) for item in settings]
         self._supervisor: SupervisorClient | None = None
         self._lock = threading.Lock()
@@ -166,9 +170,9 @@ class ServerGroup:
         with self._lock:
             if self._supervisor is None:
                 specs = [server.specification() for server in self.servers]
-                listed: list[Mapping[str, Any]] = [spec for spec in specs if spec is not None]
+                running = [spec for spec in specs if spec is not None]
                 marks = [server.mark() for server in self.servers]
-                self._supervisor = SupervisorClient(listed, marks, self._said)
+                self._supervisor = SupervisorClient(running, marks, self._said)
             return self._supervisor
 
     def _said(self, name: str, pid: int, text: str) -> None:

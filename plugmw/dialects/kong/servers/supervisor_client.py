@@ -13,13 +13,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
 
 from plugmw.concurrency.deadline import Deadline
 from plugmw.concurrency.locking import acquire
 from plugmw.concurrency.process import started_at
 from plugmw.dialects.kong.servers.folders import key_of, make_shared, private_folder
+
+if TYPE_CHECKING:
+    from plugmw.dialects.kong.servers.supervisor.child import PlacedServer, ServerSpec
 
 #: What is run as the supervisor.
 _SUPERVISOR: Final = os.path.join(os.path.dirname(__file__), "supervisor", "__main__.py")
@@ -32,12 +35,12 @@ _STARTING: Final = 10.0
 class SupervisorClient:
     """The connection of one process to its supervisor. Thread-safe; of one process, after the fork.
 
-    ``servers`` are dicts with name, command, environment, cwd and, where one was chosen, prefix; ``mark`` is
-    anything that shall make another supervisor (file times). ``said(name, pid, text)`` is given their lines.
+    ``mark`` is anything that shall make another supervisor (file times). ``said(name, pid, text)`` is given
+    the lines of the servers.
     """
 
     def __init__(
-        self, servers: Sequence[Mapping[str, Any]], mark: Any, said: Callable[[str, int, str], None]
+        self, servers: Sequence[ServerSpec], mark: object, said: Callable[[str, int, str], None]
     ) -> None:
         self._said = said
         self._lock = threading.Lock()
@@ -49,13 +52,14 @@ class SupervisorClient:
         self.folder = private_folder(key_of([self._owner, [dict(item) for item in servers], mark]))
         self._servers = [self._placed(index, item) for index, item in enumerate(servers)]
         #: Server name -> the folder its socket is in.
-        self.prefixes: dict[str, str] = {item["name"]: item["prefix"] for item in self._servers}
+        self.prefixes = {item["name"]: item["prefix"] for item in self._servers}
 
-    def _placed(self, index: int, item: Mapping[str, Any]) -> dict[str, Any]:
+    def _placed(self, index: int, item: ServerSpec) -> PlacedServer:
         chosen = item.get("prefix")
         prefix = chosen or os.path.join(self.folder, str(index))
         return {
-            **item,
+            "name": item["name"],
+            "cwd": item["cwd"],
             "prefix": prefix,
             "private": chosen is None,
             "command": [word.replace("{prefix}", prefix) for word in item["command"]],
@@ -93,7 +97,7 @@ class SupervisorClient:
         if self._socket is not None:
             self._socket.close()
 
-    def _tell(self, asked: dict[str, Any]) -> None:
+    def _tell(self, asked: dict[str, object]) -> None:
         with self._lock:
             if self._socket is not None:
                 try:

@@ -137,7 +137,7 @@ class Supervisor:
         except OSError:
             pass
 
-    def command(self, client: Client, asked: dict[str, Any]) -> None:
+    def command(self, client: Client, asked: dict[str, object]) -> None:
         """Do what a client asks for."""
         server = self.servers.get(str(asked.get("name")))
         if asked.get("op") == "restart" and server is not None:

@@ -38,9 +38,9 @@ class ClientTLS:
 
         Servers tell it by SSL_CLIENT_CERT; of gunicorn's socket only the leaf is known.
         """
-        told = x.environ.get("SSL_CLIENT_CERT")
-        if told:
-            return str(told)
+        pem = x.environ.get("SSL_CLIENT_CERT")
+        if pem:
+            return str(pem)
         peer = getattr(x.environ.get("gunicorn.socket"), "getpeercert", None)
         certificate = peer(True) if peer is not None else None
         return ssl.DER_cert_to_PEM_cert(certificate) if certificate else None
@@ -96,12 +96,14 @@ class Client:
         if not search_by_username and not _UUID(consumer_id):
             raise ValueError("cannot load a consumer with an id that is not a uuid")
         try:
-            found = x.runtime.consumers.consumer(consumer_id)
+            consumer = x.runtime.consumers.consumer(consumer_id)
         except StoreError as error:
             return None, str(error)
         # The directory looks at custom ids, too.
-        names = (found.id, found.username if search_by_username else None) if found is not None else ()
-        return (found if consumer_id in names else None), None
+        if consumer is None:
+            return None, None
+        names = (consumer.id, consumer.username if search_by_username else None)
+        return (consumer if consumer_id in names else None), None
 
     @phases("access")
     def authenticate(

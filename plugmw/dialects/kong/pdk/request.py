@@ -53,9 +53,9 @@ class Request:
     def get_forwarded_port(self, x: Exchange) -> int:
         """Return the port the client asked for, by X-Forwarded-Port or -Host if the peer is trusted."""
         if x.runtime.trusted.trusts(x.environ):
-            told = str(x.environ.get("HTTP_X_FORWARDED_PORT", "")).rpartition(",")[2].strip()
-            if told.isascii() and told.isdigit() and 1 <= int(told) <= 65535:
-                return int(told)
+            text = str(x.environ.get("HTTP_X_FORWARDED_PORT", "")).rpartition(",")[2].strip()
+            if text.isascii() and text.isdigit() and 1 <= int(text) <= 65535:
+                return int(text)
             port = _split_host(str(x.environ.get("HTTP_X_FORWARDED_HOST", "")))[1]
             if port:
                 return port
@@ -64,17 +64,17 @@ class Request:
     @phases(*REQUEST)
     def get_forwarded_path(self, x: Exchange) -> str:
         """Return the path the client asked for, by X-Forwarded-Path if the peer is trusted."""
-        told = x.environ.get("HTTP_X_FORWARDED_PATH")
-        if told and x.runtime.trusted.trusts(x.environ):
-            return str(told)
+        path = x.environ.get("HTTP_X_FORWARDED_PATH")
+        if path and x.runtime.trusted.trusts(x.environ):
+            return str(path)
         return normalised_path(_raw_path(x))
 
     @phases(*REQUEST)
     def get_forwarded_prefix(self, x: Exchange) -> str | None:
         """Return the prefix that was stripped from the path, by X-Forwarded-Prefix if the peer is trusted."""
-        told = x.environ.get("HTTP_X_FORWARDED_PREFIX")
-        if told and x.runtime.trusted.trusts(x.environ):
-            return str(told)
+        prefix = x.environ.get("HTTP_X_FORWARDED_PREFIX")
+        if prefix and x.runtime.trusted.trusts(x.environ):
+            return str(prefix)
         prefix = x.environ.get(keys.STRIPPED_PREFIX)
         return str(prefix) if prefix else None
 
@@ -131,9 +131,7 @@ class Request:
     @phases(*REQUEST)
     def get_headers(self, x: Exchange, max_headers: int | None = None) -> Headers:
         """Return all headers in lower case (100, or ``max_headers`` of 1 to 1000; ``.err`` as get_query)."""
-        made = Headers()
-        collect(made, headers_in(x.environ), checked_max(max_headers, "max_headers"))
-        return made
+        return collect(Headers(), headers_in(x.environ), checked_max(max_headers, "max_headers"))
 
     @phases(*REQUEST)
     def get_start_time(self, x: Exchange) -> int:

@@ -75,8 +75,8 @@ class ServiceRequest:
         """Remove every argument of this name; the order of the rest stays."""
         of_type(name, str, "query argument name", "a string")
         parts = x.environ.get("QUERY_STRING", "").split("&")
-        kept = [part for part in parts if part and next(iter(query_pairs(part)))[0] != name]
-        replace_query(x.environ, "&".join(kept))
+        rest = [part for part in parts if part and next(iter(query_pairs(part)))[0] != name]
+        replace_query(x.environ, "&".join(rest))
 
     @phases(*BEFORE_APP)
     def set_method(self, x: Exchange, method: str) -> None:
@@ -293,5 +293,5 @@ def _set_headers(x: Exchange, headers: Mapping[str, object]) -> None:
 
 def _answered(x: Exchange) -> tuple[int | None, list[tuple[str, str]]]:
     """Return the status and the headers that the service gave; (None, []) if it was not asked."""
-    found: tuple[int | None, list[tuple[str, str]]] = x.environ.get(keys.SERVICE) or (None, [])
-    return found
+    response: tuple[int | None, list[tuple[str, str]]] = x.environ.get(keys.SERVICE) or (None, [])
+    return response

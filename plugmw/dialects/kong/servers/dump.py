@@ -82,18 +82,18 @@ def query(
         printed = out.read(MAX_MESSAGE + 1)
         err.seek(0, os.SEEK_END)
         err.seek(max(0, err.tell() - 2000))
-        told = err.read().decode("utf-8", "replace").strip()
+        errors = err.read().decode("utf-8", "replace").strip()
     if len(printed) > MAX_MESSAGE:
         raise LoadError(where, f"printed more than {MAX_MESSAGE} bytes", "a dump")
-    return read(where, printed.decode("utf-8", "replace"), status, told)
+    return read(where, printed.decode("utf-8", "replace"), status, errors)
 
 
-def read(where: str, printed: str, status: int = 0, told: str = "") -> Dump:
+def read(where: str, printed: str, status: int = 0, errors: str = "") -> Dump:
     """Read what a query command printed; raises :class:`LoadError` naming what is wrong."""
     dump = _last_json(printed)
     if dump is None:
         ending = f"; it ended with status {status}" if status else ""
-        lines = [line.strip() for line in told.splitlines() if line.strip()]
+        lines = [line.strip() for line in errors.splitlines() if line.strip()]
         # Python tells the error last, Node.js before its stack.
         hint = next((line for line in reversed(lines) if "rror" in line), lines[-1] if lines else "")
         hint = f": {hint[:300]}" if hint else ""

@@ -17,7 +17,16 @@ except ModuleNotFoundError as _error:  # pragma: no cover
     ) from _error
 
 from plugmw.concurrency.deadline import Deadline
-from plugmw.dialects.kong.servers.wire import MAX_MESSAGE, MAX_STEPS, Ask, Failed, Garbled, Told, Wire, double
+from plugmw.dialects.kong.servers.wire import (
+    MAX_MESSAGE,
+    MAX_STEPS,
+    Ask,
+    Failed,
+    Garbled,
+    ServerError,
+    Wire,
+    double,
+)
 
 #: Items of one list or map: what a header of five bytes can make an unpacker take memory for.
 _MAX_ITEMS: Final = 100_000
@@ -112,7 +121,7 @@ class MsgPackRPC:
             if len(answer) != 4 or answer[0] != 1 or answer[1] != number:
                 raise Garbled(f"got an answer to call {answer[1:2]!r}, expected one to {number}")
             if answer[2] is not None:
-                raise Told(str(answer[2])[:2000])
+                raise ServerError(str(answer[2])[:2000])
             return answer[3]
         raise Garbled("only notifications, no answer")
 

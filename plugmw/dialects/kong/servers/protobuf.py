@@ -164,8 +164,8 @@ def read_struct(data: bytes, depth: int = 0) -> dict[str, object]:
     """Read a google.protobuf.Struct."""
     if depth > MAX_DEPTH:
         raise Malformed(f"nested deeper than {MAX_DEPTH} levels")
-    found = decode({1: Field("fields", "", map_of="Value")}, data, depth + 1)
-    return dict(found["fields"])
+    message = decode({1: Field("fields", "", map_of="Value")}, data, depth + 1)
+    return dict(message["fields"])
 
 
 def read_list(data: bytes, depth: int = 0) -> list[object]:

@@ -31,7 +31,7 @@ class ProtoBufRPC:
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
         self._sequence = 0
-        self._kept = b""
+        self._received = b""
         self._events: dict[tuple[int, str], bytes] = {}
 
     def start(self, name: str, config: str, deadline: Deadline) -> int:
@@ -103,19 +103,19 @@ class ProtoBufRPC:
 
     def _frame(self) -> bytes:
         """Return the next frame's payload; its length is checked before memory is taken."""
-        kept, wire = self._kept, self.wire
-        if len(kept) < 4:
-            kept += wire.receive()
-            while len(kept) < 4:
-                kept += wire.receive_more()
-        size = int.from_bytes(kept[:4], "little")
+        data, wire = self._received, self.wire
+        if len(data) < 4:
+            data += wire.receive()
+            while len(data) < 4:
+                data += wire.receive_more()
+        size = int.from_bytes(data[:4], "little")
         if size > MAX_MESSAGE:
             raise Garbled(f"a frame of {size} bytes, expected at most {MAX_MESSAGE}")
-        if len(kept) < 4 + size:
-            parts, have = [kept], len(kept)
+        if len(data) < 4 + size:
+            parts, have = [data], len(data)
             while have < 4 + size:
                 parts.append(wire.receive_more())
                 have += len(parts[-1])
-            kept = b"".join(parts)
-        self._kept = kept[4 + size :]
-        return kept[4 : 4 + size]
+            data = b"".join(parts)
+        self._received = data[4 + size :]
+        return data[4 : 4 + size]

@@ -48,10 +48,10 @@ class Server:
 
     def _command(self, command: str | list[str] | None) -> list[str]:
         known = {"{python}": sys.executable, "{folder}": self.folder}
-        found = words(command)
+        parts = words(command)
         for name, value in known.items():
-            found = [word.replace(name, value) for word in found]
-        return found
+            parts = [word.replace(name, value) for word in parts]
+        return parts
 
     def environment(self) -> dict[str, str]:
         """Return the environment of the server's commands."""
@@ -105,9 +105,9 @@ class Server:
 
     def pool(self) -> Pool:
         """Return this process's connections to the server."""
-        found = self._pool
-        if found is not None:
-            return found
+        pool = self._pool
+        if pool is not None:
+            return pool
         with self._lock:
             if self._pool is None:
                 if self.start_command:
@@ -143,15 +143,15 @@ class Server:
     def after_fork(self) -> None:
         """Forget the parent's locks and connections."""
         self._lock = threading.Lock()
-        found, self._pool = self._pool, None
-        if found is not None:
-            found.forget()
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.forget()
 
     def close(self) -> None:
         """Close this process's connections."""
-        found, self._pool = self._pool, None
-        if found is not None:
-            found.close()
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.close()
 
 
 class ServerGroup:
@@ -189,18 +189,18 @@ class ServerGroup:
             self._users -= 1
             if self._users > 0:
                 return
-            found, self._supervisor = self._supervisor, None
+            supervisor, self._supervisor = self._supervisor, None
         for server in self.servers:
             server.close()
-        if found is not None:
-            found.stop()
+        if supervisor is not None:
+            supervisor.stop()
 
     def after_fork(self) -> None:
         """Forget what belongs to the parent."""
         self._lock = threading.Lock()
         self._users = 0
-        found, self._supervisor = self._supervisor, None
-        if found is not None:
-            found.forget()
+        supervisor, self._supervisor = self._supervisor, None
+        if supervisor is not None:
+            supervisor.forget()
         for server in self.servers:
             server.after_fork()

@@ -83,13 +83,13 @@ class SupervisorClient:
         """Disconnect; the supervisor ends when the last of its clients has."""
         self._stopped.set()
         with self._lock:
-            found, self._socket = self._socket, None
-        if found is not None:
+            connection, self._socket = self._socket, None
+        if connection is not None:
             try:
-                found.shutdown(socket.SHUT_RDWR)
+                connection.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
-            found.close()
+            connection.close()
 
     def forget(self) -> None:
         """In a forked child: give back the descriptor; a shutdown would be the parent's, too."""
@@ -110,9 +110,9 @@ class SupervisorClient:
     def _listen(self) -> None:
         """Pass lines on until told to stop; a supervisor that was killed is replaced."""
         while not self._stopped.is_set():
-            found = self._socket
-            if found is not None:
-                self._lines(found)
+            connection = self._socket
+            if connection is not None:
+                self._lines(connection)
             if self._stopped.wait(_SPACING):
                 return
             try:
@@ -121,17 +121,17 @@ class SupervisorClient:
                 self._said("supervisor", 0, f"cannot be started: {error}")
                 continue
             with self._lock:
-                if found is not None:
-                    found.close()
+                if connection is not None:
+                    connection.close()
                 self._socket = again
             if self._stopped.is_set():
                 again.close()
 
-    def _lines(self, found: socket.socket) -> None:
+    def _lines(self, connection: socket.socket) -> None:
         rest = b""
         while True:
             try:
-                data = found.recv(65536)
+                data = connection.recv(65536)
             except OSError:
                 return
             if not data:
@@ -139,8 +139,8 @@ class SupervisorClient:
             *lines, rest = (rest + data).split(b"\n")
             for line in lines:
                 try:
-                    told = json.loads(line)
-                    self._said(str(told["name"]), int(told["pid"]), str(told["text"]))
+                    message = json.loads(line)
+                    self._said(str(message["name"]), int(message["pid"]), str(message["text"]))
                 except (ValueError, KeyError, TypeError):
                     continue
 
@@ -160,13 +160,13 @@ class SupervisorClient:
                 time.sleep(0.02)
 
     def _open(self) -> socket.socket:
-        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            made.connect(os.path.join(self.folder, "control"))
+            connection.connect(os.path.join(self.folder, "control"))
         except BaseException:
-            made.close()
+            connection.close()
             raise
-        return made
+        return connection
 
     def _start_if_none(self) -> None:
         private_folder(os.path.basename(self.folder))

@@ -36,7 +36,7 @@ class Garbled(Exception):
     """The server sent something that is no message of its protocol."""
 
 
-class Told(Exception):
+class ServerError(Exception):
     """The server answered with an error of its own; the text is its."""
 
 

@@ -144,10 +144,10 @@ _PDEATHSIG: Final = 1
 
 def _find_prctl() -> Callable[..., int] | None:
     try:
-        found: Callable[..., int] = ctypes.CDLL(None, use_errno=True).prctl
+        prctl: Callable[..., int] = ctypes.CDLL(None, use_errno=True).prctl
     except (OSError, AttributeError):
         return None
-    return found
+    return prctl
 
 
 _libc_prctl: Final = _find_prctl() if sys.platform.startswith("linux") else None

@@ -71,11 +71,11 @@ _UNREAD: Final[dict[str, dict[str, Unread]]] = {
 _OWNERS: Final = ("service", "route", "consumer")
 _HANDLING: Final = ("path_handling", "request_buffering", "response_buffering")
 #: Kong's own defaults, where ours are others.
-_DEFAULTS: Final[dict[str, dict[str, Any]]] = {"correlation-id": {"header_name": "Kong-Request-ID"}}
-_PORTS: Final = {"http": 80, "https": 443}
+_DEFAULTS: Final[dict[str, dict[str, object]]] = {"correlation-id": {"header_name": "Kong-Request-ID"}}
+_PORTS: Final[dict[object, int]] = {"http": 80, "https": 443}
 
 
-def is_kong(data: Any) -> bool:
+def is_kong(data: object) -> bool:
     """Say whether a document is a Kong declarative file."""
     return isinstance(data, Mapping) and "_format_version" in data
 
@@ -104,12 +104,12 @@ class _Kong(Translation):
         self._top_level(data)
         for name in _TOP:
             for place, item in self._entities(data, (), name):
-                self._take(name, place, item)
+                self._translate(name, place, item)
         self.names.resolve()
         self.native["unrouted"] = "404"
         return self.translated()
 
-    def _take(self, name: str, place: Place, item: dict[str, Any]) -> None:
+    def _translate(self, name: str, place: Place, item: dict[str, object]) -> None:
         if name == "services":
             self._service(place, item)
         elif name == "routes":
@@ -126,14 +126,14 @@ class _Kong(Translation):
             self._credential(name, place, item)
 
     def _entities(
-        self, holder: Mapping[str, Any], place: Place, name: str
-    ) -> Iterator[tuple[Place, dict[str, Any]]]:
+        self, holder: Mapping[str, object], place: Place, name: str
+    ) -> Iterator[tuple[Place, dict[str, object]]]:
         """Yield (place, entity) of a list of entities; a null in one is what is not given."""
         for inner, item in self.mappings(holder.get(name), (*place, name), _type_name):
             meaning = {key: value for key, value in item.items() if key not in _MEANINGLESS}
             yield inner, {key: value for key, value in meaning.items() if value is not None}
 
-    def _fields(self, kind: str, place: Place, item: Mapping[str, Any], *known: str) -> None:
+    def _fields(self, kind: str, place: Place, item: Mapping[str, object], *known: str) -> None:
         """Report the fields of an entity that nothing reads."""
 
         def rule(key: str) -> Unread:
@@ -144,10 +144,10 @@ class _Kong(Translation):
 
     # -- services and routes ------------------------------------------------------------------------
 
-    def _service(self, place: Place, item: dict[str, Any]) -> None:
+    def _service(self, place: Place, item: dict[str, object]) -> None:
         name = self.names.native("service", place, item)
         self.names.declare("service", place, item, name)
-        service: dict[str, Any] = {"name": name, **{key: item[key] for key in _SERVICE if key in item}}
+        service: dict[str, object] = {"name": name, **{key: item[key] for key in _SERVICE if key in item}}
         moved: dict[str, Place] = {"verify": (*place, "tls_verify")}
         if "url" in item:
             service["url"] = item["url"]
@@ -169,17 +169,17 @@ class _Kong(Translation):
         for inner, plugin in self._entities(item, place, "plugins"):
             self._plugin(inner, plugin, {"service": name})
 
-    def _url(self, place: Place, item: Mapping[str, Any]) -> str:
+    def _url(self, place: Place, item: Mapping[str, object]) -> str:
         protocol = item.get("protocol", "http")
         if protocol not in _PORTS:
             self.error((*place, "protocol"), f"got {protocol!r}", "http or https")
         port = item.get("port", _PORTS.get(protocol, 80))
         return f"{protocol}://{item['host']}:{port}{item.get('path', '')}"
 
-    def _route(self, place: Place, item: dict[str, Any], service: str | None) -> None:
+    def _route(self, place: Place, item: dict[str, object], service: str | None) -> None:
         name = self.names.native("route", place, item)
         self.names.declare("route", place, item, name)
-        route: dict[str, Any] = {
+        route: dict[str, object] = {
             "strip_path": True,
             **{key: item[key] for key in _ROUTE if key in item},
             "name": name,
@@ -198,10 +198,10 @@ class _Kong(Translation):
 
     def _owned(
         self,
-        native: dict[str, Any],
+        native: dict[str, object],
         kind: str,
         place: Place,
-        item: Mapping[str, Any],
+        item: Mapping[str, object],
         owner: Mapping[str, str],
         keys: tuple[str, ...] = ("service",),
     ) -> None:
@@ -214,7 +214,7 @@ class _Kong(Translation):
                 native[key] = item[key]
                 self.names.refer(native, key, (*place, key))
 
-    def _path(self, path: Any) -> Any:
+    def _path(self, path: object) -> object:
         """Return a path in the native spelling: regular expressions start with ``~``, in Python's syntax."""
         if not isinstance(path, str):
             return path
@@ -226,7 +226,7 @@ class _Kong(Translation):
 
     # -- consumers and plugins ----------------------------------------------------------------------
 
-    def _consumer(self, place: Place, item: dict[str, Any]) -> None:
+    def _consumer(self, place: Place, item: dict[str, object]) -> None:
         name = self.names.native("consumer", place, item)
         self.names.declare("consumer", place, item, name)
         consumer = {key: value for key, value in item.items() if key != "plugins"}
@@ -239,30 +239,30 @@ class _Kong(Translation):
         for inner, plugin in self._entities(item, place, "plugins"):
             self._plugin(inner, plugin, {"consumer": name})
 
-    def _credential(self, kind: str, place: Place, item: dict[str, Any]) -> None:
+    def _credential(self, kind: str, place: Place, item: dict[str, object]) -> None:
         """Move a credential that stands at the top level to its consumer."""
         wanted = self.names.target("consumer", item.get("consumer"), (*place, "consumer"))
         for index, consumer in enumerate(self.native["consumers"]):
             names = (consumer.get("username"), consumer.get("custom_id"), consumer.get("id"))
-            if wanted is not None and wanted in map(str, names):
+            if wanted is not None and wanted in [str(own) for own in names]:
                 self._add_credential(index, consumer, kind, place, item)
                 return
 
     def _add_credential(
-        self, index: int, consumer: dict[str, Any], kind: str, place: Place, item: Mapping[str, Any]
+        self, index: int, consumer: dict[str, Any], kind: str, place: Place, item: Mapping[str, object]
     ) -> None:
         self.names.declare(kind, place, item)
         credentials = consumer.setdefault(kind, [])
         self.places["consumers", index, kind, len(credentials)] = place
         credentials.append({key: value for key, value in item.items() if key != "consumer"})
 
-    def _plugin(self, place: Place, item: dict[str, Any], owner: dict[str, str]) -> None:
+    def _plugin(self, place: Place, item: dict[str, object], owner: dict[str, str]) -> None:
         name = item.get("name")
         if name is None:
             self.error((*place, "name"), "missing", "the name of a plugin")
             return
         self.names.declare("plugin", place, item)
-        plugin: dict[str, Any] = {key: item[key] for key in ("name", "enabled", "tags") if key in item}
+        plugin: dict[str, object] = {key: item[key] for key in ("name", "enabled", "tags") if key in item}
         if "config" in item:
             plugin["config"] = _without_nulls(item["config"])
         if "ordering" in item:
@@ -278,34 +278,34 @@ class _Kong(Translation):
             plugin["config"] = {**_DEFAULTS[name], **config}
         self.add("plugins", plugin, place)
 
-    def _ordering(self, place: Place, value: Any) -> dict[str, Any]:
+    def _ordering(self, place: Place, value: object) -> dict[str, object]:
         """Take Kong Enterprise's ``ordering: {before: {access: [...]}}``."""
-        made = {}
+        order: dict[str, object] = {}
         for side in ("before", "after"):
             inner = value.get(side) if isinstance(value, Mapping) else None
             if isinstance(inner, Mapping) and isinstance(inner.get("access"), list):
-                made[side] = inner["access"]
-        if not made:
+                order[side] = inner["access"]
+        if not order:
             self.error((*place, "ordering"), f"got {value!r}", "before or after, with a list under access")
-        return made
+        return order
 
     # -- certificates -------------------------------------------------------------------------------
 
-    def _certificate(self, place: Place, item: dict[str, Any]) -> None:
+    def _certificate(self, place: Place, item: dict[str, object]) -> None:
         index = len(self.native["certificates"])
         self.names.declare("certificate", place, item, index)
         self._fields("certificate", place, item, "cert", "key", "snis")
-        certificate: dict[str, Any] = {"cert": item.get("cert"), "key": item.get("key"), "snis": []}
+        certificate: dict[str, object] = {"cert": item.get("cert"), "key": item.get("key"), "snis": []}
         self.add("certificates", certificate, place)
         for inner, sni in self._entities(item, place, "snis"):
             self._add_sni(index, inner, sni)
 
-    def _sni(self, place: Place, item: dict[str, Any]) -> None:
+    def _sni(self, place: Place, item: dict[str, object]) -> None:
         index = self.names.target("certificate", item.get("certificate"), (*place, "certificate"))
-        if index is not None:
+        if isinstance(index, int):
             self._add_sni(index, place, item)
 
-    def _add_sni(self, index: int, place: Place, item: Mapping[str, Any]) -> None:
+    def _add_sni(self, index: int, place: Place, item: Mapping[str, object]) -> None:
         self.names.declare("sni", place, item)
         self._fields("sni", place, item, "name", "certificate")
         names = self.native["certificates"][index]["snis"]
@@ -314,7 +314,7 @@ class _Kong(Translation):
 
     # -- the whole ----------------------------------------------------------------------------------
 
-    def _top_level(self, data: Mapping[str, Any]) -> None:
+    def _top_level(self, data: Mapping[str, object]) -> None:
         # What is there in vain is told even if it is empty.
         for key in data:
             if key in _QUIET:
@@ -327,11 +327,11 @@ class _Kong(Translation):
     def _vaults(self) -> None:
         """Put values of the environment for ``{vault://env/name}``; other vaults are errors."""
         for place, text in list(places_of(self.document.data)):
-            found = _VAULT(text) if isinstance(text, str) else None
-            if found is None:
+            reference = _VAULT(text) if isinstance(text, str) else None
+            if reference is None:
                 continue
-            name = found[2].upper().replace("-", "_")
-            if found[1] != "env" or "/" in name or "?" in name:
+            name = reference[2].upper().replace("-", "_")
+            if reference[1] != "env" or "/" in name or "?" in name:
                 self.error(place, f"no vault for {text!r}", "{vault://env/name}")
             elif name not in os.environ:
                 self.error(place, f"${name} is not set", "a variable of the environment")
@@ -340,12 +340,12 @@ class _Kong(Translation):
                 self.document.put(place, value, Origin(self.document.source, ((name, value),)))
 
 
-def _without_nulls(value: Any) -> Any:
+def _without_nulls(value: object) -> object:
     """Leave out what a dump of Kong's writes as null: it is not set."""
     if isinstance(value, dict):
         return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
     return value
 
 
-def _type_name(value: Any) -> str:
+def _type_name(value: object) -> str:
     return type(value).__name__

@@ -76,25 +76,25 @@ class BasePlugin:
         self._entering("log")
 
 
-class HandlerPlugin(Plugin[Any]):
+class HandlerPlugin(Plugin[object]):
     """A Kong handler as a plugin; :func:`adapt` derives a class per handler with the phases it has."""
 
     needs_upstream_response = True
     credential_names = ()
     #: Makes the handler; one per plugin class and process, as Kong has one per plugin name.
-    handler_factory: ClassVar[Callable[[], Any]]
-    _handler: ClassVar[Any] = None
+    handler_factory: ClassVar[Callable[[], object]]
+    _handler: ClassVar[object] = None
     #: Runs init_worker of the handler.
     _start_once: ClassVar[OncePerProcess]
 
     @classmethod
-    def handler(cls) -> Any:
+    def handler(cls) -> object:
         """Return the handler object, shared by all entries of this plugin name."""
         if cls._handler is None:
             cls._handler = cls.handler_factory()
         return cls._handler
 
-    def bound(self, phase: str, *more: Any) -> Callable[[], Any]:
+    def bound(self, phase: str, *more: object) -> Callable[[], object]:
         """Return the handler's method with as many of (configuration, ``more``...) as it takes."""
         method = getattr(type(self).handler(), phase)
         return functools.partial(method, *(self.config, *more)[: _takes(method)])
@@ -105,7 +105,7 @@ class HandlerPlugin(Plugin[Any]):
             runtime.credential_names |= _credential_names(self.config)
 
     @classmethod
-    def configure_all(cls, configs: list[Any] | None) -> None:
+    def configure_all(cls, configs: list[object] | None) -> None:
         """Call the handler's ``configure`` with the configurations of all its entries, None without any."""
         method = getattr(cls.handler(), phases.CONFIGURE, None)
         if callable(method):
@@ -115,13 +115,13 @@ class HandlerPlugin(Plugin[Any]):
         self._start_once.reset()
 
 
-def adapt(handler: Any, name: str, config: type | None = None) -> type[HandlerPlugin]:
+def adapt(handler: object, name: str, config: type | None = None) -> type[HandlerPlugin]:
     """Return the plugin class of a Kong handler: a class, an object or a module with the methods.
 
     Raises :class:`LoadError` for a PRIORITY that is no integer, a VERSION that is not x.y.z, and for
     ``response`` beside header_filter or body_filter (rules of ``kong/db/dao/plugins.lua``).
     """
-    members: dict[str, Any] = {
+    members: dict[str, object] = {
         "name": name,
         "priority": _priority(handler, name),
         "version": _version(handler, name),
@@ -139,11 +139,11 @@ def adapt(handler: Any, name: str, config: type | None = None) -> type[HandlerPl
         members["init_worker"] = _start
     early = phases.REWRITE in members or phases.ACCESS in members
     members |= {"fail_closed": early, "authenticates": early, "needs_timings": phases.LOG in members}
-    made: type[HandlerPlugin] = check_class(type(name, (HandlerPlugin,), members), name)
-    return made
+    plugin_class: type[HandlerPlugin] = check_class(type(name, (HandlerPlugin,), members), name)
+    return plugin_class
 
 
-def _credential_names(config: Any) -> set[str]:
+def _credential_names(config: object) -> set[str]:
     """Return the names under which a handler takes credentials, as far as its fields are called as Kong's.
 
     Kong's schemas cannot say it otherwise.
@@ -160,7 +160,7 @@ def _credential_names(config: Any) -> set[str]:
 _NAMES: Final = ("key_names", "header_names", "uri_param_names", "cookie_names")
 
 
-def plugin_name(reference: str, handler: Any) -> str:
+def plugin_name(reference: str, handler: object) -> str:
     """Return the plugin name of ``module:Handler``: its NAME, or X of a module ``x.handler``, as in Kong."""
     own = getattr(handler, "NAME", None)
     if isinstance(own, str) and own:
@@ -169,27 +169,27 @@ def plugin_name(reference: str, handler: Any) -> str:
     return package.rpartition(".")[2].replace("_", "-") if last == "handler" and package else reference
 
 
-def _priority(handler: Any, name: str) -> int:
-    found = getattr(handler, "PRIORITY", 0)
-    if isinstance(found, float) and found.is_integer():
-        return int(found)
-    if isinstance(found, bool) or not isinstance(found, int):
-        raise LoadError(name, f"PRIORITY: got {found!r}", "an integer")
-    return found
+def _priority(handler: object, name: str) -> int:
+    priority = getattr(handler, "PRIORITY", 0)
+    if isinstance(priority, float) and priority.is_integer():
+        return int(priority)
+    if isinstance(priority, bool) or not isinstance(priority, int):
+        raise LoadError(name, f"PRIORITY: got {priority!r}", "an integer")
+    return priority
 
 
-def _version(handler: Any, name: str) -> str:
-    found = str(getattr(handler, "VERSION", "0.1.0"))
-    if not _VERSION(found):
-        raise LoadError(name, f"VERSION: got {found!r}", "a version like 1.0.0")
-    return found
+def _version(handler: object, name: str) -> str:
+    version = str(getattr(handler, "VERSION", "0.1.0"))
+    if not _VERSION(version):
+        raise LoadError(name, f"VERSION: got {version!r}", "a version like 1.0.0")
+    return version
 
 
-def _config(handler: Any, name: str) -> type:
+def _config(handler: object, name: str) -> type:
     """Return the configuration class that a handler names, by Config or by SCHEMA."""
-    found = getattr(handler, "Config", None)
-    if isinstance(found, type):
-        return found
+    own = getattr(handler, "Config", None)
+    if isinstance(own, type):
+        return own
     table = getattr(handler, "SCHEMA", None)
     if table is None:
         return schema.Nothing
@@ -200,13 +200,13 @@ def _config(handler: Any, name: str) -> type:
     return config_class(name, table)
 
 
-def _defines(handler: Any, phase: str) -> bool:
+def _defines(handler: object, phase: str) -> bool:
     """Say whether a handler has a phase of its own: what BasePlugin offers does not count."""
     method = getattr(handler, phase, None)
     return callable(method) and getattr(method, "__func__", method) is not getattr(BasePlugin, phase, None)
 
 
-def _takes(method: Any) -> int:
+def _takes(method: Callable[..., object]) -> int:
     """Return how many positional arguments a method takes; one if that cannot be told."""
     try:
         parameters = inspect.signature(method).parameters.values()
@@ -221,13 +221,13 @@ def _takes(method: Any) -> int:
 
 
 def _caller(phase: str) -> Callable[[HandlerPlugin, Exchange], None]:
-    kept = f"_{phase}"
+    attribute = f"_{phase}"
 
     def call(self: HandlerPlugin, x: Exchange) -> None:
-        method = self.__dict__.get(kept)
+        method = self.__dict__.get(attribute)
         if method is None:
             # Looked up once for each entry, not for each request.
-            method = self.__dict__[kept] = self.bound(phase)
+            method = self.__dict__[attribute] = self.bound(phase)
         context.running(x, self, method)
 
     call.__name__ = phase
@@ -248,12 +248,12 @@ def _filter_body(self: HandlerPlugin, x: Flow, chunk: bytes, eof: bool) -> bytes
     return state.chunk
 
 
-def _choose_certificate(self: HandlerPlugin, hello: Any) -> Any:
+def _choose_certificate(self: HandlerPlugin, hello: object) -> object:
     """Run a handler's certificate; what it returns is the certificate. It may take the hello, too."""
     return context.outside(phases.CERTIFICATE, self, self.bound(phases.CERTIFICATE, hello))
 
 
 def _start(self: HandlerPlugin) -> None:
     """Run init_worker once per plugin name and process, however many entries there are."""
-    handler = type(self).handler
-    self._start_once(lambda: contained(context.outside, phases.INIT_WORKER, self, handler().init_worker))
+    name, handler = phases.INIT_WORKER, type(self).handler
+    self._start_once(lambda: contained(context.outside, name, self, getattr(handler(), name)))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from plugmw.documents.document import Place
 from plugmw.documents.translation import Translation
@@ -31,11 +31,11 @@ class Names:
         #: (kind, key, value) -> the place that has it first.
         self._places: dict[tuple[str, str, str], Place] = {}
         #: (kind, key, value) -> what a reference to it becomes.
-        self._targets: dict[tuple[str, str, str], Any] = {}
+        self._targets: dict[tuple[str, str, str], object] = {}
         self._native: dict[str, set[str]] = {}
-        self._references: list[tuple[dict[str, Any], str, Place]] = []
+        self._references: list[tuple[dict[str, object], str, Place]] = []
 
-    def native(self, kind: str, place: Place, entity: Mapping[str, Any]) -> str:
+    def native(self, kind: str, place: Place, entity: Mapping[str, object]) -> str:
         """Return the name of an entity in the gateway document, its own if it has one that is free."""
         taken = self._native.setdefault(kind, set())
         own = [str(entity[key]) for key in _names_first(kind) if entity.get(key)]
@@ -45,13 +45,13 @@ class Names:
         taken.add(name)
         return name
 
-    def declare(self, kind: str, place: Place, entity: Mapping[str, Any], target: Any = None) -> None:
+    def declare(self, kind: str, place: Place, entity: Mapping[str, object], target: object = None) -> None:
         """Take note of an entity; what another has already is an error, which names both places."""
         for key in UNIQUE.get(kind, ("id",)):
             if entity.get(key):
                 self._declare(kind, key, str(entity[key]), (*place, key), target)
 
-    def _declare(self, kind: str, key: str, value: str, place: Place, target: Any) -> None:
+    def _declare(self, kind: str, key: str, value: str, place: Place, target: object) -> None:
         first = self._places.setdefault((kind, key, value), place)
         if first == place:
             self._targets[kind, key, value] = target
@@ -60,7 +60,7 @@ class Names:
             unique = "a unique name" if key.endswith("name") else "a unique id"
             self.translation.error(place, f"got {value!r}, which {where} has already", unique)
 
-    def refer(self, holder: dict[str, Any], kind: str, place: Place) -> None:
+    def refer(self, holder: dict[str, object], kind: str, place: Place) -> None:
         """Take note that ``holder[kind]`` refers to an entity; :meth:`resolve` puts its native name there."""
         self._references.append((holder, kind, place))
 
@@ -69,7 +69,7 @@ class Names:
         for holder, kind, place in self._references:
             holder[kind] = self.target(kind, holder[kind], place)
 
-    def target(self, kind: str, reference: Any, place: Place) -> Any:
+    def target(self, kind: str, reference: object, place: Place) -> object:
         """Return what a reference stands for; an error if there is no such entity."""
         wanted, keys = reference, UNIQUE[kind]
         if isinstance(reference, Mapping):

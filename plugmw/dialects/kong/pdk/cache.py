@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -13,10 +13,10 @@ from plugmw.dialects.kong.pdk.phase import of_type
 
 
 @attrs.frozen
-class _Kept:
+class _Item:
     """A cached value; None and 0 as ends stand for "never"."""
 
-    value: Any
+    value: object
     until: float | None
     resurrect: float
 
@@ -33,30 +33,30 @@ class Cache:
         self._most = most
         # Only ever held between two lines that cannot wait, so it may be older than gevent's patching.
         self._lock = threading.Lock()
-        self._kept: dict[str, _Kept] = {}
+        self._items: dict[str, _Item] = {}
         self._calls: dict[str, threading.Lock] = {}
 
     def get(
-        self, key: str, opts: dict[str, Any] | None, callback: Callable[..., Any], *arguments: Any
+        self, key: str, opts: Mapping[str, float] | None, callback: Callable[..., object], *arguments: object
     ) -> tuple[Any, str | None]:
         """Return (value, None), calling ``callback(*arguments)`` on a miss; (None, error) if that raises.
 
         One call at a time runs for a key; the others wait for its result.
         """
-        found = self._fresh(key)
-        if found is not None:
-            return found.value, None
+        item = self._fresh(key)
+        if item is not None:
+            return item.value, None
         with self._lock:
             turn = self._calls.setdefault(key, threading.Lock())
         with turn:
-            found = self._fresh(key)
-            made = (found.value, None) if found else self.renew(key, opts, callback, *arguments)
+            item = self._fresh(key)
+            result = (item.value, None) if item else self.renew(key, opts, callback, *arguments)
         with self._lock:
             self._calls.pop(key, None)
-        return made
+        return result
 
     def renew(
-        self, key: str, opts: dict[str, Any] | None, callback: Callable[..., Any], *arguments: Any
+        self, key: str, opts: Mapping[str, float] | None, callback: Callable[..., object], *arguments: object
     ) -> tuple[Any, str | None]:
         """Call ``callback`` whatever is kept, and keep its result."""
         _check_key(key)
@@ -64,51 +64,51 @@ class Cache:
         try:
             value = callback(*arguments)
         except Exception as error:
-            stale = self._kept.get(key)
+            stale = self._items.get(key)
             if stale is None or not stale.resurrect:
                 return None, f"callback threw an error: {error}"
-            self._keep(key, _Kept(stale.value, self._clock() + stale.resurrect, stale.resurrect))
+            self._store(key, _Item(stale.value, self._clock() + stale.resurrect, stale.resurrect))
             return stale.value, None
         life = options.get("neg_ttl", 300) if value is None else options.get("ttl", 0)
         until = self._clock() + life if life else None
-        self._keep(key, _Kept(value, until, options.get("resurrect_ttl", 30)))
+        self._store(key, _Item(value, until, options.get("resurrect_ttl", 30)))
         return value, None
 
-    def _fresh(self, key: str) -> _Kept | None:
+    def _fresh(self, key: str) -> _Item | None:
         _check_key(key)
-        found = self._kept.get(key)
-        return found if found and (found.until is None or self._clock() < found.until) else None
+        item = self._items.get(key)
+        return item if item and (item.until is None or self._clock() < item.until) else None
 
-    def _keep(self, key: str, made: _Kept) -> None:
+    def _store(self, key: str, item: _Item) -> None:
         with self._lock:
-            self._kept.pop(key, None)
-            while len(self._kept) >= self._most:
-                del self._kept[next(iter(self._kept))]
-            self._kept[key] = made
+            self._items.pop(key, None)
+            while len(self._items) >= self._most:
+                del self._items[next(iter(self._items))]
+            self._items[key] = item
 
-    def get_bulk(self, bulk: Iterable[tuple[Any, ...]], opts: Any = None) -> list[tuple[Any, str | None]]:
+    def get_bulk(self, bulk: Iterable[tuple[Any, ...]], opts: object = None) -> list[tuple[Any, str | None]]:
         """Run several (key, opts, callback, argument...), one after the other."""
         return [self.get(*one) for one in bulk]
 
     def probe(self, key: str) -> tuple[float | None, str | None, Any]:
         """Return (seconds left, None, value) of what is kept, without calling anything; 0: no expiry."""
-        found = self._fresh(key)
-        if found is None:
+        item = self._fresh(key)
+        if item is None:
             return None, None, None
-        return (0.0 if found.until is None else found.until - self._clock()), None, found.value
+        return (0.0 if item.until is None else item.until - self._clock()), None, item.value
 
     def invalidate(self, key: str) -> None:
         """Forget a key in this process; other processes forget it by its ttl."""
         _check_key(key)
-        self._kept.pop(key, None)
+        self._items.pop(key, None)
 
     invalidate_local = invalidate
 
     def purge(self) -> None:
         """Forget everything."""
         with self._lock:
-            self._kept.clear()
+            self._items.clear()
 
 
-def _check_key(key: Any) -> None:
+def _check_key(key: object) -> None:
     of_type(key, str, "key", "a string")

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from plugmw.dialects.kong.pdk.phase import KNOWN, REQUEST, of_type, phases, unsupported
 from plugmw.errors import StoreError
 from plugmw.kernel.exchange import Exchange
 from plugmw.kernel.identity import Consumer, Credential
+
+#: A consumer or credential as a plugin writes it.
+Table: TypeAlias = Mapping[str, Any]
 
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.I).fullmatch
 
@@ -35,9 +38,9 @@ class ClientTLS:
 
         Servers tell it by SSL_CLIENT_CERT; of gunicorn's socket only the leaf is known.
         """
-        told = x.environ.get("SSL_CLIENT_CERT")
-        if told:
-            return str(told)
+        pem = x.environ.get("SSL_CLIENT_CERT")
+        if pem:
+            return str(pem)
         peer = getattr(x.environ.get("gunicorn.socket"), "getpeercert", None)
         certificate = peer(True) if peer is not None else None
         return ssl.DER_cert_to_PEM_cert(certificate) if certificate else None
@@ -93,15 +96,19 @@ class Client:
         if not search_by_username and not _UUID(consumer_id):
             raise ValueError("cannot load a consumer with an id that is not a uuid")
         try:
-            found = x.runtime.consumers.consumer(consumer_id)
+            consumer = x.runtime.consumers.consumer(consumer_id)
         except StoreError as error:
             return None, str(error)
         # The directory looks at custom ids, too.
-        names = (found.id, found.username if search_by_username else None) if found is not None else ()
-        return (found if consumer_id in names else None), None
+        if consumer is None:
+            return None, None
+        names = (consumer.id, consumer.username if search_by_username else None)
+        return (consumer if consumer_id in names else None), None
 
     @phases("access")
-    def authenticate(self, x: Exchange, consumer: Any, credential: Any) -> None:
+    def authenticate(
+        self, x: Exchange, consumer: Consumer | Table | None, credential: Credential | Table | None
+    ) -> None:
         """Say who is asking; either may be None, not both. Phases: access."""
         for name, value, kind in (("consumer", consumer, Consumer), ("credential", credential, Credential)):
             of_type(value, (kind, Mapping, type(None)), name, "a table or nil")
@@ -122,16 +129,21 @@ class Client:
         return (x.scheme if allow_terminated else str(x.environ["wsgi.url_scheme"])), None
 
 
-def as_consumer(value: Any) -> Consumer | None:
+def as_consumer(value: Consumer | Table | None) -> Consumer | None:
     """Take a Consumer or a mapping with ``id``."""
     if value is None or isinstance(value, Consumer):
         return value
     of_type(value.get("id"), str, "consumer.id", "a string")
-    data = {name: value.get(name) for name in ("id", "username", "custom_id")}
-    return Consumer(**data, tags=tuple(value.get("tags") or ()), groups=tuple(value.get("groups") or ()))
+    return Consumer(
+        id=value["id"],
+        username=value.get("username"),
+        custom_id=value.get("custom_id"),
+        tags=tuple(value.get("tags") or ()),
+        groups=tuple(value.get("groups") or ()),
+    )
 
 
-def as_credential(value: Any, consumer: Any) -> Credential | None:
+def as_credential(value: Credential | Table | None, consumer: Consumer | Table | None) -> Credential | None:
     """Take a Credential or a mapping with ``id``."""
     if value is None or isinstance(value, Credential):
         return value

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
 from plugmw.dialects.kong.pdk import rest
 from plugmw.dialects.kong.pdk.cache import Cache
@@ -40,7 +39,7 @@ class Kong:
         self.telemetry = rest.Telemetry()
         self.cluster = rest.Cluster()
         #: Kong's own configuration has no counterpart; an empty read-only table.
-        self.configuration: Mapping[str, Any] = MappingProxyType({})
+        self.configuration: Mapping[str, object] = MappingProxyType({})
 
 
 kong = Kong()

@@ -6,7 +6,8 @@ import logging
 import pprint
 import re
 import sys
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
 
 from plugmw.dialects.kong.pdk.phase import phases
 from plugmw.kernel import context
@@ -39,36 +40,36 @@ class Log:
         #: Formats that plugins have set, each for itself.
         self._formats: dict[str, str] = {}
 
-    def __call__(self, *values: Any) -> None:
+    def __call__(self, *values: object) -> None:
         """Log at notice level."""
         self._write("notice", values)
 
-    def debug(self, *values: Any) -> None:
+    def debug(self, *values: object) -> None:
         """Log the values, joined, at debug level; the others likewise."""
         self._write("debug", values)
 
-    def info(self, *values: Any) -> None:
+    def info(self, *values: object) -> None:
         self._write("info", values)
 
-    def notice(self, *values: Any) -> None:
+    def notice(self, *values: object) -> None:
         self._write("notice", values)
 
-    def warn(self, *values: Any) -> None:
+    def warn(self, *values: object) -> None:
         self._write("warn", values)
 
-    def err(self, *values: Any) -> None:
+    def err(self, *values: object) -> None:
         self._write("err", values)
 
-    def crit(self, *values: Any) -> None:
+    def crit(self, *values: object) -> None:
         self._write("crit", values)
 
-    def alert(self, *values: Any) -> None:
+    def alert(self, *values: object) -> None:
         self._write("alert", values)
 
-    def emerg(self, *values: Any) -> None:
+    def emerg(self, *values: object) -> None:
         self._write("emerg", values)
 
-    def deprecation(self, *values: Any) -> None:
+    def deprecation(self, *values: object) -> None:
         """Log at warning level that something is on its way out."""
         self._write("warn", ("deprecation: ", *values))
 
@@ -84,14 +85,14 @@ class Log:
         if text is not None:
             self._formats[_namespace()] = text
 
-    def _write(self, level: str, values: tuple[Any, ...]) -> None:
+    def _write(self, level: str, values: tuple[object, ...]) -> None:
         logger = _logger()
         number = LEVELS[level]
         if not logger.isEnabledFor(number):
             return
         frame = sys._getframe(2)
         name = _namespace()
-        told = {
+        parts = {
             "file_src": frame.f_code.co_filename.rpartition("/")[2],
             "line_src": str(frame.f_lineno),
             "func_name": frame.f_code.co_name,
@@ -99,10 +100,12 @@ class Log:
             "message": one_line("".join(map(str, values))),
         }
         text = self._formats.get(name) or (_NAMESPACED if name else _FORMAT)
-        logger.log(number, "%s", _PREFIX + _MODIFIERS.sub(lambda found: told[found[1]], text))
+        logger.log(number, "%s", _PREFIX + _MODIFIERS.sub(lambda match: parts[match[1]], text))
 
     @phases("rewrite", "access", "response", "header_filter", "body_filter", "log")
-    def set_serialize_value(self, x: Exchange, key: str, value: Any, options: Any = None) -> None:
+    def set_serialize_value(
+        self, x: Exchange, key: str, value: object, options: Mapping[str, str] | None = None
+    ) -> None:
         """Put a value into the log entry: dotted ``key`` (``\\.`` is a dot), mode set, add or replace.
 
         Values are checked here (JSON types only), keys when the entry is made.
@@ -127,7 +130,7 @@ class Inspect:
     def __init__(self) -> None:
         self._on = True
 
-    def __call__(self, *values: Any) -> None:
+    def __call__(self, *values: object) -> None:
         if self._on:
             frame = sys._getframe(1)
             place = f"{frame.f_code.co_filename.rpartition('/')[2]}:{frame.f_code.co_name}:{frame.f_lineno}"
@@ -145,7 +148,7 @@ class Inspect:
 
 def one_line(text: str) -> str:
     """Escape control characters: one call is one line, whatever a client has sent."""
-    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
+    return _CONTROL.sub(lambda match: repr(match[0])[1:-1], text)
 
 
 def _namespace() -> str:
@@ -153,7 +156,16 @@ def _namespace() -> str:
     return str(getattr(context.plugin(), "name", ""))
 
 
-def _logger() -> Any:
-    x, owner = context.exchange(), context.plugin()
-    runtime = x.runtime if x is not None else getattr(owner, "runtime", None)
-    return runtime.logger if runtime is not None else logging.getLogger("plugmw.kong")
+class _LeveledLogger(Protocol):
+    """What the PDK calls of a logger: of :class:`logging.Logger`, or of an injected one."""
+
+    def isEnabledFor(self, level: int, /) -> bool: ...
+
+    def log(self, level: int, msg: str, /, *args: object) -> object: ...
+
+
+def _logger() -> _LeveledLogger:
+    x = context.exchange()
+    runtime = getattr(x if x is not None else context.plugin(), "runtime", None)
+    logger: _LeveledLogger = runtime.logger if runtime is not None else logging.getLogger("plugmw.kong")
+    return logger

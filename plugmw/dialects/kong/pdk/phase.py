@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, Concatenate, Final, NoReturn, ParamSpec, TypeVar
+from typing import Concatenate, Final, NoReturn, ParamSpec, TypeVar
 
 from plugmw.errors import PhaseError
 from plugmw.kernel import context
 from plugmw.kernel.exchange import Exchange
 
+S = TypeVar("S")
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -28,19 +29,19 @@ class Unsupported(RuntimeError):
 
 def phases(
     *allowed: str,
-) -> Callable[[Callable[Concatenate[Any, Exchange, P], R]], Callable[Concatenate[Any, P], R]]:
+) -> Callable[[Callable[Concatenate[S, Exchange, P], R]], Callable[Concatenate[S, P], R]]:
     """Allow a function in these phases only; elsewhere :class:`PhaseError` names both.
 
     The decorated function is given the exchange in force before its own arguments.
     """
 
     def decorate(
-        function: Callable[Concatenate[Any, Exchange, P], R],
-    ) -> Callable[Concatenate[Any, P], R]:
+        function: Callable[Concatenate[S, Exchange, P], R],
+    ) -> Callable[Concatenate[S, P], R]:
         name = function.__name__
 
         @functools.wraps(function)
-        def call(self: Any, /, *arguments: P.args, **named: P.kwargs) -> R:
+        def call(self: S, /, *arguments: P.args, **named: P.kwargs) -> R:
             x = context.exchange()
             if x is None or x.phase not in allowed:
                 raise PhaseError(name, context.phase() or "init_worker", allowed)
@@ -54,7 +55,7 @@ def phases(
 def unsupported(name: str, reason: str) -> Callable[..., NoReturn]:
     """Return a function that raises :class:`Unsupported` with ``reason``."""
 
-    def call(*arguments: Any, **named: Any) -> NoReturn:
+    def call(*arguments: object, **named: object) -> NoReturn:
         raise Unsupported(f"{name} has no meaning under WSGI: {reason}")
 
     call.__doc__ = f"Not available: {reason}."
@@ -62,7 +63,7 @@ def unsupported(name: str, reason: str) -> Callable[..., NoReturn]:
     return call
 
 
-def of_type(value: Any, kinds: type | tuple[type, ...], name: str, expected: str) -> None:
+def of_type(value: object, kinds: type | tuple[type, ...], name: str, expected: str) -> None:
     """Raise ``TypeError`` in Kong's wording unless ``value`` is of ``kinds`` (a bool is no number)."""
     listed = kinds if isinstance(kinds, tuple) else (kinds,)
     if not isinstance(value, listed) or (isinstance(value, bool) and bool not in listed):

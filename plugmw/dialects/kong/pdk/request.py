@@ -53,9 +53,9 @@ class Request:
     def get_forwarded_port(self, x: Exchange) -> int:
         """Return the port the client asked for, by X-Forwarded-Port or -Host if the peer is trusted."""
         if x.runtime.trusted.trusts(x.environ):
-            told = str(x.environ.get("HTTP_X_FORWARDED_PORT", "")).rpartition(",")[2].strip()
-            if told.isascii() and told.isdigit() and 1 <= int(told) <= 65535:
-                return int(told)
+            text = str(x.environ.get("HTTP_X_FORWARDED_PORT", "")).rpartition(",")[2].strip()
+            if text.isascii() and text.isdigit() and 1 <= int(text) <= 65535:
+                return int(text)
             port = _split_host(str(x.environ.get("HTTP_X_FORWARDED_HOST", "")))[1]
             if port:
                 return port
@@ -64,17 +64,17 @@ class Request:
     @phases(*REQUEST)
     def get_forwarded_path(self, x: Exchange) -> str:
         """Return the path the client asked for, by X-Forwarded-Path if the peer is trusted."""
-        told = x.environ.get("HTTP_X_FORWARDED_PATH")
-        if told and x.runtime.trusted.trusts(x.environ):
-            return str(told)
+        path = x.environ.get("HTTP_X_FORWARDED_PATH")
+        if path and x.runtime.trusted.trusts(x.environ):
+            return str(path)
         return normalised_path(_raw_path(x))
 
     @phases(*REQUEST)
     def get_forwarded_prefix(self, x: Exchange) -> str | None:
         """Return the prefix that was stripped from the path, by X-Forwarded-Prefix if the peer is trusted."""
-        told = x.environ.get("HTTP_X_FORWARDED_PREFIX")
-        if told and x.runtime.trusted.trusts(x.environ):
-            return str(told)
+        prefix = x.environ.get("HTTP_X_FORWARDED_PREFIX")
+        if prefix and x.runtime.trusted.trusts(x.environ):
+            return str(prefix)
         prefix = x.environ.get(keys.STRIPPED_PREFIX)
         return str(prefix) if prefix else None
 
@@ -109,10 +109,12 @@ class Request:
         return str(x.environ.get("QUERY_STRING", ""))
 
     @phases(*REQUEST)
-    def get_query_arg(self, x: Exchange, name: str) -> Any:
+    def get_query_arg(self, x: Exchange, name: str) -> str | bool | None:
         """Return the first value of an argument: text, True for ``?name``, None if absent."""
         of_type(name, str, "query argument name", "a string")
-        return first(collect(Args(), query_pairs(x.environ.get("QUERY_STRING", "")), 100).get(name))
+        values = collect(Args(), query_pairs(x.environ.get("QUERY_STRING", "")), 100)
+        value: str | bool | None = first(values.get(name))
+        return value
 
     @phases(*REQUEST)
     def get_query(self, x: Exchange, max_args: int | None = None) -> Args:
@@ -129,9 +131,7 @@ class Request:
     @phases(*REQUEST)
     def get_headers(self, x: Exchange, max_headers: int | None = None) -> Headers:
         """Return all headers in lower case (100, or ``max_headers`` of 1 to 1000; ``.err`` as get_query)."""
-        made = Headers()
-        collect(made, headers_in(x.environ), checked_max(max_headers, "max_headers"))
-        return made
+        return collect(Headers(), headers_in(x.environ), checked_max(max_headers, "max_headers"))
 
     @phases(*REQUEST)
     def get_start_time(self, x: Exchange) -> int:
@@ -144,7 +144,9 @@ class Request:
         return x.captures
 
     @phases(*BEFORE_APP, "response")
-    def get_raw_body(self, x: Exchange, max_allowed_file_size: int | None = None) -> tuple[Any, str | None]:
+    def get_raw_body(
+        self, x: Exchange, max_allowed_file_size: int | None = None
+    ) -> tuple[bytes | None, str | None]:
         """Return ``(body, None)``, or ``(None, error)`` for a body over 8 KiB.
 
         ``max_allowed_file_size`` raises the limit: bytes, 0 for any size the gateway allows
@@ -179,7 +181,7 @@ class Request:
 
 
 def parse_body(
-    kind: str, read: Callable[[], tuple[Any, str | None]], max_args: int | None
+    kind: str, read: Callable[[], tuple[bytes | None, str | None]], max_args: int | None
 ) -> tuple[Any, str | None, str | None]:
     """Parse what ``read`` gives by its content type; the texts and the prefix test are Kong's."""
     mime = kind.lower().split(";")[0].strip()
@@ -190,7 +192,7 @@ def parse_body(
         return None, f"unsupported content type '{kind}'", mime
     most = checked_max(max_args, "max_args") if known == FORM else 0
     body, error = read()
-    if error is not None:
+    if body is None:
         return None, error, known
     if known == FORM:
         args = collect(Args(), query_pairs(body.decode("latin-1")), most)

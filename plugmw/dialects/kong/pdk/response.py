@@ -50,12 +50,12 @@ class Response:
             x.status = status
 
     @phases(*HEADERS)
-    def set_header(self, x: Exchange, name: str, value: Any) -> None:
+    def set_header(self, x: Exchange, name: str, value: object) -> None:
         """Set a header: text, number, boolean, or a list for repeated fields. Phases: set_status's."""
         _set(x, _checked({name: value}))
 
     @phases(*HEADERS)
-    def add_header(self, x: Exchange, name: str, value: Any) -> None:
+    def add_header(self, x: Exchange, name: str, value: object) -> None:
         """Add a header beside those of the same name. Phases as :meth:`set_status`."""
         for key, texts in _checked({name: value}).items():
             for text in texts:
@@ -68,14 +68,14 @@ class Response:
         x.remove_header(name.replace("_", "-"))
 
     @phases(*HEADERS)
-    def set_headers(self, x: Exchange, headers: Mapping[str, Any]) -> None:
+    def set_headers(self, x: Exchange, headers: Mapping[str, object]) -> None:
         """Set several headers as :meth:`set_header` does, all or none. Phases as :meth:`set_status`."""
         of_type(headers, Mapping, "headers", "a table")
         _set(x, _checked(headers))
 
     @phases(*HEADERS)
     def exit(
-        self, x: Exchange, status: int, body: Any = None, headers: Mapping[str, Any] | None = None
+        self, x: Exchange, status: int, body: object = None, headers: Mapping[str, object] | None = None
     ) -> NoReturn:
         """Answer now. A dict or list is JSON; text goes as it is, without a Content-Type; None is empty.
 
@@ -96,7 +96,7 @@ class Response:
         x: Exchange,
         status: int,
         message: str | dict[str, Any] | list[Any] | None = None,
-        headers: Mapping[str, Any] | None = None,
+        headers: Mapping[str, object] | None = None,
     ) -> NoReturn:
         """Answer an error (400 to 599) in the format the client accepts, with ``request_id``.
 
@@ -131,7 +131,7 @@ class Response:
 class BodyState:
     """What ``ngx.arg`` is in body_filter: the chunk and whether it is the last, for one plugin's call."""
 
-    def __init__(self, x: Flow, owner: Any, chunk: bytes, eof: bool) -> None:
+    def __init__(self, x: Flow, owner: object, chunk: bytes, eof: bool) -> None:
         self.x = x
         self.owner = owner
         self.chunk = chunk
@@ -166,23 +166,23 @@ def body_state(x: Exchange) -> BodyState:
     return state
 
 
-def _check_status(status: Any, low: int) -> None:
+def _check_status(status: int, low: int) -> None:
     of_type(status, int, "code", "a number")
     if not low <= status <= 599:
         raise ValueError(f"code must be a number between {low} and 599")
 
 
-def _checked(headers: Mapping[str, Any]) -> dict[str, list[str]]:
+def _checked(headers: Mapping[str, object]) -> dict[str, list[str]]:
     """Return the texts of each header; names with ``_`` for ``-``, as nginx reads them here."""
-    made: dict[str, list[str]] = {}
+    checked: dict[str, list[str]] = {}
     for name, value in headers.items():
         texts = header_texts(name, value)
-        made[name.replace("_", "-")] = texts
+        checked[name.replace("_", "-")] = texts
         for text in texts:
             answer.check_header(name, text)
-    if any(name.lower() == "transfer-encoding" for name in made):
+    if any(name.lower() == "transfer-encoding" for name in checked):
         _LOG.warn("manually setting Transfer-Encoding. Ignored.")
-    return {name: texts for name, texts in made.items() if name.lower() != "transfer-encoding"}
+    return {name: texts for name, texts in checked.items() if name.lower() != "transfer-encoding"}
 
 
 def _set(x: Exchange, headers: Mapping[str, list[str]]) -> None:

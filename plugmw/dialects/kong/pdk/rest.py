@@ -6,8 +6,8 @@ import os
 import re
 import resource
 import socket
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from plugmw.dialects.kong.pdk.phase import KNOWN, REQUEST, phases, unsupported
 from plugmw.kernel import context
@@ -15,6 +15,10 @@ from plugmw.kernel.exchange import Exchange
 from plugmw.kernel.identity import stable_id
 from plugmw.kernel.plugin import Plugin
 from plugmw.wsgi.proxies import parse_address
+
+K = TypeVar("K")
+V = TypeVar("V")
+T = TypeVar("T")
 
 _VAULT = re.compile(r"\{vault://([a-z0-9][a-z0-9-]*)/([^}?]+)(?:\?[^}]*)?\}")
 
@@ -44,8 +48,8 @@ class Router:
     @phases(*KNOWN)
     def get_route(self, x: Exchange) -> dict[str, Any] | None:
         """Return the matched route as a table, None for unrouted requests."""
-        found: dict[str, Any] | None = x.route.described() if x.route is not None else None
-        return found
+        table: dict[str, Any] | None = x.route.described() if x.route is not None else None
+        return table
 
     @phases(*KNOWN)
     def get_service(self, x: Exchange) -> dict[str, Any] | None:
@@ -64,7 +68,7 @@ class Node:
         """Return the host's name."""
         return socket.gethostname()
 
-    def get_memory_stats(self, unit: str = "b", scale: int = 2) -> dict[str, Any]:
+    def get_memory_stats(self, unit: str = "b", scale: int = 2) -> dict[str, object]:
         """Return the peak memory of this worker in ``unit`` (b, k, m, g)."""
         factors = {"b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
         if unit.lower() not in factors:
@@ -82,8 +86,8 @@ class IP:
     @phases(*REQUEST)
     def is_trusted(self, x: Exchange, address: str) -> bool:
         """Say whether an address is in the ``trusted`` setting."""
-        found = parse_address(address)
-        return found is not None and x.runtime.trusted.includes(found)
+        parsed = parse_address(address)
+        return parsed is not None and x.runtime.trusted.includes(parsed)
 
 
 class Table:
@@ -93,16 +97,16 @@ class Table:
         """Return an empty dict; the sizes are Lua's concern."""
         return {}
 
-    def clear(self, table: Any) -> None:
+    def clear(self, table: dict[K, V] | list[V]) -> None:
         """Empty a dict or list."""
         table.clear()
 
-    def merge(self, *tables: dict[Any, Any]) -> dict[Any, Any]:
+    def merge(self, *tables: Mapping[K, V] | None) -> dict[K, V]:
         """Return one dict of several, later ones winning."""
-        made: dict[Any, Any] = {}
+        merged: dict[K, V] = {}
         for table in tables:
-            made.update(table or {})
-        return made
+            merged.update(table or {})
+        return merged
 
 
 class PluginInfo:
@@ -119,17 +123,17 @@ class PluginInfo:
 class Vault:
     """``kong.vault``: references like ``{vault://env/NAME}``; only the env vault is built in."""
 
-    def is_reference(self, text: Any) -> bool:
+    def is_reference(self, text: object) -> bool:
         """Say whether ``text`` is a vault reference."""
         return isinstance(text, str) and _VAULT.fullmatch(text) is not None
 
-    def parse_reference(self, text: str) -> tuple[dict[str, Any] | None, str | None]:
+    def parse_reference(self, text: str) -> tuple[dict[str, str | None] | None, str | None]:
         """Return ({"name", "resource", "key"}, None) or (None, error)."""
-        found = _VAULT.fullmatch(text) if isinstance(text, str) else None
-        if found is None:
+        match = _VAULT.fullmatch(text) if isinstance(text, str) else None
+        if match is None:
             return None, "not a reference"
-        resource_name, _, key = found[2].partition("/")
-        return {"name": found[1], "resource": resource_name, "key": key or None}, None
+        resource_name, _, key = match[2].partition("/")
+        return {"name": match[1], "resource": resource_name, "key": key or None}, None
 
     def get(self, text: str) -> tuple[str | None, str | None]:
         """Return (value, None) or (None, error)."""
@@ -142,7 +146,7 @@ class Vault:
         value = os.environ.get(name)
         return (value, None) if value is not None else (None, f"{name} is not set")
 
-    def try_(self, callback: Callable[..., Any], options: Any = None) -> Any:
+    def try_(self, callback: Callable[..., T], options: object = None) -> T:
         """Call ``callback``; secrets are read anew at each look-up, so one try is enough."""
         return callback(options)
 
@@ -157,7 +161,7 @@ class Vault:
     def flush(self) -> None:
         """Keep nothing, so there is nothing to flush."""
 
-    def warmup(self, options: Any) -> None:
+    def warmup(self, options: object) -> None:
         """Keep nothing, so there is nothing to warm up."""
 
 
@@ -186,7 +190,7 @@ class Tracing:
 class Telemetry:
     """``kong.telemetry``."""
 
-    def log(self, *arguments: Any) -> tuple[None, str]:
+    def log(self, *arguments: object) -> tuple[None, str]:
         """Return (None, error), as Kong does without OpenTelemetry logs."""
         return None, "Telemetry logging is disabled"
 

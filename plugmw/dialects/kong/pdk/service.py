@@ -65,7 +65,7 @@ class ServiceRequest:
         replace_query(x.environ, query)
 
     @phases(*BEFORE_APP)
-    def set_query(self, x: Exchange, args: Mapping[str, Any]) -> None:
+    def set_query(self, x: Exchange, args: Mapping[str, object]) -> None:
         """Set the query from a mapping: values are text, numbers, booleans or lists; sorted by name."""
         of_type(args, Mapping, "args", "a table")
         replace_query(x.environ, encode_args(args))
@@ -75,8 +75,8 @@ class ServiceRequest:
         """Remove every argument of this name; the order of the rest stays."""
         of_type(name, str, "query argument name", "a string")
         parts = x.environ.get("QUERY_STRING", "").split("&")
-        kept = [part for part in parts if part and next(iter(query_pairs(part)))[0] != name]
-        replace_query(x.environ, "&".join(kept))
+        rest = [part for part in parts if part and next(iter(query_pairs(part)))[0] != name]
+        replace_query(x.environ, "&".join(rest))
 
     @phases(*BEFORE_APP)
     def set_method(self, x: Exchange, method: str) -> None:
@@ -87,12 +87,12 @@ class ServiceRequest:
         x.environ["REQUEST_METHOD"] = method
 
     @phases(*BEFORE_APP)
-    def set_header(self, x: Exchange, name: str, value: Any) -> None:
+    def set_header(self, x: Exchange, name: str, value: object) -> None:
         """Set a request header (several values become one field); ``host`` is also the upstream's host."""
         _set_headers(x, {name: value})
 
     @phases(*BEFORE_APP)
-    def add_header(self, x: Exchange, name: str, value: Any) -> None:
+    def add_header(self, x: Exchange, name: str, value: object) -> None:
         """Add to a request header: repeated request fields are one under WSGI, joined by commas."""
         texts = header_texts(name, value)
         present = x.environ.get(cgi_key(name))
@@ -105,7 +105,7 @@ class ServiceRequest:
         x.remove_request_header(name)
 
     @phases(*BEFORE_APP)
-    def set_headers(self, x: Exchange, headers: Mapping[str, Any]) -> None:
+    def set_headers(self, x: Exchange, headers: Mapping[str, object]) -> None:
         """Set several request headers, all or none."""
         of_type(headers, Mapping, "headers", "a table")
         _set_headers(x, headers)
@@ -118,7 +118,7 @@ class ServiceRequest:
 
     @phases(*BEFORE_APP)
     def set_body(
-        self, x: Exchange, args: Mapping[str, Any], mimetype: str | None = None
+        self, x: Exchange, args: Mapping[str, object], mimetype: str | None = None
     ) -> tuple[bool | None, str | None]:
         """Set the body from a mapping as form, JSON or multipart, and the Content-Type: (True, None)."""
         of_type(args, Mapping, "args", "a table")
@@ -250,7 +250,7 @@ class Service:
     )
 
 
-def encode_args(args: Mapping[str, Any]) -> str:
+def encode_args(args: Mapping[str, object]) -> str:
     """Encode arguments, sorted: True is a bare name, False is left out, lists repeat the name."""
     pieces = []
     for name, value in args.items():
@@ -260,7 +260,7 @@ def encode_args(args: Mapping[str, Any]) -> str:
     return "&".join(sorted(piece for piece in pieces if piece))
 
 
-def _argument(name: str, value: Any) -> str:
+def _argument(name: str, value: object) -> str:
     if value is True:
         return quote(name, safe="")
     if not isinstance(value, (str, int, float)):
@@ -268,7 +268,7 @@ def _argument(name: str, value: Any) -> str:
     return urlencode({name: value}, quote_via=quote, safe="")
 
 
-def _multipart(args: Mapping[str, Any], kind: str) -> tuple[str, bytes]:
+def _multipart(args: Mapping[str, object], kind: str) -> tuple[str, bytes]:
     """Return the Content-Type and the body, fields sorted by name; the boundary is in no value."""
     for name, value in args.items():
         of_type(name, str, f"invalid key {name!r}", "a string")
@@ -281,11 +281,11 @@ def _multipart(args: Mapping[str, Any], kind: str) -> tuple[str, bytes]:
     return f"{MULTIPART}; boundary={boundary.decode()}", body
 
 
-def _set_headers(x: Exchange, headers: Mapping[str, Any]) -> None:
-    made = {name: ", ".join(header_texts(name, value)) for name, value in headers.items()}
-    for name, text in made.items():
+def _set_headers(x: Exchange, headers: Mapping[str, object]) -> None:
+    texts = {name: ", ".join(header_texts(name, value)) for name, value in headers.items()}
+    for name, text in texts.items():
         answer.check_header(name, text)
-    for name, text in made.items():
+    for name, text in texts.items():
         x.set_request_header(name, text)
         if name.lower() == "host":
             UpstreamRequest.of(x.environ).host_header = text
@@ -293,5 +293,5 @@ def _set_headers(x: Exchange, headers: Mapping[str, Any]) -> None:
 
 def _answered(x: Exchange) -> tuple[int | None, list[tuple[str, str]]]:
     """Return the status and the headers that the service gave; (None, []) if it was not asked."""
-    found: tuple[int | None, list[tuple[str, str]]] = x.environ.get(keys.SERVICE) or (None, [])
-    return found
+    response: tuple[int | None, list[tuple[str, str]]] = x.environ.get(keys.SERVICE) or (None, [])
+    return response

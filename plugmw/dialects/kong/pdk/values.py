@@ -35,6 +35,7 @@ class Headers(Args):
 
 
 A = TypeVar("A", bound=Args)
+T = TypeVar("T")
 
 
 def fold(name: str) -> str:
@@ -42,7 +43,7 @@ def fold(name: str) -> str:
     return name.lower().replace("_", "-")
 
 
-def checked_max(value: Any, name: str) -> int:
+def checked_max(value: object, name: str) -> int:
     """Return a maximum count (100 if None); raises as Kong does outside 1..1000."""
     if value is None:
         return 100
@@ -55,29 +56,29 @@ def checked_max(value: Any, name: str) -> int:
     return value
 
 
-def collect(made: A, pairs: Iterable[tuple[str, Any]], most: int) -> A:
-    """Fill ``made`` with at most ``most`` pairs, repeated names as lists."""
+def collect(collected: A, pairs: Iterable[tuple[str, object]], most: int) -> A:
+    """Fill ``collected`` with at most ``most`` pairs, repeated names as lists."""
     for count, (name, value) in enumerate(pairs):
         if count >= most:
-            made.err = "truncated"
+            collected.err = "truncated"
             break
-        if dict.__contains__(made, name):
-            kept = dict.__getitem__(made, name)
-            if isinstance(kept, list):
-                kept.append(value)
+        if dict.__contains__(collected, name):
+            before = dict.__getitem__(collected, name)
+            if isinstance(before, list):
+                before.append(value)
             else:
-                made[name] = [kept, value]
+                collected[name] = [before, value]
         else:
-            made[name] = value
-    return made
+            collected[name] = value
+    return collected
 
 
-def first(value: Any) -> Any:
+def first(value: list[T] | T) -> T:
     """Return the first of repeated values."""
     return value[0] if isinstance(value, list) else value
 
 
-def query_pairs(query: str) -> Iterable[tuple[str, Any]]:
+def query_pairs(query: str) -> Iterable[tuple[str, str | bool]]:
     """Yield (name, value) of a query string: ``?a`` is True, ``?a=`` is ``""``; split on ``&`` only."""
     for part in query.split("&"):
         if part:
@@ -85,7 +86,7 @@ def query_pairs(query: str) -> Iterable[tuple[str, Any]]:
             yield unquote_field(name, "replace"), unquote_field(value, "replace") if equals else True
 
 
-def header_texts(name: Any, value: Any) -> list[str]:
+def header_texts(name: object, value: object) -> list[str]:
     """Return the texts of a header's value (``kong/pdk/private/checks.lua``); "" becomes a blank."""
     if not isinstance(name, str):
         raise TypeError(f"invalid header name {name!r}: got {type(name).__name__}, expected string")

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from plugmw.dialects.kong.schema.entity_checks import ENTITY_CHECKS
 from plugmw.dialects.kong.schema.lua_patterns import lua_pattern
-from plugmw.dialects.kong.schema.typedefs import TYPEDEFS
+from plugmw.dialects.kong.schema.typedefs import TYPEDEFS, Definition
 
 #: Records, lists and maps within each other; a table that is deeper is refused.
 MAX_DEPTH: Final = 30
@@ -16,7 +16,7 @@ TYPES: Final = (
     *("string", "integer", "number", "boolean", "array", "set", "map", "record"),
     *("foreign", "function", "json", "any"),
 )
-_PATTERNS: Final[dict[str, Callable[[Any], list[Any]]]] = {
+_PATTERNS: Final[dict[str, Callable[[Any], list[str]]]] = {
     "match": lambda rule: [rule],
     "not_match": lambda rule: [rule],
     "match_all": lambda rule: [one["pattern"] for one in rule],
@@ -33,7 +33,7 @@ class BadSchema(Exception):
         self.expected = expected
 
 
-def record(table: Any, path: Sequence[str], depth: int = 0) -> dict[str, Any]:
+def record(table: Definition, path: Sequence[str], depth: int = 0) -> Definition:
     """Return a record's definition with ``fields`` as a mapping of complete definitions."""
     fields = dict(_fields(table.get("fields") or (), path, depth))
     shorthands = dict(_fields(table.get("shorthand_fields") or (), path, depth))
@@ -54,7 +54,7 @@ def record(table: Any, path: Sequence[str], depth: int = 0) -> dict[str, Any]:
     }
 
 
-def _fields(listed: Any, path: Sequence[str], depth: int) -> Iterator[tuple[str, dict[str, Any]]]:
+def _fields(listed: object, path: Sequence[str], depth: int) -> Iterator[tuple[str, Definition]]:
     """Yield (name, definition) of a list of tables with one name each; go-pdk gives a mapping, too."""
     if isinstance(listed, Mapping):
         listed = [{name: inner} for name, inner in listed.items()]
@@ -67,7 +67,7 @@ def _fields(listed: Any, path: Sequence[str], depth: int) -> Iterator[tuple[str,
             yield str(name), definition(inner, (*path, str(name)), depth + 1)
 
 
-def definition(table: Any, path: Sequence[str], depth: int = 0) -> dict[str, Any]:
+def definition(table: object, path: Sequence[str], depth: int = 0) -> Definition:
     """Return a field's definition, checked, with those inside of it; raises :class:`BadSchema`."""
     if depth > MAX_DEPTH:
         raise BadSchema(path, f"nested deeper than {MAX_DEPTH} levels")
@@ -86,22 +86,23 @@ def definition(table: Any, path: Sequence[str], depth: int = 0) -> dict[str, Any
             _check_patterns(table[rule], listed, (*path, rule))
     if kind == "record":
         return record(table, path, depth)
-    made = dict(table)
+    complete = dict(table)
     for part, default in _INSIDE.get(kind, {}).items():
-        made[part] = {**definition(table.get(part) or default, (*path, part), depth + 1), "required": True}
-    return made
+        inner = definition(table.get(part) or default, (*path, part), depth + 1)
+        complete[part] = {**inner, "required": True}
+    return complete
 
 
 _ANY: Final = {"type": "any"}
 #: What is inside of a container, and what it is where a table does not say.
-_INSIDE: Final[dict[str, dict[str, Any]]] = {
+_INSIDE: Final[dict[str, Definition]] = {
     "array": {"elements": _ANY},
     "set": {"elements": _ANY},
     "map": {"keys": {"type": "string"}, "values": _ANY},
 }
 
 
-def _check_patterns(rule: Any, listed: Callable[[Any], list[Any]], path: Sequence[str]) -> None:
+def _check_patterns(rule: object, listed: Callable[[Any], list[str]], path: Sequence[str]) -> None:
     try:
         for pattern in listed(rule):
             lua_pattern(pattern)

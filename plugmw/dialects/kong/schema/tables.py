@@ -5,7 +5,7 @@
 
 The class is read, shown and documented like any other of :mod:`plugmw.schema`; what is checked, and how it
 is told, is Kong's (:mod:`plugmw.dialects.kong.schema.engine`). Objects have their fields as attributes and
-as items: ``config.reopen``, ``config["reopen"]``. :func:`as_plain` gives back the table one was made from.
+as items: ``config.reopen``, ``config["reopen"]``. :func:`as_table` gives back the table one was made from.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ import copy
 import functools
 import keyword
 import re
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Final
+from collections.abc import Container, Iterator, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Final
 
 import attrs
 
 from plugmw.dialects.kong.schema.definitions import BadSchema, record
-from plugmw.dialects.kong.schema.engine import ENTITY, REQUIRED, UNKNOWN, failures, filled
+from plugmw.dialects.kong.schema.engine import ENTITY, REQUIRED, UNKNOWN, failures, filled, filled_record
+from plugmw.dialects.kong.schema.entity_checks import Failure
+from plugmw.dialects.kong.schema.typedefs import Definition
 from plugmw.errors import LoadError
 from plugmw.schema import REQUIRED as NO_DEFAULT
 from plugmw.schema import Kind, Nothing, field
@@ -34,55 +36,62 @@ class Record:
     """The base of the classes made here."""
 
     #: The definition that the class was made from.
-    definition: Mapping[str, Any]
+    definition: ClassVar[Definition]
+    __plugmw_hints__: ClassVar[dict[str, object]]
+    #: The classes of fields that are records, by attribute name.
+    records: ClassVar[Mapping[str, type[Record]]]
 
     def __getitem__(self, name: str) -> Any:
         return getattr(self, type(self)._attributes()[name])
 
-    def get(self, name: str, default: Any = None) -> Any:
+    def get(self, name: str, default: object = None) -> Any:
         return self[name] if name in type(self)._attributes() else default
 
     @classmethod
     def _attributes(cls) -> dict[str, str]:
         """Return the attribute names by the schema's own names."""
-        listed: Any = cls
-        return {attribute.metadata["kong_name"]: attribute.name for attribute in attrs.fields(listed)}
+        return {field.metadata["kong_name"]: field.name for field in _fields_of(cls)}
 
     @classmethod
-    def __plugmw_read__(cls, reader: Reader, data: Mapping[str, Any], path: Path) -> Any:
-        """Read data for :class:`plugmw.schema.Reader`: the object, or None and problems told to it."""
-        complete = filled(cls.definition, _texts(cls.definition, data, path, reader))
-        found = failures(cls.definition, complete)
-        for where, value, text, definition in _leaves(found, complete, cls.definition, path):
-            reader.problem(where, *_told(value, text, definition, where))
-        return None if found else cls.made_of(complete)
+    def __plugmw_read__(cls, reader: Reader, data: Mapping[str, object], path: Path) -> Record | None:
+        """Read data for :class:`plugmw.schema.Reader`: the object, or None and problems reported to it."""
+        complete = filled_record(cls.definition, _texts_of_record(cls.definition, data, path, reader))
+        problems = failures(cls.definition, complete)
+        for where, value, text, definition in _leaves(problems, complete, cls.definition, path):
+            reader.problem(where, *_in_our_words(value, text, definition, where))
+        return None if problems else cls.made_of(complete)
 
     @classmethod
-    def made_of(cls, data: Mapping[str, Any]) -> Any:
+    def made_of(cls, data: Mapping[str, object]) -> Record:
         """Return the object for data that is complete and good."""
-        fields = cls.definition["fields"]
-        values = {a: _objects(fields[name], data[name], cls, a) for name, a in cls._attributes().items()}
-        return cls(**values)
+        return cls(**{name: cls._value(name, data[key]) for key, name in cls._attributes().items()})
+
+    @classmethod
+    def _value(cls, attribute: str, value: object) -> object:
+        """Return an attribute's value; that of a record is an object of its class."""
+        record_class = cls.records.get(attribute)
+        return record_class.made_of(value) if record_class and isinstance(value, Mapping) else value
 
 
-def _objects(definition: Mapping[str, Any], value: Any, cls: Any, attribute: str) -> Any:
-    if definition["type"] == "record" and value is not None:
-        return cls.records[attribute].made_of(value)
-    return value
+def _fields_of(cls: type[object]) -> Sequence[attrs.Attribute[Any]]:
+    """Return the fields of a class that attrs has made."""
+    fields: Sequence[attrs.Attribute[Any]] = attrs.fields(cls) if attrs.has(cls) else ()
+    return fields
 
 
-def config_class(name: str, table: Mapping[str, Any]) -> type:
+def config_class(name: str, table: Definition) -> type:
     """Return the configuration class of a plugin's schema; raises :class:`LoadError`.
 
     The plugin's own fields are those of the record ``config``; what stands beside it (protocols, consumer)
     is the entry's. Checks across ``config.x`` count as checks of the record.
     """
-    found = _config_of(name, table)
-    if found is None:
+    config_table = _config_of(name, table)
+    if config_table is None:
         return Nothing
     try:
         checks = [_below_config(check) for check in table.get("entity_checks") or ()]
-        merged = {**found, "entity_checks": [*(found.get("entity_checks") or ()), *filter(None, checks)]}
+        own_checks = config_table.get("entity_checks") or ()
+        merged = {**config_table, "entity_checks": [*own_checks, *filter(None, checks)]}
         return _class(_class_name(name), record(merged, (name, "config")))
     except BadSchema as error:
         raise LoadError(name, f"Schema: {error}", error.expected) from None
@@ -91,26 +100,26 @@ def config_class(name: str, table: Mapping[str, Any]) -> type:
         raise LoadError(name, f"Schema: {type(error).__name__}: {error}", "Kong's schema language") from error
 
 
-def _config_of(name: str, table: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def _config_of(name: str, table: Definition) -> Definition | None:
     fields = table.get("fields") if isinstance(table, Mapping) else None
     # kong-pdk for JavaScript gives {} where Lua would an empty list.
     if not isinstance(fields, (list, tuple, Mapping)):
         raise LoadError(name, f"Schema: fields: got {fields!r}", "a list")
     for item in [fields] if isinstance(fields, Mapping) else fields:
         if isinstance(item, Mapping) and isinstance(item.get("config"), Mapping):
-            found: Mapping[str, Any] = item["config"]
-            return found
+            config_table: Definition = item["config"]
+            return config_table
     return None
 
 
-def _below_config(check: Any) -> dict[str, Any] | None:
+def _below_config(check: object) -> Definition | None:
     """Take a check over ``config.x`` for one over ``x``; others are about the entry."""
     if not isinstance(check, Mapping) or "config." not in repr(check):
         return None
     return {name: _stripped(rule) for name, rule in check.items()}
 
 
-def _stripped(rule: Any) -> Any:
+def _stripped(rule: object) -> object:
     if isinstance(rule, str):
         return rule.removeprefix("config.")
     if isinstance(rule, Mapping):
@@ -121,11 +130,11 @@ def _stripped(rule: Any) -> Any:
 # -- classes ---------------------------------------------------------------------------------------------
 
 
-def _class(name: str, definition: Mapping[str, Any]) -> type:
+def _class(name: str, definition: Definition) -> type[Record]:
     """Make the class of a record."""
     members: dict[str, Any] = {}
-    hints: dict[str, Any] = {}
-    records: dict[str, type] = {}
+    hints: dict[str, object] = {}
+    records: dict[str, type[Record]] = {}
     for key, inner in definition["fields"].items():
         attribute = _attribute_name(key, members)
         if inner["type"] == "record":
@@ -133,19 +142,21 @@ def _class(name: str, definition: Mapping[str, Any]) -> type:
         hint = records.get(attribute) or _hint(inner)
         members[attribute] = _field(key, attribute, inner, records.get(attribute))
         hints[attribute] = hint if inner.get("required") else hint | None
-    cls: Any = attrs.make_class(name, members, bases=(Record,), frozen=True, kw_only=True, slots=False)
+    cls: type[Record] = attrs.make_class(
+        name, members, bases=(Record,), frozen=True, kw_only=True, slots=False
+    )
     cls.__doc__ = str(definition.get("description") or f"The configuration of {name}.")
     cls.definition, cls.records = definition, records
     # Types are known only now: what plugmw.schema would otherwise read from annotations.
     cls.__plugmw_hints__ = hints
-    return cls  # type: ignore[no-any-return]
+    return cls
 
 
-def _field(key: str, attribute: str, definition: Mapping[str, Any], cls: Any) -> Any:
-    default: Any = filled({**definition, "type": "any"}, copy.deepcopy(definition.get("default")))
+def _field(key: str, attribute: str, definition: Definition, cls: type[Record] | None) -> Any:
+    default = filled({**definition, "type": "any"}, copy.deepcopy(definition.get("default")))
     if default is None:
         default = NO_DEFAULT if definition.get("required") else None
-    made = field(
+    declared = field(
         default,
         help=str(definition.get("description") or f"Field of type {definition['type']}."),
         secret=bool(definition.get("encrypted")),
@@ -154,17 +165,17 @@ def _field(key: str, attribute: str, definition: Mapping[str, Any], cls: Any) ->
     )
     if cls is not None and (definition.get("required") or definition.get("default") is not None):
         # A record without a value is filled from its own defaults, where they are enough.
-        start = filled(definition, copy.deepcopy(definition.get("default") or {}))
-        made._default = (
+        start = filled_record(definition, copy.deepcopy(definition.get("default") or {}))
+        declared._default = (
             NO_DEFAULT
             if failures(definition, start)
             else attrs.Factory(functools.partial(cls.made_of, start))
         )
-    made.metadata = {**made.metadata, "kong_name": key}
-    return made
+    declared.metadata = {**declared.metadata, "kong_name": key}
+    return declared
 
 
-def _hint(definition: Mapping[str, Any]) -> Any:
+def _hint(definition: Definition) -> Any:
     """Return the type hint that describes a definition, for JSON Schema and tables of fields."""
     kind = definition["type"]
     if kind in _SCALARS:
@@ -179,11 +190,11 @@ def _hint(definition: Mapping[str, Any]) -> Any:
     return dict[str, Any] if kind == "record" else Any
 
 
-def _json_rules(definition: Mapping[str, Any]) -> dict[str, Any]:
+def _json_rules(definition: Definition) -> dict[str, object]:
     """Return the validators that JSON Schema has words for."""
-    made: dict[str, Any] = {}
+    keywords: dict[str, object] = {}
     if "between" in definition:
-        made["minimum"], made["maximum"] = definition["between"]
+        keywords["minimum"], keywords["maximum"] = definition["between"]
     for rule, word in (
         ("gt", "exclusiveMinimum"),
         ("one_of", "enum"),
@@ -191,41 +202,47 @@ def _json_rules(definition: Mapping[str, Any]) -> dict[str, Any]:
         ("len_max", "maxLength"),
     ):
         if rule in definition:
-            made[word] = definition[rule]
-    return made
+            keywords[word] = definition[rule]
+    return keywords
 
 
 def _class_name(name: str) -> str:
-    made = "".join(part.capitalize() for part in re.split(r"\W|_", name)) + "Config"
-    return made if made.isidentifier() else f"K{made}"
+    camel_case = "".join(part.capitalize() for part in re.split(r"\W|_", name)) + "Config"
+    return camel_case if camel_case.isidentifier() else f"K{camel_case}"
 
 
-def _attribute_name(key: str, taken: Mapping[str, Any]) -> str:
+def _attribute_name(key: str, taken: Container[str]) -> str:
     """Return a name that Python takes for a field's name; the schema's own is its alias then."""
-    made = re.sub(r"\W", "_", key).lstrip("_") or "field"
-    if made[0].isdigit():
-        made = f"n{made}"
-    if keyword.iskeyword(made) or made in ("definition", "records", "get", "made_of"):
-        made += "_"
-    while made in taken:
-        made += "_"
-    return made
+    name = re.sub(r"\W", "_", key).lstrip("_") or "field"
+    if name[0].isdigit():
+        name = f"n{name}"
+    if keyword.iskeyword(name) or name in ("definition", "records", "get", "made_of"):
+        name += "_"
+    while name in taken:
+        name += "_"
+    return name
 
 
 # -- problems --------------------------------------------------------------------------------------------
 
 
-def _texts(definition: Mapping[str, Any], value: Any, path: Path, reader: Reader) -> Any:
+def _texts_of_record(
+    definition: Definition, data: Mapping[str, object], path: Path, reader: Reader
+) -> dict[str, object]:
+    fields = definition["fields"]
+    return {
+        key: _texts(fields[key], item, (*path, key), reader) if key in fields else item
+        for key, item in data.items()
+    }
+
+
+def _texts(definition: Definition, value: object, path: Path, reader: Reader) -> object:
     """Give back to string fields the text of what ``${KEY}`` was before it was taken for a number."""
     kind = definition["type"]
     if kind == "string" and isinstance(value, (int, float)):
         return reader.text(path) or value
     if kind == "record" and isinstance(value, Mapping):
-        fields = definition["fields"]
-        return {
-            key: _texts(fields[key], item, (*path, key), reader) if key in fields else item
-            for key, item in value.items()
-        }
+        return _texts_of_record(definition, value, path, reader)
     if kind == "map" and isinstance(value, Mapping):
         return {key: _texts(definition["values"], item, (*path, key), reader) for key, item in value.items()}
     if kind in ("array", "set") and isinstance(value, (list, tuple)):
@@ -235,26 +252,26 @@ def _texts(definition: Mapping[str, Any], value: Any, path: Path, reader: Reader
 
 
 def _leaves(
-    found: Any, value: Any, definition: Mapping[str, Any], path: Path
-) -> Iterator[tuple[Path, Any, str, Mapping[str, Any]]]:
+    failure: Failure, value: Any, definition: Definition, path: Path
+) -> Iterator[tuple[Path, object, str, Definition]]:
     """Yield (path, value, text, definition) of everything that is wrong."""
-    if isinstance(found, str):
-        yield path, value, found, definition
-    elif isinstance(found, list):
-        for place, inner in enumerate(found):
+    if isinstance(failure, str):
+        yield path, value, failure, definition
+    elif isinstance(failure, list):
+        for place, inner in enumerate(failure):
             if inner is not None:
                 yield from _leaves(inner, value[place], definition["elements"], (*path, place))
     else:
-        for name, inner in found.items():
+        for name, inner in failure.items():
             if name == ENTITY:
-                yield from ((path, None, text, {"type": ENTITY}) for text in inner)
+                yield from ((path, None, str(text), {"type": ENTITY}) for text in inner)
                 continue
             inside = definition.get("fields", {}).get(name) or definition.get("values") or definition
             item = value.get(name) if isinstance(value, Mapping) else None
             yield from _leaves(inner, item, inside, (*path, name))
 
 
-def _told(value: Any, text: str, definition: Mapping[str, Any], path: Path) -> tuple[str, str | None]:
+def _in_our_words(value: object, text: str, definition: Definition, path: Path) -> tuple[str, str | None]:
     """Return a failure as plugmw tells it: (what was found, what would be right)."""
     if text == UNKNOWN:
         return unknown(path[-1], list(definition["fields"]))
@@ -266,15 +283,20 @@ def _told(value: Any, text: str, definition: Mapping[str, Any], path: Path) -> t
     return (got, text.removeprefix("expected ")) if text.startswith("expected ") else (f"{got}: {text}", None)
 
 
-def as_plain(made: Any) -> Any:
+def as_table(config: object) -> dict[str, object]:
     """Return a configuration object as plain data under the names of its schema, None for what is not set."""
-    if attrs.has(type(made)):
-        return {
-            attribute.metadata.get("kong_name", attribute.name): as_plain(getattr(made, attribute.name))
-            for attribute in attrs.fields(type(made))
-        }
-    if isinstance(made, Mapping):
-        return {key: as_plain(value) for key, value in made.items()}
-    if isinstance(made, (list, tuple, set, frozenset)):
-        return [as_plain(value) for value in made]
-    return made
+    return {
+        field.metadata.get("kong_name", field.name): as_plain(getattr(config, field.name))
+        for field in _fields_of(type(config))
+    }
+
+
+def as_plain(value: object) -> object:
+    """Return a value of a configuration object as plain data: what is below it as :func:`as_table` does."""
+    if attrs.has(type(value)):
+        return as_table(value)
+    if isinstance(value, Mapping):
+        return {key: as_plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [as_plain(item) for item in value]
+    return value

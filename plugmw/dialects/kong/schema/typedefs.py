@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, TypeAlias
 
 from plugmw.schema import typedefs as known
 
+#: A field's definition in Kong's schema language: what its keys hold depends on its ``type``.
+Definition: TypeAlias = Mapping[str, Any]
 
-def _text(problem: known.Problem) -> dict[str, Any]:
+
+def _text(problem: known.Problem) -> dict[str, object]:
     return {"type": "string", "custom_validator": problem}
 
 
@@ -16,7 +20,7 @@ _METHOD: Final = {"type": "string", "match": "^%u+$"}
 _PROTOCOL: Final = {"type": "string", "one_of": list(known.PROTOCOLS)}
 _HTTP: Final = list(known.HTTP_PROTOCOLS)
 
-TYPEDEFS: Final[dict[str, dict[str, Any]]] = {
+TYPEDEFS: Final[dict[str, Definition]] = {
     "http_method": _METHOD,
     "methods": {"type": "set", "elements": _METHOD},
     "protocol": _PROTOCOL,

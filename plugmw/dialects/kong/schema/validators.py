@@ -6,65 +6,67 @@ Each is given the rule and the value and returns what is wrong in Kong's words, 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Container, Iterable, Sequence, Sized
+from typing import Any, Final, TypeAlias
 
 from plugmw.dialects.kong.schema.lua_patterns import lua_pattern
+from plugmw.dialects.kong.schema.typedefs import Definition
 from plugmw.schema.typedefs import uuid_problem
 
-Validator = Callable[[Any, Any], "str | None"]
+#: Rule and value: of the types that the definition has been checked for.
+Validator: TypeAlias = "Callable[[Any, Any], str | None]"
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """Write a value as Lua's ``tostring`` would, for messages."""
     if value is None:
         return "null"
     return ("true" if value else "false") if isinstance(value, bool) else str(value)
 
 
-def _listed(rule: Any) -> str:
-    return ", ".join(map(shown, rule))
+def _listed(values: Iterable[object]) -> str:
+    return ", ".join(map(shown, values))
 
 
-def _same(one: Any, other: Any) -> bool:
+def _same(one: object, other: object) -> bool:
     """Compare as Lua does: 1 is 1.0, but not true."""
     return one == other and isinstance(one, bool) == isinstance(other, bool)
 
 
-def _one_of(rule: Any, value: Any) -> str | None:
-    return None if any(_same(value, one) for one in rule) else f"expected one of: {_listed(rule)}"
+def _one_of(choices: Sequence[object], value: object) -> str | None:
+    return None if any(_same(value, one) for one in choices) else f"expected one of: {_listed(choices)}"
 
 
-def _not_one_of(rule: Any, value: Any) -> str | None:
-    return f"must not be one of: {_listed(rule)}" if any(_same(value, one) for one in rule) else None
+def _not_one_of(choices: Sequence[object], value: object) -> str | None:
+    return f"must not be one of: {_listed(choices)}" if any(_same(value, one) for one in choices) else None
 
 
-def _length(value: Any) -> int:
+def _length(value: Sized) -> int:
     # Lua's # counts bytes.
     return len(value.encode()) if isinstance(value, str) else len(value)
 
 
-def _match_all(rule: Any, value: Any) -> str | None:
-    return next((_told(one, value) for one in rule if not _found(one["pattern"], value)), None)
+def _match_all(rules: Iterable[Definition], value: str) -> str | None:
+    return next((_no_match(rule, value) for rule in rules if not _matches(rule["pattern"], value)), None)
 
 
-def _match_none(rule: Any, value: Any) -> str | None:
-    return next((_told(one, value) for one in rule if _found(one["pattern"], value)), None)
+def _match_none(rules: Iterable[Definition], value: str) -> str | None:
+    return next((_no_match(rule, value) for rule in rules if _matches(rule["pattern"], value)), None)
 
 
-def _match_any(rule: Any, value: Any) -> str | None:
-    return None if any(_found(pattern, value) for pattern in rule["patterns"]) else _told(rule, value)
+def _match_any(rule: Definition, value: str) -> str | None:
+    return None if any(_matches(pattern, value) for pattern in rule["patterns"]) else _no_match(rule, value)
 
 
-def _found(pattern: str, value: str) -> bool:
+def _matches(pattern: str, value: str) -> bool:
     return lua_pattern(pattern).search(value) is not None
 
 
-def _told(rule: Mapping[str, Any], value: Any) -> str:
+def _no_match(rule: Definition, value: str) -> str:
     return str(rule.get("err") or f"invalid value: {value}")
 
 
-def _is_regex(rule: Any, value: Any) -> str | None:
+def _is_regex(rule: object, value: str) -> str | None:
     try:
         re.compile(value)
     except re.error:
@@ -72,12 +74,12 @@ def _is_regex(rule: Any, value: Any) -> str | None:
     return None
 
 
-def _subsets(rule: Any, value: Any) -> str | None:
-    having = [[one for one in value if one in subset] for subset in rule]
-    both = [members for members in having if members]
-    if len(both) < 2:
+def _subsets(subsets: Iterable[Container[object]], value: Sequence[object]) -> str | None:
+    members = [[one for one in value if one in subset] for subset in subsets]
+    present = [those for those in members if those]
+    if len(present) < 2:
         return None
-    return f"these sets are mutually exclusive: {', '.join(f'({_listed(members)})' for members in both)}"
+    return f"these sets are mutually exclusive: {', '.join(f'({_listed(those)})' for those in present)}"
 
 
 #: In Kong's ``validators_order``.
@@ -97,9 +99,9 @@ VALIDATORS: Final[dict[str, Validator]] = {
     "len_min": lambda rule, value: None if _length(value) >= rule else f"length must be at least {rule}",
     "len_max": lambda rule, value: None if _length(value) <= rule else f"length must be at most {rule}",
     "starts_with": lambda rule, value: None if value.startswith(rule) else f"should start with: {rule}",
-    "not_match": lambda rule, value: f"invalid value: {value}" if _found(rule, value) else None,
+    "not_match": lambda rule, value: f"invalid value: {value}" if _matches(rule, value) else None,
     "match_none": _match_none,
-    "match": lambda rule, value: None if _found(rule, value) else f"invalid value: {value}",
+    "match": lambda rule, value: None if _matches(rule, value) else f"invalid value: {value}",
     "match_all": _match_all,
     "match_any": _match_any,
     "contains": lambda rule, value: None if rule in value else f"expected to contain: {shown(rule)}",
@@ -109,11 +111,11 @@ VALIDATORS: Final[dict[str, Validator]] = {
 }
 
 
-def first_failure(definition: Mapping[str, Any], value: Any) -> str | None:
+def first_failure(definition: Definition, value: object) -> str | None:
     """Return what the first failing validator of a definition says, None if all hold."""
     for name, validator in VALIDATORS.items():
         if name in definition:
-            told = validator(definition[name], value)
-            if told is not None:
-                return str(definition.get("err") or told)
+            problem = validator(definition[name], value)
+            if problem is not None:
+                return str(definition.get("err") or problem)
     return None

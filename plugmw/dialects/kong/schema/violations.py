@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from plugmw.dialects.kong.schema.definitions import record
-from plugmw.dialects.kong.schema.engine import ENTITY, REQUIRED, UNKNOWN, failures, filled
+from plugmw.dialects.kong.schema.engine import (
+    ENTITY,
+    REQUIRED,
+    UNKNOWN,
+    failures,
+    filled_record,
+    put_failure,
+)
+from plugmw.dialects.kong.schema.entity_checks import Failure
 from plugmw.dialects.kong.schema.tables import Record
+from plugmw.dialects.kong.schema.typedefs import Definition
 from plugmw.schema import read
 
 
-def violation(config: Any, data: Mapping[str, Any], name: str = "config") -> dict[str, Any] | None:
+def violation(
+    config: type | Definition, data: Mapping[str, object], name: str = "config"
+) -> dict[str, object] | None:
     """Return Kong's error object for ``data``, None if nothing is wrong with it.
 
     ``config`` is a configuration class, or a schema table; ``name`` is what the data is called.
@@ -21,42 +31,42 @@ def violation(config: Any, data: Mapping[str, Any], name: str = "config") -> dic
     """
     if isinstance(config, Mapping):
         definition = record(config, ("schema",))
-        found: dict[str, Any] = failures(definition, filled(definition, data))
+        problems = failures(definition, filled_record(definition, data))
     elif issubclass(config, Record):
-        found = failures(config.definition, filled(config.definition, data))
+        problems = failures(config.definition, filled_record(config.definition, data))
     else:
-        found = _of_class(config, data)
-    if name and found:
-        found = {name: found}
-    return schema_violation(found) if found else None
+        problems = _of_class(config, data)
+    if name and problems:
+        problems = {name: problems}
+    return schema_violation(problems) if problems else None
 
 
-def schema_violation(found: Mapping[str, Any]) -> dict[str, Any]:
+def schema_violation(problems: Mapping[str, Failure]) -> dict[str, object]:
     """Return the error object for failures nested as the data is; Kong answers it with status 400."""
-    told = [f"{path}: {text}" if path else text for path, text in _flat(found, "")]
-    head = "schema violation" if len(told) == 1 else f"{len(told)} schema violations"
-    message = f"{head} ({'; '.join(told)})"
-    return {"code": 2, "name": "schema violation", "message": message, "fields": dict(found)}
+    texts = [f"{path}: {text}" if path else text for path, text in _flat(dict(problems), "")]
+    head = "schema violation" if len(texts) == 1 else f"{len(texts)} schema violations"
+    message = f"{head} ({'; '.join(texts)})"
+    return {"code": 2, "name": "schema violation", "message": message, "fields": dict(problems)}
 
 
-def _flat(found: Any, path: str) -> Iterator[tuple[str, str]]:
+def _flat(failure: Failure, path: str) -> Iterator[tuple[str, str]]:
     """Yield (path, text), what is about a whole record first, then by name; elements count from 1."""
-    if isinstance(found, str):
-        yield path, found
-    elif isinstance(found, list):
-        for place, inner in enumerate(found, 1):
+    if isinstance(failure, str):
+        yield path, failure
+    elif isinstance(failure, list):
+        for place, inner in enumerate(failure, 1):
             if inner is not None:
                 yield from _flat(inner, f"{path}[{place}]")
     else:
-        yield from ((path, text) for text in found.get(ENTITY, ()))
-        for name in sorted(found):
+        yield from ((path, str(text)) for text in failure.get(ENTITY, ()))
+        for name in sorted(failure):
             if name != ENTITY:
-                yield from _flat(found[name], f"{path}.{name}" if path else name)
+                yield from _flat(failure[name], f"{path}.{name}" if path else name)
 
 
-def _of_class(config: type, data: Mapping[str, Any]) -> dict[str, Any]:
+def _of_class(config: type, data: Mapping[str, object]) -> dict[str, Failure]:
     """Return the problems of a native configuration class in Kong's form."""
-    found: dict[str, Any] = {}
+    problems: dict[str, Failure] = {}
     for path, problem, expected in read(config, data)[1]:
         if problem == "missing":
             text = REQUIRED
@@ -64,17 +74,5 @@ def _of_class(config: type, data: Mapping[str, Any]) -> dict[str, Any]:
             text = UNKNOWN
         else:
             text = f"expected {expected}" if expected else problem
-        _place(found, path, text)
-    return found
-
-
-def _place(found: dict[str, Any], path: tuple[Any, ...], text: str) -> None:
-    if not path:
-        found.setdefault(ENTITY, []).append(text)
-        return
-    for step in path[:-1]:
-        inner = found.setdefault(str(step), {})
-        if not isinstance(inner, dict):
-            return
-        found = inner
-    found[str(path[-1])] = text
+        put_failure(problems, [str(step) for step in path], text)
+    return problems

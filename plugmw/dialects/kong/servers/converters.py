@@ -32,7 +32,7 @@ def to_wsgi(value: str) -> str:
 # -- arguments ---------------------------------------------------------------------------------------------
 
 
-def text(value: Any) -> str:
+def text(value: object) -> str:
     """Take text, or the bytes of it."""
     if isinstance(value, (bytes, bytearray)):
         return utf8_or_latin1(bytes(value))
@@ -41,11 +41,11 @@ def text(value: Any) -> str:
     return value
 
 
-def wsgi_text(value: Any) -> str:
+def wsgi_text(value: object) -> str:
     return to_wsgi(text(value))
 
 
-def integer(value: Any) -> int:
+def integer(value: object) -> int:
     """Take a whole number; JavaScript sends it as a float."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
@@ -54,33 +54,33 @@ def integer(value: Any) -> int:
     return value
 
 
-def flag(value: Any) -> bool:
+def flag(value: object) -> bool:
     if not isinstance(value, bool):
         raise TypeError(f"got {type(value).__name__}, expected a boolean")
     return value
 
 
-def header_value(value: Any) -> Any:
+def header_value(value: object) -> object:
     """Take a header's value, or the list of its values."""
     if isinstance(value, (list, tuple)):
         return [header_value(one) for one in value]
     return value if isinstance(value, (bool, int, float)) else wsgi_text(value)
 
 
-def header_map(value: Any) -> dict[str, Any]:
+def header_map(value: object) -> dict[str, object]:
     if not isinstance(value, Mapping):
         raise TypeError(f"got {type(value).__name__}, expected a table")
     return {text(name): header_value(one) for name, one in value.items()}
 
 
-def arguments(value: Any) -> dict[str, Any]:
+def arguments(value: object) -> dict[str, object]:
     """Take query or form arguments."""
     if not isinstance(value, Mapping):
         raise TypeError(f"got {type(value).__name__}, expected a table")
     return {text(name): plain(one) for name, one in value.items()}
 
 
-def data(value: Any) -> bytes:
+def data(value: object) -> bytes:
     """Take a body."""
     if isinstance(value, str):
         return value.encode("utf-8", "surrogateescape")
@@ -89,21 +89,21 @@ def data(value: Any) -> bytes:
     return bytes(value)
 
 
-def body(value: Any) -> Any:
+def body(value: object) -> object:
     """Take what an exit may send: text, bytes, a table or nothing."""
     if isinstance(value, (dict, list)):
         return plain(value)
     return None if value is None else data(value)
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> object:
     """Take JSON types; bytes become text."""
-    made = _plain(value)
-    check_value(made)
-    return made
+    copied = _plain(value)
+    check_value(copied)
+    return copied
 
 
-def _plain(value: Any, depth: int = 0) -> Any:
+def _plain(value: object, depth: int = 0) -> object:
     if depth > 100:
         raise ValueError("value must not be nested deeper than 100 levels")
     if isinstance(value, (bytes, bytearray)):
@@ -115,41 +115,41 @@ def _plain(value: Any, depth: int = 0) -> Any:
     return value
 
 
-def table(value: Any) -> dict[str, Any]:
+def table(value: object) -> dict[str, object]:
     """Take an entity, like a consumer."""
-    made = plain(value)
-    if not isinstance(made, dict):
+    entity = plain(value)
+    if not isinstance(entity, dict):
         raise TypeError(f"got {type(value).__name__}, expected a table")
-    return made
+    return entity
 
 
 # -- results -----------------------------------------------------------------------------------------------
 
 
-def as_is(value: Any) -> Any:
+def as_is(value: object) -> object:
     return value
 
 
-def nothing(value: Any) -> None:
+def nothing(value: object) -> None:
     return None
 
 
-def as_text(value: Any) -> Any:
+def as_text(value: object) -> object:
     return to_text(value) if isinstance(value, str) else value
 
 
-def multi_map(value: Mapping[str, Any]) -> dict[str, list[str]]:
+def multi_map(value: Mapping[str, object]) -> dict[str, list[str]]:
     """Give names to lists of values; a flag (``?name``) has an empty list, as in Kong."""
     return {to_text(name): list(_texts(one)) for name, one in value.items()}
 
 
-def _texts(value: Any) -> Iterable[str]:
+def _texts(value: object) -> Iterable[str]:
     for one in value if isinstance(value, list) else (value,):
         if one is not True:
             yield to_text(str(one))
 
 
-def entity(value: Any) -> Any:
+def entity(value: Any) -> dict[str, object] | None:
     """Give a consumer, credential, route or service as a table, without what it does not have."""
     if value is None:
         return None
@@ -160,19 +160,19 @@ def entity(value: Any) -> Any:
     }
 
 
-def captures(value: Mapping[str, Any]) -> dict[str, Any]:
+def captures(value: Mapping[str, Any]) -> dict[str, object]:
     return {
         "unnamed": [as_text(one) for one in value["unnamed"]],
         "named": {name: as_text(one) for name, one in value["named"].items()},
     }
 
 
-def json_text(value: Any) -> str:
+def json_text(value: object) -> str:
     """Give the log entry as JSON, as Kong does over both protocols."""
     return answer.to_json(value).decode()
 
 
-def plain_or_none(value: Any) -> Any:
+def plain_or_none(value: object) -> object:
     """Give what can be carried over; an in-process plugin may have kept an object under the name."""
     try:
         return plain(value)

@@ -13,10 +13,11 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
+from plugmw.dialects.kong.schema.typedefs import Definition
 from plugmw.dialects.kong.servers.wire import MAX_MESSAGE
 from plugmw.errors import LoadError
 
@@ -36,7 +37,7 @@ class PluginInfo:
     priority: int
     version: str
     phases: tuple[str, ...]
-    schema: Mapping[str, Any]
+    schema: Definition
 
 
 @attrs.frozen
@@ -81,27 +82,27 @@ def query(
         printed = out.read(MAX_MESSAGE + 1)
         err.seek(0, os.SEEK_END)
         err.seek(max(0, err.tell() - 2000))
-        told = err.read().decode("utf-8", "replace").strip()
+        errors = err.read().decode("utf-8", "replace").strip()
     if len(printed) > MAX_MESSAGE:
         raise LoadError(where, f"printed more than {MAX_MESSAGE} bytes", "a dump")
-    return read(where, printed.decode("utf-8", "replace"), status, told)
+    return read(where, printed.decode("utf-8", "replace"), status, errors)
 
 
-def read(where: str, printed: str, status: int = 0, told: str = "") -> Dump:
+def read(where: str, printed: str, status: int = 0, errors: str = "") -> Dump:
     """Read what a query command printed; raises :class:`LoadError` naming what is wrong."""
-    found = _last_json(printed)
-    if found is None:
+    dump = _last_json(printed)
+    if dump is None:
         ending = f"; it ended with status {status}" if status else ""
-        lines = [line.strip() for line in told.splitlines() if line.strip()]
+        lines = [line.strip() for line in errors.splitlines() if line.strip()]
         # Python tells the error last, Node.js before its stack.
         hint = next((line for line in reversed(lines) if "rror" in line), lines[-1] if lines else "")
         hint = f": {hint[:300]}" if hint else ""
         raise LoadError(where, f"printed no JSON{ending}{hint}", "one line with the dump")
-    if isinstance(found, Mapping):
-        protocol, plugins = found.get("Protocol", MSGPACK), found.get("Plugins")
-        path = found.get("SocketPath")
+    if isinstance(dump, Mapping):
+        protocol, plugins = dump.get("Protocol", MSGPACK), dump.get("Plugins")
+        path = dump.get("SocketPath")
     else:
-        protocol, plugins, path = MSGPACK, found, None
+        protocol, plugins, path = MSGPACK, dump, None
     if protocol not in (MSGPACK, PROTOBUF):
         raise LoadError(where, f"Protocol: got {protocol!r}", f"{MSGPACK} or {PROTOBUF}")
     if not isinstance(plugins, list) or not plugins:
@@ -110,18 +111,19 @@ def read(where: str, printed: str, status: int = 0, told: str = "") -> Dump:
     return Dump(protocol, tuple(_plugin(where, item) for item in plugins), socket or None)
 
 
-def _last_json(printed: str) -> Any:
+def _last_json(printed: str) -> object:
     """Return the value of the last line that is a JSON object or list; the whole text counts as one, too."""
     for text in (*reversed(printed.splitlines()), printed):
         if text.lstrip()[:1] in ("{", "["):
             try:
-                return json.loads(text)
+                value: object = json.loads(text)
+                return value
             except (ValueError, RecursionError):
                 continue
     return None
 
 
-def _plugin(where: str, item: Any) -> PluginInfo:
+def _plugin(where: str, item: object) -> PluginInfo:
     if not isinstance(item, Mapping):
         raise LoadError(where, f"Plugins: got {str(item)[:80]}", "a plugin's Name, Priority, Version, Phases")
     name, priority, version = item.get("Name"), item.get("Priority"), item.get("Version")

@@ -9,7 +9,7 @@ import stat
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 #: Bytes of a socket's path that every unix takes (sockaddr_un has 104 on BSD, 108 on Linux).
 LONGEST: Final = 100
@@ -17,22 +17,22 @@ LONGEST: Final = 100
 _BELOW: Final = 45
 
 
-def key_of(value: Any) -> str:
+def key_of(value: object) -> str:
     """Return a short name that is the same for the same plain data."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def fingerprint(command: Sequence[str], cwd: str) -> list[Any]:
+def fingerprint(command: Sequence[str], cwd: str) -> list[object]:
     """Return what changes when a file that ``command`` names is replaced: a new build is a new server."""
-    found: list[Any] = []
+    marks: list[object] = []
     for word in command:
         try:
-            told = os.stat(os.path.join(cwd, word))
+            status = os.stat(os.path.join(cwd, word))
         except (OSError, ValueError):
             continue
-        if stat.S_ISREG(told.st_mode):
-            found.append([word, told.st_mtime_ns, told.st_size])
-    return found
+        if stat.S_ISREG(status.st_mode):
+            marks.append([word, status.st_mtime_ns, status.st_size])
+    return marks
 
 
 def private_folder(name: str) -> str:
@@ -53,8 +53,8 @@ def make_private(path: str) -> None:
     try:
         os.mkdir(path, 0o700)
     except FileExistsError:
-        found = os.lstat(path)
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        status = os.lstat(path)
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
             raise PermissionError(
                 13, f"{path} is not a folder of this user alone (mode 0700); remove it"
             ) from None
@@ -75,8 +75,10 @@ def only_socket(folder: str, names: Sequence[str]) -> str:
         if os.path.lexists(path):
             return path
     with os.scandir(folder) as entries:
-        found = [entry.path for entry in entries if stat.S_ISSOCK(entry.stat(follow_symlinks=False).st_mode)]
-    if len(found) == 1:
-        return found[0]
-    problem = f"{len(found)} sockets in {folder}, expected one" if found else f"no socket in {folder} yet"
+        sockets = [
+            entry.path for entry in entries if stat.S_ISSOCK(entry.stat(follow_symlinks=False).st_mode)
+        ]
+    if len(sockets) == 1:
+        return sockets[0]
+    problem = f"{len(sockets)} sockets in {folder}, expected one" if sockets else f"no socket in {folder} yet"
     raise FileNotFoundError(2, problem)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from plugmw.dialects.kong.servers.protobuf import (
     Field,
@@ -33,7 +33,7 @@ _EXIT: Final[Message] = {1: Field("status", "int"), 2: Field("body", "bytes"), 3
 _RAW_BODY: Final[Message] = {1: Field("content", "bytes"), 3: Field("error", "string")}
 _CAPTURES: Final[Message] = {
     1: Field("unnamed", "bytes", repeated=True),
-    2: Field("named", None, map_of="bytes"),
+    2: Field("named", "", map_of="bytes"),
 }
 _KEY: Final[Message] = {1: Field("id", "string")}
 _TARGET: Final[Message] = {1: Field("host", "string"), 2: Field("port", "int")}
@@ -81,11 +81,12 @@ _SERVICE: Final[Message] = {
 _LUA_VM: Final[Message] = {1: Field("http_allocated_gc", "int"), 2: Field("pid", "int")}
 _MEMORY: Final[Message] = {2: Field("workers_lua_vms", _LUA_VM, repeated=True)}
 
-Reads = Callable[[bytes], "list[Any]"]
-Writes = Callable[[Any], bytes]
+Reads: TypeAlias = "Callable[[bytes], list[object]]"
+#: Of a value whose type goes with the message.
+Writes: TypeAlias = "Callable[[Any], bytes]"
 
 
-def _nothing(data: bytes) -> list[Any]:
+def _nothing(data: bytes) -> list[object]:
     return []
 
 
@@ -94,25 +95,26 @@ def _names(message: Message, *names: str) -> Reads:
     return lambda data: [decode(message, data)[name] for name in names]
 
 
-def _exit(data: bytes) -> list[Any]:
-    found = decode(_EXIT, data)
-    return [found["status"], found["body"] or None, found["headers"]]
+def _exit(data: bytes) -> list[object]:
+    message = decode(_EXIT, data)
+    return [message["status"], message["body"] or None, message["headers"]]
 
 
-def _consumer_and_credential(data: bytes) -> list[Any]:
+def _consumer_and_credential(data: bytes) -> list[object]:
     """Read Authenticate's two; one that is empty is none."""
-    found = decode(_AUTHENTICATE, data)
-    return [found[name] if found[name] and found[name]["id"] else None for name in ("consumer", "credential")]
+    message = decode(_AUTHENTICATE, data)
+    parts = (message["consumer"], message["credential"])
+    return [part if part and part["id"] else None for part in parts]
 
 
-def _text(data: bytes) -> list[Any]:
+def _text(data: bytes) -> list[object]:
     """Read a String; the usual short one without the general reader, which costs three times as much."""
     if data[:1] == b"\x0a" and len(data) > 1 and data[1] == len(data) - 2 < 0x80 and data.isascii():
         return [data[2:].decode("ascii")]
     return [decode(_STRING, data)["v"]]
 
 
-def _kv(data: bytes) -> list[Any]:
+def _kv(data: bytes) -> list[object]:
     """Read a KV; the usual one of two short texts without the general reader."""
     if data[:1] == b"\x0a" and len(data) > 1 and data.isascii():
         end = 2 + data[1]
@@ -124,14 +126,14 @@ def _kv(data: bytes) -> list[Any]:
             and rest[3] == len(rest) - 4 == rest[1] - 2
         ):
             return [data[2:end].decode("ascii"), rest[4:].decode("ascii")]
-    found = decode(_KV, data)
-    return [found["k"], found["v"]]
+    message = decode(_KV, data)
+    return [message["k"], message["v"]]
 
 
 _int: Final = _names(_INT, "v")
 
 
-def _no_result(value: Any) -> bytes:
+def _no_result(value: object) -> bytes:
     return b""
 
 
@@ -139,7 +141,7 @@ def _boxed(message: Message) -> Writes:
     return lambda value: encode(message, {"v": value}) if value is not None else b""
 
 
-def _string(value: Any) -> bytes:
+def _string(value: object) -> bytes:
     """Write a String; None arrives as ``""``, a flag (``?name``) as ``true``."""
     if value is None:
         return b""
@@ -150,11 +152,11 @@ def _whole(message: Message) -> Writes:
     return lambda value: encode(message, value) if isinstance(value, Mapping) else b""
 
 
-def _struct(value: Any) -> bytes:
+def _struct(value: Mapping[str, object] | None) -> bytes:
     return write_struct(value or {})
 
 
-def _raw_body(value: Any) -> bytes:
+def _raw_body(value: object) -> bytes:
     return encode(_RAW_BODY, {"content": value})
 
 

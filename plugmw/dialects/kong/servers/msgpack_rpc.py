@@ -17,7 +17,16 @@ except ModuleNotFoundError as _error:  # pragma: no cover
     ) from _error
 
 from plugmw.concurrency.deadline import Deadline
-from plugmw.dialects.kong.servers.wire import MAX_MESSAGE, MAX_STEPS, Ask, Failed, Garbled, Told, Wire, double
+from plugmw.dialects.kong.servers.wire import (
+    MAX_MESSAGE,
+    MAX_STEPS,
+    Ask,
+    Failed,
+    Garbled,
+    ServerError,
+    Wire,
+    double,
+)
 
 #: Items of one list or map: what a header of five bytes can make an unpacker take memory for.
 _MAX_ITEMS: Final = 100_000
@@ -63,11 +72,11 @@ class MsgPackRPC:
 
     def start(self, name: str, config: str, deadline: Deadline) -> int:
         """Start an instance; return its id."""
-        found = self._call("plugin.StartInstance", {"Name": name, "Config": config}, deadline)
-        made = found.get("Id") if isinstance(found, Mapping) else None
-        if isinstance(made, bool) or not isinstance(made, int):
-            raise Garbled(f"StartInstance gave {made!r} as Id, expected an integer")
-        return made
+        result = self._call("plugin.StartInstance", {"Name": name, "Config": config}, deadline)
+        instance = result.get("Id") if isinstance(result, Mapping) else None
+        if isinstance(instance, bool) or not isinstance(instance, int):
+            raise Garbled(f"StartInstance gave {instance!r} as Id, expected an integer")
+        return instance
 
     def stop(self, instance: int, deadline: Deadline) -> None:
         """Close an instance."""
@@ -94,7 +103,7 @@ class MsgPackRPC:
                 reply = self._call("plugin.StepError", {"EventId": event, "Data": str(error)}, deadline)
         raise Garbled(f"more than {MAX_STEPS} steps in one event")
 
-    def _call(self, method: str, argument: Any, deadline: Deadline) -> Any:
+    def _call(self, method: str, argument: object, deadline: Deadline) -> Any:
         """Make one call and return its result; the answer's id must be the call's."""
         number = self._id + 1
         try:
@@ -112,17 +121,17 @@ class MsgPackRPC:
             if len(answer) != 4 or answer[0] != 1 or answer[1] != number:
                 raise Garbled(f"got an answer to call {answer[1:2]!r}, expected one to {number}")
             if answer[2] is not None:
-                raise Told(str(answer[2])[:2000])
+                raise ServerError(str(answer[2])[:2000])
             return answer[3]
         raise Garbled("only notifications, no answer")
 
-    def _read(self, data: bytes) -> Any:
+    def _read(self, data: bytes) -> object:
         """Return the next whole object of the stream, of which ``data`` has just come."""
         unpacker, wire, parts = self._unpacker, self.wire, 0
         while True:
             try:
                 unpacker.feed(data)
-                found = unpacker.unpack()
+                value: object = unpacker.unpack()
             except msgpack.OutOfData:
                 data = wire.receive_more()
                 parts += 1
@@ -132,17 +141,17 @@ class MsgPackRPC:
                 raise Garbled(f"no MessagePack ({type(error).__name__})") from None
             if len(data) > _MAX_DEPTH or parts:
                 # What is shorter cannot be nested deeper.
-                check_depth(found)
-            return found
+                check_depth(value)
+            return value
 
 
-def _number(value: Any) -> float:
+def _number(value: object) -> float:
     if not isinstance(value, int):
         raise TypeError(f"got {type(value).__name__}, which MessagePack has no form for")
     return double(value)
 
 
-def check_depth(value: Any, left: int = _MAX_DEPTH) -> None:
+def check_depth(value: object, left: int = _MAX_DEPTH) -> None:
     """Refuse lists and maps nested too deep."""
     if isinstance(value, (list, dict)):
         if left <= 0:

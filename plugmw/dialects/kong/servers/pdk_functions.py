@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from plugmw.dialects.kong.pdk import kong
+from plugmw.dialects.kong.pdk.client import Table
 from plugmw.dialects.kong.servers.converters import plain_or_none
 from plugmw.kernel import context
 from plugmw.kernel.exchange import Exchange
@@ -18,11 +19,11 @@ def _exchange(name: str) -> Exchange:
     return x
 
 
-def get_shared(name: str) -> Any:
+def get_shared(name: str) -> object:
     return plain_or_none(_exchange("kong.ctx.shared.get").ctx.get(name))
 
 
-def set_shared(name: str, value: Any) -> None:
+def set_shared(name: str, value: object) -> None:
     ctx = _exchange("kong.ctx.shared.set").ctx
     if value is None:
         ctx.pop(name, None)
@@ -35,24 +36,24 @@ def _private(name: str) -> dict[Any, Any]:
     return kong.ctx.plugin or {}
 
 
-def get_private(name: str) -> Any:
+def get_private(name: str) -> object:
     return plain_or_none(_private("kong.ctx.plugin.get").get(name))
 
 
-def set_private(name: str, value: Any) -> None:
+def set_private(name: str, value: object) -> None:
     _private("kong.ctx.plugin.set")[name] = value
 
 
-def _nginx_ctx() -> dict[str, Any]:
-    found: dict[str, Any] = _exchange("kong.nginx.get_ctx").state(_nginx_ctx).setdefault("ctx", {})
-    return found
+def _nginx_ctx() -> dict[str, object]:
+    ctx: dict[str, object] = _exchange("kong.nginx.get_ctx").state(_nginx_ctx).setdefault("ctx", {})
+    return ctx
 
 
-def get_nginx_ctx(name: str) -> Any:
+def get_nginx_ctx(name: str) -> object:
     return _nginx_ctx().get(name)
 
 
-def set_nginx_ctx(name: str, value: Any) -> None:
+def set_nginx_ctx(name: str, value: object) -> None:
     _nginx_ctx()[name] = value
 
 
@@ -84,8 +85,8 @@ def get_var(name: str) -> str | None:
     if name == "uri":
         return str(x.environ.get("PATH_INFO", ""))
     key = _VARIABLES.get(name) or (cgi_key(name[5:]) if name.startswith("http_") else "")
-    found = x.environ.get(key)
-    return None if found is None else str(found)
+    value = x.environ.get(key)
+    return None if value is None else str(value)
 
 
 def get_tls_version() -> str:
@@ -96,9 +97,9 @@ def get_start_time() -> float:
     return _exchange("kong.nginx.req_start_time").started
 
 
-def _consumer(value: dict[str, Any] | None) -> Any:
+def _with_id(value: Table | None) -> Table | None:
     return value if value and value.get("id") else None
 
 
-def authenticate(consumer: Any, credential: Any) -> None:
-    kong.client.authenticate(_consumer(consumer), _consumer(credential))
+def authenticate(consumer: Table | None, credential: Table | None) -> None:
+    kong.client.authenticate(_with_id(consumer), _with_id(credential))

@@ -8,7 +8,7 @@ result is told (:mod:`plugmw.dialects.kong.servers.converters`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import attrs
 
@@ -36,7 +36,7 @@ from plugmw.dialects.kong.servers.converters import (
     wsgi_text,
 )
 
-Convert = Callable[[Any], Any]
+Convert: TypeAlias = "Callable[[Any], object]"
 
 
 @attrs.frozen
@@ -55,15 +55,19 @@ class Method:
     fallible: bool = False
 
 
-def _get(call: Callable[..., Any], *arguments: Convert, result: Convert = as_is, needed: int = -1) -> Method:
+def _get(
+    call: Callable[..., object], *arguments: Convert, result: Convert = as_is, needed: int = -1
+) -> Method:
     return Method(call, arguments, result, len(arguments) if needed < 0 else needed)
 
 
-def _try(call: Callable[..., Any], *arguments: Convert, result: Convert = as_is, needed: int = -1) -> Method:
+def _try(
+    call: Callable[..., object], *arguments: Convert, result: Convert = as_is, needed: int = -1
+) -> Method:
     return Method(call, arguments, result, len(arguments) if needed < 0 else needed, fallible=True)
 
 
-def _do(call: Callable[..., Any], *arguments: Convert, needed: int = -1) -> Method:
+def _do(call: Callable[..., object], *arguments: Convert, needed: int = -1) -> Method:
     return Method(call, arguments, nothing, len(arguments) if needed < 0 else needed, effect=True)
 
 

@@ -58,12 +58,12 @@ class Pool:
         """Return an idle connection or a new one; raises :class:`Closed` if there is no server."""
         while True:
             try:
-                found = self._idle.pop()
+                connection = self._idle.pop()
             except IndexError:
                 return self._connect(deadline)
-            if found.wire.epoch == self.epoch:
-                return found
-            found.wire.close()
+            if connection.wire.epoch == self.epoch:
+                return connection
+            connection.wire.close()
 
     def give(self, connection: Connection) -> None:
         """Take a connection back on which nothing is in flight."""
@@ -158,11 +158,11 @@ def connect(path: str, timeout: float) -> tuple[socket.socket, object]:
 def check_owner(path: str) -> None:
     """Raise ``PermissionError`` unless socket and folder belong to this user or root."""
     ours = (os.geteuid(), 0)
-    found = os.lstat(path)
-    if not stat.S_ISSOCK(found.st_mode):
+    status = os.lstat(path)
+    if not stat.S_ISSOCK(status.st_mode):
         raise FileNotFoundError(2, f"{path} is no socket")
     folder = os.stat(os.path.dirname(path) or ".")
-    if found.st_uid not in ours or folder.st_uid not in ours:
+    if status.st_uid not in ours or folder.st_uid not in ours:
         raise PermissionError(13, f"{path} belongs to another user")
     if folder.st_mode & 0o022 and not folder.st_mode & stat.S_ISVTX:
         raise PermissionError(13, f"{path} is in a folder that other users can write to")

@@ -8,8 +8,8 @@ skipped. Reading is bounded in depth and never reads past its bytes.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final, TypeAlias
 
 import attrs
 
@@ -30,13 +30,14 @@ class Field:
     """One field: its name, its type (a scalar's name, ``Value``, ``Struct``, ``ListValue`` or a message)."""
 
     name: str
-    type: Any
+    type: FieldType
     repeated: bool = False
     #: Type of the values of a map with string keys; ``type`` does not count then.
-    map_of: Any = None
+    map_of: FieldType | None = None
 
 
-Message = Mapping[int, Field]
+Message: TypeAlias = Mapping[int, Field]
+FieldType: TypeAlias = "str | Message"
 
 
 # -- reading -----------------------------------------------------------------------------------------------
@@ -56,7 +57,7 @@ def read_varint(data: bytes, at: int) -> tuple[int, int]:
         shift += 7
 
 
-def fields_of(data: bytes) -> Iterator[tuple[int, int, Any]]:
+def fields_of(data: bytes) -> Iterator[tuple[int, int, int | bytes]]:
     """Yield (number, wire type, value) of every field: an int, or the bytes of the others."""
     at, size = 0, len(data)
     while at < size:
@@ -84,7 +85,7 @@ def decode(message: Message, data: bytes, depth: int = 0) -> dict[str, Any]:
     """Read a message; absent fields get their zero value, absent messages None."""
     if depth > MAX_DEPTH:
         raise Malformed(f"nested deeper than {MAX_DEPTH} levels")
-    made: dict[str, Any] = {field.name: _zero(field) for field in message.values()}
+    values: dict[str, Any] = {field.name: _zero(field) for field in message.values()}
     for number, kind, raw in fields_of(data):
         field = message.get(number)
         if field is None:
@@ -93,15 +94,15 @@ def decode(message: Message, data: bytes, depth: int = 0) -> dict[str, Any]:
             entry = decode(
                 {1: Field("k", "string"), 2: Field("v", field.map_of)}, _bytes(kind, raw), depth + 1
             )
-            made[field.name][entry["k"]] = entry["v"]
+            values[field.name][entry["k"]] = entry["v"]
         elif field.repeated:
-            made[field.name].append(_read(field.type, kind, raw, depth))
+            values[field.name].append(_read(field.type, kind, raw, depth))
         else:
-            made[field.name] = _read(field.type, kind, raw, depth)
-    return made
+            values[field.name] = _read(field.type, kind, raw, depth)
+    return values
 
 
-def _zero(field: Field) -> Any:
+def _zero(field: Field) -> object:
     if field.map_of is not None:
         return {}
     if field.repeated:
@@ -111,23 +112,28 @@ def _zero(field: Field) -> Any:
     return None
 
 
-def _bytes(kind: int, raw: Any) -> bytes:
-    if kind != 2:
+def _bytes(kind: int, raw: int | bytes) -> bytes:
+    if kind != 2 or isinstance(raw, int):
         raise Malformed("wrong wire type")
     return bytes(raw)
 
 
-def _read(type_: Any, kind: int, raw: Any, depth: int) -> Any:
+def _read_double(kind: int, raw: int | bytes) -> float:
+    if kind != 1 or isinstance(raw, int):
+        raise Malformed("wrong wire type")
+    value: float = _double.unpack(raw)[0]
+    return value
+
+
+def _read(type_: FieldType, kind: int, raw: int | bytes, depth: int) -> object:
     if not isinstance(type_, str):
         return decode(type_, _bytes(kind, raw), depth + 1)
     if type_ in ("int", "bool"):
-        if kind != 0:
+        if kind != 0 or not isinstance(raw, int):
             raise Malformed("wrong wire type")
         return bool(raw) if type_ == "bool" else raw - (1 << 64) if raw >> 63 else raw
     if type_ == "double":
-        if kind != 1:
-            raise Malformed("wrong wire type")
-        return _double.unpack(raw)[0]
+        return _read_double(kind, raw)
     if type_ == "string":
         try:
             return _bytes(kind, raw).decode()
@@ -138,16 +144,15 @@ def _read(type_: Any, kind: int, raw: Any, depth: int) -> Any:
     return _WELL_KNOWN[type_](_bytes(kind, raw), depth + 1)
 
 
-def read_value(data: bytes, depth: int = 0) -> Any:
+def read_value(data: bytes, depth: int = 0) -> object:
     """Read a google.protobuf.Value."""
     if depth > MAX_DEPTH:
         raise Malformed(f"nested deeper than {MAX_DEPTH} levels")
-    value: Any = None
+    value: object = None
     for number, kind, raw in fields_of(data):
         if number == 2:
-            value = _read("double", kind, raw, depth)
-            if value.is_integer() and abs(value) < 2**53:
-                value = int(value)
+            real = _read_double(kind, raw)
+            value = int(real) if real.is_integer() and abs(real) < 2**53 else real
         elif number in _VALUE:
             value = _read(_VALUE[number], kind, raw, depth)
         elif number == 1:
@@ -155,15 +160,15 @@ def read_value(data: bytes, depth: int = 0) -> Any:
     return value
 
 
-def read_struct(data: bytes, depth: int = 0) -> dict[str, Any]:
+def read_struct(data: bytes, depth: int = 0) -> dict[str, object]:
     """Read a google.protobuf.Struct."""
     if depth > MAX_DEPTH:
         raise Malformed(f"nested deeper than {MAX_DEPTH} levels")
-    found = decode({1: Field("fields", None, map_of="Value")}, data, depth + 1)
-    return dict(found["fields"])
+    message = decode({1: Field("fields", "", map_of="Value")}, data, depth + 1)
+    return dict(message["fields"])
 
 
-def read_list(data: bytes, depth: int = 0) -> list[Any]:
+def read_list(data: bytes, depth: int = 0) -> list[object]:
     """Read a google.protobuf.ListValue."""
     if depth > MAX_DEPTH:
         raise Malformed(f"nested deeper than {MAX_DEPTH} levels")
@@ -171,7 +176,7 @@ def read_list(data: bytes, depth: int = 0) -> list[Any]:
 
 
 _VALUE: Final = {3: "string", 4: "bool", 5: "Struct", 6: "ListValue"}
-_WELL_KNOWN: Final[dict[str, Callable[[bytes, int], Any]]] = {
+_WELL_KNOWN: Final[dict[str, Callable[[bytes, int], object]]] = {
     "Value": read_value,
     "Struct": read_struct,
     "ListValue": read_list,
@@ -217,7 +222,7 @@ def encode(message: Message, values: Mapping[str, Any]) -> bytes:
     return out
 
 
-def _written(number: int, type_: Any, value: Any, keep: bool = False) -> bytes:
+def _written(number: int, type_: FieldType, value: Any, keep: bool = False) -> bytes:
     if not isinstance(type_, str):
         return sized(number, encode(type_, value))
     if type_ in ("int", "bool"):
@@ -227,16 +232,14 @@ def _written(number: int, type_: Any, value: Any, keep: bool = False) -> bytes:
     if type_ in ("string", "bytes"):
         data = value if isinstance(value, bytes) else _utf8(value)
         return sized(number, data) if data or keep else b""
-    return sized(
-        number, {"Value": write_value, "Struct": write_struct, "ListValue": write_list}[type_](value)
-    )
+    return sized(number, _WRITERS[type_](value))
 
 
-def _utf8(text: Any) -> bytes:
+def _utf8(text: object) -> bytes:
     return str(text).encode("utf-8", "replace")
 
 
-def write_value(value: Any) -> bytes:
+def write_value(value: object) -> bytes:
     """Write a google.protobuf.Value from plain data; bytes are taken for UTF-8 text."""
     if value is None:
         return b"\x08\x00"
@@ -251,13 +254,20 @@ def write_value(value: Any) -> bytes:
     return sized(3, value.decode("utf-8", "replace").encode() if isinstance(value, bytes) else _utf8(value))
 
 
-def write_struct(value: Mapping[str, Any]) -> bytes:
+def write_struct(value: Mapping[str, object]) -> bytes:
     """Write a google.protobuf.Struct."""
     return b"".join(
         sized(1, sized(1, _utf8(key)) + sized(2, write_value(item))) for key, item in value.items()
     )
 
 
-def write_list(value: Any) -> bytes:
+def write_list(value: Iterable[object]) -> bytes:
     """Write a google.protobuf.ListValue."""
     return b"".join(sized(1, write_value(item)) for item in value)
+
+
+_WRITERS: Final[dict[str, Callable[[Any], bytes]]] = {
+    "Value": write_value,
+    "Struct": write_struct,
+    "ListValue": write_list,
+}

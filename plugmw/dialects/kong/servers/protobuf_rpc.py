@@ -31,15 +31,15 @@ class ProtoBufRPC:
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
         self._sequence = 0
-        self._kept = b""
+        self._received = b""
         self._events: dict[tuple[int, str], bytes] = {}
 
     def start(self, name: str, config: str, deadline: Deadline) -> int:
         """Start an instance; return its id."""
-        found = self._call(sized(_START, sized(1, name.encode()) + sized(2, config.encode())), deadline)
-        if found["status"] is None:
+        answer = self._call(sized(_START, sized(1, name.encode()) + sized(2, config.encode())), deadline)
+        if answer["status"] is None:
             raise Garbled("the answer to start_instance has no status")
-        return int(found["status"]["id"])
+        return int(answer["status"]["id"])
 
     def stop(self, instance: int, deadline: Deadline) -> None:
         """Close an instance; go-pdk drops all that are older than a minute with it."""
@@ -91,31 +91,31 @@ class ProtoBufRPC:
 
     def _returned(self) -> dict[str, Any]:
         try:
-            found = decode(RPC_RETURN, self._frame())
+            answer = decode(RPC_RETURN, self._frame())
         except Malformed as error:
             raise Garbled(f"an answer is no RpcReturn: {error}") from None
-        if found["sequence"] != self._sequence:
-            raise Garbled(f"got an answer to call {found['sequence']}, expected one to {self._sequence}")
-        return found
+        if answer["sequence"] != self._sequence:
+            raise Garbled(f"got an answer to call {answer['sequence']}, expected one to {self._sequence}")
+        return answer
 
     def _send(self, payload: bytes, deadline: Deadline) -> None:
         self.wire.send(len(payload).to_bytes(4, "little") + payload, deadline)
 
     def _frame(self) -> bytes:
         """Return the next frame's payload; its length is checked before memory is taken."""
-        kept, wire = self._kept, self.wire
-        if len(kept) < 4:
-            kept += wire.receive()
-            while len(kept) < 4:
-                kept += wire.receive_more()
-        size = int.from_bytes(kept[:4], "little")
+        data, wire = self._received, self.wire
+        if len(data) < 4:
+            data += wire.receive()
+            while len(data) < 4:
+                data += wire.receive_more()
+        size = int.from_bytes(data[:4], "little")
         if size > MAX_MESSAGE:
             raise Garbled(f"a frame of {size} bytes, expected at most {MAX_MESSAGE}")
-        if len(kept) < 4 + size:
-            parts, have = [kept], len(kept)
+        if len(data) < 4 + size:
+            parts, have = [data], len(data)
             while have < 4 + size:
                 parts.append(wire.receive_more())
                 have += len(parts[-1])
-            kept = b"".join(parts)
-        self._kept = kept[4 + size :]
-        return kept[4 : 4 + size]
+            data = b"".join(parts)
+        self._received = data[4 + size :]
+        return data[4 : 4 + size]

@@ -9,21 +9,23 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import ClassVar, NamedTuple
 
 from plugmw.concurrency.deadline import Deadline
 from plugmw.concurrency.process import on_fork
-from plugmw.dialects.kong.schema import as_plain, config_class
+from plugmw.dialects.kong.schema import as_table, config_class
 from plugmw.dialects.kong.servers.afterwards import past
 from plugmw.dialects.kong.servers.dump import PluginInfo
 from plugmw.dialects.kong.servers.pdk_calls import Calls
 from plugmw.dialects.kong.servers.pool import Pool
 from plugmw.dialects.kong.servers.server import Server
-from plugmw.dialects.kong.servers.wire import Closed, Connection, Garbled, Late, Told
+from plugmw.dialects.kong.servers.wire import Closed, Connection, Garbled, Late, ServerError
 from plugmw.errors import RemoteError
 from plugmw.kernel import context
 from plugmw.kernel.exchange import Exchange
 from plugmw.kernel.plugin import Plugin
+from plugmw.kernel.runtime import Runtime
 from plugmw.telemetry.delivery import Queue
 from plugmw.telemetry.queue_config import QueueConfig
 from plugmw.wsgi import answer
@@ -37,7 +39,15 @@ _PAUSE = 0.05
 _SCOPE = ("plugin_instance_name", "route_id", "service_id", "consumer_id")
 
 
-class RemotePlugin(Plugin[Any]):
+class Instance(NamedTuple):
+    """An entry's instance in its plugin server, good for the pool's connections of that epoch only."""
+
+    pool: Pool
+    epoch: int
+    id: int
+
+
+class RemotePlugin(Plugin[object]):
     """A plugin of a plugin server; :func:`remote_class` derives a class for each."""
 
     server: ClassVar[Server]
@@ -45,12 +55,11 @@ class RemotePlugin(Plugin[Any]):
     fail_closed = True
     #: It may call kong.service.response.
     needs_upstream_response: ClassVar[bool] = True
-    #: (pool, epoch, instance id): good for that process's connections of that epoch only.
-    _instance: tuple[Pool, int, int] | None = None
+    _instance: Instance | None = None
     #: Whether this process has entered the plugin servers and not left them.
     _entered: bool = False
 
-    def _init(self, config: Any) -> None:
+    def _init(self, config: object) -> None:
         super()._init(config)
         self._starting = threading.Lock()
         self._queue: Queue | None = None
@@ -64,9 +73,9 @@ class RemotePlugin(Plugin[Any]):
     def configure(self) -> None:
         """Write the configuration as the server gets it."""
         scope = {name: value for name, value in zip(_SCOPE, self.scope) if value is not None}
-        self._json = answer.to_json({**as_plain(self.config), **scope}).decode()
+        self._json = answer.to_json({**as_table(self.config), **scope}).decode()
 
-    def bind(self, runtime: Any) -> None:
+    def bind(self, runtime: Runtime) -> None:
         super().bind(runtime)
         self.server.group.logger = runtime.logger
 
@@ -126,14 +135,14 @@ class RemotePlugin(Plugin[Any]):
             connection, instance = self._ready(pool, deadline)
         except Closed as error:
             raise RemoteError(self.name, phase, f"no plugin server: {error}") from None
-        except (Told, Garbled, Late) as error:
+        except (ServerError, Garbled, Late) as error:
             raise RemoteError(self.name, phase, f"no instance could be started: {error}") from None
         try:
             connection.event(instance, phase, calls.ask, deadline)
         except answer.Exit:
             (pool.give if connection.survives_exit else pool.discard)(connection)
             raise
-        except Told as error:
+        except ServerError as error:
             pool.discard(connection)
             if "no plugin instance" in str(error):
                 self._instance = None
@@ -170,7 +179,7 @@ class RemotePlugin(Plugin[Any]):
             connection = pool.take(deadline)
             try:
                 return connection, self._instance_for(pool, connection, deadline)
-            except Told:
+            except ServerError:
                 pool.discard(connection)
                 raise
             except Closed:
@@ -190,34 +199,36 @@ class RemotePlugin(Plugin[Any]):
     def _instance_for(self, pool: Pool, connection: Connection, deadline: Deadline) -> int:
         """Return the id of this entry's instance behind ``connection``, starting one if needed."""
         epoch = connection.wire.epoch
-        found = self._instance
-        if found is not None and found[1] == epoch and found[0] is pool:
-            return found[2]
+        instance = self._instance
+        if instance is not None and instance.epoch == epoch and instance.pool is pool:
+            return instance.id
         if not self._starting.acquire(timeout=deadline.left()):
             raise Late("did not start an instance")
         try:
-            found = self._instance
-            if found is None or found[1] != epoch or found[0] is not pool:
-                made = connection.start(self.name, self._json, deadline)
-                found = self._instance = pool, epoch, made
-            return found[2]
+            instance = self._instance
+            if instance is None or instance.epoch != epoch or instance.pool is not pool:
+                started = connection.start(self.name, self._json, deadline)
+                instance = self._instance = Instance(pool, epoch, started)
+            return instance.id
         finally:
             self._starting.release()
 
     def _stop_instance(self) -> None:
         """Close the instance where that does no harm; a server that is gone has none."""
-        found, self._instance = self._instance, None
-        if found is None or found[0] is not self.server._pool or found[1] != found[0].epoch:
+        instance, self._instance = self._instance, None
+        if instance is None or instance.pool is not self.server._pool:
             return
-        deadline, pool = Deadline.after(_FLUSH), found[0]
+        deadline, pool = Deadline.after(_FLUSH), instance.pool
+        if instance.epoch != pool.epoch:
+            return
         try:
             connection = pool.take(deadline)
             try:
-                if connection.closes_instances and connection.wire.epoch == found[1]:
-                    connection.stop(found[2], deadline)
+                if connection.closes_instances and connection.wire.epoch == instance.epoch:
+                    connection.stop(instance.id, deadline)
             finally:
                 pool.discard(connection)
-        except (Closed, Late, Garbled, Told):
+        except (Closed, Late, Garbled, ServerError):
             pass
 
     # -- log ------------------------------------------------------------------------------------------
@@ -244,7 +255,7 @@ class RemotePlugin(Plugin[Any]):
                 )
 
 
-def _phase(name: str) -> Any:
+def _phase(name: str) -> Callable[[RemotePlugin, Exchange], None]:
     def call(self: RemotePlugin, x: Exchange) -> None:
         self.run(name, x)
 
@@ -252,7 +263,7 @@ def _phase(name: str) -> Any:
     return call
 
 
-def _certificate(self: RemotePlugin, hello: Any) -> None:
+def _certificate(self: RemotePlugin, hello: object) -> None:
     """Tell the server of a TLS handshake; there is no request, so only functions without one work."""
     self.run("certificate", None)
 
@@ -263,7 +274,7 @@ def _log(self: RemotePlugin, x: Exchange) -> None:
 
 def remote_class(server: Server, info: PluginInfo) -> type[RemotePlugin]:
     """Return the plugin class for a plugin of a server; raises :class:`~plugmw.errors.LoadError`."""
-    members: dict[str, Any] = {
+    members: dict[str, object] = {
         "name": info.name,
         "priority": info.priority,
         "version": info.version,

@@ -7,8 +7,8 @@ import os
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
 
 from plugmw.concurrency.process import on_fork
 from plugmw.dialects.kong.servers.dump import PROTOBUF, Dump, query
@@ -17,6 +17,10 @@ from plugmw.dialects.kong.servers.pool import Pool
 from plugmw.dialects.kong.servers.settings import KONG_BIN, ServerConfig, words
 from plugmw.dialects.kong.servers.supervisor_client import SupervisorClient
 from plugmw.dialects.kong.servers.wire import Closed, Connection, Wire
+
+if TYPE_CHECKING:
+    from plugmw.dialects.kong.servers.supervisor.child import ServerSpec
+    from plugmw.kernel.runtime import Logger
 
 #: What a server's environment has of ours: nothing that could be a secret.
 _PASSED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
@@ -44,10 +48,10 @@ class Server:
 
     def _command(self, command: str | list[str] | None) -> list[str]:
         known = {"{python}": sys.executable, "{folder}": self.folder}
-        found = words(command)
+        parts = words(command)
         for name, value in known.items():
-            found = [word.replace(name, value) for word in found]
-        return found
+            parts = [word.replace(name, value) for word in parts]
+        return parts
 
     def environment(self) -> dict[str, str]:
         """Return the environment of the server's commands."""
@@ -63,7 +67,7 @@ class Server:
 
     # -- running it -----------------------------------------------------------------------------------
 
-    def specification(self) -> dict[str, Any] | None:
+    def specification(self) -> ServerSpec | None:
         """Return what the supervisor needs to know; None for a server that is run by somebody else."""
         command = list(self.start_command)
         if not command:
@@ -80,7 +84,7 @@ class Server:
             "prefix": os.path.join(self.folder, prefix) if prefix else None,
         }
 
-    def mark(self) -> Any:
+    def mark(self) -> list[object]:
         """Return what changes when the server's files do."""
         return fingerprint(self.start_command, self.folder)
 
@@ -101,9 +105,9 @@ class Server:
 
     def pool(self) -> Pool:
         """Return this process's connections to the server."""
-        found = self._pool
-        if found is not None:
-            return found
+        pool = self._pool
+        if pool is not None:
+            return pool
         with self._lock:
             if self._pool is None:
                 if self.start_command:
@@ -139,22 +143,22 @@ class Server:
     def after_fork(self) -> None:
         """Forget the parent's locks and connections."""
         self._lock = threading.Lock()
-        found, self._pool = self._pool, None
-        if found is not None:
-            found.forget()
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.forget()
 
     def close(self) -> None:
         """Close this process's connections."""
-        found, self._pool = self._pool, None
-        if found is not None:
-            found.close()
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.close()
 
 
 class ServerGroup:
     """All plugin servers of one gateway, under one supervisor."""
 
     def __init__(self, settings: Sequence[ServerConfig], folder: str) -> None:
-        self.logger: Any = logging.getLogger("plugmw.kong.servers")
+        self.logger: Logger = logging.getLogger("plugmw.kong.servers")
         self.servers = [Server(item, folder, self) for item in settings]
         self._supervisor: SupervisorClient | None = None
         self._lock = threading.Lock()
@@ -166,9 +170,9 @@ class ServerGroup:
         with self._lock:
             if self._supervisor is None:
                 specs = [server.specification() for server in self.servers]
-                listed: list[Mapping[str, Any]] = [spec for spec in specs if spec is not None]
+                running = [spec for spec in specs if spec is not None]
                 marks = [server.mark() for server in self.servers]
-                self._supervisor = SupervisorClient(listed, marks, self._said)
+                self._supervisor = SupervisorClient(running, marks, self._said)
             return self._supervisor
 
     def _said(self, name: str, pid: int, text: str) -> None:
@@ -185,18 +189,18 @@ class ServerGroup:
             self._users -= 1
             if self._users > 0:
                 return
-            found, self._supervisor = self._supervisor, None
+            supervisor, self._supervisor = self._supervisor, None
         for server in self.servers:
             server.close()
-        if found is not None:
-            found.stop()
+        if supervisor is not None:
+            supervisor.stop()
 
     def after_fork(self) -> None:
         """Forget what belongs to the parent."""
         self._lock = threading.Lock()
         self._users = 0
-        found, self._supervisor = self._supervisor, None
-        if found is not None:
-            found.forget()
+        supervisor, self._supervisor = self._supervisor, None
+        if supervisor is not None:
+            supervisor.forget()
         for server in self.servers:
             server.after_fork()

@@ -78,10 +78,10 @@ def words(command: str | list[str] | None) -> list[str]:
     """Split a command; raises ValueError for an open quote or an empty one."""
     if command is None:
         return []
-    found = shlex.split(command) if isinstance(command, str) else list(command)
-    if not found:
+    parts = shlex.split(command) if isinstance(command, str) else list(command)
+    if not parts:
         raise ValueError("it is empty")
-    return found
+    return parts
 
 
 _OPTIONS: Final = ("socket", "start_cmd", "query_cmd")
@@ -108,11 +108,11 @@ def from_kong_conf(source: str | Mapping[str, Any]) -> list[ServerConfig]:
         for key in keys
         if key.startswith("pluginserver_") and key != "pluginserver_names" and key not in known
     ]
-    made = []
+    configs = []
     prefix = str(keys.get("prefix") or KONG_PREFIX).rstrip("/")
     for name in names:
-        given = {option: keys.get(key_name(name, option)) for option in _OPTIONS}
-        data = {"name": name, **{option: value for option, value in given.items() if value}}
+        options = {option: keys.get(key_name(name, option)) for option in _OPTIONS}
+        data = {"name": name, **{option: value for option, value in options.items() if value}}
         data.setdefault("socket", f"{prefix}/{name}.socket")
         program = f"{KONG_BIN}/{name}"
         if os.path.exists(program):
@@ -123,12 +123,12 @@ def from_kong_conf(source: str | Mapping[str, Any]) -> list[ServerConfig]:
             errors.append(ConfigError(key_name(name, "query_cmd"), text, f"a command, or {program}", where))
             continue
         try:
-            made.append(build(ServerConfig, data, f"{where}: pluginserver {name}"))
-        except ConfigErrors as found:
-            errors += found.errors
+            configs.append(build(ServerConfig, data, f"{where}: pluginserver {name}"))
+        except ConfigErrors as problems:
+            errors += problems.errors
     if errors:
         raise ConfigErrors(errors)
-    return made
+    return configs
 
 
 def key_name(name: str, option: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from plugmw.dialects.kong.servers.remote import RemotePlugin, remote_class
 from plugmw.dialects.kong.servers.server import Server, ServerGroup
@@ -47,24 +46,24 @@ class PluginServers:
         """Return the names of the servers' plugins."""
         return sorted(self._classes)
 
-    def find(self, name: str) -> Any:
+    def find(self, name: str) -> type[RemotePlugin] | None:
         """Return the class of a plugin, None if no server has it."""
         return self._classes.get(name)
 
 
 def read_servers(
-    items: Sequence[Any], folder: Path | str, text: Text | None = None
+    items: Sequence[object], folder: Path | str, text: Text | None = None
 ) -> tuple[PluginServers, list[Problem]]:
     """Read ``pluginservers`` of a gateway document: the source, and what is wrong with the entries."""
-    made: list[ServerConfig] = []
+    configs: list[ServerConfig] = []
     problems: list[Problem] = []
     for index, item in enumerate(items):
-        config, found = read(ServerConfig, item, ("pluginservers", index), text)
-        problems += found
+        config, more = read(ServerConfig, item, ("pluginservers", index), text)
+        problems += more
         if config is None:
             continue
-        if any(other.name == config.name for other in made):
+        if any(other.name == config.name for other in configs):
             problems.append((("pluginservers", index, "name"), f"got {config.name!r} again", "a unique name"))
-        made.append(config)
+        configs.append(config)
     # Nothing is asked of servers while others are described wrongly: the errors are all of one kind.
-    return PluginServers([] if problems else made, folder), problems
+    return PluginServers([] if problems else configs, folder), problems

@@ -13,13 +13,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
 
 from plugmw.concurrency.deadline import Deadline
 from plugmw.concurrency.locking import acquire
 from plugmw.concurrency.process import started_at
 from plugmw.dialects.kong.servers.folders import key_of, make_shared, private_folder
+
+if TYPE_CHECKING:
+    from plugmw.dialects.kong.servers.supervisor.child import PlacedServer, ServerSpec
 
 #: What is run as the supervisor.
 _SUPERVISOR: Final = os.path.join(os.path.dirname(__file__), "supervisor", "__main__.py")
@@ -32,12 +35,12 @@ _STARTING: Final = 10.0
 class SupervisorClient:
     """The connection of one process to its supervisor. Thread-safe; of one process, after the fork.
 
-    ``servers`` are dicts with name, command, environment, cwd and, where one was chosen, prefix; ``mark`` is
-    anything that shall make another supervisor (file times). ``said(name, pid, text)`` is given their lines.
+    ``mark`` is anything that shall make another supervisor (file times). ``said(name, pid, text)`` is given
+    the lines of the servers.
     """
 
     def __init__(
-        self, servers: Sequence[Mapping[str, Any]], mark: Any, said: Callable[[str, int, str], None]
+        self, servers: Sequence[ServerSpec], mark: object, said: Callable[[str, int, str], None]
     ) -> None:
         self._said = said
         self._lock = threading.Lock()
@@ -49,13 +52,14 @@ class SupervisorClient:
         self.folder = private_folder(key_of([self._owner, [dict(item) for item in servers], mark]))
         self._servers = [self._placed(index, item) for index, item in enumerate(servers)]
         #: Server name -> the folder its socket is in.
-        self.prefixes: dict[str, str] = {item["name"]: item["prefix"] for item in self._servers}
+        self.prefixes = {item["name"]: item["prefix"] for item in self._servers}
 
-    def _placed(self, index: int, item: Mapping[str, Any]) -> dict[str, Any]:
+    def _placed(self, index: int, item: ServerSpec) -> PlacedServer:
         chosen = item.get("prefix")
         prefix = chosen or os.path.join(self.folder, str(index))
         return {
-            **item,
+            "name": item["name"],
+            "cwd": item["cwd"],
             "prefix": prefix,
             "private": chosen is None,
             "command": [word.replace("{prefix}", prefix) for word in item["command"]],
@@ -79,13 +83,13 @@ class SupervisorClient:
         """Disconnect; the supervisor ends when the last of its clients has."""
         self._stopped.set()
         with self._lock:
-            found, self._socket = self._socket, None
-        if found is not None:
+            connection, self._socket = self._socket, None
+        if connection is not None:
             try:
-                found.shutdown(socket.SHUT_RDWR)
+                connection.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
-            found.close()
+            connection.close()
 
     def forget(self) -> None:
         """In a forked child: give back the descriptor; a shutdown would be the parent's, too."""
@@ -93,7 +97,7 @@ class SupervisorClient:
         if self._socket is not None:
             self._socket.close()
 
-    def _tell(self, asked: dict[str, Any]) -> None:
+    def _tell(self, asked: dict[str, object]) -> None:
         with self._lock:
             if self._socket is not None:
                 try:
@@ -106,9 +110,9 @@ class SupervisorClient:
     def _listen(self) -> None:
         """Pass lines on until told to stop; a supervisor that was killed is replaced."""
         while not self._stopped.is_set():
-            found = self._socket
-            if found is not None:
-                self._lines(found)
+            connection = self._socket
+            if connection is not None:
+                self._lines(connection)
             if self._stopped.wait(_SPACING):
                 return
             try:
@@ -117,17 +121,17 @@ class SupervisorClient:
                 self._said("supervisor", 0, f"cannot be started: {error}")
                 continue
             with self._lock:
-                if found is not None:
-                    found.close()
+                if connection is not None:
+                    connection.close()
                 self._socket = again
             if self._stopped.is_set():
                 again.close()
 
-    def _lines(self, found: socket.socket) -> None:
+    def _lines(self, connection: socket.socket) -> None:
         rest = b""
         while True:
             try:
-                data = found.recv(65536)
+                data = connection.recv(65536)
             except OSError:
                 return
             if not data:
@@ -135,8 +139,8 @@ class SupervisorClient:
             *lines, rest = (rest + data).split(b"\n")
             for line in lines:
                 try:
-                    told = json.loads(line)
-                    self._said(str(told["name"]), int(told["pid"]), str(told["text"]))
+                    message = json.loads(line)
+                    self._said(str(message["name"]), int(message["pid"]), str(message["text"]))
                 except (ValueError, KeyError, TypeError):
                     continue
 
@@ -156,13 +160,13 @@ class SupervisorClient:
                 time.sleep(0.02)
 
     def _open(self) -> socket.socket:
-        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            made.connect(os.path.join(self.folder, "control"))
+            connection.connect(os.path.join(self.folder, "control"))
         except BaseException:
-            made.close()
+            connection.close()
             raise
-        return made
+        return connection
 
     def _start_if_none(self) -> None:
         private_folder(os.path.basename(self.folder))

@@ -7,7 +7,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable
-from typing import Any, ClassVar, Final, Protocol
+from typing import ClassVar, Final, Protocol, TypeAlias
 
 from plugmw.concurrency.deadline import Deadline
 
@@ -21,7 +21,7 @@ _TIMEVAL: Final = struct.Struct("ll")
 
 #: Answers a PDK call of the server: (method, arguments) in, the value out. Raises :class:`Failed` for what
 #: the plugin shall be told, :class:`plugmw.wsgi.answer.Exit` for an exit.
-Ask = Callable[[str, "list[Any]"], Any]
+Ask: TypeAlias = "Callable[[str, list[object]], object]"
 
 
 class Closed(Exception):
@@ -36,7 +36,7 @@ class Garbled(Exception):
     """The server sent something that is no message of its protocol."""
 
 
-class Told(Exception):
+class ServerError(Exception):
     """The server answered with an error of its own; the text is its."""
 
 

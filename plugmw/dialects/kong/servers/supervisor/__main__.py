@@ -1,6 +1,6 @@
 """Run the supervisor by the path of this file, isolated, with nothing else of plugmw loaded.
 
-Its modules import each other, and the one module of the kernel that they need, by their full names: these
+Its modules import each other, and the one other module that they need, by their full names: these
 two are registered here, so that Python does not look for the packages above them.
 """
 
@@ -25,7 +25,7 @@ def _register(name: str, path: str) -> None:
 
 
 if __name__ == "__main__":
-    _register("plugmw.concurrency.process", os.path.join(_PLUGMW, "kernel", "process.py"))
+    _register("plugmw.concurrency.process", os.path.join(_PLUGMW, "concurrency", "process.py"))
     _register("plugmw.dialects.kong.servers.supervisor", os.path.join(_HERE, "__init__.py"))
 
     from plugmw.dialects.kong.servers.supervisor.loop import main

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, TypedDict
 
 from plugmw.dialects.kong.servers.supervisor.lines import Lines
 
@@ -23,16 +23,37 @@ SLOWEST: Final = 30.0
 SETTLED: Final = 10.0
 
 
+class ServerSpec(TypedDict):
+    """How a plugin server is run; ``prefix`` is the folder of its socket, None to have one chosen."""
+
+    name: str
+    command: list[str]
+    environment: dict[str, str]
+    cwd: str
+    prefix: str | None
+
+
+class PlacedServer(TypedDict):
+    """A server whose folder is chosen; a ``private`` one is the supervisor's, made and removed by it."""
+
+    name: str
+    command: list[str]
+    environment: dict[str, str]
+    cwd: str
+    prefix: str
+    private: bool
+
+
 class Child:
     """One plugin server."""
 
-    def __init__(self, item: dict[str, Any], supervisor: Supervisor) -> None:
-        self.name: str = item["name"]
-        self.command: list[str] = item["command"]
-        self.environment: dict[str, str] = item["environment"]
-        self.cwd: str = item["cwd"]
-        self.prefix: str = item["prefix"]
-        self.private: bool = item["private"]
+    def __init__(self, item: PlacedServer, supervisor: Supervisor) -> None:
+        self.name = item["name"]
+        self.command = item["command"]
+        self.environment = item["environment"]
+        self.cwd = item["cwd"]
+        self.prefix = item["prefix"]
+        self.private = item["private"]
         self.supervisor = supervisor
         self.process: subprocess.Popen[bytes] | None = None
         self.group = 0
@@ -96,7 +117,7 @@ class Child:
         delay = min(SLOWEST, SPACING * 2 ** (self.failures - 3)) if self.failures > 2 else 0.0
         self.due = max(self.last_start + SPACING, now + delay)
 
-    def kill(self, pid: Any) -> None:
+    def kill(self, pid: object) -> None:
         """Kill a server that hangs, if it is the one that was seen to hang (None: whichever runs)."""
         if self.process is not None and pid in (None, self.process.pid):
             self.supervisor.tell(self.name, self.process.pid, "missed a deadline, is killed")
@@ -111,7 +132,7 @@ class Child:
         except OSError:
             pass
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> dict[str, object]:
         """Describe the server for a client."""
         return {"pid": self.process.pid if self.process else None, "starts": self.starts}
 
@@ -123,10 +144,10 @@ _PDEATHSIG: Final = 1
 
 def _find_prctl() -> Callable[..., int] | None:
     try:
-        found: Callable[..., int] = ctypes.CDLL(None, use_errno=True).prctl
+        prctl: Callable[..., int] = ctypes.CDLL(None, use_errno=True).prctl
     except (OSError, AttributeError):
         return None
-    return found
+    return prctl
 
 
 _libc_prctl: Final = _find_prctl() if sys.platform.startswith("linux") else None

@@ -25,7 +25,7 @@ class Lines:
         self.rest = b""
         self.skipping = False
         self.second = 0.0
-        self.told = self.dropped = 0
+        self.written = self.dropped = 0
         os.set_blocking(pipe, False)
         supervisor.selector.register(pipe, selectors.EVENT_READ, self.read)
         self.open = True
@@ -60,11 +60,11 @@ class Lines:
         now = time.monotonic()
         if now - self.second >= 1.0:
             self.tell_dropped(always=True)
-            self.second, self.told = now, 0
-        if self.told >= LINES:
+            self.second, self.written = now, 0
+        if self.written >= LINES:
             self.dropped += 1
             return
-        self.told += 1
+        self.written += 1
         text = line[:LENGTH].decode("utf-8", "replace").rstrip()
         if text:
             # One line is one line, whatever control characters it has.

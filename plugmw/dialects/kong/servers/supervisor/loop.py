@@ -137,14 +137,14 @@ class Supervisor:
         except OSError:
             pass
 
-    def command(self, client: Client, asked: dict[str, Any]) -> None:
+    def command(self, client: Client, asked: dict[str, object]) -> None:
         """Do what a client asks for."""
         server = self.servers.get(str(asked.get("name")))
         if asked.get("op") == "restart" and server is not None:
             server.kill(asked.get("pid"))
         elif asked.get("op") == "status":
-            told = {name: server.status() for name, server in self.servers.items()}
-            client.send(json.dumps({"id": asked.get("id"), "servers": told}).encode() + b"\n")
+            servers = {name: server.status() for name, server in self.servers.items()}
+            client.send(json.dumps({"id": asked.get("id"), "servers": servers}).encode() + b"\n")
 
     def _end(self) -> None:
         """End the servers, first asking, then not; then remove what was made."""

@@ -422,11 +422,11 @@ def test_native_classes_have_the_error_object_too():
 
 
 def test_a_failure_below_a_failure_is_left_out():
-    from plugmw.dialects.kong.schema.violations import _place
+    from plugmw.dialects.kong.schema.engine import put_failure
 
-    found = {"a": "expected a record"}
-    _place(found, ("a", "b"), "x")
-    assert found == {"a": "expected a record"}
+    problems = {"a": "expected a record"}
+    put_failure(problems, ("a", "b"), "x")
+    assert problems == {"a": "expected a record"}
 
 
 def test_elements_count_from_one_in_messages():

@@ -64,7 +64,7 @@ def test_structs_go_there_and_back():
 
 
 def test_maps_and_repeated_fields_go_there_and_back():
-    message = {1: Field("names", "bytes", repeated=True), 2: Field("named", None, map_of="bytes")}
+    message = {1: Field("names", "bytes", repeated=True), 2: Field("named", "", map_of="bytes")}
     values = {"names": [b"", b"x"], "named": {"k": b"v", "": b""}}
     assert decode(message, encode(message, values)) == values
 

@@ -112,7 +112,7 @@ def _leave_out(reading: Reading, file: File) -> None:
         reading.warn(("async_agent",), "is left out: there are no consumers of queues")
 
 
-def _router(reading: Reading, given: RouterFields, extra_config: Mapping[str, Any]) -> Router:
+def _router(reading: Reading, given: RouterFields, extra_config: Mapping[str, object]) -> Router:
     name = spelled(extra_config, ROUTER)
     place: Place = ("extra_config", name)
     for status in given.error_body:
@@ -180,7 +180,7 @@ class _Plugins:
                 self._check(backend.extra_config, backend.place, MODIFIER)
                 self._check(backend.extra_config, backend.place, CLIENT)
 
-    def _check(self, extra_config: Mapping[str, Any], holder: Place, kind: Kind) -> None:
+    def _check(self, extra_config: Mapping[str, object], holder: Place, kind: Kind) -> None:
         alias = kind.namespaces[0]
         if alias not in extra_config:
             return

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from plugmw.dialects.krakend.model import APP, Backend, Endpoint
 from plugmw.dialects.krakend.namespaces import normalised
@@ -43,7 +43,7 @@ class Definitions:
         for place, item in self.reading.mappings(self.file.endpoints or None, ("endpoints",)):
             yield self._endpoint(item, place)
 
-    def _endpoint(self, item: dict[str, Any], place: Place) -> Endpoint:
+    def _endpoint(self, item: dict[str, object], place: Place) -> Endpoint:
         given = self.reading.part(EndpointFields, item, place)
         path = "/" + given.endpoint.removeprefix("/")
         parameters = self._path(given.endpoint, path, (*place, "endpoint"))
@@ -103,7 +103,7 @@ class Definitions:
     # -- backends ---------------------------------------------------------------------------------
 
     def _backend(
-        self, item: dict[str, Any], place: Place, endpoint: Endpoint, parameters: set[str]
+        self, item: dict[str, object], place: Place, endpoint: Endpoint, parameters: set[str]
     ) -> Backend:
         given = self.reading.part(BackendFields, item, place)
         pattern = "/" + given.url_pattern.removeprefix("/")

@@ -12,8 +12,8 @@ may not make a ``..`` of a path.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode, urlsplit
 
 import attrs
@@ -110,7 +110,9 @@ def query_of(environ: WSGIEnvironment, names: Collection[str]) -> Values:
     return found
 
 
-def narrowed(values: Mapping[str, list[str]], names: Collection[str], fold: Any = str) -> Values:
+def narrowed(
+    values: Mapping[str, list[str]], names: Collection[str], fold: Callable[[str], str] = str
+) -> Values:
     """Return what a backend's own list lets through; without a list that is everything."""
     everything = not names or "*" in names
     return {name: list(found) for name, found in values.items() if everything or fold(name) in names}
@@ -127,7 +129,7 @@ class Pattern:
         self._path, self._query = _PLACE.split(path), _PLACE.split(mark + query)
         self._dots = _DOTS.intersection(path.split("/"))
 
-    def fill(self, parameters: Mapping[str, Any]) -> str:
+    def fill(self, parameters: Mapping[str, object]) -> str:
         """Return path and query, ready to send; a parameter that is missing is empty."""
         path = _filled(self._path, parameters, PATH_SAFE)
         if not self._dots.issuperset(_DOTS.intersection(path.split("/"))):
@@ -135,15 +137,15 @@ class Pattern:
         return path + _filled(self._query, parameters, "")
 
 
-def _filled(pieces: list[str], parameters: Mapping[str, Any], safe: str) -> str:
-    made = []
+def _filled(pieces: list[str], parameters: Mapping[str, object], safe: str) -> str:
+    texts = []
     for index, piece in enumerate(pieces):
         if index % 2:
             value = str(parameters.get(piece[:1].upper() + piece[1:], ""))
-            made.append(quote(value, safe=safe, errors="surrogateescape"))
+            texts.append(quote(value, safe=safe, errors="surrogateescape"))
         else:
-            made.append(quote(piece, safe=SENDABLE))
-    return "".join(made)
+            texts.append(quote(piece, safe=SENDABLE))
+    return "".join(texts)
 
 
 def with_query(url: str, query: Mapping[str, list[str]]) -> str:

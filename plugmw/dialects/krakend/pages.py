@@ -66,7 +66,7 @@ def echo(limit: int) -> WSGIApplication:
 
     def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         query, headers = query_of(environ, "*"), _headers(environ)
-        told = {
+        page = {
             "req_uri": sent(environ),
             "req_uri_details": {
                 "user": "",
@@ -80,7 +80,7 @@ def echo(limit: int) -> WSGIApplication:
             "req_body": read_request(environ, limit).decode("utf-8", "replace"),
             "req_headers": headers,
         }
-        return _json(environ, start_response, 200, told, [])
+        return _json(environ, start_response, 200, page, [])
 
     return answer
 
@@ -89,7 +89,7 @@ def refusal(
     environ: WSGIEnvironment,
     start_response: StartResponse,
     status: int,
-    bodies: dict[int, Any],
+    bodies: dict[int, object],
     allowed: Iterable[str] = (),
 ) -> Iterable[bytes]:
     """Answer 404 or 405, with the body that ``error_body`` has for it."""

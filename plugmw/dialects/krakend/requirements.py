@@ -92,7 +92,7 @@ def _text(path: str) -> str:
         raise ConfigError("", "is no UTF-8 text", "a Python file", path) from None
 
 
-def _constant(tree: ast.Module, path: str) -> list[Any]:
+def _constant(tree: ast.Module, path: str) -> list[object]:
     """Return the literal list that is assigned to REQUIREMENTS, empty if there is none."""
     for node in tree.body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]

@@ -24,12 +24,13 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
 from plugmw.concurrency.locking import locked
 from plugmw.dialects.prest.include import FOLDER as INCLUDE
+from plugmw.kernel.runtime import Logger
 from plugmw.loading.watching import note
 
 #: Seconds that one compiler may take; Go fetches modules meanwhile.
@@ -77,7 +78,7 @@ class Source:
 
 
 def build_all(
-    folder: str | os.PathLike[str], logger: Any = None, deadline: float = DEADLINE
+    folder: str | os.PathLike[str], logger: Logger | None = None, deadline: float = DEADLINE
 ) -> list[Problem]:
     """Build the libraries of ``folder`` whose sources in ``folder/src`` have changed; return what failed.
 
@@ -149,7 +150,7 @@ def _clear(lib: Path) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
-def _build(source: Source, lib: Path, logger: Any, deadline: float) -> Problem | None:
+def _build(source: Source, lib: Path, logger: Logger, deadline: float) -> Problem | None:
     """Build one library; return what went wrong."""
     library = lib / f"{source.name}.so"
     mark = source.mark()

@@ -21,14 +21,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from plugmw.concurrency.deadline import Deadline
 from plugmw.concurrency.process import on_fork
 from plugmw.dialects.prest import abi
 from plugmw.dialects.prest.abi import MAX_ERROR, MAX_FIELDS, MAX_HEADERS, Call, Reply, Unusable
 from plugmw.errors import PlugmwError
-from plugmw.kernel.runtime import NoLogger
+from plugmw.kernel.runtime import Logger, NoLogger
 
 #: Seconds that a call may take, and how many processes there are for a library.
 TIMEOUT: Final = 10.0
@@ -60,7 +60,7 @@ class Isolated:
     """The processes of one library. Thread-safe; after a fork the child begins with none."""
 
     def __init__(
-        self, path: str, timeout: float = TIMEOUT, processes: int = PROCESSES, logger: Any = None
+        self, path: str, timeout: float = TIMEOUT, processes: int = PROCESSES, logger: Logger | None = None
     ) -> None:
         """Start the first process; raises :class:`Unusable` if it says that the library cannot be used.
 
@@ -70,7 +70,7 @@ class Isolated:
         self.name = os.path.splitext(os.path.basename(path))[0]
         self._timeout = timeout
         self._count = processes
-        self._logger = NoLogger() if logger is None else logger
+        self._logger: Logger | NoLogger = NoLogger() if logger is None else logger
         self._known: set[str] = set()
         self._idle: deque[_Process] = deque()
         self._begin()

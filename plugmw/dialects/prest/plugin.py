@@ -46,6 +46,7 @@ from plugmw.dialects.prest.middlewares import wrapped
 from plugmw.errors import ConfigError, ConfigErrors, LoadError
 from plugmw.kernel import state
 from plugmw.kernel.plugin import Plugin
+from plugmw.kernel.runtime import Logger
 from plugmw.loading.watching import note
 from plugmw.schema import REQUIRED, above, at_least, config, field, matches
 from plugmw.schema.fields import URLPath
@@ -189,5 +190,7 @@ class Functions(Gateway):
     ``config`` are the other fields of the plugin; see the module.
     """
 
-    def __init__(self, app: WSGIApplication, path: str = "lib", *, logger: Any = None, **config: Any) -> None:
+    def __init__(
+        self, app: WSGIApplication, path: str = "lib", *, logger: Logger | None = None, **config: object
+    ) -> None:
         super().__init__(app, plugins=[FunctionsPlugin(path=path, **config)], logger=logger)

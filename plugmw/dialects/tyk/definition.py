@@ -96,7 +96,7 @@ class _Definition(DefinitionReader):
             self.error(("proxy", "listen_path"), problem, "a path of its own")
             return ""
         name = self._name(path)
-        route: dict[str, Any] = {
+        route: dict[str, object] = {
             "name": name,
             "service": name,
             "paths": [_pattern(path)],
@@ -122,7 +122,7 @@ class _Definition(DefinitionReader):
         return made
 
     def _service(self, name: str) -> None:
-        service: dict[str, Any] = {"name": name}
+        service: dict[str, object] = {"name": name}
         proxy = self.fields.proxy
         if proxy.target_url:
             service["url"] = proxy.target_url
@@ -135,7 +135,7 @@ class _Definition(DefinitionReader):
 
     def _networks(self, route: str) -> None:
         api = self.fields
-        config: dict[str, Any] = {}
+        config: dict[str, object] = {}
         for listed, switch, name in (
             ("allowed_ips", api.enable_ip_whitelisting, "allow"),
             ("blacklisted_ips", api.enable_ip_blacklisting, "deny"),
@@ -153,7 +153,7 @@ class _Definition(DefinitionReader):
         cors = self.fields.CORS
         if not cors.enable:
             return
-        config: dict[str, Any] = {
+        config: dict[str, object] = {
             "credentials": cors.allow_credentials,
             "preflight_continue": cors.options_passthrough,
             "origins": [_origin(one) for one in cors.allowed_origins],
@@ -166,7 +166,7 @@ class _Definition(DefinitionReader):
         config = {name: value for name, value in config.items() if value or name in flags}
         self._plugin("cors", route, config, ("CORS",))
 
-    def _plugin(self, name: str, route: str, config: dict[str, Any], steps: Place) -> None:
+    def _plugin(self, name: str, route: str, config: dict[str, object], steps: Place) -> None:
         self.into.add("plugins", {"name": name, "route": route, "config": config}, self.at(*steps))
 
     def _conf(self) -> TykConf:
@@ -226,7 +226,7 @@ class _Definition(DefinitionReader):
             elif key not in known:
                 self._setting(key, value)
 
-    def _setting(self, key: str, value: Any) -> None:
+    def _setting(self, key: str, value: object) -> None:
         place = self.at("plugmw", key)
         if key in self.into.native and self.into.native[key] != value:
             where = render_place(self.into.places.get((key,), ()))
@@ -235,15 +235,15 @@ class _Definition(DefinitionReader):
         self.into.places.setdefault((key,), place)
 
 
-def session(fields: Mapping[str, Any]) -> SessionState:
+def session(fields: Mapping[str, object]) -> SessionState:
     """Return the session of Tyk's JSON; raises ``TypeError`` for fields that it does not have."""
     known = {plain(name): name for name in SessionState.__annotations__}
-    made: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name, value in fields.items():
         if plain(name) not in known:
             raise TypeError(f'unknown field "{name}"')
-        made[known[plain(name)]] = value
-    return SessionState(**made)
+        values[known[plain(name)]] = value
+    return SessionState(**values)
 
 
 def _pattern(path: str) -> str:
@@ -262,7 +262,7 @@ def _pieces(path: str) -> Iterator[str]:
     yield re.escape(path[end:])
 
 
-def _origin(origin: Any) -> Any:
+def _origin(origin: object) -> object:
     """Return an origin with Tyk's ``*`` in it as a regular expression."""
     if not isinstance(origin, str) or origin == "*" or "*" not in origin:
         return origin

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from plugmw.dialects.tyk.reading import DefinitionReader
 from plugmw.documents.document import Place
@@ -71,7 +70,7 @@ def endpoints(definition: DefinitionReader, version: str | None) -> list[tuple[P
 
 
 def _endpoint(
-    definition: DefinitionReader, item: Any, steps: Place
+    definition: DefinitionReader, item: object, steps: Place
 ) -> tuple[Place, Endpoint, str, str] | None:
     if isinstance(item, Mapping) and item.get("disabled"):
         return None

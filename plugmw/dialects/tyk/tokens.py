@@ -12,7 +12,7 @@ session is there, in force, has a right to the API, and is within its rate and q
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from plugmw.dialects.tyk.api import Api
 from plugmw.dialects.tyk.errors import error_answer
@@ -58,7 +58,7 @@ class TokenAuth(Plugin[TokenConfig]):
     Config: ClassVar[type] = TokenConfig
 
     def __init__(
-        self, api: Api, sessions: Mapping[str, SessionState], compat: bool = False, **config: Any
+        self, api: Api, sessions: Mapping[str, SessionState], compat: bool = False, **config: object
     ) -> None:
         super().__init__(**config)
         self.api = api

@@ -26,7 +26,7 @@ from plugmw.wsgi.answer import check_header, status_line
 from plugmw.wsgi.text import encode
 
 
-def body_bytes(data: Any) -> bytes:
+def body_bytes(data: object) -> bytes:
     """Return what stands for a body as bytes; raises ``TypeError`` for anything else."""
     if hasattr(data, "read"):
         data = data.read()
@@ -165,7 +165,7 @@ class Request(go_http.Request):
         return body.read_request(self.environ, DEFAULT_BODY_LIMIT)
 
     @body.setter
-    def body(self, data: Any) -> None:
+    def body(self, data: object) -> None:
         body.replace_request(self.environ, body_bytes(data))
 
     @property
@@ -181,7 +181,7 @@ class Request(go_http.Request):
         return io.BytesIO(self.body)
 
     @Body.setter
-    def Body(self, data: Any) -> None:
+    def Body(self, data: object) -> None:
         self.body = data
 
     @property
@@ -260,7 +260,7 @@ class Response(webob.Response):  # type: ignore[misc]
         return io.BytesIO(self.body)
 
     @Body.setter
-    def Body(self, data: Any) -> None:
+    def Body(self, data: object) -> None:
         self.body = body_bytes(data)
 
     @property

@@ -128,9 +128,9 @@ def _negotiated(accept: str) -> str:
     from werkzeug.http import parse_accept_header
 
     for kind, quality in parse_accept_header(accept, MIMEAccept):
-        found = next((_OFFERS[offer] for offer in _OFFERS if _matches(kind.lower(), offer)), None)
-        if found and quality:
-            return found
+        encoding = next((_OFFERS[offer] for offer in _OFFERS if _matches(kind.lower(), offer)), None)
+        if encoding and quality:
+            return encoding
     return "json"
 
 

@@ -23,9 +23,9 @@ class Exact(float):
 
     @classmethod
     def of(cls, text: str) -> Exact:
-        made = cls(text)
-        made.text = text
-        return made
+        number = cls(text)
+        number.text = text
+        return number
 
 
 def _float(text: str) -> float:

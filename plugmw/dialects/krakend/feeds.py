@@ -22,11 +22,11 @@ _FRACTION: Final = re.compile(r"\.(\d+)")
 
 def read_feed(data: bytes) -> Map:
     """Return a feed as a map; raises ``ValueError``."""
-    found = read_xml(data)
-    if "rss" in found:
-        return _rss(_map(_map(found["rss"]).get("channel")))
-    if "feed" in found:
-        return _atom(_map(found["feed"]))
+    document = read_xml(data)
+    if "rss" in document:
+        return _rss(_map(_map(document["rss"]).get("channel")))
+    if "feed" in document:
+        return _atom(_map(document["feed"]))
     raise ValueError("neither an RSS 2.0 nor an Atom feed")
 
 
@@ -160,14 +160,14 @@ def _microseconds(fraction: re.Match[str]) -> str:
 def _dated(name: str, text: str) -> Map:
     """Return a date as it is written, and in UTC where it can be read."""
     try:
-        found = parsedate_to_datetime(text)
+        date = parsedate_to_datetime(text)
     except ValueError:
         try:
-            found = datetime.fromisoformat(_FRACTION.sub(_microseconds, text.replace("Z", "+00:00")))
+            date = datetime.fromisoformat(_FRACTION.sub(_microseconds, text.replace("Z", "+00:00")))
         except ValueError:
             return {name: text}
     try:
-        utc = found.astimezone(timezone.utc) if found.tzinfo else found
+        utc = date.astimezone(timezone.utc) if date.tzinfo else date
     except OverflowError:  # before the year 1, or after 9999
         return {name: text}
     return {name: text, f"{name}Parsed": f"{utc:%Y-%m-%dT%H:%M:%SZ}"}

@@ -83,10 +83,10 @@ def _build(
     if not callable(factory):
         raise LoadError(HANDLER.namespaces[0], f"Wrong plugin handler type: {name}")
     try:
-        made = contained(factory, loader.context, dict(extra), handler)
-        made, error = made if isinstance(made, tuple) else (made, None)
+        result = contained(factory, loader.context, dict(extra), handler)
+        result, error = result if isinstance(result, tuple) else (result, None)
         if error is None:
-            return as_handler(made)
+            return as_handler(result)
     except Exception as raised:
         error = raised
     raise LoadError(HANDLER.namespaces[0], f"Error getting the plugin handler: {error}")

@@ -62,25 +62,25 @@ class _Request:
         request = Request(self.method, target, headers, self.pieces, self.chunked)
         return connections.exchange(self.origin, request, times)
 
-    def after(self, found: Answer) -> _Request | None:
+    def after(self, answer: Answer) -> _Request | None:
         """Return the request that an answer asks for, None if it is to be taken as it is."""
-        location = first(found.headers, "location") or ""
-        if found.status not in (301, 302, 303, 307, 308) or not location:
+        location = first(answer.headers, "location") or ""
+        if answer.status not in (301, 302, 303, 307, 308) or not location:
             return None
         method, pieces, headers = self.method, self.pieces, self.headers
-        if found.status < 307:
+        if answer.status < 307:
             method = method if method in ("GET", "HEAD") else "GET"
             headers = [item for item in headers if not item[0].lower().startswith("content-")]
         elif pieces is not None:
             # The body is gone, as it was streamed; Go takes such an answer as it is, too.
             return None
-        made = attrs.evolve(
+        following = attrs.evolve(
             self, url=self._join(location), method=method, headers=headers, pieces=None, chunked=False
         )
-        if made.origin == self.origin:
-            return made
+        if following.origin == self.origin:
+            return following
         kept = [item for item in headers if item[0].lower() not in _CREDENTIALS]
-        return attrs.evolve(made, headers=kept)
+        return attrs.evolve(following, headers=kept)
 
     def _join(self, location: str) -> str:
         try:

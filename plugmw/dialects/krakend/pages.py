@@ -131,10 +131,10 @@ def _json(
 
 
 def _headers(environ: WSGIEnvironment) -> Values:
-    found = by_name(headers_in(environ))
+    headers = by_name(headers_in(environ))
     # Go keeps it elsewhere.
-    found.pop("Host", None)
-    return found
+    headers.pop("Host", None)
+    return headers
 
 
 def _without(values: Values, names: Iterable[str]) -> Values:

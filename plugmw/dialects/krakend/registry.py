@@ -68,12 +68,12 @@ class Register:
 
     def names(self, kind: Kind) -> list[str]:
         """Return the names registered for a kind, in order of registration."""
-        found = {
+        factories = {
             CLIENT: self.clients,
             HANDLER: self.handlers,
             MODIFIER: {**self.request_modifiers, **self.response_modifiers},
         }
-        return list(found[kind])
+        return list(factories[kind])
 
     def _take_modifier(self, name: str, factory: Factory, to_request: bool, to_response: bool) -> None:
         if to_request:

@@ -34,20 +34,20 @@ def seconds(text: object) -> float:
     # As a whole first: of many digits without a unit, each might begin a part.
     if text != "0" and not _PARTS(text):
         raise ValueError
-    made = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
-    if made >= _LONGEST:
+    duration = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+    if duration >= _LONGEST:
         raise ValueError
-    return made
+    return duration
 
 
 def _word(words: tuple[str, ...], fold: Callable[[str], str] = str) -> Kind:
     """Make the kind of a field that takes one of some words; a misspelt one gets a suggestion."""
 
     def parse(text: object) -> str:
-        found = fold(text) if isinstance(text, str) else text
-        if found not in words:
-            raise ValueError(f"one of {', '.join(words)}{suggest(found, words)}")
-        return str(found)
+        word = fold(text) if isinstance(text, str) else text
+        if word not in words:
+            raise ValueError(f"one of {', '.join(words)}{suggest(word, words)}")
+        return str(word)
 
     return Kind(parse, f"one of {', '.join(words)}", {"type": "string", "enum": list(words)})
 

@@ -94,9 +94,9 @@ class Isolated:
             self._known.add(name)
         return True
 
-    def call(self, name: str, given: Call, most: int) -> Reply:
+    def call(self, name: str, request: Call, most: int) -> Reply:
         """Call a function; raises :class:`NativeError`."""
-        status, *fields = self._ask(name, f"call {name} {most}", given, most)
+        status, *fields = self._ask(name, f"call {name} {most}", request, most)
         if status == b"no":
             raise NativeError(500, f"{self.name}: {name}: is no longer in the library, which has changed")
         return Reply(int(status), *fields)
@@ -110,7 +110,7 @@ class Isolated:
         for process in idle:
             process.end()
 
-    def _ask(self, name: str, what: str, given: Sequence[bytes], most: int) -> list[bytes]:
+    def _ask(self, name: str, what: str, fields: Sequence[bytes], most: int) -> list[bytes]:
         """Have one of the processes, of our own for that time, answer a frame."""
         slots = self._slots
         if not slots.acquire(timeout=self._timeout):
@@ -120,7 +120,7 @@ class Isolated:
         try:
             process = self._ready(deadline)
             try:
-                answer = process.ask([what.encode(), *given], most, deadline)
+                answer = process.ask([what.encode(), *fields], most, deadline)
             except BaseException as error:
                 raise self._failed(process, error, name) from None
             self._failures = 0
@@ -169,10 +169,10 @@ class Isolated:
             self._failures += 1
             raise NativeError(500, f"{self.name}: loading it: cannot be started: {error.strerror}") from None
         try:
-            told, reason, _, text = process.receive(0, deadline)
+            state, reason, _, text = process.receive(0, deadline)
         except BaseException as error:
             raise self._failed(process, error, "loading it") from None
-        if told != b"ready":
+        if state != b"ready":
             process.end()
             raise Unusable(text.decode("utf-8", "replace"), reason.decode("utf-8", "replace"))
         return process

@@ -71,9 +71,9 @@ class Native:
         def function(
             x: Exchange, http_vars: Mapping[str, str], url_query: Mapping[str, Sequence[str]]
         ) -> Answer:
-            given = call_of(x, http_vars, url_query)
+            request = call_of(x, http_vars, url_query)
             try:
-                return answer_of(caller.call(name, given, x.runtime.max_response_body))
+                return answer_of(caller.call(name, request, x.runtime.max_response_body))
             except BadReply as error:
                 raise NativeError(500, f"{caller.name}: {name}: {error}") from None
 

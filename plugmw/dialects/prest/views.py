@@ -65,10 +65,10 @@ def declared(module: ModuleType) -> frozenset[str]:
     Without them its functions find those of the call in force.
     """
     annotated = _annotations(module)
-    found = frozenset(name for name in VARIABLES if name in annotated or name in vars(module))
-    for name in found:
+    names = frozenset(name for name in VARIABLES if name in annotated or name in vars(module))
+    for name in names:
         vars(module).pop(name, None)
-    return found
+    return names
 
 
 if sys.version_info >= (3, 14):  # pragma: no cover (the other one before)

@@ -115,11 +115,11 @@ class _Definition(DefinitionReader):
     def _name(self, path: str) -> str:
         name = self.fields.name or self.fields.api_id or path
         taken, number = self.into.names, 2
-        made = name
-        while made in taken:
-            made, number = f"{name} #{number}", number + 1
-        taken.add(made)
-        return made
+        unique = name
+        while unique in taken:
+            unique, number = f"{name} #{number}", number + 1
+        taken.add(unique)
+        return unique
 
     def _service(self, name: str) -> None:
         service: dict[str, object] = {"name": name}
@@ -170,28 +170,28 @@ class _Definition(DefinitionReader):
         self.into.add("plugins", {"name": name, "route": route, "config": config}, self.at(*steps))
 
     def _conf(self) -> TykConf:
-        given = self.own.tyk_conf
-        if given is not None and not isinstance(given, (Mapping, str)):
-            self.error(("plugmw", "tyk_conf"), f"got {given!r}", "a path or a mapping")
-            given = {}
+        written = self.own.tyk_conf
+        if written is not None and not isinstance(written, (Mapping, str)):
+            self.error(("plugmw", "tyk_conf"), f"got {written!r}", "a path or a mapping")
+            written = {}
         try:
-            document = conf_document(given, self.folder, self.source is not None)
+            document = conf_document(written, self.folder, self.source is not None)
         except ConfigError as error:
             self.into.errors += error.errors if isinstance(error, ConfigErrors) else [error]
             return TykConf()
-        found, problems = settings(document, self.folder)
+        conf, problems = settings(document, self.folder)
         for problem in problems:
             if problem.source is None:
                 place = self.at("plugmw", "tyk_conf", *parse_place(problem.path))
                 problem = self.into.document.error(place, problem.problem, problem.expected)
             self.into.errors.append(problem)
-        return found
+        return conf
 
     # -- the section plugmw -----------------------------------------------------------------------
 
     def _sessions(self) -> dict[str, SessionState]:
         """Return the sessions by token; tokens are secret, and never in a message."""
-        made: dict[str, SessionState] = {}
+        sessions: dict[str, SessionState] = {}
         for index, item in enumerate(self.own.sessions):
             place: Place = ("plugmw", "sessions", index)
             if not isinstance(item, Mapping):
@@ -200,14 +200,14 @@ class _Definition(DefinitionReader):
             key = self.into.document.text(self.at(*place, "key")) or item.get("key")
             if not isinstance(key, str) or not key:
                 self.error((*place, "key"), "missing or no text", "the token")
-            elif key in made:
+            elif key in sessions:
                 self.error((*place, "key"), "is the token of another session", "a unique one")
             else:
                 try:
-                    made[key] = session({name: value for name, value in item.items() if name != "key"})
+                    sessions[key] = session({name: value for name, value in item.items() if name != "key"})
                 except (TypeError, ValueError, AttributeError) as error:
                     self.error(place, str(error), "the fields of a session")
-        return made
+        return sessions
 
     def _own(self, route: str) -> None:
         for kind in ("plugins", "consumers"):
@@ -255,10 +255,10 @@ def _pattern(path: str) -> str:
 
 def _pieces(path: str) -> Iterator[str]:
     end = 0
-    for found in _VARIABLE.finditer(path):
-        yield re.escape(path[end : found.start()])
-        yield f"(?P<{found[1]}>{found[2] or '[^/]+'})"
-        end = found.end()
+    for variable in _VARIABLE.finditer(path):
+        yield re.escape(path[end : variable.start()])
+        yield f"(?P<{variable[1]}>{variable[2] or '[^/]+'})"
+        end = variable.end()
     yield re.escape(path[end:])
 
 

@@ -63,10 +63,10 @@ def endpoints(definition: DefinitionReader, version: str | None) -> list[tuple[P
     if version is None or served is None or not served.use_extended_paths:
         return []
     steps: Place = ("version_data", "versions", version, "extended_paths", "go_plugin")
-    found = (
+    hooks = (
         _endpoint(definition, item, (*steps, n)) for n, item in enumerate(served.extended_paths.go_plugin)
     )
-    return [one for one in found if one is not None]
+    return [one for one in hooks if one is not None]
 
 
 def _endpoint(

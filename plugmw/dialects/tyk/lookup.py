@@ -44,13 +44,13 @@ class Lookup:
     def function(self, path: str, name: str, folder: Path, bundled: bool = False) -> Callable[..., object]:
         """Return the function ``name`` of the file (or dotted module) ``path``; raises :class:`LoadError`."""
         module = load_module(path) if _is_module(path) else self._file(self.find(path, folder, bundled))
-        found = getattr(module, name, None)
-        if found is None:
+        symbol = getattr(module, name, None)
+        if symbol is None:
             known = ", ".join(sorted(key for key, value in vars(module).items() if _is_function(key, value)))
             raise LoadError(path, f"symbol {name!r} not found", f"one of {known}" if known else "a function")
-        if not callable(found):
-            raise LoadError(path, f"{name} is {type(found).__name__}", "a function")
-        function: Callable[..., object] = found
+        if not callable(symbol):
+            raise LoadError(path, f"{name} is {type(symbol).__name__}", "a function")
+        function: Callable[..., object] = symbol
         return function
 
     def find(self, path: str, folder: Path, bundled: bool = False) -> Path:

@@ -49,15 +49,15 @@ def find(folder: Path) -> Path | None:
     return None
 
 
-def conf_document(given: object, folder: Path, beside: bool) -> Document:
+def conf_document(conf: object, folder: Path, beside: bool) -> Document:
     """Read what a definition says of it: a mapping, a path, or None; raises :class:`ConfigError`.
 
     ``beside`` says whether a file that is not named is looked for.
     """
-    if isinstance(given, Mapping):
-        return Document(dict(given))
-    if isinstance(given, str):
-        path: Path | None = folder / given
+    if isinstance(conf, Mapping):
+        return Document(dict(conf))
+    if isinstance(conf, str):
+        path: Path | None = folder / conf
     else:
         path = find(folder) if beside else None
     return Document({}) if path is None else read(str(path), ".json")

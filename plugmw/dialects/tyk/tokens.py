@@ -102,10 +102,10 @@ class TokenAuth(Plugin[TokenConfig]):
 
     def _find(self, x: Exchange) -> str:
         """Return the token, ``""`` if there is none; several are refused, where Tyk takes the last."""
-        found = list(dict.fromkeys(token for token in self._tokens(x) if token))
-        if len(found) > 1 and not self.compat:
+        tokens = list(dict.fromkeys(token for token in self._tokens(x) if token))
+        if len(tokens) > 1 and not self.compat:
             raise error_answer(x, 403, DISALLOWED, self.compat)
-        return found[-1] if found else ""
+        return tokens[-1] if tokens else ""
 
     def _tokens(self, x: Exchange) -> Iterator[str]:
         config = self.config

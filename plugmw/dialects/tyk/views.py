@@ -129,10 +129,10 @@ class URL:
 
     def Query(self) -> Query:
         """Return the parameters; to change them, set ``RawQuery`` to what ``Encode()`` gives."""
-        found = Query()
+        query = Query()
         for name, value in parse_qsl(self.RawQuery, keep_blank_values=True):
-            found.Add(name, value)
-        return found
+            query.Add(name, value)
+        return query
 
     @property
     def Scheme(self) -> str:
@@ -159,9 +159,9 @@ class Request(go_http.Request):
         """
         x = context.exchange()
         if x is not None and x.environ is self.environ:
-            kept = self.environ.get(keys.BODY)
+            collected = self.environ.get(keys.BODY)
             # The upstream has it now, and there is nothing left to read.
-            return x.read_body() if x.phase != "response" else kept[1] if kept else b""
+            return x.read_body() if x.phase != "response" else collected[1] if collected else b""
         return body.read_request(self.environ, DEFAULT_BODY_LIMIT)
 
     @body.setter
@@ -224,9 +224,9 @@ class Request(go_http.Request):
         """Return the first value of a parameter, of the body before the query; ``""`` if there is none."""
         if str(self.environ.get("CONTENT_TYPE", "")).startswith("application/x-www-form-urlencoded"):
             pairs = parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True)
-            found = next((value for key, value in pairs if key == name), None)
-            if found is not None:
-                return found
+            field = next((value for key, value in pairs if key == name), None)
+            if field is not None:
+                return field
         return self.URL.Query().Get(name)
 
 

@@ -230,7 +230,7 @@ BAD = {
     ),
     "consumer": (
         definition(plugmw={"consumers": [{}]}),
-        "plugmw.auth.consumers[0]: at least one of username, custom_id must be given",
+        "plugmw.consumers[0]: at least one of username, custom_id must be given",
     ),
     "tyk_conf": (
         definition(plugmw={"tyk_conf": 5}),

@@ -32,6 +32,7 @@ from plugmw.wsgi.paths import full_path, normalise
 from plugmw.wsgi.text import decode
 
 if TYPE_CHECKING:
+    from _typeshed import OptExcInfo
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 #: First parameter names that tell a Go-style function from a WSGI app.
@@ -65,7 +66,7 @@ class ResponseWriter:
         self._items: list[tuple[str, str]] = []
         self._own: list[tuple[str, str]] = []
         self._given: list[tuple[str, str]] = []
-        self._parts: list[Any] = []
+        self._parts: list[bytes | Iterable[bytes]] = []
         self._server: StartResponse | None = None
         self._write: Callable[[bytes], object] = self._parts.append
 
@@ -105,7 +106,9 @@ class ResponseWriter:
     def body(self) -> bytes:
         """The whole body; reads what an app answered to its end."""
         try:
-            data = b"".join(chunk for part in self._parts for chunk in ([part] if _plain(part) else part))
+            data = b"".join(
+                chunk for part in self._parts for chunk in ([part] if isinstance(part, bytes) else part)
+            )
         finally:
             self.close()
         self._parts.append(data)
@@ -113,16 +116,17 @@ class ResponseWriter:
 
     def run(self, app: WSGIApplication, environ: WSGIEnvironment) -> None:
         """Let ``app`` answer into this writer, up to its status and headers."""
-        answer: Any = app(environ, self._start)
+        answer = app(environ, self._start)
         if not self._line:
             answer = _started(answer, self)
         self._parts.append(answer)
 
     def send(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Give status and headers to the server, and return the body; once."""
-        if len(self._parts) == 1 and not _plain(self._parts[0]):
-            self._tell(start_response)
-            return self._parts[0]  # type: ignore[no-any-return]
+        first = self._parts[0] if len(self._parts) == 1 else b""
+        if not isinstance(first, bytes):
+            self._send_head(start_response)
+            return first
         # The handler wrote: its response is complete, and so is its length.
         data = self.body
         self.write_header(200)
@@ -130,7 +134,7 @@ class ResponseWriter:
             self.header().pop("Content-Length", None)
         elif data or environ["REQUEST_METHOD"] != "HEAD":
             self.header()["Content-Length"] = str(len(data))
-        self._tell(start_response)
+        self._send_head(start_response)
         return [data] if data and environ["REQUEST_METHOD"] != "HEAD" else []
 
     def close(self) -> None:
@@ -144,7 +148,9 @@ class ResponseWriter:
 
     # -- what apps call ---------------------------------------------------------------------------
 
-    def _start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+    def _start(
+        self, status: str, headers: list[tuple[str, str]], exc_info: OptExcInfo | None = None
+    ) -> Callable[[bytes], object]:
         """Be the start_response of an app."""
         if self._server is not None:
             return self._server(status, headers, exc_info)
@@ -156,7 +162,7 @@ class ResponseWriter:
             self._items[:] = own_headers(headers, self._own)
         return lambda data: self._write(data)
 
-    def _tell(self, start_response: StartResponse) -> None:
+    def _send_head(self, start_response: StartResponse) -> None:
         # An app's headers are the server's business; those of handlers are checked here.
         for name, value in self._items:
             if (name, value) not in self._given:
@@ -182,10 +188,6 @@ def _started(iterable: Iterable[bytes], writer: ResponseWriter) -> Iterable[byte
             close()
         raise
     return ClosingIterator(chain(chunks, iterator), close)
-
-
-def _plain(part: Any) -> bool:
-    return isinstance(part, bytes)
 
 
 class HandlerFunc:
@@ -218,21 +220,21 @@ class AppHandler:
         return self.app(environ, start_response)
 
 
-def as_handler(found: Any) -> Any:
+def as_handler(candidate: Any) -> WSGIApplication:
     """Return a handler (``serve_http`` and a WSGI app at once) for whatever stands for one.
 
     A handler stays as it is; an object with ``serve_http`` alone, or a function whose first parameter
     is called ``w`` or ``rw``, is Go's; any other callable is a WSGI app. Else raises ``TypeError``.
     """
-    serve = getattr(found, "serve_http", None)
+    serve = getattr(candidate, "serve_http", None)
     if serve is not None:
-        return found if callable(found) else HandlerFunc(serve)
-    if not callable(found):
-        raise TypeError(f"got {found!r}, expected a WSGI app or a handler (w, req)")
-    return HandlerFunc(found) if _first_parameter(found) in _WRITER_NAMES else AppHandler(found)
+        return candidate if callable(candidate) else HandlerFunc(serve)
+    if not callable(candidate):
+        raise TypeError(f"got {candidate!r}, expected a WSGI app or a handler (w, req)")
+    return HandlerFunc(candidate) if _first_parameter(candidate) in _WRITER_NAMES else AppHandler(candidate)
 
 
-def _first_parameter(function: Any) -> str | None:
+def _first_parameter(function: Callable[..., object]) -> str | None:
     try:
         return next(iter(inspect.signature(function).parameters), None)
     except (TypeError, ValueError):  # callables written in C

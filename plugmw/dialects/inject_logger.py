@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from plugmw.kernel.plugin import inject
 from plugmw.wsgi import keys
@@ -19,7 +19,7 @@ class InjectLogger:
     wrap; an app finds it in ``environ["plugmw.logger"]``.
     """
 
-    def __init__(self, app: WSGIApplication, logger: Any) -> None:
+    def __init__(self, app: WSGIApplication, logger: object) -> None:
         self.app = app
         self.logger = logger
         inject(app, logger)

@@ -44,32 +44,35 @@ if TYPE_CHECKING:
     pass
 
 
-def _found(function: Any) -> Any:
+Function = Callable[..., object]
+
+
+def _resolved(function: Function | str) -> Function:
     return resolve(function) if isinstance(function, str) else function
 
 
 def _checked(function: Any) -> Any:
     try:
-        found = _found(function)
+        resolved = _resolved(function)
     except LoadError as error:
         raise ValueError(f"module:callable ({error.what})") from error
-    if not callable(found) or _parameters(found) not in (1, 2, 3):
+    if not callable(resolved) or _parameters(resolved) not in (1, 2, 3):
         raise ValueError("a function of (res), (res, req) or (rw, res, req)")
     return function
 
 
-def _parameters(function: Callable[..., Any]) -> int:
+def _parameters(function: Function) -> int:
     """Count the arguments a function needs."""
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    found = inspect.signature(function).parameters.values()
-    return sum(p.kind in kinds and p.default is inspect.Parameter.empty for p in found)
+    parameters = inspect.signature(function).parameters.values()
+    return sum(p.kind in kinds and p.default is inspect.Parameter.empty for p in parameters)
 
 
 @config
 class Config:
     """The function; in code it may be given as such."""
 
-    function: Annotated[Any, Kind(_checked, "module:callable", {"type": "string"})] = field(
+    function: Annotated[Function | str, Kind(_checked, "module:callable", {"type": "string"})] = field(
         help="The function, as `module:callable`."
     )
 
@@ -80,14 +83,14 @@ class ResponseModifierPlugin(Plugin[Config]):
     name, priority, Config = "response-modifier", 790, Config
 
     def configure(self) -> None:
-        self._function = _found(self.config.function)
+        self._function = _resolved(self.config.function)
         self._count = _parameters(self._function)
 
     def response(self, x: Flow) -> None:
         writer, res = ResponseWriter(), take(x)
         arguments = (writer, res, Request(x.environ))
-        made = self._function(*(arguments if self._count == 3 else arguments[1 : self._count + 1]))
-        res = _response(res if made is None else made)
+        result = self._function(*(arguments if self._count == 3 else arguments[1 : self._count + 1]))
+        res = _response(res if result is None else result)
         own = writer.header().items()
         if writer.status:
             res = webob.Response(app_iter=[writer.body], status=writer.status, headerlist=[])
@@ -95,11 +98,11 @@ class ResponseModifierPlugin(Plugin[Config]):
         put(x, res)
 
 
-def _response(made: Any) -> webob.Response:
-    if isinstance(made, webob.Response):
-        return made
-    if isinstance(made, tuple) and len(made) == 3:
-        status, headers, body = made
+def _response(result: object) -> webob.Response:
+    if isinstance(result, webob.Response):
+        return result
+    if isinstance(result, tuple) and len(result) == 3:
+        status, headers, body = result
         data = body.encode() if isinstance(body, str) else body
         return webob.Response(app_iter=[data], status=status, headerlist=header_items(headers))
-    raise TypeError(f"got {made!r}, expected None, a webob.Response or (status, headers, body)")
+    raise TypeError(f"got {result!r}, expected None, a webob.Response or (status, headers, body)")

@@ -8,13 +8,12 @@ Bundled plugins have ``middleware`` for that; these take the first argument of t
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from plugmw.dialects.prest.plugin import FunctionsPlugin
-from plugmw.dialects.response_modifier import ResponseModifierPlugin
+from plugmw.dialects.response_modifier import Function, ResponseModifierPlugin
 from plugmw.gateway import Gateway
-from plugmw.kernel.runtime import DEFAULT_BODY_LIMIT
+from plugmw.kernel.runtime import DEFAULT_BODY_LIMIT, Logger
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -30,10 +29,10 @@ class ResponseModifier(Gateway):
     def __init__(
         self,
         app: WSGIApplication,
-        function: Callable[..., Any] | str,
+        function: Function | str,
         *,
         max_response_body: int = DEFAULT_BODY_LIMIT,
-        logger: Any = None,
+        logger: Logger | None = None,
     ) -> None:
         super().__init__(app, plugins=[ResponseModifierPlugin(function=function)], logger=logger)
         self.runtime.max_response_body = max_response_body
@@ -45,5 +44,7 @@ class Functions(Gateway):
     ``config`` are the other fields of the plugin; see :mod:`plugmw.dialects.prest.plugin`.
     """
 
-    def __init__(self, app: WSGIApplication, path: str = "lib", *, logger: Any = None, **config: Any) -> None:
+    def __init__(
+        self, app: WSGIApplication, path: str = "lib", *, logger: Logger | None = None, **config: object
+    ) -> None:
         super().__init__(app, plugins=[FunctionsPlugin(path=path, **config)], logger=logger)

@@ -27,7 +27,7 @@ from plugmw.dialects.kong.servers.protobuf import (
     write_value,
 )
 from plugmw.dialects.kong.servers.protobuf_rpc import ProtoBufRPC
-from plugmw.dialects.kong.servers.wire import Closed, Garbled, Late, Told
+from plugmw.dialects.kong.servers.wire import Closed, Garbled, Late, ServerError
 from plugmw.dialects.prest import abi
 from plugmw.errors import LoadError
 from plugmw.testing import gateway, hello_app
@@ -37,7 +37,7 @@ from tests.support.kong import plugin
 from tests.support.wsgi import environ_of, serve
 
 #: What a broken server leads to.
-FAULTS = (Closed, Late, Garbled, Told)
+FAULTS = (Closed, Late, Garbled, ServerError)
 _UNSENDABLE = re.compile("[\r\n\0]").search
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 import attrs
@@ -42,6 +42,7 @@ from plugmw.wsgi.headers import first
 from plugmw.wsgi.paths import PATH_SAFE
 
 if TYPE_CHECKING:
+    from _typeshed import OptExcInfo
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
 #: Of the endpoint's timeout, what concurrent calls may take (``proxy/concurrent.go`` of Lura).
@@ -77,8 +78,8 @@ class Streamed(ResponseWrapper):
         self, status: int, headers: list[tuple[str, str]], pieces: Iterable[bytes], limit: int
     ) -> None:
         super().__init__(status_code=status, headers=by_name(headers), read=lambda: self._whole(limit))
-        #: As the backend gave them.
-        self.given = list(headers)
+        #: The backend's own, before modifiers.
+        self.backend_headers = list(headers)
         #: The body as the backend gave it, once it was read.
         self.original: bytes | None = None
         self._pieces = pieces
@@ -96,8 +97,8 @@ class Streamed(ResponseWrapper):
         discard(self.take())
 
 
-class Asker:
-    """What asks one backend. Thread-safe."""
+class BackendProxy:
+    """Sends requests to one backend and shapes its responses. Thread-safe."""
 
     def __init__(
         self,
@@ -118,11 +119,11 @@ class Asker:
         self._modifiers = modifiers
         self._pool = pool
         self._compat = compat
-        self._format: Callable[[dict[str, Any]], dict[str, Any]] = formatter(backend)
+        self._format: Callable[[dict[str, object]], dict[str, object]] = formatter(backend)
         wish = backend.extra_config.get("backend/http")
-        self._wish: dict[str, Any] = wish if isinstance(wish, dict) else {}
+        self._wish: dict[str, object] = wish if isinstance(wish, dict) else {}
 
-    def ask(self, request: RequestWrapper, origin: Origin) -> ResponseWrapper:
+    def run(self, request: RequestWrapper, origin: Origin) -> ResponseWrapper:
         """Return the response to an endpoint's request; raises what went wrong."""
         query = narrowed(request.query, self.backend.input_query_strings)
         path = self._pattern.fill(request.params)
@@ -131,21 +132,21 @@ class Asker:
         shorter = attrs.evolve(origin, deadline=origin.deadline.within(self._timeout * CONCURRENT_SHARE))
         return self._first(lambda: self._ask(request, path, query, shorter), shorter.deadline)
 
-    def _first(self, call: Callable[[], Any], deadline: Deadline) -> ResponseWrapper:
+    def _first(self, call: Callable[[], ResponseWrapper], deadline: Deadline) -> ResponseWrapper:
         """Return the first complete response of several equal calls, else any, else raise an error."""
-        found: Any = BackendError(TOO_LATE)
+        best: ResponseWrapper | Exception = BackendError(TOO_LATE)
         with closing(self._pool.gather([call] * self.calls, deadline)) as ended:
             for _, result in ended:
                 if isinstance(result, Exception):
-                    found = found if isinstance(found, ResponseWrapper) else result
+                    best = best if isinstance(best, ResponseWrapper) else result
                     continue
-                discard(found)
-                found = result
+                discard(best)
+                best = result
                 if result.is_complete:
                     break
-        if isinstance(found, ResponseWrapper):
-            return found
-        raise found
+        if isinstance(best, ResponseWrapper):
+            return best
+        raise best
 
     # -- one call ---------------------------------------------------------------------------------
 
@@ -154,11 +155,11 @@ class Asker:
     ) -> ResponseWrapper:
         host = random.choice(self.backend.host)  # noqa: S311 (no secret)
         sent = self._request(request, host, path, query)
-        made = self._modifiers.on_request(sent)
-        if is_response(made):
-            return as_response(made, by_data=not self.noop)
-        response = self._reply(as_request(made), host, path, query, origin)
-        response.request, response.context = made, request.context
+        modified = self._modifiers.on_request(sent)
+        if is_response(modified):
+            return as_response(modified, by_data=not self.noop)
+        response = self._reply(as_request(modified), host, path, query, origin)
+        response.request, response.context = modified, request.context
         try:
             changed = as_response(self._modifiers.on_response(response), by_data=not self.noop)
         except BaseException:
@@ -172,7 +173,7 @@ class Asker:
         self, request: RequestWrapper, host: str, path: str, query: dict[str, list[str]]
     ) -> RequestWrapper:
         own = self._compat or request.method == self._method
-        made = RequestWrapper(
+        backend_request = RequestWrapper(
             method=self.backend.method if own else request.method,
             path=path.partition("?")[0],
             url=with_query(host + path, query),
@@ -183,25 +184,25 @@ class Asker:
             read=lambda: request.body,
         )
         if request.read_body is not None:
-            made.body = request.read_body
-        return made
+            backend_request.body = request.read_body
+        return backend_request
 
-    def _url(self, host: str, path: str, query: dict[str, list[str]], made: RequestWrapper) -> str:
+    def _url(self, host: str, path: str, query: dict[str, list[str]], request: RequestWrapper) -> str:
         """Return the URL that modifiers decided on: by ``url``, else by ``path`` and ``query``."""
         before, plain = with_query(host + path, query), path.partition("?")[0]
-        wanted = made.url or before
+        wanted = request.url or before
         if wanted != before or self._compat:
             return str(wanted)
-        if made.path != plain:
-            path = quote(made.path, safe=PATH_SAFE + "%") + path[len(plain) :]
-        return with_query(host + path, made.query)
+        if request.path != plain:
+            path = quote(request.path, safe=PATH_SAFE + "%") + path[len(plain) :]
+        return with_query(host + path, request.query)
 
     def _reply(
-        self, made: RequestWrapper, host: str, path: str, query: dict[str, list[str]], origin: Origin
+        self, request: RequestWrapper, host: str, path: str, query: dict[str, list[str]], origin: Origin
     ) -> ResponseWrapper:
-        call = Call(self._url(host, path, query, made), origin.deadline, origin.app)
-        headers = {canonical(name): values for name, values in made.headers.items()}
-        environ = environ_for(origin.environ, call, made.method, headers, made.read_body)
+        call = Call(self._url(host, path, query, request), origin.deadline, origin.app)
+        headers = {canonical(name): values for name, values in request.headers.items()}
+        environ = environ_for(origin.environ, call, request.method, headers, request.read_body)
         status, items, pieces = answered(self._client, environ)
         if origin.deadline.expired:
             # A client in this process cannot be stopped, but what comes too late is no reply.
@@ -218,21 +219,21 @@ class Asker:
 
     def _decoded(self, data: bytes) -> ResponseWrapper:
         try:
-            found = decode(self.backend.encoding, data, self.backend.is_collection)
+            data_map = decode(self.backend.encoding, data, self.backend.is_collection)
         except DecodeError as error:
             raise BackendError(f"invalid {self.backend.encoding} body") from error
-        made = ResponseWrapper(status_code=0 if self._compat else 200)
-        made.data = self._format(found)
-        return made
+        response = ResponseWrapper(status_code=0 if self._compat else 200)
+        response.data = self._format(data_map)
+        return response
 
     def _refused(self, status: int, items: list[tuple[str, str]], data: bytes) -> ResponseWrapper:
         kind = first(items, "content-type") or ""
         name, text = self._wish.get("return_error_details"), data.decode("utf-8", "replace")
         if isinstance(name, str) and name:
-            made = ResponseWrapper(status_code=status if self._compat else 200, is_complete=False)
+            response = ResponseWrapper(status_code=status if self._compat else 200, is_complete=False)
             details = {"http_status_code": status, "http_body": text, "http_body_encoding": kind}
-            made.data = {f"error_{name}": {key: value for key, value in details.items() if value}}
-            return made
+            response.data = {f"error_{name}": {key: value for key, value in details.items() if value}}
+            return response
         if self._wish.get("return_error_code") is True:
             raise ModifierError(text, status, kind)
         raise BackendError(f"invalid status code {status} [{self.backend.method} {self.backend.url_pattern}]")
@@ -242,13 +243,15 @@ def answered(
     client: WSGIApplication, environ: WSGIEnvironment
 ) -> tuple[int, list[tuple[str, str]], Iterable[bytes]]:
     """Let a WSGI app answer; return status, headers, and the body as it comes."""
-    told: list[Any] = []
+    head: list[tuple[int, list[tuple[str, str]]]] = []
     writer = ResponseWriter()
 
-    def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-        if exc_info is not None and told:
+    def start(
+        status: str, headers: list[tuple[str, str]], exc_info: OptExcInfo | None = None
+    ) -> Callable[[bytes], object]:
+        if exc_info is not None and exc_info[1] is not None and head:
             raise exc_info[1].with_traceback(exc_info[2])
-        told[:] = int(status[:3]), list(headers)
+        head[:] = [(int(status[:3]), list(headers))]
         return lambda data: None
 
     try:
@@ -257,18 +260,19 @@ def answered(
     except BaseException:
         writer.close()
         raise
-    return told[0], told[1], pieces
+    status, headers = head[0]
+    return status, headers, pieces
 
 
 def joined(pieces: Iterable[bytes], limit: int) -> bytes:
     """Read a body and close it; raises :class:`BackendError` above ``limit`` bytes."""
-    kept, size = list[bytes](), 0
+    chunks, size = list[bytes](), 0
     try:
         for piece in pieces:
             size += len(piece)
             if size > limit:
                 raise BackendError(f"the body has more than {limit} bytes")
-            kept.append(piece)
+            chunks.append(piece)
     finally:
         discard(pieces)
-    return b"".join(kept)
+    return b"".join(chunks)

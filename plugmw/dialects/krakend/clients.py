@@ -17,19 +17,20 @@ what cannot be used is logged, and the default client asks the backend.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from plugmw.dialects.go_http import AppHandler, as_handler
 from plugmw.dialects.krakend.alone import Alone, whole
 from plugmw.dialects.krakend.failures import BackendError
 from plugmw.dialects.krakend.loader import Loader
-from plugmw.dialects.krakend.registry import CLIENT, namespace_of
+from plugmw.dialects.krakend.registry import CLIENT, Factory, namespace_of
 from plugmw.errors import LoadError
-from plugmw.kernel.runtime import DEFAULT_BODY_LIMIT
+from plugmw.kernel.runtime import DEFAULT_BODY_LIMIT, Logger
 from plugmw.kernel.user_code import contained
 
 if TYPE_CHECKING:
+    from _typeshed import OptExcInfo
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 
@@ -39,7 +40,7 @@ class _NotAsked(LoadError):
 
 def build_client(
     loader: Loader,
-    extra_config: Any,
+    extra_config: Mapping[str, object],
     scope: str,
     url_pattern: str,
     default: WSGIApplication,
@@ -56,19 +57,19 @@ def build_client(
     if extra is None:
         return default
     try:
-        name, factory = _asked(loader, extra, url_pattern)
-        made = _made(name, factory, loader, extra, default)
+        name, section, factory = _asked(loader, extra, url_pattern)
+        client = _build(name, factory, loader, section, default)
     except LoadError as error:
         (loader.logger.debug if isinstance(error, _NotAsked) else loader.logger.warning)(scope, error.what)
         if strict:
             raise
         return default
     loader.logger.debug(scope, "Injecting plugin", name)
-    return _recorded(made, limit)
+    return _recorded(client, limit)
 
 
-def _asked(loader: Loader, extra: Any, url_pattern: str) -> tuple[str, Any]:
-    """Return the plugin's name and its factory."""
+def _asked(loader: Loader, extra: object, url_pattern: str) -> tuple[str, Mapping[str, object], Factory]:
+    """Return the plugin's name, its configuration and its factory."""
     source = CLIENT.namespaces[0]
     if not isinstance(extra, Mapping):
         raise _NotAsked(source, f"[{CLIENT.namespaces[1]}] Wrong extra config type for backend")
@@ -79,33 +80,33 @@ def _asked(loader: Loader, extra: Any, url_pattern: str) -> tuple[str, Any]:
         raise _NotAsked(source, f"No name defined in the extra config for {url_pattern}")
     if name not in loader.register.clients:
         raise _NotAsked(source, f"No plugin registered as {name}")
-    return name, loader.register.clients[name]
+    return name, extra, loader.register.clients[name]
 
 
-def _made(
-    name: str, factory: Any, loader: Loader, extra: Mapping[str, Any], default: WSGIApplication
+def _build(
+    name: str, factory: Factory, loader: Loader, extra: Mapping[str, object], default: WSGIApplication
 ) -> WSGIApplication:
     if not callable(factory):
         raise LoadError(CLIENT.namespaces[0], f"Wrong plugin handler type: {name}")
     replaced = (AppHandler(default),) if _takes_next(factory) else ()
     try:
-        made = contained(factory, loader.context, dict(extra), *replaced)
-        made, error = made if isinstance(made, tuple) else (made, None)
+        result = contained(factory, loader.context, dict(extra), *replaced)
+        handler, error = result if isinstance(result, tuple) else (result, None)
         if error is None:
-            return as_handler(made)  # type: ignore[no-any-return]
+            return as_handler(handler)
     except Exception as raised:
         error = raised
     raise LoadError(CLIENT.namespaces[0], f"Error getting the plugin handler: {error}")
 
 
-def _takes_next(factory: Any) -> bool:
+def _takes_next(factory: Factory) -> bool:
     """Say whether a factory has a third parameter."""
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     try:
-        found = inspect.signature(factory).parameters.values()
+        parameters = inspect.signature(factory).parameters.values()
     except (TypeError, ValueError):  # callables written in C
         return False
-    return sum(parameter.kind in kinds for parameter in found) > 2
+    return sum(parameter.kind in kinds for parameter in parameters) > 2
 
 
 def _recorded(client: WSGIApplication, limit: int) -> WSGIApplication:
@@ -133,7 +134,7 @@ class _Record:
 
     def take(self, client: WSGIApplication, environ: WSGIEnvironment) -> None:
         """Let the client answer."""
-        pieces: Any = client(environ, self.start)
+        pieces = client(environ, self.start)
         try:
             for piece in pieces:
                 self.add(piece)
@@ -141,7 +142,9 @@ class _Record:
             if hasattr(pieces, "close"):
                 pieces.close()
 
-    def start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+    def start(
+        self, status: str, headers: list[tuple[str, str]], exc_info: OptExcInfo | None = None
+    ) -> Callable[[bytes], object]:
         self.head = status, list(headers)
         return self.add
 
@@ -165,10 +168,10 @@ class ClientRegisterer(Alone):
     def __init__(
         self,
         app: WSGIApplication,
-        source: Any,
-        extra_config: Mapping[str, Any] | None = None,
+        source: object,
+        extra_config: Mapping[str, object] | None = None,
         *,
-        logger: Any = None,
+        logger: Logger | None = None,
         strict: bool = False,
         limit: int = DEFAULT_BODY_LIMIT,
     ) -> None:

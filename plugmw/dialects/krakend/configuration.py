@@ -112,20 +112,20 @@ def _leave_out(reading: Reading, file: File) -> None:
         reading.warn(("async_agent",), "is left out: there are no consumers of queues")
 
 
-def _router(reading: Reading, given: RouterFields, extra_config: Mapping[str, Any]) -> Router:
+def _router(reading: Reading, fields: RouterFields, extra_config: Mapping[str, object]) -> Router:
     name = spelled(extra_config, ROUTER)
     place: Place = ("extra_config", name)
-    for status in given.error_body:
+    for status in fields.error_body:
         if status not in ("404", "405"):
             reading.error((*place, "error_body", status), f"got {status!r}", "404 or 405")
-    if not given.health_path.startswith("/"):
-        reading.error((*place, "health_path"), f"got {given.health_path!r}", "a path that starts with /")
+    if not fields.health_path.startswith("/"):
+        reading.error((*place, "health_path"), f"got {fields.health_path!r}", "a path that starts with /")
     written = extra_config.get(name)
     for key in written if isinstance(written, Mapping) else ():
         if fold(key) in _ROUTER_LEFT_OUT:
             reading.warn((*place, key), "is left out: it has no counterpart")
-    bodies = {int(status): body for status, body in given.error_body.items() if status.isdecimal()}
-    values = {name: value for name, value in as_dict(given).items() if name != "trusted_proxies"}
+    bodies = {int(status): body for status, body in fields.error_body.items() if status.isdecimal()}
+    values = {name: value for name, value in as_dict(fields).items() if name != "trusted_proxies"}
     return Router(**{**values, "error_body": bodies})
 
 
@@ -157,12 +157,12 @@ class _Plugins:
         """Tell what KrakenD would only log: an error for those who are strict."""
         (self.reading.error if self.options.strict else self.reading.warn)(place, problem, expected)
 
-    def _load(self, given: str) -> None:
+    def _load(self, written: str) -> None:
         """Load a folder, relative to where the server runs as in KrakenD, or else to the file."""
-        if not given:
+        if not written:
             self._missing(("plugin", "folder"), "missing", "the folder of the plugins")
             return
-        folder = Path(given)
+        folder = Path(written)
         beside = Path(self.reading.document.source or "").parent / folder
         if not folder.is_dir() and beside.is_dir():
             folder = beside
@@ -180,7 +180,7 @@ class _Plugins:
                 self._check(backend.extra_config, backend.place, MODIFIER)
                 self._check(backend.extra_config, backend.place, CLIENT)
 
-    def _check(self, extra_config: Mapping[str, Any], holder: Place, kind: Kind) -> None:
+    def _check(self, extra_config: Mapping[str, object], holder: Place, kind: Kind) -> None:
         alias = kind.namespaces[0]
         if alias not in extra_config:
             return

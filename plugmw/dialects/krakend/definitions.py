@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from plugmw.dialects.krakend.model import APP, Backend, Endpoint
 from plugmw.dialects.krakend.namespaces import normalised
@@ -43,43 +43,43 @@ class Definitions:
         for place, item in self.reading.mappings(self.file.endpoints or None, ("endpoints",)):
             yield self._endpoint(item, place)
 
-    def _endpoint(self, item: dict[str, Any], place: Place) -> Endpoint:
-        given = self.reading.part(EndpointFields, item, place)
-        path = "/" + given.endpoint.removeprefix("/")
-        parameters = self._path(given.endpoint, path, (*place, "endpoint"))
-        self._once(given.method, path, place)
-        self.reading.features(given.extra_config, place, "endpoint")
-        made = Endpoint(
+    def _endpoint(self, item: dict[str, object], place: Place) -> Endpoint:
+        fields = self.reading.part(EndpointFields, item, place)
+        path = "/" + fields.endpoint.removeprefix("/")
+        parameters = self._path(fields.endpoint, path, (*place, "endpoint"))
+        self._once(fields.method, path, place)
+        self.reading.features(fields.extra_config, place, "endpoint")
+        endpoint = Endpoint(
             endpoint=path,
-            method=given.method,
-            output_encoding=_json(given.output_encoding or self.file.output_encoding),
-            timeout=given.timeout or self.file.timeout or TIMEOUT,
-            cache_ttl=given.cache_ttl or self.file.cache_ttl,
-            concurrent_calls=given.concurrent_calls or 1,
-            input_headers=[name.lower() for name in given.input_headers],
-            input_query_strings=given.input_query_strings,
-            extra_config=normalised(given.extra_config),
+            method=fields.method,
+            output_encoding=_json(fields.output_encoding or self.file.output_encoding),
+            timeout=fields.timeout or self.file.timeout or TIMEOUT,
+            cache_ttl=fields.cache_ttl or self.file.cache_ttl,
+            concurrent_calls=fields.concurrent_calls or 1,
+            input_headers=[name.lower() for name in fields.input_headers],
+            input_query_strings=fields.input_query_strings,
+            extra_config=normalised(fields.extra_config),
             place=place,
         )
-        for where, backend in self.reading.mappings(given.backend or None, (*place, "backend")):
-            made.backend.append(self._backend(backend, where, made, parameters))
-        self._number(made, bool(given.backend))
-        return made
+        for where, backend in self.reading.mappings(fields.backend or None, (*place, "backend")):
+            endpoint.backend.append(self._backend(backend, where, endpoint, parameters))
+        self._number(endpoint, bool(fields.backend))
+        return endpoint
 
-    def _path(self, given: str, path: str, place: Place) -> set[str]:
+    def _path(self, written: str, path: str, place: Place) -> set[str]:
         """Check an endpoint's path; return the names of its parameters."""
         *segments, last = path.split("/")[1:]
-        if not given:
+        if not written:
             self.reading.error(place, "missing", "a path such as /users/{id}")
         elif "*" in "".join(segments) or ("*" in last and last != "*"):
-            self.reading.error(place, f"got {given!r}", "a * only as the last segment")
+            self.reading.error(place, f"got {written!r}", "a * only as the last segment")
         elif _RESERVED.search(path):
-            self.reading.error(place, f"got {given!r}", "a path other than /__debug, /__echo and /__health")
+            self.reading.error(place, f"got {written!r}", "a path other than /__debug, /__echo and /__health")
         names = set()
         for segment in (*segments, last):
-            found = _PARAMETER.fullmatch(segment)
-            if found and _NAME.fullmatch(found[1]):
-                names.add(found[1])
+            parameter = _PARAMETER.fullmatch(segment)
+            if parameter and _NAME.fullmatch(parameter[1]):
+                names.add(parameter[1])
             elif "{" in segment:
                 self.reading.error(place, f"got {segment!r}", "parameters that are whole segments, like {id}")
         return names
@@ -90,47 +90,47 @@ class Definitions:
         if first != place:
             self.reading.error((*place, "endpoint"), f"{method} {path} is {render_place(first)} already")
 
-    def _number(self, made: Endpoint, given: bool) -> None:
+    def _number(self, endpoint: Endpoint, has_backends: bool) -> None:
         """Check how many backends there are."""
-        number = len(made.backend)
-        if not given:
-            self.reading.error((*made.place, "backend"), "has 0 backends defined", "at least one")
-        if made.output_encoding == NOOP and number > 1:
-            found = f"can not use no-op with {number} backends"
-            place: Place = (*made.place, "output_encoding")
-            self.reading.error(place, found, "one backend, or another encoding")
+        number = len(endpoint.backend)
+        if not has_backends:
+            self.reading.error((*endpoint.place, "backend"), "has 0 backends defined", "at least one")
+        if endpoint.output_encoding == NOOP and number > 1:
+            problem = f"can not use no-op with {number} backends"
+            place: Place = (*endpoint.place, "output_encoding")
+            self.reading.error(place, problem, "one backend, or another encoding")
 
     # -- backends ---------------------------------------------------------------------------------
 
     def _backend(
-        self, item: dict[str, Any], place: Place, endpoint: Endpoint, parameters: set[str]
+        self, item: dict[str, object], place: Place, endpoint: Endpoint, parameters: set[str]
     ) -> Backend:
-        given = self.reading.part(BackendFields, item, place)
-        pattern = "/" + given.url_pattern.removeprefix("/")
+        fields = self.reading.part(BackendFields, item, place)
+        pattern = "/" + fields.url_pattern.removeprefix("/")
         self._parameters(pattern, parameters, (*place, "url_pattern"))
-        self.reading.features(given.extra_config, place, "backend")
-        if given.sd != "static":
+        self.reading.features(fields.extra_config, place, "backend")
+        if fields.sd != "static":
             self.reading.error(
-                (*place, "sd"), f"got {given.sd!r}: nothing is discovered here", "static hosts"
+                (*place, "sd"), f"got {fields.sd!r}: nothing is discovered here", "static hosts"
             )
-        own = list(self._hosts(given.host, (*place, "host"), given.disable_host_sanitize))
+        own = list(self._hosts(fields.host, (*place, "host"), fields.disable_host_sanitize))
         if not (item.get("host") or self.reading.document.data.get("host")):
             wanted = f'hosts here or at the root; "{APP}" is the wrapped app'
             self.reading.error((*place, "host"), "missing", wanted)
         return Backend(
             url_pattern=pattern,
             host=own or self.hosts,
-            method=given.method or endpoint.method,
-            encoding=NOOP if endpoint.output_encoding == NOOP else _json(given.encoding),
-            allow=given.allow,
-            deny=given.deny,
-            mapping=given.mapping,
-            group=given.group,
-            target=given.target,
-            is_collection=given.is_collection,
-            input_headers=[name.lower() for name in given.input_headers],
-            input_query_strings=given.input_query_strings,
-            extra_config=normalised(given.extra_config),
+            method=fields.method or endpoint.method,
+            encoding=NOOP if endpoint.output_encoding == NOOP else _json(fields.encoding),
+            allow=fields.allow,
+            deny=fields.deny,
+            mapping=fields.mapping,
+            group=fields.group,
+            target=fields.target,
+            is_collection=fields.is_collection,
+            input_headers=[name.lower() for name in fields.input_headers],
+            input_query_strings=fields.input_query_strings,
+            extra_config=normalised(fields.extra_config),
             place=place,
         )
 

@@ -23,14 +23,14 @@ original. Sources: ``encoding/`` and ``router/gin/render.go`` of Lura, ``krakend
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from plugmw.dialects.krakend.exact_json import Exact, mended, read_json, write_json
 from plugmw.dialects.krakend.feeds import read_feed
 from plugmw.dialects.krakend.xml_maps import read_xml, write_xml
 from plugmw.errors import ConfigError, PlugmwError
 
-Map = dict[str, Any]
+Map = dict[str, object]
 
 
 class DecodeError(PlugmwError):
@@ -91,12 +91,14 @@ def _from_yaml(body: bytes, is_collection: bool) -> Map:
     return _checked(parse_yaml(body.decode(), ""), is_collection)
 
 
-def _checked(value: Any, is_collection: bool) -> Map:
-    if value is None:
-        value = None if is_collection else {}
-    elif not isinstance(value, list if is_collection else dict):
-        raise ValueError(f"expected {'an array' if is_collection else 'an object'}")
-    return {"collection": value} if is_collection else value
+def _checked(value: object, is_collection: bool) -> Map:
+    if is_collection:
+        if not isinstance(value, list | None):
+            raise ValueError("expected an array")
+        return {"collection": value}
+    if not isinstance(value, dict | None):
+        raise ValueError("expected an object")
+    return value or {}
 
 
 _DECODERS: Final[dict[str, Callable[[bytes, bool], Map]]] = {
@@ -126,9 +128,9 @@ def _negotiated(accept: str) -> str:
     from werkzeug.http import parse_accept_header
 
     for kind, quality in parse_accept_header(accept, MIMEAccept):
-        found = next((_OFFERS[offer] for offer in _OFFERS if _matches(kind.lower(), offer)), None)
-        if found and quality:
-            return found
+        encoding = next((_OFFERS[offer] for offer in _OFFERS if _matches(kind.lower(), offer)), None)
+        if encoding and quality:
+            return encoding
     return "json"
 
 
@@ -158,7 +160,7 @@ def _to_yaml(data: Map) -> tuple[bytes, str]:
     import yaml
 
     class Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
-        def ignore_aliases(self, _: Any) -> bool:
+        def ignore_aliases(self, _: object) -> bool:
             return True
 
     Dumper.add_representer(

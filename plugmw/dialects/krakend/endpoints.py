@@ -1,4 +1,4 @@
-"""Answer the endpoints of a ``krakend.json``: KrakenD's router, pipes and replies as one entry of a chain.
+"""Answer the endpoints of a ``krakend.json``: KrakenD's router, proxies and replies as one entry of a chain.
 
     Endpoints.of(service, loader, options)
 
@@ -13,18 +13,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from plugmw.dialects.krakend import pages
-from plugmw.dialects.krakend.backends import Asker
+from plugmw.dialects.krakend.backends import BackendProxy
 from plugmw.dialects.krakend.clients import build_client
+from plugmw.dialects.krakend.endpoint_proxy import EndpointProxy
 from plugmw.dialects.krakend.failures import reply_to
-from plugmw.dialects.krakend.forwarding import BadParameter, check_parameters
+from plugmw.dialects.krakend.forwarding import BadParameter, Call, check_parameters
 from plugmw.dialects.krakend.http_client import HTTPClient
 from plugmw.dialects.krakend.loader import Loader
 from plugmw.dialects.krakend.model import APP, Backend, Endpoint, Service
 from plugmw.dialects.krakend.modifiers import build_modifiers
-from plugmw.dialects.krakend.pipe import Pipe
 from plugmw.dialects.krakend.pool import Pool
 from plugmw.dialects.krakend.replies import Replies, own_headers, send
 from plugmw.dialects.krakend.routing import Routes
@@ -64,14 +64,14 @@ class Endpoints(Plugin[Nothing]):
     @classmethod
     def of(cls, service: Service, loader: Loader, options: Options | None = None) -> Self:
         """Return the endpoints of a checked configuration; ``loader`` has its plugins."""
-        made = cls()
-        made.service, made.loader, made.options = service, loader, options or Options()
-        return made
+        entry = cls()
+        entry.service, entry.loader, entry.options = service, loader, options or Options()
+        return entry
 
-    def _init(self, config: Any) -> None:
+    def _init(self, config: Nothing) -> None:
         super()._init(config)
         self._routes: Routes[Handler] = Routes()
-        self._opened: list[Any] = []
+        self._opened: list[Pool | HTTPClient] = []
 
     def bind(self, runtime: Runtime) -> None:
         super().bind(runtime)
@@ -93,8 +93,8 @@ class Endpoints(Plugin[Nothing]):
     def close(self) -> None:
         self.loader.context.done.set()
         opened, self._opened = self._opened, []
-        for one in opened:
-            one.close()
+        for resource in opened:
+            resource.close()
 
     def wrap(self, app: WSGIApplication) -> WSGIApplication:
         """Return the router, with ``app`` behind it."""
@@ -110,9 +110,9 @@ class Endpoints(Plugin[Nothing]):
         self, environ: WSGIEnvironment, start_response: StartResponse, app: WSGIApplication
     ) -> Iterable[bytes]:
         path, method = decode(full_path(environ), "surrogateescape"), environ["REQUEST_METHOD"]
-        found = self._routes.find(method, path)
-        if found is not None:
-            handler, parameters = found
+        match = self._routes.find(method, path)
+        if match is not None:
+            handler, parameters = match
             try:
                 check_parameters(parameters.values())
             except BadParameter as error:
@@ -178,19 +178,19 @@ class Endpoints(Plugin[Nothing]):
             log.error(scope, "Unsupported method", endpoint.method)
             return
         log.debug(scope, "Building the proxy pipe")
-        askers = [self._asker(endpoint, backend, pool, clients) for backend in endpoint.backend]
-        if len(askers) > 1:
-            log.debug(f"{scope}[Merge] Backends: {len(askers)}, merger: parallel, combiner: default")
+        backends = [self._backend(endpoint, backend, pool, clients) for backend in endpoint.backend]
+        if len(backends) > 1:
+            log.debug(f"{scope}[Merge] Backends: {len(backends)}, merger: parallel, combiner: default")
         compat, strict = self.options.compat, self.options.strict
         modifiers = build_modifiers(self.loader, endpoint.extra_config, scope, compat=compat, strict=strict)
         log.debug(scope, "Building the http handler")
-        pipe = Pipe(endpoint, askers, modifiers, pool, compat)
+        proxy = EndpointProxy(endpoint, backends, modifiers, pool, compat)
         handler = Serving(
-            endpoint, pipe, Replies(endpoint, compat), self.service.router, self.loader, self.runtime, compat
+            endpoint, proxy, Replies(endpoint, compat), self.service.router, self.loader, self.runtime, compat
         )
         routes.add(endpoint.method, endpoint.endpoint, handler)
 
-    def _asker(self, endpoint: Endpoint, backend: Backend, pool: Pool, clients: _Clients) -> Asker:
+    def _backend(self, endpoint: Endpoint, backend: Backend, pool: Pool, clients: _Clients) -> BackendProxy:
         scope = f"[BACKEND: {endpoint.method} {endpoint.endpoint} -> {backend.url_pattern}]"
         self.loader.logger.debug(scope, "Building the backend pipe")
         compat, strict = self.options.compat, self.options.strict
@@ -198,7 +198,7 @@ class Endpoints(Plugin[Nothing]):
         limit = self.runtime.max_response_body
         client = build_client(self.loader, extra, scope, backend.url_pattern, clients, strict, limit)
         modifiers = build_modifiers(self.loader, extra, scope, compat=compat, strict=strict)
-        return Asker(backend, endpoint, client, modifiers, pool, compat)
+        return BackendProxy(backend, endpoint, client, modifiers, pool, compat)
 
 
 class _Clients:
@@ -208,14 +208,15 @@ class _Clients:
         self._http = http
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        call = environ[keys.KRAKEND_CALL]
-        client = call.app if call.url.startswith(APP) else self._http
-        made: Iterable[bytes] = client(environ, start_response)
-        return made
+        call: Call = environ[keys.KRAKEND_CALL]
+        client: WSGIApplication = call.app if call.url.startswith(APP) else self._http
+        return client(environ, start_response)
 
 
 def _page(page: WSGIApplication) -> Handler:
-    def handler(environ: Any, start_response: Any, parameters: Any, app: Any) -> Iterable[bytes]:
+    def handler(
+        environ: WSGIEnvironment, start_response: StartResponse, parameters: object, app: object
+    ) -> Iterable[bytes]:
         try:
             return page(environ, start_response)
         except (BadLength, BodyTooLarge, Incomplete) as error:
@@ -226,7 +227,9 @@ def _page(page: WSGIApplication) -> Handler:
 
 
 def _options(allowed: str) -> Handler:
-    def handler(environ: Any, start_response: Any, parameters: Any, app: Any) -> Iterable[bytes]:
+    def handler(
+        environ: object, start_response: StartResponse, parameters: object, app: object
+    ) -> Iterable[bytes]:
         return send(start_response, 200, [("Allow", allowed), own_headers()[0]], b"")
 
     return handler

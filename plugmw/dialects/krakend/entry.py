@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 
 from plugmw.dialects.krakend.handlers import names_of
 from plugmw.dialects.krakend.loader import Loader
@@ -27,7 +27,7 @@ class ModuleConfig:
     name: str | list[str] | None = field(
         None, help="Names of the plugins to use, in order; without it, all that the module registers."
     )
-    extra_config: dict[str, Any] = field({}, help="What the plugins are given, beside `name`.")
+    extra_config: dict[str, object] = field({}, help="What the plugins are given, beside `name`.")
     strict: bool = field(False, help="Refuse to work without the plugins, instead of going on without them.")
 
     def check(self) -> Iterator[Finding]:
@@ -75,7 +75,7 @@ class ModulePlugin(Plugin[M]):
             raise ConfigErrors(problems)
 
     @property
-    def extra_config(self) -> dict[str, Any]:
+    def extra_config(self) -> dict[str, object]:
         """Return the ``extra_config`` with this entry's namespace in it."""
         name = self.loader.register.names(self.kind) if self.config.name is None else self.config.name
         return {self.kind.namespaces[0]: {**self.config.extra_config, "name": name}}

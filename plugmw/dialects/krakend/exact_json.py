@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 _SPACE: Final = " \t\r\n"
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
@@ -23,9 +23,9 @@ class Exact(float):
 
     @classmethod
     def of(cls, text: str) -> Exact:
-        made = cls(text)
-        made.text = text
-        return made
+        number = cls(text)
+        number.text = text
+        return number
 
 
 def _float(text: str) -> float:
@@ -45,7 +45,7 @@ def _constant(text: str) -> NoReturn:
 _DECODER: Final = json.JSONDecoder(parse_float=_float, parse_int=_int, parse_constant=_constant)
 
 
-def read_json(data: bytes) -> Any:
+def read_json(data: bytes) -> object:
     """Read the first JSON value of ``data``; raises ``ValueError``.
 
     What follows it is left alone, and bytes that are no UTF-8 become U+FFFD, as in Go's decoder.
@@ -57,7 +57,7 @@ def read_json(data: bytes) -> Any:
         raise ValueError("nested too deeply") from error
 
 
-def write_json(value: Any) -> bytes:
+def write_json(value: object) -> bytes:
     """Write a value as JSON; raises ``ValueError`` or ``TypeError`` for what JSON cannot say."""
     text = _plain(value) if _is_plain(value) else _exact(value)
     for character, escape in _ESCAPED.items():
@@ -78,7 +78,7 @@ _plain: Final = json.JSONEncoder(
 ).encode
 
 
-def _is_plain(value: Any) -> bool:
+def _is_plain(value: object) -> bool:
     """Say whether there is no :class:`Exact` in a value."""
     if isinstance(value, dict):
         return all(map(_is_plain, value.values()))
@@ -87,7 +87,7 @@ def _is_plain(value: Any) -> bool:
     return not isinstance(value, Exact)
 
 
-def _exact(value: Any) -> str:
+def _exact(value: object) -> str:
     if isinstance(value, dict):
         members = sorted(value.items(), key=lambda member: str(member[0]))
         return "{" + ",".join(f"{_plain(str(key))}:{_exact(item)}" for key, item in members) + "}"

@@ -6,9 +6,9 @@ They are told only under ``return_error_msg``, and never name hosts; what they c
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-from plugmw.dialects.krakend.wrappers import Answered, answer_of, value_of
+from plugmw.dialects.krakend.wrappers import Answer, answer_of, value_of
 from plugmw.errors import PlugmwError
 from plugmw.upstream.forwarding import BadRequest
 from plugmw.wsgi.body import BadLength, BodyTooLarge, Incomplete
@@ -43,7 +43,7 @@ def is_crash(error: BaseException) -> bool:
     return not has_text(error) and type(error) not in _OF_CLIENT
 
 
-def reply_to(error: Exception, tell: bool, compat: bool) -> Answered:
+def reply_to(error: Exception, tell: bool, compat: bool) -> Answer:
     """Return status, body and headers for an error.
 
     Of several backends' errors the first with a status answers; in ``compat`` it is 500 with all texts.
@@ -52,6 +52,6 @@ def reply_to(error: Exception, tell: bool, compat: bool) -> Answered:
     if status is not None:
         return status, b"", []
     if isinstance(error, MergeError) and not compat:
-        found: list[Any] = [one for one in error.errors if isinstance(value_of(one, "status_code"), int)]
-        error = found[0] if found else error
+        with_status = (one for one in error.errors if isinstance(value_of(one, "status_code"), int))
+        error = next(with_status, error)
     return answer_of(error, tell and has_text(error))

@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import Final
 
 from plugmw.dialects.krakend.xml_maps import TEXT, read_xml
 
-Map = dict[str, Any]
+Map = dict[str, object]
 #: ``me@example.com (Me)``, as RSS has its authors.
 _MAILBOX: Final = re.compile(r"(\S+@\S+)(?:\s+\((.*)\))?")
 _FRACTION: Final = re.compile(r"\.(\d+)")
@@ -22,16 +22,16 @@ _FRACTION: Final = re.compile(r"\.(\d+)")
 
 def read_feed(data: bytes) -> Map:
     """Return a feed as a map; raises ``ValueError``."""
-    found = read_xml(data)
-    if "rss" in found:
-        return _rss(_map(_map(found["rss"]).get("channel")))
-    if "feed" in found:
-        return _atom(_map(found["feed"]))
+    document = read_xml(data)
+    if "rss" in document:
+        return _rss(_map(_map(document["rss"]).get("channel")))
+    if "feed" in document:
+        return _atom(_map(document["feed"]))
     raise ValueError("neither an RSS 2.0 nor an Atom feed")
 
 
 def _rss(channel: Map) -> Map:
-    made = {
+    result: Map = {
         "author": _person(channel, "managingEditor", "webMaster", "creator"),
         "categories": _texts(channel, "category") or None,
         "copyright": _text(channel, "copyright"),
@@ -45,7 +45,7 @@ def _rss(channel: Map) -> Map:
         "updated": _text(channel, "lastBuildDate"),
     }
     image = _text(_map(channel.get("image")), "url")
-    return {**made, "img_url": image} if image else made
+    return {**result, "img_url": image} if image else result
 
 
 def _rss_item(item: Map) -> Map:
@@ -54,7 +54,7 @@ def _rss_item(item: Map) -> Map:
         {name: one.get(f"-{name}", "") for name in ("url", "length", "type")}
         for one in map(_map, _list(item, "enclosure"))
     ]
-    return _given(
+    return _without_empty(
         {
             "title": _text(item, "title"),
             "description": _text(item, "description"),
@@ -72,7 +72,7 @@ def _rss_item(item: Map) -> Map:
 
 
 def _atom(feed: Map) -> Map:
-    made = {
+    result: Map = {
         "author": _person(feed, "author"),
         "categories": _attributes(feed, "category", "-term") or None,
         "copyright": _text(feed, "rights"),
@@ -86,13 +86,13 @@ def _atom(feed: Map) -> Map:
         "updated": _text(feed, "updated"),
     }
     image = _text(feed, "logo")
-    return {**made, "img_url": image} if image else made
+    return {**result, "img_url": image} if image else result
 
 
 def _atom_item(entry: Map) -> Map:
     author = _person(entry, "author")
     links = _attributes(entry, "link", "-href")
-    return _given(
+    return _without_empty(
         {
             "title": _text(entry, "title"),
             "description": _text(entry, "summary"),
@@ -109,23 +109,23 @@ def _atom_item(entry: Map) -> Map:
     )
 
 
-def _given(members: Map) -> Map:
+def _without_empty(members: Map) -> Map:
     return {name: value for name, value in members.items() if value}
 
 
-def _list(members: Map, name: str) -> list[Any]:
+def _list(members: Map, name: str) -> list[object]:
     found = members.get(name)
     return found if isinstance(found, list) else [] if found is None else [found]
 
 
-def _map(value: Any) -> Map:
+def _map(value: object) -> Map:
     found = value[0] if isinstance(value, list) else value
     return found if isinstance(found, dict) else {}
 
 
 def _texts(members: Map, name: str) -> list[str]:
-    found = (one.get(TEXT) if isinstance(one, dict) else one for one in _list(members, name))
-    return [text for text in found if text]
+    texts = (one.get(TEXT) if isinstance(one, dict) else one for one in _list(members, name))
+    return [text for text in texts if isinstance(text, str) and text]
 
 
 def _text(members: Map, name: str) -> str:
@@ -133,8 +133,8 @@ def _text(members: Map, name: str) -> str:
 
 
 def _attributes(members: Map, name: str, attribute: str) -> list[str]:
-    found = (one.get(attribute) for one in _list(members, name) if isinstance(one, dict))
-    return [text for text in found if text]
+    texts = (one.get(attribute) for one in _list(members, name) if isinstance(one, dict))
+    return [text for text in texts if isinstance(text, str) and text]
 
 
 def _person(members: Map, *names: str) -> Map | None:
@@ -142,11 +142,11 @@ def _person(members: Map, *names: str) -> Map | None:
     for name in names:
         inside = _map(members.get(name))
         if inside:
-            return _given({"name": _text(inside, "name"), "email": _text(inside, "email")}) or None
+            return _without_empty({"name": _text(inside, "name"), "email": _text(inside, "email")}) or None
         text = _text(members, name)
         mailbox = _MAILBOX.fullmatch(text)
         if mailbox:
-            return _given({"name": mailbox[2], "email": mailbox[1]})
+            return _without_empty({"name": mailbox[2], "email": mailbox[1]})
         if text:
             return {"name": text}
     return None
@@ -160,14 +160,14 @@ def _microseconds(fraction: re.Match[str]) -> str:
 def _dated(name: str, text: str) -> Map:
     """Return a date as it is written, and in UTC where it can be read."""
     try:
-        found = parsedate_to_datetime(text)
+        date = parsedate_to_datetime(text)
     except ValueError:
         try:
-            found = datetime.fromisoformat(_FRACTION.sub(_microseconds, text.replace("Z", "+00:00")))
+            date = datetime.fromisoformat(_FRACTION.sub(_microseconds, text.replace("Z", "+00:00")))
         except ValueError:
             return {name: text}
     try:
-        utc = found.astimezone(timezone.utc) if found.tzinfo else found
+        utc = date.astimezone(timezone.utc) if date.tzinfo else date
     except OverflowError:  # before the year 1, or after 9999
         return {name: text}
     return {name: text, f"{name}Parsed": f"{utc:%Y-%m-%dT%H:%M:%SZ}"}

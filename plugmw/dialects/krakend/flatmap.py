@@ -19,9 +19,11 @@ read is passed over.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
-Map = dict[str, Any]
+Map = dict[str, object]
+#: Objects and arrays inside a map, to be changed in place.
+Tree = dict[str, object]
 Path = list[str]
 
 ALL: Final = "*"
@@ -30,40 +32,44 @@ _KEY: Final = "flatmap_filter"
 _PATHS: Final = {"move": 2, "append": 2, "del": 0}
 
 
-class _Array(dict[str, Any]):
+#: Changes a tree by the paths it is told.
+Operation = Callable[[Tree, list[Path]], None]
+
+
+class _Array(dict[str, object]):
     """An array as elements by the numbers they had at first, which others keep when one goes."""
 
 
-def manipulator(extra_config: Mapping[str, Any]) -> Callable[[Map], Map] | None:
+def manipulator(extra_config: Mapping[str, object]) -> Callable[[Map], Map] | None:
     """Return the function that carries out an ``extra_config``'s operations, None if it has none.
 
     It leaves the map alone that it is given.
     """
     proxy = extra_config.get("proxy")
     wanted = proxy.get(_KEY) if isinstance(proxy, Mapping) else None
-    operations = [made for made in map(_operation, wanted) if made] if isinstance(wanted, list) else []
+    operations = [one for one in map(_operation, wanted) if one] if isinstance(wanted, list) else []
     if not operations:
         return None
 
     def run(data: Map) -> Map:
-        root = _tree(data)
+        root = {name: _tree(item) for name, item in data.items()}
         for operate, paths in operations:
             operate(root, paths)
-        return _plain(root)  # type: ignore[no-any-return]
+        return {name: _untree(item) for name, item in root.items()}
 
     return run
 
 
-def _operation(wanted: Any) -> tuple[Callable[[Any, list[Path]], None], list[Path]] | None:
+def _operation(wanted: object) -> tuple[Operation, list[Path]] | None:
     if not isinstance(wanted, Mapping) or wanted.get("type") not in _PATHS:
         return None
-    given = wanted.get("args")
-    paths = [arg.split(".") for arg in given if isinstance(arg, str)] if isinstance(given, list) else []
+    args = wanted.get("args")
+    paths = [arg.split(".") for arg in args if isinstance(arg, str)] if isinstance(args, list) else []
     kind = wanted["type"]
     return (_OPERATIONS[kind], paths) if len(paths) >= _PATHS[kind] else None
 
 
-def _tree(value: Any) -> Any:
+def _tree(value: object) -> object:
     if isinstance(value, dict):
         return {name: _tree(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -71,13 +77,13 @@ def _tree(value: Any) -> Any:
     return value
 
 
-def _plain(node: Any) -> Any:
+def _untree(node: object) -> object:
     if isinstance(node, _Array):
-        return [_plain(item) for item in node.values()]
-    return {name: _plain(item) for name, item in node.items()} if isinstance(node, dict) else node
+        return [_untree(item) for item in node.values()]
+    return {name: _untree(item) for name, item in node.items()} if isinstance(node, dict) else node
 
 
-def _below(node: Any, step: str) -> list[tuple[str, Any]]:
+def _below(node: object, step: str) -> list[tuple[str, object]]:
     """Return what a step leads to, with its name."""
     if not isinstance(node, dict):
         return []
@@ -86,12 +92,14 @@ def _below(node: Any, step: str) -> list[tuple[str, Any]]:
     return [(step, node[step])] if step in node else []
 
 
-def _delete(root: Any, paths: list[Path]) -> None:
+def _delete(root: Tree, paths: list[Path]) -> None:
     for path in paths:
         _delete_one(root, path)
 
 
-def _delete_one(node: Any, path: Path) -> None:
+def _delete_one(node: object, path: Path) -> None:
+    if not isinstance(node, dict):
+        return
     for name, child in _below(node, path[0]):
         if len(path) == 1:
             del node[name]
@@ -99,7 +107,7 @@ def _delete_one(node: Any, path: Path) -> None:
             _delete_one(child, path[1:])
 
 
-def _append(root: Any, paths: list[Path]) -> None:
+def _append(root: Tree, paths: list[Path]) -> None:
     source, target = _at(root, paths[0]), _at(root, paths[1])
     if isinstance(source, _Array) and isinstance(target, _Array) and source is not target:
         for item in source.values():
@@ -107,32 +115,33 @@ def _append(root: Any, paths: list[Path]) -> None:
         _delete_one(root, paths[0])
 
 
-def _at(node: Any, path: Path) -> Any:
+def _at(root: Tree, path: Path) -> object:
+    node: object = root
     for step in path:
         node = node.get(step) if isinstance(node, dict) else None
     return node
 
 
-def _move(root: Any, paths: list[Path]) -> None:
+def _move(root: Tree, paths: list[Path]) -> None:
     source, target = paths[0], paths[1]
-    places: list[tuple[Any, Path]] = [(root, [])]
+    places: list[tuple[object, Path]] = [(root, [])]
     for step in source[:-1]:
         places = [(child, [*way, name]) for node, way in places for name, child in _below(node, step)]
     last = source[-1]
-    found = [(node, way, node[last]) for node, way in places if isinstance(node, dict) and last in node]
+    moves = [(node, way, node[last]) for node, way in places if isinstance(node, dict) and last in node]
     if len(source) == len(target):
-        found = [item for item in found if not isinstance(item[0], _Array)]
-    for node, _, _ in found:
-        del node[last]
-    for node, way, value in found:
+        moves = [move for move in moves if not isinstance(move[0], _Array)]
+    for holder, _, _ in moves:
+        del holder[last]
+    for holder, way, value in moves:
         if len(target) < len(source):
             place = _above(root, target[:-1], way)
         else:
-            place = _deeper(node, target[len(source) - 1 : -1])
+            place = _deeper(holder, target[len(source) - 1 : -1])
         _insert(place, target[-1], value)
 
 
-def _above(root: Any, path: Path, way: Path) -> Any:
+def _above(root: Tree, path: Path, way: Path) -> Tree:
     """Follow a path from the root as far as it goes; ``*`` is what it was on the way down."""
     for step, taken in zip(path, way, strict=False):
         child = root.get(taken if step == ALL else step)
@@ -142,16 +151,17 @@ def _above(root: Any, path: Path, way: Path) -> Any:
     return root
 
 
-def _deeper(node: Any, path: Path) -> Any:
+def _deeper(node: Tree, path: Path) -> Tree:
     """Follow a path, making objects where there are none."""
     for step in path:
-        if not isinstance(node.get(step), dict):
-            node[step] = {}
-        node = node[step]
+        below = node.get(step)
+        if not isinstance(below, dict):
+            below = node[step] = {}
+        node = below
     return node
 
 
-def _insert(node: Any, name: str, value: Any) -> None:
+def _insert(node: Tree, name: str, value: object) -> None:
     """Put a value under its name; in an array, at the end."""
     if isinstance(node, _Array):
         number = len(node)
@@ -161,7 +171,7 @@ def _insert(node: Any, name: str, value: Any) -> None:
     node[name] = value
 
 
-_OPERATIONS: Final[dict[str, Callable[[Any, list[Path]], None]]] = {
+_OPERATIONS: Final[dict[str, Operation]] = {
     "move": _move,
     "append": _append,
     "del": _delete,

@@ -12,14 +12,13 @@ original depends on the order of a hash map.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 from plugmw.dialects.krakend.flatmap import manipulator
 from plugmw.dialects.krakend.model import Backend
 
-Map = dict[str, Any]
+Map = dict[str, object]
 #: Names and what is below them; None is a name whose value counts whole.
-Tree = dict[str, Any]
+Tree = dict[str, "Tree | None"]
 
 
 def formatter(backend: Backend) -> Callable[[Map], Map]:
@@ -58,12 +57,12 @@ def _filter(backend: Backend) -> Callable[[Map], Map]:
 
 
 def _inside(data: Map, target: str) -> Map:
-    found: Any = data
     for name in target.split("."):
-        found = found.get(name)
-        if not isinstance(found, dict):
+        below = data.get(name)
+        if not isinstance(below, dict):
             return {}
-    return found  # type: ignore[no-any-return]
+        data = below
+    return data
 
 
 def _allow_tree(names: Iterable[str]) -> Tree:
@@ -73,9 +72,10 @@ def _allow_tree(names: Iterable[str]) -> Tree:
         *path, last = name.split(".")
         place = tree
         for step in path:
-            if not isinstance(place.get(step), dict):
-                place[step] = {}
-            place = place[step]
+            below = place.get(step)
+            if below is None:
+                below = place[step] = {}
+            place = below
         place[last] = None
     return tree
 
@@ -85,36 +85,37 @@ def _deny_tree(names: Iterable[str]) -> Tree:
     tree: Tree = {}
     for name in sorted(names, key=lambda name: name.count(".")):
         *path, last = name.split(".")
-        place: Any = tree
+        place = tree
         for step in path:
-            place = place.setdefault(step, {})
-            if place is None:
+            below = place.setdefault(step, {})
+            if below is None:
                 break
+            place = below
         else:
             place[last] = None
     return tree
 
 
 def _allow(tree: Tree, data: Map) -> Map:
-    kept = {}
+    result: Map = {}
     for name, value in data.items():
         below = tree.get(name, {})
         if below is None:
-            kept[name] = value
+            result[name] = value
         elif below and isinstance(value, dict):
             inside = _allow(below, value)
             if inside:
-                kept[name] = inside
-    return kept
+                result[name] = inside
+    return result
 
 
 def _deny(tree: Tree, data: Map) -> Map:
-    kept = {}
+    result: Map = {}
     for name, value in data.items():
         below = tree.get(name, {})
         if below is not None:
-            kept[name] = _deny(below, value) if below and isinstance(value, dict) else value
-    return kept
+            result[name] = _deny(below, value) if below and isinstance(value, dict) else value
+    return result
 
 
 def _renamed(mapping: dict[str, str], data: Map) -> Map:

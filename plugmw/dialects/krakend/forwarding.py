@@ -12,8 +12,8 @@ may not make a ``..`` of a path.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode, urlsplit
 
 import attrs
@@ -82,18 +82,18 @@ def capitalised(parameters: Mapping[str, str]) -> dict[str, str]:
 def headers_of(environ: WSGIEnvironment, names: Collection[str], trusted: Trusted) -> Values:
     """Return the headers that ``input_headers`` lets through, and KrakenD's own."""
     listed = names or ("content-type",)
-    found = by_name(request_headers(environ))
+    headers = by_name(request_headers(environ))
     if "*" not in listed:
-        found = {name: values for name, values in found.items() if name.lower() in listed}
+        headers = {name: values for name, values in headers.items() if name.lower() in listed}
     for name in _FRAMING:
-        found.pop(name, None)
-    found.pop("X-Forwarded-For", None)
+        headers.pop(name, None)
+    headers.pop("X-Forwarded-For", None)
     client = trusted.client(environ)
     if client is not None:
-        found["X-Forwarded-For"] = [str(client)]
-    found["X-Forwarded-Host"] = [trusted.host(environ)]
-    found["X-Forwarded-Via" if "User-Agent" in found else "User-Agent"] = [AGENT]
-    return found
+        headers["X-Forwarded-For"] = [str(client)]
+    headers["X-Forwarded-Host"] = [trusted.host(environ)]
+    headers["X-Forwarded-Via" if "User-Agent" in headers else "User-Agent"] = [AGENT]
+    return headers
 
 
 def held_back(environ: WSGIEnvironment, passed: Collection[str]) -> set[str]:
@@ -103,14 +103,16 @@ def held_back(environ: WSGIEnvironment, passed: Collection[str]) -> set[str]:
 
 def query_of(environ: WSGIEnvironment, names: Collection[str]) -> Values:
     """Return the query's parameters that ``input_query_strings`` lets through, with all their values."""
-    found: Values = {}
+    query: Values = {}
     for name, value in read_pairs(environ.get("QUERY_STRING", "")) if names else ():
         if "*" in names or name in names:
-            found.setdefault(name, []).append(value or "")
-    return found
+            query.setdefault(name, []).append(value or "")
+    return query
 
 
-def narrowed(values: Mapping[str, list[str]], names: Collection[str], fold: Any = str) -> Values:
+def narrowed(
+    values: Mapping[str, list[str]], names: Collection[str], fold: Callable[[str], str] = str
+) -> Values:
     """Return what a backend's own list lets through; without a list that is everything."""
     everything = not names or "*" in names
     return {name: list(found) for name, found in values.items() if everything or fold(name) in names}
@@ -127,7 +129,7 @@ class Pattern:
         self._path, self._query = _PLACE.split(path), _PLACE.split(mark + query)
         self._dots = _DOTS.intersection(path.split("/"))
 
-    def fill(self, parameters: Mapping[str, Any]) -> str:
+    def fill(self, parameters: Mapping[str, object]) -> str:
         """Return path and query, ready to send; a parameter that is missing is empty."""
         path = _filled(self._path, parameters, PATH_SAFE)
         if not self._dots.issuperset(_DOTS.intersection(path.split("/"))):
@@ -135,15 +137,15 @@ class Pattern:
         return path + _filled(self._query, parameters, "")
 
 
-def _filled(pieces: list[str], parameters: Mapping[str, Any], safe: str) -> str:
-    made = []
+def _filled(pieces: list[str], parameters: Mapping[str, object], safe: str) -> str:
+    texts = []
     for index, piece in enumerate(pieces):
         if index % 2:
             value = str(parameters.get(piece[:1].upper() + piece[1:], ""))
-            made.append(quote(value, safe=safe, errors="surrogateescape"))
+            texts.append(quote(value, safe=safe, errors="surrogateescape"))
         else:
-            made.append(quote(piece, safe=SENDABLE))
-    return "".join(made)
+            texts.append(quote(piece, safe=SENDABLE))
+    return "".join(texts)
 
 
 def with_query(url: str, query: Mapping[str, list[str]]) -> str:
@@ -161,45 +163,45 @@ def environ_for(
 
     Raises ``ValueError`` for a URL that is none.
     """
-    made = {k: v for k, v in environ.items() if k.startswith(_SHARED) and k not in _OWN}
+    request = {k: v for k, v in environ.items() if k.startswith(_SHARED) and k not in _OWN}
     # Calls run side by side: what plugins remember of one, and what comes of it, is not another's.
-    if keys.STATE in made:
-        made[keys.STATE] = made[keys.STATE].copy()
-    if keys.UPSTREAM in made:
-        made[keys.UPSTREAM] = attrs.evolve(made[keys.UPSTREAM], buffer=False, status="", tries=[])
-    made[keys.KRAKEND_CALL] = call
-    made["REQUEST_METHOD"] = method.upper()
-    _locate(made, environ, call.url)
+    if keys.STATE in request:
+        request[keys.STATE] = request[keys.STATE].copy()
+    if keys.UPSTREAM in request:
+        request[keys.UPSTREAM] = attrs.evolve(request[keys.UPSTREAM], buffer=False, status="", tries=[])
+    request[keys.KRAKEND_CALL] = call
+    request["REQUEST_METHOD"] = method.upper()
+    _locate(request, environ, call.url)
     for name, values in headers.items():
         key = cgi_key(name)
         if key not in _FRAMING_KEYS:
-            made[key] = ", ".join(values)
+            request[key] = ", ".join(values)
     if body is not None:
-        replace_request(made, body)
+        replace_request(request, body)
         if not body and method.upper() not in ("POST", "PUT", "PATCH"):
-            del made["CONTENT_LENGTH"]
+            del request["CONTENT_LENGTH"]
     else:
         for key in ("CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING"):
             if environ.get(key):
-                made[key] = environ[key]
-    return made
+                request[key] = environ[key]
+    return request
 
 
-def _locate(made: WSGIEnvironment, environ: WSGIEnvironment, url: str) -> None:
+def _locate(request: WSGIEnvironment, environ: WSGIEnvironment, url: str) -> None:
     """Set what says where a request goes; the app stays at the host, and the prefix, it is known under."""
     if url.startswith(APP):
-        target, script = url[len(APP) :], str(made.get("SCRIPT_NAME", ""))
-        made["HTTP_HOST"] = environ.get("HTTP_HOST", "")
+        target, script = url[len(APP) :], str(request.get("SCRIPT_NAME", ""))
+        request["HTTP_HOST"] = environ.get("HTTP_HOST", "")
     else:
         scheme, host, port = origin(url)
         parts = urlsplit(url)
         target, script = parts.path + (f"?{parts.query}" if parts.query else ""), ""
-        made["wsgi.url_scheme"] = scheme
-        made["SERVER_NAME"], made["SERVER_PORT"] = host, str(port)
-        made["HTTP_HOST"] = parts.netloc.rpartition("@")[2]
+        request["wsgi.url_scheme"] = scheme
+        request["SERVER_NAME"], request["SERVER_PORT"] = host, str(port)
+        request["HTTP_HOST"] = parts.netloc.rpartition("@")[2]
     raw = quote(target if target.startswith("/") else "/" + target, safe=SENDABLE, errors="surrogateescape")
     path = unescape(raw.partition("?")[0])
     inside = bool(script) and path.startswith(script + "/")
-    made["SCRIPT_NAME"], made["PATH_INFO"] = (script, path[len(script) :]) if inside else ("", path)
-    made["QUERY_STRING"] = raw.partition("?")[2]
-    made["RAW_URI"] = made["REQUEST_URI"] = raw
+    request["SCRIPT_NAME"], request["PATH_INFO"] = (script, path[len(script) :]) if inside else ("", path)
+    request["QUERY_STRING"] = raw.partition("?")[2]
+    request["RAW_URI"] = request["REQUEST_URI"] = raw

@@ -16,13 +16,14 @@ logged and left out, and the app stays as it is.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from plugmw.dialects.go_http import AppHandler, as_handler
 from plugmw.dialects.krakend.alone import Alone, whole
 from plugmw.dialects.krakend.loader import Loader
 from plugmw.dialects.krakend.registry import HANDLER, namespace_of
 from plugmw.errors import LoadError
+from plugmw.kernel.runtime import Logger
 from plugmw.kernel.user_code import contained
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
 _SERVER = "[PLUGIN: Server]"
 
 
-def wrap_handlers(app: WSGIApplication, loader: Loader, extra_config: Any, strict: bool = False) -> Any:
+def wrap_handlers(
+    app: WSGIApplication, loader: Loader, extra_config: Mapping[str, object], strict: bool = False
+) -> WSGIApplication:
     """Return ``app`` inside the handlers that ``extra_config`` names, the last name outermost.
 
     With ``strict`` a name that cannot be used raises :class:`~plugmw.errors.LoadError` (after its log line).
@@ -50,11 +53,11 @@ def wrap_handlers(app: WSGIApplication, loader: Loader, extra_config: Any, stric
         return app
     if not isinstance(extra.get("name"), (str, list, tuple)):
         log.debug(_SERVER, "No plugins required in the extra config")
-    outermost: Any = app
+    outermost = app
     for name in names:
         handler = AppHandler(app) if outermost is app else outermost
         try:
-            outermost = _made(name, loader, extra, handler)
+            outermost = _build(name, loader, extra, handler)
         except LoadError as error:
             log.error(_SERVER, error.what)
             if strict:
@@ -64,24 +67,26 @@ def wrap_handlers(app: WSGIApplication, loader: Loader, extra_config: Any, stric
     return outermost
 
 
-def names_of(extra: Mapping[str, Any]) -> list[str]:
+def names_of(extra: Mapping[str, object]) -> list[str]:
     """Return the plugin names of a namespace: ``name`` is a string or a list, of which others are dropped."""
     name = extra.get("name")
     names = [name] if isinstance(name, str) else name if isinstance(name, (list, tuple)) else []
     return [name for name in names if isinstance(name, str)]
 
 
-def _made(name: str, loader: Loader, extra: Mapping[str, Any], handler: Any) -> Any:
+def _build(
+    name: str, loader: Loader, extra: Mapping[str, object], handler: WSGIApplication
+) -> WSGIApplication:
     factory = loader.register.handlers.get(name)
     if factory is None:
         raise LoadError(HANDLER.namespaces[0], f"No plugin registered as {name}")
     if not callable(factory):
         raise LoadError(HANDLER.namespaces[0], f"Wrong plugin handler type: {name}")
     try:
-        made = contained(factory, loader.context, dict(extra), handler)
-        made, error = made if isinstance(made, tuple) else (made, None)
+        result = contained(factory, loader.context, dict(extra), handler)
+        result, error = result if isinstance(result, tuple) else (result, None)
         if error is None:
-            return as_handler(made)
+            return as_handler(result)
     except Exception as raised:
         error = raised
     raise LoadError(HANDLER.namespaces[0], f"Error getting the plugin handler: {error}")
@@ -99,10 +104,10 @@ class HandlerRegisterer(Alone):
     def __init__(
         self,
         app: WSGIApplication,
-        source: Any,
-        extra_config: Mapping[str, Any] | None = None,
+        source: object,
+        extra_config: Mapping[str, object] | None = None,
         *,
-        logger: Any = None,
+        logger: Logger | None = None,
         strict: bool = False,
     ) -> None:
         super().__init__(app, source, HANDLER, logger, strict)

@@ -14,7 +14,7 @@ import http.client
 import ssl
 import zlib
 from collections.abc import Generator, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit
 
 import attrs
@@ -62,25 +62,25 @@ class _Request:
         request = Request(self.method, target, headers, self.pieces, self.chunked)
         return connections.exchange(self.origin, request, times)
 
-    def after(self, found: Answer) -> _Request | None:
+    def after(self, answer: Answer) -> _Request | None:
         """Return the request that an answer asks for, None if it is to be taken as it is."""
-        location = first(found.headers, "location") or ""
-        if found.status not in (301, 302, 303, 307, 308) or not location:
+        location = first(answer.headers, "location") or ""
+        if answer.status not in (301, 302, 303, 307, 308) or not location:
             return None
         method, pieces, headers = self.method, self.pieces, self.headers
-        if found.status < 307:
+        if answer.status < 307:
             method = method if method in ("GET", "HEAD") else "GET"
             headers = [item for item in headers if not item[0].lower().startswith("content-")]
         elif pieces is not None:
             # The body is gone, as it was streamed; Go takes such an answer as it is, too.
             return None
-        made = attrs.evolve(
+        following = attrs.evolve(
             self, url=self._join(location), method=method, headers=headers, pieces=None, chunked=False
         )
-        if made.origin == self.origin:
-            return made
+        if following.origin == self.origin:
+            return following
         kept = [item for item in headers if item[0].lower() not in _CREDENTIALS]
-        return attrs.evolve(made, headers=kept)
+        return attrs.evolve(following, headers=kept)
 
     def _join(self, location: str) -> str:
         try:
@@ -103,16 +103,16 @@ class HTTPClient:
         if gzip:
             request.headers.append(("Accept-Encoding", "gzip"))
         body = self._follow(request, environ[keys.KRAKEND_CALL].deadline)
-        found = body.answer
-        headers = response_headers(found.headers)
-        pieces: Iterable[bytes] = _Told(body)
+        answer = body.answer
+        headers = response_headers(answer.headers)
+        pieces: Iterable[bytes] = _ResponseBody(body)
         if gzip and is_gzip(headers):
             headers = [
                 item for item in headers if item[0].lower() not in ("content-encoding", "content-length")
             ]
             pieces = Unpacked(pieces)
         start_response(
-            f"{found.status} {found.reason}" if found.reason else status_line(found.status), headers
+            f"{answer.status} {answer.reason}" if answer.reason else status_line(answer.status), headers
         )
         return pieces
 
@@ -122,7 +122,7 @@ class HTTPClient:
 
     def _follow(self, request: _Request, deadline: Deadline) -> Body:
         times = Times(connect=_LONG, write=_LONG, read=_LONG, deadline=deadline)
-        with _Wording():
+        with _NetworkErrors():
             for _ in range(REDIRECTS + 1):
                 body = request.send(self._connections, times)
                 try:
@@ -153,13 +153,13 @@ def _first(environ: WSGIEnvironment) -> _Request:
 # -- bodies ----------------------------------------------------------------------------------------------
 
 
-class _Wording:
-    """Turn what the network raises into a :class:`BackendError`, whose text may be told."""
+class _NetworkErrors:
+    """Raise network errors as :class:`BackendError`, whose text may be sent to clients."""
 
     def __enter__(self) -> None:
         pass
 
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         late = isinstance(error, TimeoutError) or isinstance(error and error.__cause__, TimeoutError)
         if late:
             raise BackendError(TOO_LATE) from error
@@ -169,7 +169,7 @@ class _Wording:
             raise BackendError("invalid response") from error
 
 
-class _Told:
+class _ResponseBody:
     """A body whose reading fails with a :class:`BackendError`."""
 
     def __init__(self, body: Body) -> None:
@@ -180,7 +180,7 @@ class _Told:
         return self
 
     def __next__(self) -> bytes:
-        with _Wording():
+        with _NetworkErrors():
             return next(self._pieces)
 
 

@@ -21,7 +21,7 @@ Contract: KrakenD's ``plugin/http-server``; see :mod:`plugmw.dialects.krakend.ha
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from plugmw.dialects.krakend.entry import ModuleConfig, ModulePlugin
 from plugmw.dialects.krakend.handlers import names_of, wrap_handlers
@@ -57,8 +57,7 @@ class HTTPServer(ModulePlugin[ModuleConfig]):
 
         def enter(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
             state.of(environ, self)["app"] = app
-            made: Iterable[bytes] = self._handler(environ, start_response)
-            return made
+            return self._handler(environ, start_response)
 
         return enter
 
@@ -71,19 +70,18 @@ class HTTPServer(ModulePlugin[ModuleConfig]):
 class Injected(HTTPServer):
     """The server plugins of a ``krakend.json``: somebody else loads them, and says when to inject them."""
 
-    _namespace: Any
+    _namespace: object
 
     @classmethod
-    def of(cls, namespace: Any, loader: Loader, strict: bool = False) -> Self:
+    def of(cls, namespace: object, loader: Loader, strict: bool = False) -> Self:
         """Return the entry for a ``plugin/http-server`` namespace, whatever it is; ``loader`` is ready."""
         names = names_of(namespace) if isinstance(namespace, Mapping) else []
-        config: Any = ModuleConfig
-        made = cls.load(config(name=names, strict=strict))
-        made.loader, made._namespace = loader, namespace
-        return made
+        entry = cls.load(ModuleConfig(name=names, strict=strict))
+        entry.loader, entry._namespace = loader, namespace
+        return entry
 
     @property
-    def extra_config(self) -> dict[str, Any]:
+    def extra_config(self) -> dict[str, object]:
         return {self.kind.namespaces[0]: self._namespace}
 
     def bind(self, runtime: Runtime) -> None:

@@ -7,7 +7,7 @@ for what they said is not done any more. Fields that start with ``@``, ``$``, ``
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from plugmw.dialects.krakend.namespaces import KNOWN, is_known
 from plugmw.dialects.krakend.settings import BackendFields, EndpointFields, File, Plugins
@@ -36,7 +36,7 @@ def lint(document: Document) -> list[ConfigError]:
     return [document.error(place, problem) for place, problem in _file(document.data)]
 
 
-def _file(data: Mapping[str, Any]) -> Iterator[Found]:
+def _file(data: Mapping[str, object]) -> Iterator[Found]:
     yield from _unknown(data, File, ())
     yield from _unknown(data.get("plugin"), Plugins, ("plugin",))
     for place, endpoint in _items(data, "endpoints", ()):
@@ -45,13 +45,13 @@ def _file(data: Mapping[str, Any]) -> Iterator[Found]:
             yield from _unknown(backend, BackendFields, inner)
 
 
-def _items(holder: Any, name: str, place: Place) -> Iterator[tuple[Place, Any]]:
+def _items(holder: object, name: str, place: Place) -> Iterator[tuple[Place, object]]:
     items = holder.get(name) if isinstance(holder, Mapping) else None
     for index, item in enumerate(items if isinstance(items, list) else ()):
         yield (*place, name, index), item
 
 
-def _unknown(data: Any, cls: type, place: Place) -> Iterator[Found]:
+def _unknown(data: object, cls: type, place: Place) -> Iterator[Found]:
     """Yield the unknown fields of a mapping and the unknown namespaces of its ``extra_config``."""
     if not isinstance(data, Mapping):
         return
@@ -68,5 +68,5 @@ def _unknown(data: Any, cls: type, place: Place) -> Iterator[Found]:
             yield where, f'unknown namespace "{key}"{suggest(key, KNOWN)}'
 
 
-def _without_comments(data: Mapping[str, Any]) -> Iterable[str]:
+def _without_comments(data: Mapping[str, object]) -> Iterable[str]:
     return (key for key in data if not key.startswith(_COMMENTS))

@@ -21,11 +21,11 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 from types import ModuleType, SimpleNamespace
-from typing import Any
 
 from plugmw.dialects.krakend.logger import Logger
 from plugmw.dialects.krakend.registry import KINDS, MODIFIER, Kind, Register, method_of
 from plugmw.errors import LoadError
+from plugmw.kernel.runtime import Logger as StandardLogger
 from plugmw.loading.imports import load_file, load_module
 
 _LOADER = "[SERVICE: Plugin Loader]"
@@ -45,14 +45,14 @@ class Missing(LoadError):
 class Loader:
     """A register, and what fills it. ``logger`` is a standard logger or anything with its methods."""
 
-    def __init__(self, logger: Any) -> None:
+    def __init__(self, logger: StandardLogger) -> None:
         self.register = Register()
         self.logger = Logger(logger)
         self.context = Context()
         #: What is wrong with files and modules, in the order found, each once.
         self.errors: list[LoadError] = []
         self._files: dict[str, ModuleType | LoadError] = {}
-        self._symbols: list[Any] = []
+        self._symbols: list[object] = []
 
     def load_folder(self, folder: str, pattern: str = "") -> None:
         """Try every file of ``folder`` with ``pattern`` in its name as every kind.
@@ -65,12 +65,12 @@ class Loader:
                 paths = _scan(folder, pattern)
             except LoadError as error:
                 self.logger.debug(kind.tag, error)
-                self._keep(error)
+                self._add_error(error)
             else:
                 self._pass(kind, {path: partial(self._file, path) for path in paths})
         self.logger.debug(_LOADER, "Loading process completed")
 
-    def load(self, source: Any, kind: Kind) -> None:
+    def load(self, source: object, kind: Kind) -> None:
         """Load one kind from a file, a module's name, a module, or a registerer itself.
 
         It was asked for by name, so errors are logged at ERROR.
@@ -84,11 +84,11 @@ class Loader:
         name = getattr(source, "__name__", type(source).__name__)
         self._pass(kind, {name: lambda: source}, asked=True)
 
-    def register_logger(self, logger: Any) -> None:
+    def register_logger(self, logger: StandardLogger) -> None:
         """Give another logger to this loader and to every plugin loaded so far."""
         self.logger = Logger(logger)
         for symbol in self._symbols:
-            _give(symbol, "register_logger", self.logger)
+            _call_optional(symbol, "register_logger", self.logger)
 
     def _file(self, path: str) -> ModuleType:
         """Execute a file once for all three passes."""
@@ -97,33 +97,33 @@ class Loader:
                 self._files[path] = load_file(Path(path))
             except LoadError as error:
                 self._files[path] = error
-        found = self._files[path]
-        if isinstance(found, LoadError):
-            raise found
-        return found
+        module = self._files[path]
+        if isinstance(module, LoadError):
+            raise module
+        return module
 
-    def _pass(self, kind: Kind, sources: Mapping[str, Callable[[], Any]], asked: bool = False) -> None:
+    def _pass(self, kind: Kind, sources: Mapping[str, Callable[[], object]], asked: bool = False) -> None:
         """Register one kind from each source, then log what failed and how many did not."""
         failures = []
         for index, (name, get) in enumerate(sources.items()):
             try:
-                self._take(kind, name, get())
+                self._register(kind, name, get())
             except Exception as error:
-                failures.append(f"plugin #{index} ({name}): {_told(error)}")
+                failures.append(f"plugin #{index} ({name}): {_text_of(error)}")
                 if asked or not isinstance(error, Missing):
-                    self._keep(LoadError(name, _told(error)))
+                    self._add_error(LoadError(name, _text_of(error)))
         for failure in failures:
             (self.logger.error if asked else self.logger.debug)(kind.tag, failure)
         loaded = len(sources) - len(failures)
         if loaded:
             self.logger.info(kind.tag, "Total plugins loaded:", loaded)
 
-    def _keep(self, error: LoadError) -> None:
-        """Note an error once: a broken file fails in all three passes."""
+    def _add_error(self, error: LoadError) -> None:
+        """Add an error once: a broken file fails in all three passes."""
         if str(error) not in map(str, self.errors):
             self.errors.append(error)
 
-    def _take(self, kind: Kind, name: str, module: Any) -> None:
+    def _register(self, kind: Kind, name: str, module: object) -> None:
         symbol = getattr(module, kind.symbol, None)
         if symbol is None:
             raise Missing(name, f"plugin: symbol {kind.symbol} not found in plugin {Path(name).stem}")
@@ -132,9 +132,9 @@ class Loader:
         register = method_of(symbol, kind.method)
         if register is None:
             raise LoadError(name, kind.unknown)
-        _give(symbol, "register_logger", self.logger)
+        _call_optional(symbol, "register_logger", self.logger)
         if kind is MODIFIER:
-            _give(symbol, "register_context", self.context)
+            _call_optional(symbol, "register_context", self.context)
         register(self.register.taker(kind))
         self._symbols.append(symbol)
 
@@ -151,14 +151,14 @@ def _scan(folder: str, pattern: str) -> list[str]:
     ]
 
 
-def _give(symbol: Any, method: str, value: Any) -> None:
+def _call_optional(symbol: object, method: str, value: object) -> None:
     """Call an optional method of a registerer."""
-    take = method_of(symbol, method)
-    if take is not None:
-        take(value)
+    function = method_of(symbol, method)
+    if function is not None:
+        function(value)
 
 
-def _told(error: Exception) -> str:
+def _text_of(error: Exception) -> str:
     if isinstance(error, LoadError):
         return f"{error.what}, expected {error.expected}" if error.expected else error.what
     return f"{type(error).__name__}: {error}"

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from plugmw.errors import PlugmwError
+from plugmw.kernel.runtime import Logger as StandardLogger
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -29,7 +30,7 @@ class Logger:
     ``target`` is a ``logging.Logger`` or anything with its methods.
     """
 
-    def __init__(self, target: Any) -> None:
+    def __init__(self, target: StandardLogger) -> None:
         self.target = target
 
     def debug(self, *values: object) -> None:

@@ -7,7 +7,7 @@ durations are seconds. :mod:`~plugmw.dialects.krakend.configuration` makes these
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
@@ -36,7 +36,7 @@ class Backend:
     #: Narrow down what the endpoint lets through; empty: no narrowing.
     input_headers: list[str] = attrs.field(factory=list)
     input_query_strings: list[str] = attrs.field(factory=list)
-    extra_config: dict[str, Any] = attrs.field(factory=dict)
+    extra_config: dict[str, object] = attrs.field(factory=dict)
     #: Where it stands in the file, for messages.
     place: Place = ()
 
@@ -59,7 +59,7 @@ class Endpoint:
     input_headers: list[str] = attrs.field(factory=list)
     input_query_strings: list[str] = attrs.field(factory=list)
     backend: list[Backend] = attrs.field(factory=list)
-    extra_config: dict[str, Any] = attrs.field(factory=dict)
+    extra_config: dict[str, object] = attrs.field(factory=dict)
     place: Place = ()
 
 
@@ -75,7 +75,7 @@ class Router:
     disable_handle_method_not_allowed: bool = False
     auto_options: bool = False
     #: Bodies for 404 and 405, by status.
-    error_body: dict[int, Any] = attrs.field(factory=dict)
+    error_body: dict[int, object] = attrs.field(factory=dict)
     max_payload: int = 0
 
 
@@ -91,4 +91,4 @@ class Service:
     #: The plugins' folder, None if the file has no ``plugin``.
     folder: str | None = None
     pattern: str = ""
-    extra_config: dict[str, Any] = attrs.field(factory=dict)
+    extra_config: dict[str, object] = attrs.field(factory=dict)

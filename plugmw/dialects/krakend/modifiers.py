@@ -10,18 +10,17 @@ request modifier may answer by returning a response wrapper, and what cannot be 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import attrs
 
 from plugmw.dialects.krakend.handlers import names_of
 from plugmw.dialects.krakend.loader import Loader
-from plugmw.dialects.krakend.registry import MODIFIER, namespace_of
+from plugmw.dialects.krakend.registry import MODIFIER, Factory, namespace_of
 from plugmw.dialects.krakend.wrappers import ModifierError, is_request, is_response, value_of
 from plugmw.errors import LoadError
 from plugmw.kernel.user_code import contained
 
-Modifier = Callable[[Any], Any]
+Modifier = Callable[[object], object]
 
 
 @attrs.define
@@ -32,61 +31,67 @@ class Modifiers:
     responses: list[Modifier] = attrs.field(factory=list)
     compat: bool = False
 
-    def on_request(self, request: Any) -> Any:
+    def on_request(self, request: object) -> object:
         """Return the request after all modifiers, or the response that one of them gave instead."""
         for modifier in self.requests:
-            made = _call(modifier, request)
-            if is_response(made) and not self.compat:
-                return made
-            if is_request(made):
-                request = made
+            result = _call(modifier, request)
+            if is_response(result) and not self.compat:
+                return result
+            if is_request(result):
+                request = result
         return request
 
-    def on_response(self, response: Any) -> Any:
+    def on_response(self, response: object) -> object:
         """Return the response after all modifiers."""
         for modifier in self.responses:
-            made = _call(modifier, response)
-            if is_response(made):
-                response = made
+            result = _call(modifier, response)
+            if is_response(result):
+                response = result
         return response
 
 
-def _call(modifier: Modifier, wrapper: Any) -> Any:
-    made = contained(modifier, wrapper)
-    made, error = made if isinstance(made, tuple) else (made, None)
+def _call(modifier: Modifier, wrapper: object) -> object:
+    result = contained(modifier, wrapper)
+    result, error = result if isinstance(result, tuple) else (result, None)
     if error is not None:
         # An error that is returned is meant for the client; of those raised only such with a status are.
-        meant = isinstance(error, Exception) and isinstance(value_of(error, "status_code"), int)
-        raise error if meant else ModifierError(str(error))
-    return made
+        if isinstance(error, Exception) and isinstance(value_of(error, "status_code"), int):
+            raise error
+        raise ModifierError(str(error))
+    return result
 
 
 def build_modifiers(
-    loader: Loader, extra_config: Any, scope: str, *, compat: bool = False, strict: bool = False
+    loader: Loader,
+    extra_config: Mapping[str, object],
+    scope: str,
+    *,
+    compat: bool = False,
+    strict: bool = False,
 ) -> Modifiers:
     """Make the modifiers that ``extra_config`` names; ``scope`` (``[ENDPOINT: /x]``) is for the log.
 
     With ``strict`` a name that cannot be used raises :class:`~plugmw.errors.LoadError`.
     """
-    made = Modifiers(compat=compat)
+    modifiers = Modifiers(compat=compat)
     extra = namespace_of(extra_config, MODIFIER)
     if not isinstance(extra, Mapping) or (compat and not isinstance(extra.get("name"), list)):
-        return made
+        return modifiers
     for name in names_of(extra):
         try:
-            _add(made, name, loader, extra)
+            _add(modifiers, name, loader, extra)
         except LoadError as error:
             if not compat:
                 loader.logger.error(f"{scope}[Modifier Plugins]", error.what)
             if strict:
                 raise
-    if made.requests or made.responses:
-        counts = f"{len(made.requests)} request and {len(made.responses)} response modifiers"
+    if modifiers.requests or modifiers.responses:
+        counts = f"{len(modifiers.requests)} request and {len(modifiers.responses)} response modifiers"
         loader.logger.debug(f"{scope}[Modifier Plugins] Adding", counts)
-    return made
+    return modifiers
 
 
-def _add(made: Modifiers, name: str, loader: Loader, extra: Mapping[str, Any]) -> None:
+def _add(modifiers: Modifiers, name: str, loader: Loader, extra: Mapping[str, object]) -> None:
     to_request = loader.register.request_modifiers.get(name)
     to_response = loader.register.response_modifiers.get(name)
     if to_request is None and to_response is None:
@@ -94,18 +99,18 @@ def _add(made: Modifiers, name: str, loader: Loader, extra: Mapping[str, Any]) -
     modifier = None
     if to_request is not None:
         modifier = _make(name, to_request, extra)
-        made.requests.append(modifier)
-    if to_response is not None and not (made.compat and modifier):
+        modifiers.requests.append(modifier)
+    if to_response is not None and not (modifiers.compat and modifier):
         # One object for both directions, so that it can carry state from the one to the other.
         same = modifier if to_response is to_request else None
-        made.responses.append(same or _make(name, to_response, extra))
+        modifiers.responses.append(same or _make(name, to_response, extra))
 
 
-def _make(name: str, factory: Any, extra: Mapping[str, Any]) -> Modifier:
+def _make(name: str, factory: Factory, extra: Mapping[str, object]) -> Modifier:
     try:
         modifier = contained(factory, dict(extra))
     except Exception as error:
         raise LoadError(MODIFIER.namespaces[0], f"Error getting the modifier {name}: {error}") from error
     if not callable(modifier):
         raise LoadError(MODIFIER.namespaces[0], f"Wrong modifier type: {name}")
-    return modifier  # type: ignore[no-any-return]
+    return modifier

@@ -7,7 +7,7 @@ KrakenD are a warning. A namespace that KrakenD does not know either is kept and
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Final
 
 from plugmw.dialects.krakend.registry import CLIENT, HANDLER, KINDS, MODIFIER
 from plugmw.documents.translation import Unread
@@ -98,13 +98,13 @@ _PROXY_KNOWN: Final = ("flatmap_filter",)
 _NO_COUNTERPART: Final = Unread("is left out: it has no counterpart")
 
 
-def normalised(extra_config: Mapping[str, Any]) -> dict[str, Any]:
+def normalised(extra_config: Mapping[str, object]) -> dict[str, object]:
     """Return namespaces under their aliases; where both names are given, the alias counts."""
     made = {_ALIASES[key]: value for key, value in extra_config.items() if key in _ALIASES}
     return {**made, **{key: value for key, value in extra_config.items() if key not in _ALIASES}}
 
 
-def spelled(extra_config: Mapping[str, Any], alias: str) -> str:
+def spelled(extra_config: Mapping[str, object], alias: str) -> str:
     """Return the name under which a file has a namespace."""
     names = (alias, *LONG.get(alias, ()))
     return next((name for name in names if name in extra_config), alias)
@@ -115,7 +115,9 @@ def is_known(name: str) -> bool:
     return name in KNOWN or name.startswith((*_REFUSED, *_LEFT_OUT))
 
 
-def not_carried_over(extra_config: Mapping[str, Any], level: str) -> Iterable[tuple[tuple[str, ...], Unread]]:
+def not_carried_over(
+    extra_config: Mapping[str, object], level: str
+) -> Iterable[tuple[tuple[str, ...], Unread]]:
     """Yield what of the ``extra_config`` of a service, an endpoint or a backend is not carried over.
 
     Each with its steps below ``extra_config``.
@@ -135,7 +137,7 @@ def not_carried_over(extra_config: Mapping[str, Any], level: str) -> Iterable[tu
             yield (name,), _NO_COUNTERPART
 
 
-def _proxy(name: str, value: Any) -> Iterable[tuple[tuple[str, ...], Unread]]:
+def _proxy(name: str, value: object) -> Iterable[tuple[tuple[str, ...], Unread]]:
     for key, inner in value.items() if isinstance(value, Mapping) else ():
         if key in _PROXY_REFUSED and inner:
             yield (name, key), Unread("has no counterpart", "an endpoint without it", is_error=True)

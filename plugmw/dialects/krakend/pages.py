@@ -66,7 +66,7 @@ def echo(limit: int) -> WSGIApplication:
 
     def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         query, headers = query_of(environ, "*"), _headers(environ)
-        told = {
+        page = {
             "req_uri": sent(environ),
             "req_uri_details": {
                 "user": "",
@@ -80,7 +80,7 @@ def echo(limit: int) -> WSGIApplication:
             "req_body": read_request(environ, limit).decode("utf-8", "replace"),
             "req_headers": headers,
         }
-        return _json(environ, start_response, 200, told, [])
+        return _json(environ, start_response, 200, page, [])
 
     return answer
 
@@ -89,7 +89,7 @@ def refusal(
     environ: WSGIEnvironment,
     start_response: StartResponse,
     status: int,
-    bodies: dict[int, Any],
+    bodies: dict[int, object],
     allowed: Iterable[str] = (),
 ) -> Iterable[bytes]:
     """Answer 404 or 405, with the body that ``error_body`` has for it."""
@@ -131,10 +131,10 @@ def _json(
 
 
 def _headers(environ: WSGIEnvironment) -> Values:
-    found = by_name(headers_in(environ))
+    headers = by_name(headers_in(environ))
     # Go keeps it elsewhere.
-    found.pop("Host", None)
-    return found
+    headers.pop("Host", None)
+    return headers
 
 
 def _without(values: Values, names: Iterable[str]) -> Values:

@@ -14,29 +14,30 @@ import threading
 from collections.abc import Callable, Generator, Sequence
 from contextvars import copy_context
 from functools import partial
-from typing import Any, Final
+from typing import Final, Generic, TypeVar
 
 from plugmw.concurrency.deadline import Deadline
 
 #: Threads of one process; under gevent they cost next to nothing, elsewhere they mostly wait.
 SIZE: Final = 128
 
-Call = Callable[[], Any]
+T = TypeVar("T")
+Job = Callable[[], object]
 
 
-class _Batch:
-    """Calls that somebody waits for."""
+class _Batch(Generic[T]):
+    """Calls whose results are waited for."""
 
     def __init__(self) -> None:
-        self.ended: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
+        self.ended: queue.SimpleQueue[tuple[int, T | BaseException]] = queue.SimpleQueue()
         self.over = False
         self._lock = threading.Lock()
 
-    def run(self, index: int, call: Call) -> None:
+    def run(self, index: int, call: Callable[[], T]) -> None:
         """Make a call and hand over its result or its exception."""
         if self.over:
             return
-        result: Any
+        result: T | BaseException
         try:
             result = call()
         except BaseException as error:
@@ -60,18 +61,20 @@ class Pool:
 
     def __init__(self, size: int = SIZE) -> None:
         self._size = size
-        self._jobs: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._idle = threading.Semaphore(0)
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
 
-    def gather(self, calls: Sequence[Call], deadline: Deadline) -> Generator[tuple[int, Any], None, None]:
+    def gather(
+        self, calls: Sequence[Callable[[], T]], deadline: Deadline
+    ) -> Generator[tuple[int, T | Exception], None, None]:
         """Yield (index, result or Exception) as calls end, until all have or the deadline has come.
 
         What a call raises that is no Exception is raised here.
         When the generator is closed, calls that have not begun never do, and later results are closed.
         """
-        batch = _Batch()
+        batch = _Batch[T]()
         try:
             for index, call in enumerate(calls):
                 # In a context of its own each: a context cannot be entered twice.
@@ -92,7 +95,7 @@ class Pool:
         for _ in self._threads:
             self._jobs.put(None)
 
-    def _submit(self, job: Call) -> None:
+    def _submit(self, job: Job) -> None:
         self._jobs.put(job)
         with self._lock:
             if not self._idle.acquire(blocking=False) and len(self._threads) < self._size:
@@ -108,7 +111,7 @@ class Pool:
             self._idle.release()
 
 
-def discard(result: Any) -> None:
+def discard(result: object) -> None:
     """Close a result that nobody wants, if it can be closed."""
     close = getattr(result, "close", None)
     if close is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from plugmw.dialects.krakend.namespaces import normalised, not_carried_over, spelled
 from plugmw.documents import Document
@@ -22,12 +22,12 @@ class Reading(Translation):
     #: Go takes null and an empty text for what is not given.
     blank = (None, "")
 
-    def namespace(self, cls: type[T], extra_config: Mapping[str, Any], alias: str) -> T:
+    def namespace(self, cls: type[T], extra_config: Mapping[str, object], alias: str) -> T:
         """Read a namespace of the root."""
         value = normalised(extra_config).get(alias, {})
         return self.part(cls, value, ("extra_config", spelled(extra_config, alias)))
 
-    def features(self, extra_config: Mapping[str, Any], place: Place, level: str) -> None:
+    def features(self, extra_config: Mapping[str, object], place: Place, level: str) -> None:
         """Tell what of an ``extra_config`` is not carried over."""
         for steps, unread in not_carried_over(extra_config, level):
             self.report((*place, "extra_config", *steps), unread)

@@ -6,12 +6,12 @@ plugins (Lura's is global, ``register/register.go``).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import attrs
 
-Factory = Callable[..., Any]
+Factory = Callable[..., object]
 
 
 @attrs.frozen
@@ -68,12 +68,12 @@ class Register:
 
     def names(self, kind: Kind) -> list[str]:
         """Return the names registered for a kind, in order of registration."""
-        found = {
+        factories = {
             CLIENT: self.clients,
             HANDLER: self.handlers,
             MODIFIER: {**self.request_modifiers, **self.response_modifiers},
         }
-        return list(found[kind])
+        return list(factories[kind])
 
     def _take_modifier(self, name: str, factory: Factory, to_request: bool, to_response: bool) -> None:
         if to_request:
@@ -82,13 +82,13 @@ class Register:
             self.response_modifiers[name] = factory
 
 
-def method_of(symbol: Any, name: str) -> Any:
+def method_of(symbol: object, name: str) -> Any:
     """Return a method under its Python or its Go spelling (``register_logger``, ``RegisterLogger``)."""
     go_name = "".join(word.capitalize() for word in name.split("_"))
     found = getattr(symbol, name, None)
     return getattr(symbol, go_name, None) if found is None else found
 
 
-def namespace_of(extra_config: Any, kind: Kind) -> Any:
+def namespace_of(extra_config: Mapping[str, object], kind: Kind) -> object:
     """Return the kind's namespace of an ``extra_config``, None if absent; the alias wins."""
     return next((extra_config[key] for key in kind.namespaces if key in extra_config), None)

@@ -1,4 +1,4 @@
-"""What the client of an endpoint gets: a response of the pipe, or an error, as status, headers and body.
+"""What the client of an endpoint gets: a response of its proxy, or an error, as status, headers and body.
 
 Every reply of an endpoint carries ``X-Krakend`` and ``X-Krakend-Completed``: true for a whole, non-empty
 reply that is not ``no-op``. Unless ``compat``, a status that a modifier has set is the reply's.
@@ -36,8 +36,8 @@ _PLAIN: Final = "text/plain; charset=utf-8"
 
 def own_headers(completed: bool | None = False) -> Headers:
     """Return the headers that say who answers; None for those of a crash, which do not tell the second."""
-    told = [] if completed is None else [("X-Krakend-Completed", "true" if completed else "false")]
-    return [("X-Krakend", VERSION), *told]
+    whole = [] if completed is None else [("X-Krakend-Completed", "true" if completed else "false")]
+    return [("X-Krakend", VERSION), *whole]
 
 
 def send(
@@ -92,11 +92,13 @@ def _as_it_is(start_response: StartResponse, response: ResponseWrapper) -> Itera
         if body and first(headers, "content-type") is None:
             headers.append(("Content-Type", _JSON if response.data else _PLAIN))
     elif body is None and status not in _EMPTY:
-        length = [item for item in response.given if item[0].lower() == "content-length"]
+        length = [item for item in response.backend_headers if item[0].lower() == "content-length"]
         start_response(status_line(status), [*headers, *length])
         return response.take()
     elif body != response.original:
-        outdated = {(name.lower(), value) for name, value in response.given if name.lower() in _OF_BYTES}
+        outdated = {
+            (name.lower(), value) for name, value in response.backend_headers if name.lower() in _OF_BYTES
+        }
         headers = [(name, value) for name, value in headers if (name.lower(), value) not in outdated]
     response.close()
     return send(start_response, status, headers, body or b"")

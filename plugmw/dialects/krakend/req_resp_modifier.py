@@ -21,14 +21,13 @@ see :mod:`plugmw.dialects.krakend.modifiers`.
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 import webob
 
 from plugmw.dialects.go_http import canonical
 from plugmw.dialects.krakend.entry import ModuleConfig, ModulePlugin
-from plugmw.dialects.krakend.modifiers import Modifiers, build_modifiers
+from plugmw.dialects.krakend.modifiers import Modifier, Modifiers, build_modifiers
 from plugmw.dialects.krakend.registry import MODIFIER
 from plugmw.dialects.krakend.wrappers import (
     RequestWrapper,
@@ -76,13 +75,13 @@ class ReqRespModifier(ModulePlugin[Config]):
     def access(self, x: Exchange) -> None:
         if not self._modifiers.requests:
             return
-        made = self._run(x, self._modifiers.on_request, self._request(x))
-        if is_response(made):
-            headers = [(n, v) for n, values in value_of(made, "headers").items() for v in values]
-            body = value_of(made, "data") or body_of(made, b"")
-            x.exit(value_of(made, "status_code"), body, headers)
-        apply_request(x, made)
-        x.state(self)["request"] = made
+        modified = self._run(x, self._modifiers.on_request, self._request(x))
+        if is_response(modified):
+            headers = [(n, v) for n, values in value_of(modified, "headers").items() for v in values]
+            body = value_of(modified, "data") or body_of(modified, b"")
+            x.exit(value_of(modified, "status_code"), body, headers)
+        apply_request(x, modified)
+        x.state(self)["request"] = modified
 
     def response(self, x: Flow) -> None:
         res = take(x)
@@ -99,7 +98,7 @@ class ReqRespModifier(ModulePlugin[Config]):
     def _request(self, x: Exchange) -> RequestWrapper:
         return request_of(x, self.loader.context)
 
-    def _run(self, x: Exchange, run: Any, wrapper: Any) -> Any:
+    def _run(self, x: Exchange, run: Modifier, wrapper: object) -> object:
         try:
             return run(wrapper)
         except Exception as error:
@@ -110,7 +109,7 @@ class ReqRespModifier(ModulePlugin[Config]):
             x.exit(status, body, headers)
 
 
-def request_of(x: Exchange, context: Any = None) -> RequestWrapper:
+def request_of(x: Exchange, context: object = None) -> RequestWrapper:
     """Return the request of an exchange as modifiers see it."""
     environ = x.environ
     headers = by_name(headers_in(environ))
@@ -126,38 +125,38 @@ def request_of(x: Exchange, context: Any = None) -> RequestWrapper:
     )
 
 
-def apply_request(x: Exchange, made: Any) -> None:
+def apply_request(x: Exchange, wrapper: object) -> None:
     """Change the request of an exchange to what modifiers made of it; what they left alone stays."""
     before = request_of(x)
     environ = x.environ
-    environ["REQUEST_METHOD"] = value_of(made, "method")
-    if value_of(made, "path") != before.path:
-        environ["PATH_INFO"] = encode(value_of(made, "path"), "surrogateescape")
+    environ["REQUEST_METHOD"] = value_of(wrapper, "method")
+    if value_of(wrapper, "path") != before.path:
+        environ["PATH_INFO"] = encode(value_of(wrapper, "path"), "surrogateescape")
         x._path = None
-    if value_of(made, "query") != before.query:
-        replace_query(environ, urlencode(sorted(value_of(made, "query").items()), doseq=True))
-    headers = {canonical(name): values for name, values in value_of(made, "headers").items()}
+    if value_of(wrapper, "query") != before.query:
+        replace_query(environ, urlencode(sorted(value_of(wrapper, "query").items()), doseq=True))
+    headers = {canonical(name): values for name, values in value_of(wrapper, "headers").items()}
     for name in before.headers.keys() - headers.keys():
         x.remove_request_header(name)
     for name, values in headers.items():
         if values != before.headers.get(name) and name not in _HIDDEN:
             x.set_request_header(name, ", ".join(values))
-    body = made.read_body if isinstance(made, RequestWrapper) else as_bytes(value_of(made, "body"))
+    body = wrapper.read_body if isinstance(wrapper, RequestWrapper) else as_bytes(value_of(wrapper, "body"))
     if body is not None and body != x.read_body():
         x.replace_body(body)
 
 
-def apply_response(res: webob.Response, before: dict[str, list[str]], made: Any) -> None:
+def apply_response(res: webob.Response, before: dict[str, list[str]], wrapper: object) -> None:
     """Change a response to what modifiers made of it."""
-    status = value_of(made, "status_code")
+    status = value_of(wrapper, "status_code")
     if status != res.status_code:
         res.status_code = status
-    headers = {canonical(name): values for name, values in value_of(made, "headers").items()}
+    headers = {canonical(name): values for name, values in value_of(wrapper, "headers").items()}
     for name in before.keys() | headers.keys():
         if headers.get(name) != before.get(name):
             res.headers.pop(name, None)
             for value in headers.get(name, ()):
                 res.headers.add(name, value)
-    body = body_of(made, res.body)
+    body = body_of(wrapper, res.body)
     if body != res.body:
         res.body = body

@@ -71,12 +71,12 @@ def of_plugin(path: str) -> list[Requirement]:
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None) or 1
         raise ConfigError("", f"not Python: {error}", source=f"{path}:{line}") from None
-    found = [_requirement(item, f"{NAME}[{i}]", path) for i, item in enumerate(_constant(tree, path))]
+    requirements = [_requirement(item, f"{NAME}[{i}]", path) for i, item in enumerate(_constant(tree, path))]
     block = _BLOCK.search(text)
     if block:
         lines = [line[2:] if line.startswith("# ") else "" for line in block["content"].splitlines()]
-        found += _of_script(parse_toml("\n".join(lines), path), path)
-    return found
+        requirements += _of_script(parse_toml("\n".join(lines), path), path)
+    return requirements
 
 
 def of_list(path: str) -> list[Requirement]:
@@ -92,17 +92,17 @@ def _text(path: str) -> str:
         raise ConfigError("", "is no UTF-8 text", "a Python file", path) from None
 
 
-def _constant(tree: ast.Module, path: str) -> list[Any]:
+def _constant(tree: ast.Module, path: str) -> list[object]:
     """Return the literal list that is assigned to REQUIREMENTS, empty if there is none."""
     for node in tree.body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         if any(isinstance(target, ast.Name) and target.id == NAME for target in targets):
             try:
-                found = ast.literal_eval(getattr(node, "value", None) or "None")
+                literal = ast.literal_eval(getattr(node, "value", None) or "None")
             except ValueError:
-                found = None
-            if isinstance(found, (list, tuple)):
-                return list(found)
+                literal = None
+            if isinstance(literal, (list, tuple)):
+                return list(literal)
             raise ConfigError(NAME, "is no literal", "a list of texts, written out", path)
     return []
 
@@ -111,15 +111,15 @@ def _of_script(data: dict[str, Any], path: str) -> list[Requirement]:
     items = data.get("dependencies", [])
     if not isinstance(items, list):
         raise ConfigError("dependencies", f"got {items!r}", "a list of texts", path)
-    found = [_requirement(item, f"dependencies[{index}]", path) for index, item in enumerate(items)]
+    requirements = [_requirement(item, f"dependencies[{index}]", path) for index, item in enumerate(items)]
     python = data.get("requires-python")
     if python is not None:
         try:
             SpecifierSet(python)
         except (InvalidSpecifier, AttributeError, TypeError):
             raise ConfigError("requires-python", f"got {python!r}", "versions such as >=3.11", path) from None
-        found.append(Requirement(f"python{python}"))
-    return found
+        requirements.append(Requirement(f"python{python}"))
+    return requirements
 
 
 def _requirement(text: Any, place: str, path: str) -> Requirement:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import attrs
 
@@ -26,26 +26,27 @@ _PARAMETER = re.compile(r"[:{]([^{}/]+)\}?")
 
 
 @attrs.define
-class _Node:
+class _Node(Generic[T]):
     """What may follow on a path up to here."""
 
-    names: dict[str, _Node] = attrs.field(factory=dict)
+    names: dict[str, _Node[T]] = attrs.field(factory=dict)
     #: Below a parameter.
-    any: _Node | None = None
+    any: _Node[T] | None = None
     #: (parameters' names, value) of a path that ends here, or that ends here with ``*``.
-    here: tuple[list[str], Any] | None = None
-    rest: tuple[list[str], Any] | None = None
+    here: tuple[list[str], T] | None = None
+    rest: tuple[list[str], T] | None = None
 
 
 class Routes(Generic[T]):
     """Values by method and path."""
 
     def __init__(self) -> None:
-        self._trees: dict[str, _Node] = {}
+        self._trees: dict[str, _Node[T]] = {}
 
     def add(self, method: str, path: str, value: T) -> None:
         """Add a path such as ``/users/{id}/*``; of two equal ones the first stays."""
-        node, names = self._trees.setdefault(method, _Node()), list[str]()
+        names: list[str] = []
+        node = self._trees.setdefault(method, _Node())
         for segment in path.split("/")[1:]:
             parameter = _PARAMETER.fullmatch(segment)
             if segment.startswith("*"):
@@ -83,10 +84,10 @@ class Routes(Generic[T]):
         return None
 
 
-End = tuple[list[str], list[str], tuple[list[str], Any]]
+End = tuple[list[str], list[str], tuple[list[str], T]]
 
 
-def _ends(node: _Node, segments: list[str], fold: Callable[[str], str] = str) -> Iterator[End]:
+def _ends(node: _Node[T], segments: list[str], fold: Callable[[str], str] = str) -> Iterator[End[T]]:
     """Yield (the path's own spelling, parameters, end) of each way to take the segments, the best first."""
     if not segments:
         if node.here:

@@ -1,4 +1,4 @@
-"""A request to an endpoint: what its pipe is given, and how what comes of it is answered and logged."""
+"""Serve an endpoint: pass each request to the endpoint's proxy, then send and log its response or error."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 from plugmw.concurrency.deadline import Deadline
 from plugmw.dialects.krakend.backends import Origin
+from plugmw.dialects.krakend.endpoint_proxy import EndpointProxy
 from plugmw.dialects.krakend.failures import MergeError, is_crash, reply_to
 from plugmw.dialects.krakend.forwarding import capitalised, headers_of, held_back, query_of
 from plugmw.dialects.krakend.loader import Loader
 from plugmw.dialects.krakend.model import Endpoint, Router
-from plugmw.dialects.krakend.pipe import Pipe
 from plugmw.dialects.krakend.replies import Replies, own_headers, send
 from plugmw.dialects.krakend.wrappers import RequestWrapper, Values
 from plugmw.kernel.runtime import Runtime
@@ -33,7 +33,7 @@ class Serving:
     def __init__(
         self,
         endpoint: Endpoint,
-        pipe: Pipe,
+        proxy: EndpointProxy,
         replies: Replies,
         router: Router,
         loader: Loader,
@@ -41,14 +41,14 @@ class Serving:
         compat: bool,
     ) -> None:
         self._endpoint = endpoint
-        self._pipe = pipe
+        self._proxy = proxy
         self._replies = replies
         self._loader = loader
         self._runtime = runtime
         self._compat = compat
         self._scope = f"[ENDPOINT: {endpoint.endpoint}]"
         self._held_back: set[str] = set()
-        self._tell = router.return_error_msg
+        self._return_error = router.return_error_msg
         self._payload = router.max_payload
         self._body_limit = min(router.max_payload or runtime.max_request_body, runtime.max_request_body)
 
@@ -63,7 +63,7 @@ class Serving:
         origin = Origin(environ, app, deadline, self._runtime.max_response_body)
         try:
             self._check_length(environ)
-            response, errors = self._pipe.run(self._request(environ, parameters), origin)
+            response, errors = self._proxy.run(self._request(environ, parameters), origin)
             self._log(errors)
             try:
                 return self._replies.send(environ, start_response, response)
@@ -86,7 +86,7 @@ class Serving:
     def _request(self, environ: WSGIEnvironment, parameters: dict[str, str]) -> RequestWrapper:
         endpoint = self._endpoint
         headers = headers_of(environ, endpoint.input_headers, self._runtime.trusted)
-        self._tell_held_back(environ, headers)
+        self._log_held_back(environ, headers)
         return RequestWrapper(
             method=environ["REQUEST_METHOD"],
             path=decode(full_path(environ), "surrogateescape"),
@@ -97,7 +97,7 @@ class Serving:
             read=lambda: read_request(environ, self._body_limit),
         )
 
-    def _tell_held_back(self, environ: WSGIEnvironment, passed: Values) -> None:
+    def _log_held_back(self, environ: WSGIEnvironment, passed: Values) -> None:
         """Log, once for each name, that a header does not get to modifiers and backends."""
         log = self._loader.logger
         enabled = getattr(log.target, "isEnabledFor", None)
@@ -112,7 +112,7 @@ class Serving:
     def _fail(self, start_response: StartResponse, error: Exception) -> Iterable[bytes]:
         several = error.errors if isinstance(error, MergeError) else None
         self._log([error] if several is None else several, several is not None)
-        status, body, headers = reply_to(error, self._tell, self._compat)
+        status, body, headers = reply_to(error, self._return_error, self._compat)
         own = own_headers(None if is_crash(error) else False)
         return send(start_response, status, [*own, *headers], body)
 

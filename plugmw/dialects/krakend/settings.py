@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from plugmw.dialects.krakend.namespaces import LONG, ROUTER
 from plugmw.documents.shapes import Holds
@@ -27,27 +27,27 @@ _PARTS: Final = re.compile(rf"(?:{_PART.pattern})+", re.ASCII).fullmatch
 _LONGEST: Final = 2**63 / 1e9
 
 
-def seconds(text: Any) -> float:
+def seconds(text: object) -> float:
     """Read a duration as Go writes it (``1h30m``, ``300ms``, ``0``); ValueError for anything else."""
     if not isinstance(text, str):
         raise ValueError
     # As a whole first: of many digits without a unit, each might begin a part.
     if text != "0" and not _PARTS(text):
         raise ValueError
-    made = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
-    if made >= _LONGEST:
+    duration = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+    if duration >= _LONGEST:
         raise ValueError
-    return made
+    return duration
 
 
 def _word(words: tuple[str, ...], fold: Callable[[str], str] = str) -> Kind:
     """Make the kind of a field that takes one of some words; a misspelt one gets a suggestion."""
 
-    def parse(text: Any) -> str:
-        found = fold(text) if isinstance(text, str) else text
-        if found not in words:
-            raise ValueError(f"one of {', '.join(words)}{suggest(found, words)}")
-        return str(found)
+    def parse(text: object) -> str:
+        word = fold(text) if isinstance(text, str) else text
+        if word not in words:
+            raise ValueError(f"one of {', '.join(words)}{suggest(word, words)}")
+        return str(word)
 
     return Kind(parse, f"one of {', '.join(words)}", {"type": "string", "enum": list(words)})
 
@@ -59,7 +59,7 @@ Output = Annotated[str, _word(OUTPUTS)]
 Encoding = Annotated[str, _word(ENCODINGS, str.lower)]
 
 
-def _unused() -> Any:
+def _unused() -> object:
     return field(None, help="Belongs to the server that runs the app.")
 
 
@@ -89,8 +89,8 @@ class BackendFields:
     input_query_strings: list[str] = field([], help="Which of the endpoint's queries.")
     disable_host_sanitize: bool = field(False, help="Whether hosts are taken as they are.")
     sd: str = field("static", help="How hosts are found.")
-    sd_scheme: Any = field(None, help="The scheme of hosts that are found.")
-    extra_config: dict[str, Any] = field({}, help="Namespaces of the backend.")
+    sd_scheme: object = field(None, help="The scheme of hosts that are found.")
+    extra_config: dict[str, object] = field({}, help="Namespaces of the backend.")
 
 
 @config
@@ -105,8 +105,8 @@ class EndpointFields:
     concurrent_calls: int = field(1, at_least(0), help="How many times each backend is asked at once.")
     input_headers: list[str] = field([], help="Headers that go to the backends.")
     input_query_strings: list[str] = field([], help="Queries that go to the backends.")
-    extra_config: dict[str, Any] = field({}, help="Namespaces of the endpoint.")
-    backend: Annotated[Any, Holds(list[BackendFields])] = field(None, help="The backends.")
+    extra_config: dict[str, object] = field({}, help="Namespaces of the endpoint.")
+    backend: Annotated[object, Holds(list[BackendFields])] = field(None, help="The backends.")
 
 
 @config
@@ -120,7 +120,7 @@ class RouterFields:
     disable_redirect_fixed_path: bool = field(False, help="Whether /X is not redirected to /x.")
     disable_handle_method_not_allowed: bool = field(False, help="Whether there is 404 instead of 405.")
     auto_options: bool = field(False, help="Whether OPTIONS is answered.")
-    error_body: dict[str, Any] = field({}, help="Bodies of 404 and 405.")
+    error_body: dict[str, object] = field({}, help="Bodies of 404 and 405.")
     max_payload: int = field(0, at_least(0), help="Bytes of a request's body; 0: no limit.")
     trusted_proxies: list[str] = field([], help="Whose X-Forwarded-For is believed.")
 
@@ -133,48 +133,48 @@ NAMESPACES: Final = dict.fromkeys((ROUTER, *LONG[ROUTER]), RouterFields)
 class File:
     """The root; ``endpoints`` are read one by one."""
 
-    version: Any = field(0, help="3.")
+    version: object = field(0, help="3.")
     name: str = field("", empty=True, help="What the gateway is called.")
     host: list[str] = field([], help="Hosts of backends that have none of their own.")
     timeout: Duration = field(0.0, help="For endpoints that have none of their own.")
     cache_ttl: Duration = field(0.0, help="For endpoints that have none of their own.")
     output_encoding: Output = field("json", help="For endpoints that have none of their own.")
-    plugin: Annotated[dict[str, Any] | None, Holds(Plugins)] = field(
+    plugin: Annotated[dict[str, object] | None, Holds(Plugins)] = field(
         None, help="Folder and pattern of the plugins."
     )
-    extra_config: Annotated[dict[str, Any], Holds(NAMESPACES)] = field(
+    extra_config: Annotated[dict[str, object], Holds(NAMESPACES)] = field(
         {}, help="Namespaces of the whole service."
     )
     debug_endpoint: bool = field(False, help="Whether /__debug answers.")
     echo_endpoint: bool = field(False, help="Whether /__echo answers.")
     disable_rest: bool = field(False, help="Whether parameters may be parts of a segment.")
     allow_insecure_connections: bool = field(False, help="Whether certificates are not verified.")
-    async_agent: Any = field(None, help="Consumers of queues.")
-    tls: dict[str, Any] | None = field(None, help="TLS of the server.")
-    client_tls: dict[str, Any] | None = field(None, help="TLS towards backends.")
+    async_agent: object = field(None, help="Consumers of queues.")
+    tls: dict[str, object] | None = field(None, help="TLS of the server.")
+    client_tls: dict[str, object] | None = field(None, help="TLS towards backends.")
     port: int = field(8080, at_least(1), help="The port of the server.")
-    endpoints: Annotated[Any, Holds(list[EndpointFields])] = field(None, help="The endpoints.")
-    address: Any = _unused()
-    listen_ip: Any = _unused()
-    read_timeout: Any = _unused()
-    write_timeout: Any = _unused()
-    idle_timeout: Any = _unused()
-    read_header_timeout: Any = _unused()
-    max_header_bytes: Any = _unused()
-    max_shutdown_wait_time: Any = _unused()
-    use_h2c: Any = _unused()
-    sequential_start: Any = _unused()
-    dns_cache_ttl: Any = _unused()
-    disable_keep_alives: Any = _unused()
-    disable_compression: Any = _unused()
-    max_idle_connections: Any = _unused()
-    max_idle_connections_per_host: Any = _unused()
-    idle_connection_timeout: Any = _unused()
-    response_header_timeout: Any = _unused()
-    expect_continue_timeout: Any = _unused()
-    dialer_timeout: Any = _unused()
-    dialer_fallback_delay: Any = _unused()
-    dialer_keep_alive: Any = _unused()
+    endpoints: Annotated[object, Holds(list[EndpointFields])] = field(None, help="The endpoints.")
+    address: object = _unused()
+    listen_ip: object = _unused()
+    read_timeout: object = _unused()
+    write_timeout: object = _unused()
+    idle_timeout: object = _unused()
+    read_header_timeout: object = _unused()
+    max_header_bytes: object = _unused()
+    max_shutdown_wait_time: object = _unused()
+    use_h2c: object = _unused()
+    sequential_start: object = _unused()
+    dns_cache_ttl: object = _unused()
+    disable_keep_alives: object = _unused()
+    disable_compression: object = _unused()
+    max_idle_connections: object = _unused()
+    max_idle_connections_per_host: object = _unused()
+    idle_connection_timeout: object = _unused()
+    response_header_timeout: object = _unused()
+    expect_continue_timeout: object = _unused()
+    dialer_timeout: object = _unused()
+    dialer_fallback_delay: object = _unused()
+    dialer_keep_alive: object = _unused()
 
 
 @config

@@ -24,7 +24,7 @@ from plugmw.wsgi.answer import HeaderItems, header_items, to_json
 
 Values = dict[str, list[str]]
 #: Status, body and headers.
-Answered = tuple[int, bytes, list[tuple[str, str]]]
+Answer = tuple[int, bytes, list[tuple[str, str]]]
 
 
 @attrs.define(kw_only=True, eq=False, slots=False)
@@ -48,7 +48,7 @@ class RequestWrapper:
         return self._bytes
 
     @body.setter
-    def body(self, value: Any) -> None:
+    def body(self, value: object) -> None:
         self._bytes = as_bytes(value)
 
     @property
@@ -103,7 +103,7 @@ class ResponseWrapper:
         return self._bytes
 
     @body.setter
-    def body(self, value: Any) -> None:
+    def body(self, value: object) -> None:
         self._bytes, self._data = as_bytes(value), None
 
     @property
@@ -126,7 +126,7 @@ class ResponseWrapper:
         return BytesIO(self.body)
 
     @io.setter
-    def io(self, value: Any) -> None:
+    def io(self, value: object) -> None:
         self.body = value
 
     def close(self) -> None:
@@ -158,47 +158,49 @@ _REQUEST = ("method", "path", "params", "query", "headers", "body")
 _RESPONSE = ("data", "io", "is_complete", "status_code", "headers")
 
 
-def is_request(found: Any) -> bool:
-    """Say whether ``found`` can be taken for a request wrapper."""
-    return isinstance(found, RequestWrapper) or all(method_of(found, n) is not None for n in _REQUEST)
+def is_request(candidate: object) -> bool:
+    """Say whether ``candidate`` can be taken for a request wrapper."""
+    return isinstance(candidate, RequestWrapper) or all(method_of(candidate, n) is not None for n in _REQUEST)
 
 
-def is_response(found: Any) -> bool:
-    """Say whether ``found`` can be taken for a response wrapper."""
-    return isinstance(found, ResponseWrapper) or all(method_of(found, n) is not None for n in _RESPONSE)
+def is_response(candidate: object) -> bool:
+    """Say whether ``candidate`` can be taken for a response wrapper."""
+    return isinstance(candidate, ResponseWrapper) or all(
+        method_of(candidate, n) is not None for n in _RESPONSE
+    )
 
 
-def value_of(found: Any, name: str) -> Any:
+def value_of(wrapper: object, name: str) -> Any:
     """Return a field of a wrapper, whether attribute or getter, in either spelling."""
-    value = method_of(found, name)
+    value = method_of(wrapper, name)
     return value() if callable(value) else value
 
 
-def as_request(found: Any) -> RequestWrapper:
+def as_request(wrapper: object) -> RequestWrapper:
     """Return a modifier's own object as a wrapper, its body read; a wrapper stays as it is."""
-    if isinstance(found, RequestWrapper):
-        return found
+    if isinstance(wrapper, RequestWrapper):
+        return wrapper
     fields = ("method", "path", "url", "params", "query", "headers", "context")
-    made = RequestWrapper(**{name: value_of(found, name) for name in fields})
-    made.body = value_of(found, "body")
-    return made
+    request = RequestWrapper(**{name: value_of(wrapper, name) for name in fields})
+    request.body = value_of(wrapper, "body")
+    return request
 
 
-def as_response(found: Any, by_data: bool) -> ResponseWrapper:
+def as_response(wrapper: object, by_data: bool) -> ResponseWrapper:
     """Return a modifier's own object as a wrapper; ``by_data`` says that its data is what counts."""
-    if isinstance(found, ResponseWrapper):
-        return found
+    if isinstance(wrapper, ResponseWrapper):
+        return wrapper
     fields = ("status_code", "headers", "is_complete")
-    made = ResponseWrapper(**{name: value_of(found, name) for name in fields})
-    body, data = value_of(found, "io"), value_of(found, "data")
+    response = ResponseWrapper(**{name: value_of(wrapper, name) for name in fields})
+    body, data = value_of(wrapper, "io"), value_of(wrapper, "data")
     if data and (by_data or body is None):
-        made.data = data
+        response.data = data
     else:
-        made.body = body
-    return made
+        response.body = body
+    return response
 
 
-def as_bytes(value: Any) -> bytes:
+def as_bytes(value: object) -> bytes:
     """Return what a body was set to (None, text, bytes or a stream) as bytes."""
     if hasattr(value, "read"):
         value = value.read()
@@ -209,7 +211,7 @@ def as_bytes(value: Any) -> bytes:
     return bytes(value or b"")
 
 
-def body_of(response: Any, before: bytes) -> bytes:
+def body_of(response: object, before: bytes) -> bytes:
     """Return the body that a response wrapper stands for: its stream, or its data if only that is new."""
     if isinstance(response, ResponseWrapper):
         return response.body
@@ -221,18 +223,18 @@ def body_of(response: Any, before: bytes) -> bytes:
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(body)
+        document = json.loads(body)
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return document if isinstance(document, dict) else {}
 
 
 def by_name(items: Iterable[tuple[str, str]]) -> Values:
     """Group headers under Go's spelling of their names."""
-    found: Values = {}
+    values: Values = {}
     for name, value in items:
-        found.setdefault(canonical(name), []).append(value)
-    return found
+        values.setdefault(canonical(name), []).append(value)
+    return values
 
 
 class ModifierError(PlugmwError):
@@ -250,7 +252,7 @@ class ModifierError(PlugmwError):
         self.headers = headers
 
 
-def answer_of(error: Exception, tell: bool = False) -> Answered:
+def answer_of(error: Exception, tell: bool = False) -> Answer:
     """Return status, body and headers for a modifier's error (``router/gin/endpoint.go`` of Lura).
 
     The text is sent only if ``tell`` (KrakenD's ``return_error_msg``), and only then has it a type.

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from plugmw.dialects.krakend.exact_json import Exact
 from plugmw.wsgi import safe_xml
@@ -32,7 +32,7 @@ class _Whole(Exception):
     """The root element has ended; what follows is nobody's business."""
 
 
-def read_xml(data: bytes) -> dict[str, Any]:
+def read_xml(data: bytes) -> dict[str, object]:
     """Return the document's first element as ``{name: value}``; raises ``ValueError``."""
     reader = _Reader()
     try:
@@ -46,11 +46,11 @@ class _Reader:
     """What expat calls; the open elements are on a stack of (name, members, texts)."""
 
     def __init__(self) -> None:
-        self.root: dict[str, Any] = {}
-        self._open: list[tuple[str, dict[str, Any], list[str]]] = [("", self.root, [])]
+        self.root: dict[str, object] = {}
+        self._open: list[tuple[str, dict[str, object], list[str]]] = [("", self.root, [])]
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
-        members = {f"-{local(key)}": value for key, value in attributes.items()}
+        members: dict[str, object] = {f"-{local(key)}": value for key, value in attributes.items()}
         self._open.append((local(name), members, []))
 
     def text(self, text: str) -> None:
@@ -66,23 +66,23 @@ class _Reader:
             raise _Whole
 
 
-def _add(members: dict[str, Any], name: str, value: Any) -> None:
+def _add(members: dict[str, object], name: str, value: object) -> None:
     """Put an element beside those of its name; no value that is put is itself a list."""
-    found = members.setdefault(name, value)
-    if isinstance(found, list):
-        found.append(value)
-    elif found is not value:
-        members[name] = [found, value]
+    present = members.setdefault(name, value)
+    if isinstance(present, list):
+        present.append(value)
+    elif present is not value:
+        members[name] = [present, value]
 
 
-def write_xml(data: dict[str, Any]) -> bytes:
+def write_xml(data: dict[str, object]) -> bytes:
     """Return a document: the only member is the root, or else ``doc`` is, round all of them."""
     name, value = next(iter(data.items()), ("", None))
     alone = len(data) == 1 and not (isinstance(value, (list, tuple)) and value) and name[:1] not in "-#"
     return "".join(_element(name, value) if alone else _element("doc", data)).encode()
 
 
-def _element(name: str, value: Any) -> Iterator[str]:
+def _element(name: str, value: object) -> Iterator[str]:
     if isinstance(value, (list, tuple)) and value:
         for item in value:
             yield from _element(name, item)
@@ -102,7 +102,7 @@ def _element(name: str, value: Any) -> Iterator[str]:
     yield f"<{name}{attributes}>{content}</{name}>" if content else f"<{name}{attributes}/>"
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     """Return a value as text; what is in an attribute or beside elements has no structure left."""
     if value is None or isinstance(value, (dict, list, tuple)):
         return ""

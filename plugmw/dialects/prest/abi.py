@@ -23,7 +23,10 @@ import struct
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from ctypes import _NamedFuncPointer
 
 #: PLUGMW_ABI of the header.
 VERSION: Final = 1
@@ -114,17 +117,17 @@ class Library:
                 f"plugin: symbol {lacks} not found in plugin {self.name}",
             )
         version.restype = ctypes.c_int32
-        found = version()
-        if found != VERSION:
+        number = version()
+        if number != VERSION:
             raise Unusable(
-                f"{path}: is built for version {found} of plugmw_function.h, expected {VERSION}",
+                f"{path}: is built for version {number} of plugmw_function.h, expected {VERSION}",
                 f"plugin {self.name} was built with a different version of plugmw_function.h",
             )
         free.restype = None
-        self._free: Callable[[Any], None] = free
-        self._functions: dict[str, Callable[[Any, Any], None]] = {}
+        self._free: Callable[[object], None] = free
+        self._functions: dict[str, Callable[[object, object], None]] = {}
 
-    def _symbol(self, name: str) -> Any:
+    def _symbol(self, name: str) -> _NamedFuncPointer | None:
         try:
             return self._library[name]
         except AttributeError:
@@ -134,33 +137,33 @@ class Library:
         """Say whether the library exports a function of this name."""
         if name in self._functions:
             return True
-        found = self._symbol(name) if _NAME(name) else None
-        if found is None:
+        function = self._symbol(name) if _NAME(name) else None
+        if function is None:
             return False
-        found.restype = None
-        self._functions[name] = found
+        function.restype = None
+        self._functions[name] = function
         return True
 
-    def call(self, name: str, given: Call, most: int) -> Reply:
+    def call(self, name: str, request: Call, most: int) -> Reply:
         """Call a function that the library :meth:`has`; raises :class:`BadReply`.
 
         ``most`` is how many bytes the answer's body may have.
         """
-        verb, path, http_vars, query, headers, context, body = given
+        verb, path, http_vars, query, headers, context, body = request
         # Written out: a loop takes longer than the call.
-        request = _Request(
+        arguments = _Request(
             *(verb, len(verb), path, len(path), http_vars, len(http_vars), query, len(query)),
             *(headers, len(headers), context, len(context), body, len(body)),
         )
         response = _Response()
-        self._functions[name](ctypes.byref(request), ctypes.byref(response))
+        self._functions[name](ctypes.byref(arguments), ctypes.byref(response))
         try:
-            return _taken(response, most)
+            return _reply_of(response, most)
         finally:
             self._free(ctypes.byref(response))
 
 
-def _taken(response: Any, most: int) -> Reply:
+def _reply_of(response: _Response, most: int) -> Reply:
     """Copy what a function left, having looked at the sizes first."""
     error = _bytes("error", response.error, min(response.error_size, MAX_ERROR), MAX_ERROR)
     if error:
@@ -239,21 +242,21 @@ def serve(sock: socket.socket, path: str) -> None:
     send(sock, [b"ready", b"", b"", b""])
     while True:
         try:
-            asked, *given = receive(sock, 1 + len(Call._fields), sys.maxsize)
+            command, *fields = receive(sock, 1 + len(Call._fields), sys.maxsize)
         except EOFError:
             return
-        send(sock, _answered(library, asked.decode().split(), given))
+        send(sock, _answered(library, command.decode().split(), fields))
 
 
-def _answered(library: Library, asked: list[str], given: list[bytes]) -> list[bytes]:
-    found = library.has(asked[1])
-    if asked[0] == "has" or not found:
-        return [b"yes" if found else b"no", b"", b"", b""]
+def _answered(library: Library, command: list[str], fields: list[bytes]) -> list[bytes]:
+    exported = library.has(command[1])
+    if command[0] == "has" or not exported:
+        return [b"yes" if exported else b"no", b"", b"", b""]
     try:
-        status, *fields = library.call(asked[1], Call(*given), int(asked[2]))
+        status, *reply = library.call(command[1], Call(*fields), int(command[2]))
     except BadReply as error:
-        status, fields = 500, [b"", b"", str(error).encode()]
-    return [str(status).encode(), *fields]
+        status, reply = 500, [b"", b"", str(error).encode()]
+    return [str(status).encode(), *reply]
 
 
 def _end_with(other_side: select.poll) -> None:

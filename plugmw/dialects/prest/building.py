@@ -24,12 +24,13 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
 from plugmw.concurrency.locking import locked
 from plugmw.dialects.prest.include import FOLDER as INCLUDE
+from plugmw.kernel.runtime import Logger
 from plugmw.loading.watching import note
 
 #: Seconds that one compiler may take; Go fetches modules meanwhile.
@@ -67,17 +68,17 @@ class Source:
         return self.files[0]
 
     def mark(self) -> str:
-        """Return a hash of all that the library is made from, our headers and the platform included."""
-        made = hashlib.sha256(f"{sys.platform} {os.uname().machine}".encode())
+        """Return a hash of all that the library is built from, our headers and the platform included."""
+        digest = hashlib.sha256(f"{sys.platform} {os.uname().machine}".encode())
         for file in [*self.files, *sorted(INCLUDE.glob("plugmw_*"))]:
             content = file.read_bytes()
-            made.update(f"\0{file.name}\0{len(content)}\0".encode())
-            made.update(content)
-        return made.hexdigest()
+            digest.update(f"\0{file.name}\0{len(content)}\0".encode())
+            digest.update(content)
+        return digest.hexdigest()
 
 
 def build_all(
-    folder: str | os.PathLike[str], logger: Any = None, deadline: float = DEADLINE
+    folder: str | os.PathLike[str], logger: Logger | None = None, deadline: float = DEADLINE
 ) -> list[Problem]:
     """Build the libraries of ``folder`` whose sources in ``folder/src`` have changed; return what failed.
 
@@ -88,12 +89,12 @@ def build_all(
     lib = Path(folder).absolute()
     problems: list[Problem] = []
     try:
-        found, problems = sources(lib / "src")
+        all_sources, problems = sources(lib / "src")
         # Looked at twice: another worker may build, or have built, meanwhile.
-        if _stale(found, lib):
+        if _stale(all_sources, lib):
             with locked(lib / _LOCK):
                 _clear(lib)
-                for source in _stale(found, lib):
+                for source in _stale(all_sources, lib):
                     problem = _build(source, lib, logger, deadline)
                     if problem:
                         problems.append(problem)
@@ -107,7 +108,7 @@ def build_all(
 def sources(folder: Path) -> tuple[list[Source], list[Problem]]:
     """Return what there is to build, in the order of the names, and what cannot be."""
     note(folder)
-    found: dict[str, Source] = {}
+    by_name: dict[str, Source] = {}
     problems = []
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         source = _source(path)
@@ -117,12 +118,12 @@ def sources(folder: Path) -> tuple[list[Source], list[Problem]]:
             note(file)
         if not _NAME(source.name):
             problems.append(Problem(path, f"not built: got {source.name!r}, expected letters, digits and _"))
-        elif source.name in found:
-            other = found[source.name].path
+        elif source.name in by_name:
+            other = by_name[source.name].path
             problems.append(Problem(path, f"not built: {other} is for {source.name}.so already"))
         else:
-            found[source.name] = source
-    return list(found.values()), problems
+            by_name[source.name] = source
+    return list(by_name.values()), problems
 
 
 def _source(path: Path) -> Source | None:
@@ -133,12 +134,12 @@ def _source(path: Path) -> Source | None:
     return Source(path.stem, [path]) if path.suffix in _COMPILERS and path.is_file() else None
 
 
-def _stale(found: list[Source], lib: Path) -> list[Source]:
+def _stale(all_sources: list[Source], lib: Path) -> list[Source]:
     """Return the sources whose libraries are not there, or were made from something else."""
     built = _read(lib / _BUILT)
     return [
         source
-        for source in found
+        for source in all_sources
         if built.get(source.name) != source.mark() or not (lib / f"{source.name}.so").exists()
     ]
 
@@ -149,17 +150,17 @@ def _clear(lib: Path) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
-def _build(source: Source, lib: Path, logger: Any, deadline: float) -> Problem | None:
+def _build(source: Source, lib: Path, logger: Logger, deadline: float) -> Problem | None:
     """Build one library; return what went wrong."""
     library = lib / f"{source.name}.so"
     mark = source.mark()
     with tempfile.TemporaryDirectory(prefix=_WORK, dir=lib) as work:
-        made = Path(work) / library.name
-        problem = _COMPILERS[source.path.suffix](source, made, deadline)
+        output = Path(work) / library.name
+        problem = _COMPILERS[source.path.suffix](source, output, deadline)
         if problem:
             return problem
         # A library in use stays whole: the new file takes the old one's name, not its place on disk.
-        os.replace(made, library)
+        os.replace(output, library)
         listed = Path(work) / _BUILT
         listed.write_text(json.dumps({**_read(lib / _BUILT), source.name: mark}, indent=1), encoding="utf-8")
         os.replace(listed, lib / _BUILT)
@@ -170,9 +171,9 @@ def _build(source: Source, lib: Path, logger: Any, deadline: float) -> Problem |
 # -- compilers ---------------------------------------------------------------------------------------------
 
 
-def _c(source: Source, made: Path, deadline: float) -> Problem | None:
+def _c(source: Source, output: Path, deadline: float) -> Problem | None:
     compiler = os.environ.get("CC") or "cc"
-    options = ["-shared", "-fPIC", "-O2", "-Wall", f"-I{INCLUDE}", "-o", str(made), str(source.path)]
+    options = ["-shared", "-fPIC", "-O2", "-Wall", f"-I{INCLUDE}", "-o", str(output), str(source.path)]
     return _compiled(source, [*compiler.split(), *options], {}, deadline)
 
 
@@ -182,9 +183,9 @@ def _rust(source: Source, made: Path, deadline: float) -> Problem | None:
     return _compiled(source, command, {"PLUGMW_INCLUDE": str(INCLUDE)}, deadline)
 
 
-def _go(source: Source, made: Path, deadline: float) -> Problem | None:
+def _go(source: Source, output: Path, deadline: float) -> Problem | None:
     """Compile with the glue as an overlay: nothing is written beside the source."""
-    folder, work = source.path.parent, made.parent
+    folder, work = source.path.parent, output.parent
     own = [file for file in source.files if file.parent == folder and file.suffix == ".go"]
     own = [file for file in own if not file.name.endswith("_test.go")]
     text = "\n".join(file.read_text(encoding="utf-8", errors="replace") for file in own)
@@ -201,7 +202,7 @@ def _go(source: Source, made: Path, deadline: float) -> Problem | None:
     command = ["go", "build", "-buildmode=c-shared", "-buildvcs=false", f"-overlay={overlay}"]
     flags = f"'-I{INCLUDE}' {os.environ.get('CGO_CFLAGS', '-g -O2')}"
     env = {"CGO_ENABLED": "1", "CGO_CFLAGS": flags}
-    return _compiled(source, [*command, "-o", str(made), *what], env, deadline)
+    return _compiled(source, [*command, "-o", str(output), *what], env, deadline)
 
 
 _COMPILERS: Final = {".c": _c, ".go": _go, ".rs": _rust}
@@ -212,11 +213,11 @@ def exports(text: str) -> str:
     """Return the Go file that exports the functions of a source named ``{METHOD}{Func}Handler``."""
     names = dict.fromkeys(_GO_FUNCTION.findall(text))
     macros = "\n".join(f"PLUGMW_FUNCTION({name})" for name in names)
-    told = "\n".join(f'\tplugmwFunctions["{name}"] = {name}' for name in names)
+    registrations = "\n".join(f'\tplugmwFunctions["{name}"] = {name}' for name in names)
     main = "" if re.search(r"^func main\(", text, re.M) else "\nfunc main() {}\n"
     return (
         f'package main\n\n/*\n#include "plugmw_go.h"\n{macros}\n*/\nimport "C"\n\n'
-        f"func init() {{\n{told}\n}}\n{main}"
+        f"func init() {{\n{registrations}\n}}\n{main}"
     )
 
 
@@ -253,10 +254,10 @@ def _compiled(source: Source, command: list[str], env: dict[str, str], deadline:
 
 def _read(path: Path) -> dict[str, str]:
     try:
-        found = json.loads(path.read_bytes())
+        marks = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return marks if isinstance(marks, dict) else {}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from plugmw.documents import Document
 from plugmw.documents.translated import Options, Translated
@@ -49,7 +49,7 @@ class _Prest(Translation):
         self.places.update({("plugins", 0, "config", field): place for field, place in places.items()})
         self._check()
 
-    def _setting(self, name: str) -> Any:
+    def _setting(self, name: str) -> object:
         """Return a value, the environment's before the file's; ``a.b`` is ``b`` in the table ``a``."""
         variable = self.environ.get(f"PREST_{name.upper().replace('.', '_')}")
         if variable:
@@ -60,7 +60,7 @@ class _Prest(Translation):
             return None
         return next((value for written, value in inside.items() if written.lower() == key), None)
 
-    def _config(self) -> dict[str, Any]:
+    def _config(self) -> dict[str, object]:
         config = {
             "path": self._setting("pluginpath"),
             "prefix": self._setting("context"),
@@ -70,8 +70,9 @@ class _Prest(Translation):
             "strict": self.options.strict,
         }
         config = {"path": "./lib", **{name: value for name, value in config.items() if value is not None}}
-        if isinstance(config.get("prefix", ""), str):
-            config["prefix"] = f"/{config.get('prefix', '').strip('/')}/_PLUGIN".replace("//", "/")
+        prefix = config.get("prefix", "")
+        if isinstance(prefix, str):
+            config["prefix"] = f"/{prefix.strip('/')}/_PLUGIN".replace("//", "/")
         return config
 
     def _check(self) -> None:
@@ -83,5 +84,5 @@ class _Prest(Translation):
         self.unread(self.document.data, known, (), lambda key: _LEFT_OUT)
 
 
-def _is_true(value: Any) -> bool:
+def _is_true(value: object) -> bool:
     return value is True or value in _TRUE

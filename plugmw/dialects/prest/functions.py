@@ -7,17 +7,19 @@ the log only.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final
+import sys
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Final
 
 from plugmw.dialects.prest.loading import NAME, Failed, Folder, Function, NotServed, wrong_type
 from plugmw.dialects.prest.results import JSON, WrongType, error_text, send
 from plugmw.dialects.prest.views import Call
-from plugmw.kernel.runtime import Runtime
+from plugmw.kernel.runtime import Logger, Runtime
 from plugmw.wsgi.answer import MESSAGES, UNEXPECTED, Exit, respond, status_line
 from plugmw.wsgi.paths import escape, full_path
 
 if TYPE_CHECKING:
+    from _typeshed import OptExcInfo
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _PLACE: Final = re.compile(rf"/({NAME})/({NAME})(/?)").fullmatch
@@ -32,7 +34,7 @@ class Functions:
         folder: Folder,
         prefix: str,
         runtime: Runtime,
-        logger: Any,
+        logger: Logger,
         compat: bool = False,
     ) -> None:
         self._app = app
@@ -48,22 +50,24 @@ class Functions:
         size = len(self._prefix)
         if not path.startswith(self._prefix) or path[size : size + 1] not in ("", "/"):
             return self._app(environ, start_response)
-        found = _PLACE(path[size:])
-        if found is None:
+        place = _PLACE(path[size:])
+        if place is None:
             return _refuse(404, MESSAGES[404], environ, start_response)
-        if found[3]:
+        if place[3]:
             return _redirect(path[:-1], environ, start_response)
         call = self._calls(environ, start_response)
-        call.http_vars = {"file": found[1], "func": found[2]}
-        return self._answer(call, found[1], found[2], start_response)
+        call.http_vars = {"file": place[1], "func": place[2]}
+        return self._answer(call, place[1], place[2], start_response)
 
     def _answer(self, call: Call, file: str, func: str, start_response: StartResponse) -> Iterable[bytes]:
         name = f"{call.method.upper()}{func}Handler"
         problem: Exception
-        raised: Any = None
+        raised: OptExcInfo | None = None
         begun = False
 
-        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        def start(
+            status: str, headers: list[tuple[str, str]], exc_info: OptExcInfo | None = None
+        ) -> Callable[[bytes], object]:
             nonlocal begun
             begun = True
             return start_response(status, headers, exc_info)
@@ -80,7 +84,7 @@ class Functions:
             status, reason, problem = error.status, MESSAGES.get(error.status, UNEXPECTED), error
         except Exception as error:
             status, reason, problem = 500, UNEXPECTED, error
-            raised = (type(error), error, error.__traceback__) if begun else None
+            raised = sys.exc_info() if begun else None
         text = "%s of %s failed: %s (request %s)"
         self._logger.error(
             text, name, file, problem, call.request_id, exc_info=problem if status == 500 else None
@@ -99,7 +103,11 @@ class Functions:
 
 
 def _refuse(
-    status: int, reason: str, environ: WSGIEnvironment, start_response: StartResponse, raised: Any = None
+    status: int,
+    reason: str,
+    environ: WSGIEnvironment,
+    start_response: StartResponse,
+    raised: OptExcInfo | None = None,
 ) -> Iterable[bytes]:
     refusal = Exit(status, error_text(reason).encode(), [("Content-Type", JSON)])
     return respond(refusal, environ, start_response, raised)

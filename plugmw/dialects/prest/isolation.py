@@ -21,14 +21,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from plugmw.concurrency.deadline import Deadline
 from plugmw.concurrency.process import on_fork
 from plugmw.dialects.prest import abi
 from plugmw.dialects.prest.abi import MAX_ERROR, MAX_FIELDS, MAX_HEADERS, Call, Reply, Unusable
 from plugmw.errors import PlugmwError
-from plugmw.kernel.runtime import NoLogger
+from plugmw.kernel.runtime import Logger, NoLogger
 
 #: Seconds that a call may take, and how many processes there are for a library.
 TIMEOUT: Final = 10.0
@@ -60,7 +60,7 @@ class Isolated:
     """The processes of one library. Thread-safe; after a fork the child begins with none."""
 
     def __init__(
-        self, path: str, timeout: float = TIMEOUT, processes: int = PROCESSES, logger: Any = None
+        self, path: str, timeout: float = TIMEOUT, processes: int = PROCESSES, logger: Logger | None = None
     ) -> None:
         """Start the first process; raises :class:`Unusable` if it says that the library cannot be used.
 
@@ -70,7 +70,7 @@ class Isolated:
         self.name = os.path.splitext(os.path.basename(path))[0]
         self._timeout = timeout
         self._count = processes
-        self._logger = NoLogger() if logger is None else logger
+        self._logger: Logger | NoLogger = NoLogger() if logger is None else logger
         self._known: set[str] = set()
         self._idle: deque[_Process] = deque()
         self._begin()
@@ -94,9 +94,9 @@ class Isolated:
             self._known.add(name)
         return True
 
-    def call(self, name: str, given: Call, most: int) -> Reply:
+    def call(self, name: str, request: Call, most: int) -> Reply:
         """Call a function; raises :class:`NativeError`."""
-        status, *fields = self._ask(name, f"call {name} {most}", given, most)
+        status, *fields = self._ask(name, f"call {name} {most}", request, most)
         if status == b"no":
             raise NativeError(500, f"{self.name}: {name}: is no longer in the library, which has changed")
         return Reply(int(status), *fields)
@@ -110,7 +110,7 @@ class Isolated:
         for process in idle:
             process.end()
 
-    def _ask(self, name: str, what: str, given: Sequence[bytes], most: int) -> list[bytes]:
+    def _ask(self, name: str, what: str, fields: Sequence[bytes], most: int) -> list[bytes]:
         """Have one of the processes, of our own for that time, answer a frame."""
         slots = self._slots
         if not slots.acquire(timeout=self._timeout):
@@ -120,7 +120,7 @@ class Isolated:
         try:
             process = self._ready(deadline)
             try:
-                answer = process.ask([what.encode(), *given], most, deadline)
+                answer = process.ask([what.encode(), *fields], most, deadline)
             except BaseException as error:
                 raise self._failed(process, error, name) from None
             self._failures = 0
@@ -169,10 +169,10 @@ class Isolated:
             self._failures += 1
             raise NativeError(500, f"{self.name}: loading it: cannot be started: {error.strerror}") from None
         try:
-            told, reason, _, text = process.receive(0, deadline)
+            state, reason, _, text = process.receive(0, deadline)
         except BaseException as error:
             raise self._failed(process, error, "loading it") from None
-        if told != b"ready":
+        if state != b"ready":
             process.end()
             raise Unusable(text.decode("utf-8", "replace"), reason.decode("utf-8", "replace"))
         return process

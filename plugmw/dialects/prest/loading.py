@@ -21,6 +21,7 @@ from typing import Any, Final, TypeVar
 
 from plugmw.dialects.prest.views import VARIABLES, Builtins, Call, declared
 from plugmw.errors import LoadError, PlugmwError
+from plugmw.kernel.runtime import Logger
 from plugmw.kernel.user_code import contained
 from plugmw.loading.imports import forget, load_file
 
@@ -28,7 +29,7 @@ NAME: Final = r"[A-Za-z0-9_]+"
 _is_name: Final = re.compile(NAME).fullmatch
 #: Path, size, inode and time of the last change: with another one, a file is another.
 Stamp = tuple[str, int, int, int]
-Function = Callable[[Call], Any]
+Function = Callable[[Call], object]
 T = TypeVar("T")
 
 
@@ -63,10 +64,10 @@ class PythonFile:
 
     def function(self, name: str) -> Function:
         """Return what calls a function of the file; raises :class:`NotServed`."""
-        found = self._functions.get(name)
-        if found is None:
-            found = self._functions[name] = self._prepared(name)
-        return found
+        function = self._functions.get(name)
+        if function is None:
+            function = self._functions[name] = self._prepared(name)
+        return function
 
     def _prepared(self, name: str) -> Function:
         if self._compat:
@@ -95,25 +96,25 @@ class PythonFile:
 class NativeFile:
     """A loaded library."""
 
-    def __init__(self, path: str, name: str, logger: Any, options: dict[str, Any]) -> None:
+    def __init__(self, path: str, name: str, logger: Logger, options: dict[str, object]) -> None:
         from plugmw.dialects.prest.native import open_library
 
         self._name = name
-        self._library = _told(open_library, path, logger=logger, **options)
+        self._library = _call_library(open_library, path, logger=logger, **options)
 
     def function(self, name: str) -> Function:
         """Return what calls a function of the library; raises :class:`NotServed`, :class:`Failed`."""
-        function = _told(getattr, self._library, name, None)
+        function = _call_library(getattr, self._library, name, None)
         if function is None:
             raise _no_symbol(name, self._name)
-        return lambda call: _told(function, call, call.http_vars, call.url_query)
+        return lambda call: _call_library(function, call, call.http_vars, call.url_query)
 
     def close(self) -> None:
         """End what the library runs in."""
         self._library.close()
 
 
-def _told(function: Callable[..., T], *arguments: Any, **options: Any) -> T:
+def _call_library(function: Callable[..., T], *arguments: object, **options: object) -> T:
     """Call something of a library; its failures become :class:`Failed`."""
     from plugmw.dialects.prest.native import NativeError
 
@@ -127,7 +128,7 @@ class Folder:
     """The plugin files of a folder, as one process has loaded them. Thread-safe."""
 
     def __init__(
-        self, path: str, logger: Any, *, reload: bool = False, compat: bool = False, **native: Any
+        self, path: str, logger: Logger, *, reload: bool = False, compat: bool = False, **native: object
     ) -> None:
         """``native`` are the options of :func:`~plugmw.dialects.prest.native.open_library`."""
         self.path = path
@@ -152,10 +153,10 @@ class Folder:
         with self._lock:
             known = self._loaded.get(name)
             if known is None or known[0] != stamp:
-                made = self._load(stamp, name)
+                file = self._load(stamp, name)
                 if known is not None:
                     known[1].close()
-                known = self._loaded[name] = stamp, made
+                known = self._loaded[name] = stamp, file
             return known[1]
 
     def _load(self, stamp: Stamp, name: str) -> PythonFile | NativeFile:
@@ -170,8 +171,8 @@ class Folder:
             raise  # by what may be otherwise next time
         except Exception as error:
             self._logger.error("%s", error, exc_info=None if isinstance(error, LoadError) else error)
-            told = getattr(error, "reason", None) if isinstance(error, LoadError) else None
-            reason = told or f'plugin.Open("{name}"): cannot be loaded'
+            own = getattr(error, "reason", None) if isinstance(error, LoadError) else None
+            reason = own or f'plugin.Open("{name}"): cannot be loaded'
             self._failed[name] = stamp, reason
             raise NotServed(reason) from error
 

@@ -17,11 +17,12 @@ here all are used, the first one outermost. One that cannot be used is logged an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from plugmw.dialects.go_http import AppHandler, HandlerFunc
 from plugmw.dialects.prest.loading import Folder, NotServed, PythonFile, accepts
 from plugmw.errors import LoadError
+from plugmw.kernel.runtime import Logger
 from plugmw.kernel.user_code import contained
 
 if TYPE_CHECKING:
@@ -31,7 +32,11 @@ Wrapper = Callable[["WSGIApplication"], "WSGIApplication"]
 
 
 def wrapped(
-    app: WSGIApplication, folder: Folder, names: Iterable[tuple[str, str]], logger: Any, strict: bool = False
+    app: WSGIApplication,
+    folder: Folder,
+    names: Iterable[tuple[str, str]],
+    logger: Logger,
+    strict: bool = False,
 ) -> WSGIApplication:
     """Return ``app`` inside the middlewares that (file, func) name, the first one outermost.
 
@@ -54,13 +59,13 @@ def _wrapper(folder: Folder, file: str, name: str) -> Wrapper:
     library = folder.open(file)
     if not isinstance(library, PythonFile):
         raise NotServed(f"middleware {name} is in a library, expected a Python file")
-    found = library.symbol(name)
-    if not (accepts(found, 3) or accepts(found, 1)) and accepts(found, 0):
-        found = contained(found)
-    if accepts(found, 3):
-        return lambda app: _handler(found, app)
-    if accepts(found, 1):
-        return lambda app: _checked(found(app), name)
+    function = library.symbol(name)
+    if not (accepts(function, 3) or accepts(function, 1)) and accepts(function, 0):
+        function = contained(function)
+    if accepts(function, 3):
+        return lambda app: _handler(function, app)
+    if accepts(function, 1):
+        return lambda app: _checked(function(app), name)
     raise NotServed(f"middleware {name} is no func(rw, rq, next), nor returns one")
 
 
@@ -69,7 +74,7 @@ def _handler(function: Callable[..., object], app: WSGIApplication) -> WSGIAppli
     return HandlerFunc(lambda w, req: function(w, req, following))
 
 
-def _checked(made: Any, name: str) -> Any:
-    if not callable(made):
-        raise NotServed(f"middleware {name} returned {type(made).__name__}, expected a WSGI app")
-    return made
+def _checked(wrapped: object, name: str) -> WSGIApplication:
+    if not callable(wrapped):
+        raise NotServed(f"middleware {name} returned {type(wrapped).__name__}, expected a WSGI app")
+    return wrapped

@@ -16,13 +16,14 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from plugmw.dialects.prest.abi import BadReply, Call, Library, Reply, Unusable
 from plugmw.dialects.prest.isolation import PROCESSES, TIMEOUT, Isolated
 from plugmw.dialects.prest.isolation import NativeError as NativeError
 from plugmw.errors import LoadError
 from plugmw.kernel.exchange import Exchange
+from plugmw.kernel.runtime import Logger
 from plugmw.loading.watching import note
 from plugmw.wsgi.answer import header_items
 from plugmw.wsgi.text import decode
@@ -70,9 +71,9 @@ class Native:
         def function(
             x: Exchange, http_vars: Mapping[str, str], url_query: Mapping[str, Sequence[str]]
         ) -> Answer:
-            given = call_of(x, http_vars, url_query)
+            request = call_of(x, http_vars, url_query)
             try:
-                return answer_of(caller.call(name, given, x.runtime.max_response_body))
+                return answer_of(caller.call(name, request, x.runtime.max_response_body))
             except BadReply as error:
                 raise NativeError(500, f"{caller.name}: {name}: {error}") from None
 
@@ -95,7 +96,7 @@ def open_library(
     isolate: bool = False,
     timeout: float = TIMEOUT,
     processes: int = PROCESSES,
-    logger: Any = None,
+    logger: Logger | None = None,
 ) -> Native:
     """Load a library, or start a process that does; raises :class:`Unloadable`.
 
@@ -181,12 +182,12 @@ def answer_of(reply: Reply) -> Answer:
     return reply.body, status, headers
 
 
-def _members(data: bytes) -> dict[str, Any]:
-    found = json.loads(data)
-    if not isinstance(found, dict) or not all(
+def _members(data: bytes) -> dict[str, str | list[str]]:
+    members = json.loads(data)
+    if not isinstance(members, dict) or not all(
         isinstance(one, str)
-        for value in found.values()
+        for value in members.values()
         for one in (value if isinstance(value, list) else [value])
     ):
         raise ValueError("expected a JSON object of text or lists of text")
-    return found
+    return members

@@ -32,16 +32,16 @@ class WrongType(TypeError):
     """A function returned what is no response."""
 
 
-def send(made: Any, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+def send(result: object, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """Answer with what a function returned.
 
     Raises :class:`WrongType`, or ``ValueError`` and ``TypeError`` for a status, a header or a JSON value that
     cannot be sent.
     """
-    if callable(made):
-        answer: Iterable[bytes] = made(environ, start_response)
+    if callable(result):
+        answer: Iterable[bytes] = result(environ, start_response)
         return answer
-    body, status, headers = _parts(made)
+    body, status, headers = _parts(result)
     status = 200 if status == -1 else status
     if not 200 <= status <= 599:
         raise ValueError(f"status: got {status}, expected a number between 200 and 599")
@@ -63,23 +63,23 @@ def error_text(reason: str) -> str:
     return json.dumps({"error": reason}, indent="\t", ensure_ascii=False)
 
 
-def _parts(made: Any) -> tuple[Any, int, Any]:
+def _parts(result: object) -> tuple[object, int, Any]:
     """Return body, status and headers; raises :class:`WrongType`."""
-    body, status, headers = made, 200, None
-    if isinstance(made, tuple) and len(made) == 2:
-        body, status = made
-    elif isinstance(made, tuple) and len(made) == 3:
-        body, status, headers = made
+    body, status, headers = result, 200, None
+    if isinstance(result, tuple) and len(result) == 2:
+        body, status = result
+    elif isinstance(result, tuple) and len(result) == 3:
+        body, status, headers = result
     if isinstance(status, bool) or not (
         isinstance(status, int) and isinstance(body, (str, bytes, dict, list))
     ):
-        if inspect.iscoroutine(made):
-            made.close()
-        raise WrongType(f"got {type(made).__name__}")
+        if inspect.iscoroutine(result):
+            result.close()
+        raise WrongType(f"got {type(result).__name__}")
     return body, status, headers
 
 
-def _encoded(body: Any, error: bool) -> bytes:
+def _encoded(body: object, error: bool) -> bytes:
     if isinstance(body, bytes):
         return body
     if not isinstance(body, str):

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Container
 from functools import cached_property
 from types import ModuleType
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qs
 
 from plugmw.kernel import context
@@ -39,18 +39,18 @@ class Call(Exchange):
         text = decode(self.environ.get("QUERY_STRING", ""), "replace")
         return dict(sorted(parse_qs(text, keep_blank_values=True).items()))
 
-    def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
+    def run(self, function: Callable[..., object], *arguments: object) -> object:
         """Call a function with this call in force."""
         return guarded(self, None, function, *arguments)
 
 
-class Builtins(dict[str, Any]):
+class Builtins(dict[str, object]):
     """The builtins of a plugin file: Python's, and the variables of the call in force."""
 
     def __init__(self) -> None:
         super().__init__(vars(builtins))
 
-    def __missing__(self, name: str) -> Any:
+    def __missing__(self, name: str) -> object:
         if name not in VARIABLES:
             return vars(builtins)[name]  # put there since, or a KeyError
         call = context.exchange()
@@ -65,10 +65,10 @@ def declared(module: ModuleType) -> frozenset[str]:
     Without them its functions find those of the call in force.
     """
     annotated = _annotations(module)
-    found = frozenset(name for name in VARIABLES if name in annotated or name in vars(module))
-    for name in found:
+    names = frozenset(name for name in VARIABLES if name in annotated or name in vars(module))
+    for name in names:
         vars(module).pop(name, None)
-    return found
+    return names
 
 
 if sys.version_info >= (3, 14):  # pragma: no cover (the other one before)

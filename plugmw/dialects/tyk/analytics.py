@@ -34,10 +34,10 @@ class AnalyticsHook(NativeHook):
     needs_timings: ClassVar[bool] = True
 
     def log(self, x: Exchange) -> None:
-        if isinstance(self.found, LoadError):
+        if isinstance(self.function, LoadError):
             return
         try:
-            guarded(x, self, self.found, self.record(x))
+            guarded(x, self, self.function, self.record(x))
         except Exception as error:
             self.tell(x, error)
 

@@ -40,10 +40,10 @@ class Api:
         return str(self.definition.get("name") or "")
 
     @property
-    def config_data(self) -> Mapping[str, Any] | None:
+    def config_data(self) -> Mapping[str, object] | None:
         """The free data of the definition, None if it has none."""
-        found: Mapping[str, Any] | None = self.definition.get("config_data")
-        return found
+        data: Mapping[str, object] | None = self.definition.get("config_data")
+        return data
 
     def copy(self) -> Fields:
         """Return a definition of its own, for a hook to read and change."""

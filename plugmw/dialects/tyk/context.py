@@ -14,7 +14,7 @@ Go's spelling works too (``ctx.GetSession(r)``). ``r`` is the request of a hook,
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from plugmw.dialects.tyk.api import Api
 from plugmw.dialects.tyk.session import SessionState
@@ -24,26 +24,31 @@ from plugmw.kernel import context
 from plugmw.kernel.exchange import Exchange
 from plugmw.wsgi import keys
 
-
-def _environ(r: Any) -> dict[str, Any]:
-    found: dict[str, Any] = getattr(r, "environ", r)
-    return found
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 
-def _exchange(r: Any) -> Exchange:
+def _environ(r: Any) -> WSGIEnvironment:
+    environ: WSGIEnvironment = getattr(r, "environ", r)
+    return environ
+
+
+def _exchange(r: object) -> Exchange:
     x = context.exchange()
     if x is None or x.environ is not _environ(r):
         raise RuntimeError("called outside of the hook of this request")
     return x
 
 
-def get_session(r: Any) -> SessionState | None:
+def get_session(r: object) -> SessionState | None:
     """Return the session, None before authentication; changes to it last as long as the request."""
-    found: SessionState | None = _environ(r).get(keys.TYK_SESSION)
-    return found
+    session: SessionState | None = _environ(r).get(keys.TYK_SESSION)
+    return session
 
 
-def set_session(r: Any, session: SessionState, schedule_update: bool = False, hash_key: bool = False) -> None:
+def set_session(
+    r: object, session: SessionState, schedule_update: bool = False, hash_key: bool = False
+) -> None:
     """Make ``session`` that of the request: who it stands for is then the consumer other plugins see.
 
     An empty ``key_id`` becomes the request's token, or its alias. ``schedule_update`` and ``hash_key`` are
@@ -60,18 +65,18 @@ def set_session(r: Any, session: SessionState, schedule_update: bool = False, ha
     _authenticate(x, session)
 
 
-def get_auth_token(r: Any) -> str:
+def get_auth_token(r: object) -> str:
     """Return the token that the request was authenticated by, ``""`` if there is none."""
     return str(_environ(r).get(keys.TYK_TOKEN, ""))
 
 
-def get_definition(r: Any) -> Fields | None:
+def get_definition(r: object) -> Fields | None:
     """Return a copy of the API's definition: a dict whose keys are attributes too, also in Go's spelling."""
     api: Api | None = _environ(r).get(keys.TYK_API)
     return None if api is None else api.copy()
 
 
-def get_oas_definition(r: Any) -> None:
+def get_oas_definition(r: object) -> None:
     """Return None: definitions are classic ones."""
 
 

@@ -96,7 +96,7 @@ class _Definition(DefinitionReader):
             self.error(("proxy", "listen_path"), problem, "a path of its own")
             return ""
         name = self._name(path)
-        route: dict[str, Any] = {
+        route: dict[str, object] = {
             "name": name,
             "service": name,
             "paths": [_pattern(path)],
@@ -115,14 +115,14 @@ class _Definition(DefinitionReader):
     def _name(self, path: str) -> str:
         name = self.fields.name or self.fields.api_id or path
         taken, number = self.into.names, 2
-        made = name
-        while made in taken:
-            made, number = f"{name} #{number}", number + 1
-        taken.add(made)
-        return made
+        unique = name
+        while unique in taken:
+            unique, number = f"{name} #{number}", number + 1
+        taken.add(unique)
+        return unique
 
     def _service(self, name: str) -> None:
-        service: dict[str, Any] = {"name": name}
+        service: dict[str, object] = {"name": name}
         proxy = self.fields.proxy
         if proxy.target_url:
             service["url"] = proxy.target_url
@@ -135,7 +135,7 @@ class _Definition(DefinitionReader):
 
     def _networks(self, route: str) -> None:
         api = self.fields
-        config: dict[str, Any] = {}
+        config: dict[str, object] = {}
         for listed, switch, name in (
             ("allowed_ips", api.enable_ip_whitelisting, "allow"),
             ("blacklisted_ips", api.enable_ip_blacklisting, "deny"),
@@ -153,7 +153,7 @@ class _Definition(DefinitionReader):
         cors = self.fields.CORS
         if not cors.enable:
             return
-        config: dict[str, Any] = {
+        config: dict[str, object] = {
             "credentials": cors.allow_credentials,
             "preflight_continue": cors.options_passthrough,
             "origins": [_origin(one) for one in cors.allowed_origins],
@@ -166,32 +166,32 @@ class _Definition(DefinitionReader):
         config = {name: value for name, value in config.items() if value or name in flags}
         self._plugin("cors", route, config, ("CORS",))
 
-    def _plugin(self, name: str, route: str, config: dict[str, Any], steps: Place) -> None:
+    def _plugin(self, name: str, route: str, config: dict[str, object], steps: Place) -> None:
         self.into.add("plugins", {"name": name, "route": route, "config": config}, self.at(*steps))
 
     def _conf(self) -> TykConf:
-        given = self.own.tyk_conf
-        if given is not None and not isinstance(given, (Mapping, str)):
-            self.error(("plugmw", "tyk_conf"), f"got {given!r}", "a path or a mapping")
-            given = {}
+        written = self.own.tyk_conf
+        if written is not None and not isinstance(written, (Mapping, str)):
+            self.error(("plugmw", "tyk_conf"), f"got {written!r}", "a path or a mapping")
+            written = {}
         try:
-            document = conf_document(given, self.folder, self.source is not None)
+            document = conf_document(written, self.folder, self.source is not None)
         except ConfigError as error:
             self.into.errors += error.errors if isinstance(error, ConfigErrors) else [error]
             return TykConf()
-        found, problems = settings(document, self.folder)
+        conf, problems = settings(document, self.folder)
         for problem in problems:
             if problem.source is None:
                 place = self.at("plugmw", "tyk_conf", *parse_place(problem.path))
                 problem = self.into.document.error(place, problem.problem, problem.expected)
             self.into.errors.append(problem)
-        return found
+        return conf
 
     # -- the section plugmw -----------------------------------------------------------------------
 
     def _sessions(self) -> dict[str, SessionState]:
         """Return the sessions by token; tokens are secret, and never in a message."""
-        made: dict[str, SessionState] = {}
+        sessions: dict[str, SessionState] = {}
         for index, item in enumerate(self.own.sessions):
             place: Place = ("plugmw", "sessions", index)
             if not isinstance(item, Mapping):
@@ -200,14 +200,14 @@ class _Definition(DefinitionReader):
             key = self.into.document.text(self.at(*place, "key")) or item.get("key")
             if not isinstance(key, str) or not key:
                 self.error((*place, "key"), "missing or no text", "the token")
-            elif key in made:
+            elif key in sessions:
                 self.error((*place, "key"), "is the token of another session", "a unique one")
             else:
                 try:
-                    made[key] = session({name: value for name, value in item.items() if name != "key"})
+                    sessions[key] = session({name: value for name, value in item.items() if name != "key"})
                 except (TypeError, ValueError, AttributeError) as error:
                     self.error(place, str(error), "the fields of a session")
-        return made
+        return sessions
 
     def _own(self, route: str) -> None:
         for kind in ("plugins", "consumers"):
@@ -226,7 +226,7 @@ class _Definition(DefinitionReader):
             elif key not in known:
                 self._setting(key, value)
 
-    def _setting(self, key: str, value: Any) -> None:
+    def _setting(self, key: str, value: object) -> None:
         place = self.at("plugmw", key)
         if key in self.into.native and self.into.native[key] != value:
             where = render_place(self.into.places.get((key,), ()))
@@ -235,15 +235,15 @@ class _Definition(DefinitionReader):
         self.into.places.setdefault((key,), place)
 
 
-def session(fields: Mapping[str, Any]) -> SessionState:
+def session(fields: Mapping[str, object]) -> SessionState:
     """Return the session of Tyk's JSON; raises ``TypeError`` for fields that it does not have."""
     known = {plain(name): name for name in SessionState.__annotations__}
-    made: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name, value in fields.items():
         if plain(name) not in known:
             raise TypeError(f'unknown field "{name}"')
-        made[known[plain(name)]] = value
-    return SessionState(**made)
+        values[known[plain(name)]] = value
+    return SessionState(**values)
 
 
 def _pattern(path: str) -> str:
@@ -255,14 +255,14 @@ def _pattern(path: str) -> str:
 
 def _pieces(path: str) -> Iterator[str]:
     end = 0
-    for found in _VARIABLE.finditer(path):
-        yield re.escape(path[end : found.start()])
-        yield f"(?P<{found[1]}>{found[2] or '[^/]+'})"
-        end = found.end()
+    for variable in _VARIABLE.finditer(path):
+        yield re.escape(path[end : variable.start()])
+        yield f"(?P<{variable[1]}>{variable[2] or '[^/]+'})"
+        end = variable.end()
     yield re.escape(path[end:])
 
 
-def _origin(origin: Any) -> Any:
+def _origin(origin: object) -> object:
     """Return an origin with Tyk's ``*`` in it as a regular expression."""
     if not isinstance(origin, str) or origin == "*" or "*" not in origin:
         return origin

@@ -72,7 +72,7 @@ def _is_folder(source: Any) -> bool:
     return not isinstance(source, Mapping) and source is not None and os.path.isdir(source)
 
 
-def _folder(source: Any) -> list[Document]:
+def _folder(source: str | os.PathLike[str]) -> list[Document]:
     """Read the definitions of a folder by name; ``*-oas.json`` belong to others, as in Tyk."""
     folder = Path(source)
     note(folder)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from plugmw.dialects.tyk.reading import DefinitionReader
 from plugmw.documents.document import Place
@@ -64,14 +63,14 @@ def endpoints(definition: DefinitionReader, version: str | None) -> list[tuple[P
     if version is None or served is None or not served.use_extended_paths:
         return []
     steps: Place = ("version_data", "versions", version, "extended_paths", "go_plugin")
-    found = (
+    hooks = (
         _endpoint(definition, item, (*steps, n)) for n, item in enumerate(served.extended_paths.go_plugin)
     )
-    return [one for one in found if one is not None]
+    return [one for one in hooks if one is not None]
 
 
 def _endpoint(
-    definition: DefinitionReader, item: Any, steps: Place
+    definition: DefinitionReader, item: object, steps: Place
 ) -> tuple[Place, Endpoint, str, str] | None:
     if isinstance(item, Mapping) and item.get("disabled"):
         return None

@@ -36,11 +36,11 @@ def error_answer(x: Exchange, status: int, message: str, compat: bool = False) -
 
 
 def _kind(x: Exchange, compat: bool) -> str:
-    found = (x.environ.get("CONTENT_TYPE") or "").partition(";")[0].strip()
-    if found in _XML:
-        return str(found)
+    media = (x.environ.get("CONTENT_TYPE") or "").partition(";")[0].strip()
+    if media in _XML:
+        return str(media)
     accept = x.get_header("Accept")
-    if not (found or compat) and accept and "xml" in negotiate(accept):
+    if not (media or compat) and accept and "xml" in negotiate(accept):
         return "application/xml"
     return "application/json"
 

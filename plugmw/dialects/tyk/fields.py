@@ -21,7 +21,7 @@ _WORDS: Final[dict[type, tuple[str, str]]] = {
 def _kind(wanted: type) -> Kind:
     expected, json_type = _WORDS[wanted]
 
-    def parse(value: Any) -> Any:
+    def parse(value: object) -> object:
         if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
             raise ValueError
         return value
@@ -32,7 +32,7 @@ def _kind(wanted: type) -> Kind:
 Flag = Annotated[bool, _kind(bool)]
 Text = Annotated[str, _kind(str)]
 Number = Annotated[int, _kind(int)]
-Items = Annotated[list[Any], _kind(list)]
+Items = Annotated[list[object], _kind(list)]
 
 
 def _flag(help: str, default: bool = False) -> Any:
@@ -95,37 +95,37 @@ class Auth:
 class AuthProvider:
     """``auth_provider``."""
 
-    name: Any = field(None, help="What it is called.")
+    name: object = field(None, help="What it is called.")
     storage_engine: Text = _text("Where tokens are kept.")
-    meta: Any = field(None, help="Its options.")
+    meta: object = field(None, help="Its options.")
 
 
 @config
 class Hook:
     """A hook of ``custom_middleware``."""
 
-    name: Any = field(None, help="The function.")
-    path: Any = field(None, help="The file.")
-    disabled: Any = field(None, help="Whether it does not run.")
-    require_session: Any = field(None, help="Whether it gets the session, which it always does.")
-    raw_body_only: Any = field(None, help="Whether it gets the body as bytes alone.")
+    name: object = field(None, help="The function.")
+    path: object = field(None, help="The file.")
+    disabled: object = field(None, help="Whether it does not run.")
+    require_session: object = field(None, help="Whether it gets the session, which it always does.")
+    raw_body_only: object = field(None, help="Whether it gets the body as bytes alone.")
 
 
 @config
 class IdExtractor:
     """``custom_middleware.id_extractor``."""
 
-    disabled: Any = field(None, help="Whether it is not used.")
-    extract_from: Any = field(None, help="Where the key is.")
-    extract_with: Any = field(None, help="How it is taken from there.")
-    extractor_config: Any = field(None, help="What of it.")
+    disabled: object = field(None, help="Whether it is not used.")
+    extract_from: object = field(None, help="Where the key is.")
+    extract_with: object = field(None, help="How it is taken from there.")
+    extractor_config: object = field(None, help="What of it.")
 
 
 @config
 class CustomMiddleware:
     """``custom_middleware``, whose hooks are read one by one, as those of a bundle's manifest."""
 
-    driver: Any = field(None, help="The language.")
+    driver: object = field(None, help="The language.")
     pre: list[Hook] = field([], help="Before authentication.")
     auth_check: Hook = field(Hook(), help="Authentication.")
     post_key_auth: list[Hook] = field([], help="After authentication.")
@@ -138,11 +138,11 @@ class CustomMiddleware:
 class GoPlugin:
     """A plugin of ``extended_paths.go_plugin``."""
 
-    path: Any = field(None, help="A pattern.")
-    method: Any = field(None, help="The method.")
-    plugin_path: Any = field(None, help="The file.")
-    func_name: Any = field(None, help="The function.")
-    disabled: Any = field(None, help="Whether it does not run.")
+    path: object = field(None, help="A pattern.")
+    method: object = field(None, help="The method.")
+    plugin_path: object = field(None, help="The file.")
+    func_name: object = field(None, help="The function.")
+    disabled: object = field(None, help="Whether it does not run.")
 
 
 @config
@@ -218,24 +218,24 @@ class ApiDefinition:
     CORS: Cors = field(Cors(), help="Requests of other origins.")
     version_data: VersionData = field(VersionData(), help="The versions.")
     definition: Versioning = field(Versioning(), help="Where a request says which version it wants.")
-    custom_middleware: Annotated[dict[str, Any], Holds(CustomMiddleware)] = field(
+    custom_middleware: Annotated[dict[str, object], Holds(CustomMiddleware)] = field(
         {}, empty=True, help="The hooks."
     )
     custom_middleware_bundle: Text = _text("The bundle that has them.")
     custom_middleware_bundle_disabled: Flag = _flag("Whether it is not used.")
     analytics_plugin: AnalyticsPlugin = field(AnalyticsPlugin(), help="What sees the records.")
-    config_data: Any = field(None, help="Free data for hooks.")
-    plugmw: dict[str, Any] = field({}, empty=True, help="What is not Tyk's.")
+    config_data: object = field(None, help="Free data for hooks.")
+    plugmw: dict[str, object] = field({}, empty=True, help="What is not Tyk's.")
 
 
 @config
 class Own:
     """The section ``plugmw``; its other keys are settings of a gateway."""
 
-    plugins: Any = field(None, help="Entries.")
-    consumers: Any = field(None, help="Consumers.")
+    plugins: object = field(None, help="Entries.")
+    consumers: object = field(None, help="Consumers.")
     sessions: Items = _items("Sessions with their tokens.")
-    tyk_conf: Any = field(None, help="The file tyk.conf, or its values.")
-    version: Any = field(None, help="The gateway's version, as in names of plugin files.")
+    tyk_conf: object = field(None, help="The file tyk.conf, or its values.")
+    version: object = field(None, help="The gateway's version, as in names of plugin files.")
     strict: Flag = _flag("Whether hooks that cannot be loaded are errors.")
     compat: Flag = _flag("Whether Tyk's behaviour is kept where plugmw's differs.")

@@ -16,7 +16,7 @@ Contract: Tyk's Go plugins (``gateway/mw_go_plugin.go``), where a panic is answe
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Final, NoReturn
+from typing import ClassVar, Final, NoReturn
 
 from plugmw.dialects.tyk.api import Api
 from plugmw.dialects.tyk.errors import error_answer
@@ -34,7 +34,7 @@ INTERNAL_ERROR: Final = "Internal Server Error"
 NO_SESSION: Final = (
     "Session state is missing or unset! Please make sure that auth headers are properly applied"
 )
-Function = Callable[..., Any]
+Function = Callable[..., object]
 
 
 @config
@@ -54,35 +54,35 @@ class NativeHook(Plugin[HookConfig]):
     Config: ClassVar[type] = HookConfig
 
     def __init__(
-        self, kind: str, path: str, name: str, found: Function | LoadError, api: Api, compat: bool = False
+        self, kind: str, path: str, name: str, function: Function | LoadError, api: Api, compat: bool = False
     ) -> None:
         super().__init__(kind=kind, path=path, function=name)
-        self.found = found
+        self.function = function
         self.api = api
         self.compat = compat
 
     def configure(self) -> None:
-        if isinstance(self.found, LoadError):
-            self.logger.error("API %r: %s hook cannot be used: %s", self.api.name, self.label, self.found)
+        if isinstance(self.function, LoadError):
+            self.logger.error("API %r: %s hook cannot be used: %s", self.api.name, self.label, self.function)
 
     @property
     def label(self) -> str:
         """Kind and function, as its entry is called: ``pre:AddFooBarHeader``."""
         return f"{self.config.kind}:{self.config.function}"
 
-    def call(self, x: Exchange, *arguments: Any) -> None:
+    def call(self, x: Exchange, *arguments: object) -> None:
         """Call the function for an exchange; what it raises is logged once and answered 500."""
         x.environ[keys.TYK_API] = self.api
         try:
-            if isinstance(self.found, LoadError):
-                raise self.found
-            guarded(x, self, self.found, *arguments)
+            if isinstance(self.function, LoadError):
+                raise self.function
+            guarded(x, self, self.function, *arguments)
         except Exception as error:
             self.fail(x, error)
 
     def tell(self, x: Exchange, error: BaseException) -> None:
         """Log a failure: what failed, of which API and file, and the traceback if there is one."""
-        known = None if error is self.found else error
+        known = None if error is self.function else error
         problem = "%s failed: %s (API %r, %s, request %s)"
         where = self.api.name, self.config.path, x.request_id
         self.logger.error(problem, self.label, error, *where, exc_info=known)
@@ -131,8 +131,18 @@ class AuthHook(RequestHook):
     #: Tyk's definitions do not say what a hook reads.
     credential_names: ClassVar[Sequence[str]] = ()
 
-    def __init__(self, *arguments: Any, alone: bool = True, **named: Any) -> None:
-        super().__init__(*arguments, **named)
+    def __init__(
+        self,
+        kind: str,
+        path: str,
+        name: str,
+        function: Function | LoadError,
+        api: Api,
+        compat: bool = False,
+        *,
+        alone: bool = True,
+    ) -> None:
+        super().__init__(kind, path, name, function, api, compat)
         self.alone = alone
 
     def access(self, x: Exchange) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
@@ -41,16 +41,16 @@ class Lookup:
     version: str = ""
     _modules: dict[Path, ModuleType] = attrs.field(factory=dict, init=False)
 
-    def function(self, path: str, name: str, folder: Path, bundled: bool = False) -> Callable[..., Any]:
+    def function(self, path: str, name: str, folder: Path, bundled: bool = False) -> Callable[..., object]:
         """Return the function ``name`` of the file (or dotted module) ``path``; raises :class:`LoadError`."""
         module = load_module(path) if _is_module(path) else self._file(self.find(path, folder, bundled))
-        found = getattr(module, name, None)
-        if found is None:
+        symbol = getattr(module, name, None)
+        if symbol is None:
             known = ", ".join(sorted(key for key, value in vars(module).items() if _is_function(key, value)))
             raise LoadError(path, f"symbol {name!r} not found", f"one of {known}" if known else "a function")
-        if not callable(found):
-            raise LoadError(path, f"{name} is {type(found).__name__}", "a function")
-        function: Callable[..., Any] = found
+        if not callable(symbol):
+            raise LoadError(path, f"{name} is {type(symbol).__name__}", "a function")
+        function: Callable[..., object] = symbol
         return function
 
     def find(self, path: str, folder: Path, bundled: bool = False) -> Path:
@@ -78,7 +78,7 @@ def _is_module(path: str) -> bool:
     return "/" not in path and not path.endswith((".so", ".py"))
 
 
-def _is_function(name: str, value: Any) -> bool:
+def _is_function(name: str, value: object) -> bool:
     return callable(value) and not name.startswith("_") and not isinstance(value, type)
 
 

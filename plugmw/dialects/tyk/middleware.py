@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
@@ -21,7 +21,7 @@ from plugmw.bundles import Bundle, Bundles
 from plugmw.dialects.tyk.analytics import AnalyticsHook
 from plugmw.dialects.tyk.api import Api
 from plugmw.dialects.tyk.endpoints import First, endpoints
-from plugmw.dialects.tyk.hooks import AuthHook, NativeHook, RequestHook
+from plugmw.dialects.tyk.hooks import AuthHook, Function, NativeHook, RequestHook
 from plugmw.dialects.tyk.lookup import Lookup
 from plugmw.dialects.tyk.reading import DefinitionReader
 from plugmw.dialects.tyk.responses import ResponseHook
@@ -47,7 +47,6 @@ BANDS: Final = {
     "analytics": 5.0,
 }
 _CLASSES: Final[dict[str, type[NativeHook]]] = {
-    "auth_check": AuthHook,
     "response": ResponseHook,
     "analytics": AnalyticsHook,
 }
@@ -91,7 +90,7 @@ class Middleware:
         self.sessions = sessions
         self.version = version
         self.options = definition.options
-        self.section: Mapping[str, Any] = definition.fields.custom_middleware
+        self.section: Mapping[str, object] = definition.fields.custom_middleware
         self.steps: Place = ("custom_middleware",)
         self.bundle: Bundle | None = None
         self.names: set[str] = set()
@@ -99,7 +98,7 @@ class Middleware:
     def add(self) -> None:
         """Add all entries, or the one that answers for an API that cannot be loaded."""
         try:
-            self._take_bundle()
+            self._load_bundle()
             hooks = list(self._hooks())
         except LoadError as error:
             self._not_loaded(error)
@@ -132,31 +131,32 @@ class Middleware:
         entry.route = self.api.route
         self.definition.into.entries.append((self.definition.at(*steps), entry))
 
-    def _entry(self, kind: str, plugin: Plugin, steps: Place, count: int = 0, **more: Any) -> None:
+    def _entry(
+        self, kind: str, plugin: Plugin, steps: Place, count: int = 0, when: First | None = None
+    ) -> None:
         label = getattr(plugin, "label", None) or f"{kind}:{getattr(plugin, 'function', plugin.name)}"
         priority = round(BANDS[kind] - count / 10, 1)
-        self._put(Entry(plugin, priority=priority, instance=self._instance(label), **more), steps)
+        self._put(Entry(plugin, priority=priority, instance=self._instance(label), when=when), steps)
 
     def _instance(self, label: str) -> str:
-        made, number = label, 2
-        while made in self.names:
-            made, number = f"{label} #{number}", number + 1
-        self.names.add(made)
-        return made
+        name, number = label, 2
+        while name in self.names:
+            name, number = f"{label} #{number}", number + 1
+        self.names.add(name)
+        return name
 
     # -- hooks ------------------------------------------------------------------------------------
 
-    def _take_bundle(self) -> None:
+    def _load_bundle(self) -> None:
         """Put a bundle's manifest in place of the definition's hooks; raises :class:`LoadError`."""
         name = self.definition.fields.custom_middleware_bundle
         if not name or self.definition.fields.custom_middleware_bundle_disabled:
             return
         self.steps = ("custom_middleware_bundle",)
         self._check_trust(name)
-        found = self._bundles().get(name)
-        self.section = found.manifest.custom_middleware
-        self.bundle = found
-        self.api = attrs.evolve(self.api, bundle_hash=found.hash)
+        self.bundle = bundle = self._bundles().get(name)
+        self.section = bundle.manifest.custom_middleware
+        self.api = attrs.evolve(self.api, bundle_hash=bundle.hash)
 
     def _check_trust(self, name: str) -> None:
         """Raise :class:`LoadError` for a bundle that is fetched if nothing says whose code may run."""
@@ -198,7 +198,7 @@ class Middleware:
         if rich:
             yield from self._python()
 
-    def _listed(self) -> Iterator[tuple[str, Place, Mapping[str, Any]]]:
+    def _listed(self) -> Iterator[tuple[str, Place, Mapping[str, object]]]:
         """Yield the enabled hooks of the section, whatever their driver."""
         for kind in ("pre", "auth_check", "post_key_auth", "post", "response"):
             value = self.section.get(kind)
@@ -225,23 +225,26 @@ class Middleware:
         in_bundle = "" if self.bundle is None else f"{where} of its manifest: "
         self.definition.error(self._steps(inner), in_bundle + problem, expected)
 
-    def _native(self, kind: str, steps: Place, item: Mapping[str, Any]) -> NativeHook:
-        path = str(item.get("path") or "")
+    def _native(self, kind: str, steps: Place, item: Mapping[str, object]) -> NativeHook:
+        path, name = str(item.get("path") or ""), str(item["name"])
         if kind == "auth_check":
-            return self._made(kind, steps, path, item["name"], alone=not self._token_auth)
-        return self._made(kind, steps, path, item["name"])
+            function = self._function(steps, path, name)
+            alone = not self._token_auth
+            return AuthHook(kind, path, name, function, self.api, self.options.compat, alone=alone)
+        return self._hook(kind, steps, path, name)
 
-    def _made(self, kind: str, steps: Place, path: str, name: str, **more: Any) -> NativeHook:
+    def _hook(self, kind: str, steps: Place, path: str, name: str) -> NativeHook:
+        function = self._function(steps, path, name)
+        return _CLASSES.get(kind, RequestHook)(kind, path, name, function, self.api, self.options.compat)
+
+    def _function(self, steps: Place, path: str, name: str) -> Function | LoadError:
         folder = self.bundle.folder if self.bundle else self.api.folder
-        found: Any
         try:
-            found = self.lookup.function(path, name, folder, self.bundle is not None)
+            return self.lookup.function(path, name, folder, self.bundle is not None)
         except LoadError as error:
-            found = error
             if self.options.strict:
                 self.definition.error(steps, str(error))
-        made = _CLASSES.get(kind, RequestHook)
-        return made(kind, path, name, found, self.api, self.options.compat, **more)
+            return error
 
     def _python(self) -> Iterator[tuple[str, Place, Plugin]]:
         """Yield the hooks of Tyk's own Python plugins."""
@@ -258,7 +261,7 @@ class Middleware:
             for kind, plugin in python_hooks(section, folder, files, api, self.options):
                 yield kind, self._steps((kind,)), plugin
 
-    def _python_code(self) -> Iterator[tuple[Mapping[str, Any], Path, tuple[str, ...], Api]]:
+    def _python_code(self) -> Iterator[tuple[Mapping[str, object], Path, tuple[str, ...], Api]]:
         """Yield hooks with the folder, files and API that they are loaded from: of each bundle by itself."""
         if self.bundle is None:
             yield self.section, self.api.folder, self._files(), self.api
@@ -288,39 +291,39 @@ class Middleware:
         if self._token_auth:
             plugin = TokenAuth(self.api, self.sessions, self.options.compat, **self._token_config())
             self._put(Entry(plugin, priority=BANDS["token"], instance="token"), ("auth",))
-        said = self.definition.fields
+        fields = self.definition.fields
         rules = SessionRules(
-            self.api, not said.disable_rate_limit, not said.disable_quota, self.options.compat
+            self.api, not fields.disable_rate_limit, not fields.disable_quota, self.options.compat
         )
         self._put(Entry(rules, priority=BANDS["session"], instance="session"), ("auth",))
 
-    def _token_config(self) -> dict[str, Any]:
-        said = self.definition.fields
-        auth = said.auth_configs.get("authToken") or said.auth
-        made: dict[str, Any] = {name: value for name, value in as_dict(auth).items() if value}
+    def _token_config(self) -> dict[str, object]:
+        fields = self.definition.fields
+        auth = fields.auth_configs.get("authToken") or fields.auth
+        config: dict[str, object] = {name: value for name, value in as_dict(auth).items() if value}
         # As in Tyk, a name alone is enough.
-        made["use_param"] = bool(made.get("use_param") or made.get("param_name"))
-        made["use_cookie"] = bool(made.get("use_cookie") or made.get("cookie_name"))
-        made["strip_auth_data"] = said.strip_auth_data
-        return made
+        config["use_param"] = bool(config.get("use_param") or config.get("param_name"))
+        config["use_cookie"] = bool(config.get("use_cookie") or config.get("cookie_name"))
+        config["strip_auth_data"] = fields.strip_auth_data
+        return config
 
     # -- endpoints and analytics ------------------------------------------------------------------
 
     def _endpoints(self) -> None:
-        found = endpoints(self.definition, self.version)
-        for count, (steps, endpoint, path, name) in enumerate(found):
-            when = First([one for _, one, *_ in found[:count]], endpoint)
-            self._entry("endpoint", self._made("endpoint", steps, path, name), steps, count, when=when)
+        hooks = endpoints(self.definition, self.version)
+        for count, (steps, endpoint, path, name) in enumerate(hooks):
+            when = First([one for _, one, *_ in hooks[:count]], endpoint)
+            self._entry("endpoint", self._hook("endpoint", steps, path, name), steps, count, when=when)
 
     def _analytics(self) -> None:
         steps: Place = ("analytics_plugin",)
         plugin = self.definition.fields.analytics_plugin
         if plugin.enable:
             # Its file may be in the bundle, like those of endpoints.
-            hook = self._made("analytics", steps, plugin.plugin_path, plugin.func_name)
+            hook = self._hook("analytics", steps, plugin.plugin_path, plugin.func_name)
             self._entry("analytics", hook, steps)
 
 
-def _is_compiled(kind: str, item: Mapping[str, Any]) -> bool:
+def _is_compiled(kind: str, item: Mapping[str, object]) -> bool:
     """Say whether a hook is native whatever the driver is: Tyk takes a response hook's ``.so`` for Go's."""
     return kind == "response" and str(item.get("path") or "").endswith(".so")

@@ -7,7 +7,7 @@ value a warning. Silent are only those that decide nothing, or nothing without a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from plugmw.dialects.tyk.fields import ApiDefinition, ExtendedPaths
 from plugmw.documents.document import Place
@@ -152,7 +152,7 @@ _SWITCHES: Final = {
 
 
 def unread(
-    data: Mapping[str, Any], definition: ApiDefinition, version: str | None
+    data: Mapping[str, object], definition: ApiDefinition, version: str | None
 ) -> Iterator[tuple[Place, Unread]]:
     """Yield (place, what to say) of every key that is not read; ``version`` is the one that is served."""
     rules = _rules(definition, version)
@@ -183,7 +183,7 @@ def _rules(definition: ApiDefinition, version: str | None) -> Rules:
     return rules
 
 
-def _of_key(rules: Rules, place: Place, value: Any, known: list[str]) -> Iterator[tuple[Place, Unread]]:
+def _of_key(rules: Rules, place: Place, value: object, known: list[str]) -> Iterator[tuple[Place, Unread]]:
     """Yield what the rules say of a key, or of what stands below it."""
     exact = [steps for steps in rules if len(steps) >= len(place) and _fits(place, steps[: len(place)])]
     literal = [steps for steps in exact if steps[len(place) - 1] != "*"]
@@ -201,7 +201,7 @@ def _fits(place: Place, steps: tuple[str, ...]) -> bool:
     )
 
 
-def _below(value: Any, steps: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+def _below(value: object, steps: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], object]]:
     """Yield the value at some steps, in whatever case they are written."""
     if not steps:
         yield (), value
@@ -211,11 +211,11 @@ def _below(value: Any, steps: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...]
             yield from (((key, *more), found) for more, found in _below(inner, steps[1:]))
 
 
-def _value(mapping: Mapping[str, Any], name: str) -> Any:
+def _value(mapping: Mapping[str, object], name: str) -> object:
     return next((value for key, value in mapping.items() if fold(key) == name), None)
 
 
-def has_value(value: Any) -> bool:
+def has_value(value: object) -> bool:
     """Say whether a value says something: zero, empty and disabled ones do not."""
     if isinstance(value, Mapping):
         return not _value(value, "disabled") and any(has_value(inner) for inner in value.values())

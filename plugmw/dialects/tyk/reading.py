@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import attrs
 
@@ -27,7 +26,7 @@ class Tyk(Translation):
         #: Host and path, with the place of the API that has them.
         self.taken: dict[tuple[str, str], Place] = {}
         self.lookups: dict[str, Lookup] = {}
-        self.bundles: dict[Any, Bundles] = {}
+        self.bundles: dict[object, Bundles] = {}
 
 
 class DefinitionReader:

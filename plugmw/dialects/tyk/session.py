@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from plugmw.kernel.exchange import Exchange
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if isinstance(value, bytes):
         return value.decode()
     if not isinstance(value, str):
@@ -34,15 +34,15 @@ def _text(value: Any) -> str:
 class TextMap(dict[str, str]):
     """A map of text to text. What is missing reads as ``""``, as in Protocol Buffers; ``in`` tells."""
 
-    def __init__(self, *found: Any, **named: Any) -> None:
+    def __init__(self, *mappings: Any, **named: object) -> None:
         super().__init__()
-        if found or named:
-            self.update(*found, **named)
+        if mappings or named:
+            self.update(*mappings, **named)
 
     def __missing__(self, key: str) -> str:
         return ""
 
-    def __setitem__(self, key: str, value: str) -> None:
+    def __setitem__(self, key: str, value: object) -> None:
         super().__setitem__(_text(key), _text(value))
 
     def setdefault(self, key: str, default: str = "") -> str:
@@ -50,8 +50,8 @@ class TextMap(dict[str, str]):
             self[key] = default
         return self[key]
 
-    def update(self, *found: Any, **named: Any) -> None:
-        for key, value in dict(*found, **named).items():
+    def update(self, *mappings: Any, **named: object) -> None:
+        for key, value in dict(*mappings, **named).items():
             self[key] = value
 
     def MergeFrom(self, other: Mapping[str, str]) -> None:
@@ -59,19 +59,19 @@ class TextMap(dict[str, str]):
         self.update(other)
 
 
-def text_map(found: Any) -> TextMap:
+def text_map(mapping: object) -> TextMap:
     """Return a map as such; one that is a text map stays the same object."""
-    return found if isinstance(found, TextMap) else TextMap(found)
+    return mapping if isinstance(mapping, TextMap) else TextMap(mapping)
 
 
-def metadata_map(found: Mapping[str, Any]) -> TextMap:
+def metadata_map(metadata: Mapping[str, object]) -> TextMap:
     """Return metadata as hooks get it: what is no text comes as JSON."""
-    if isinstance(found, TextMap):
-        return found
-    return TextMap({k: v if isinstance(v, str) else json.dumps(v) for k, v in found.items()})
+    if isinstance(metadata, TextMap):
+        return metadata
+    return TextMap({k: v if isinstance(v, str) else json.dumps(v) for k, v in metadata.items()})
 
 
-def _number(value: Any) -> float:
+def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"got {type(value).__name__}, expected a number")
     return float(value)
@@ -105,17 +105,16 @@ class Message:
 
 def copied(value: Any) -> Any:
     """Return a copy that shares nothing; ``copy.deepcopy`` would take as long as the rest of a request."""
-    made: Any
     if isinstance(value, Message):
-        made = object.__new__(type(value))
+        message = object.__new__(type(value))
         for field in attrs.fields(type(value)):
-            object.__setattr__(made, field.name, copied(getattr(value, field.name)))
-        return made
+            object.__setattr__(message, field.name, copied(getattr(value, field.name)))
+        return message
     if isinstance(value, dict):
-        made = type(value)()
+        mapping = type(value)()
         for key, item in value.items():
-            made[key] = copied(item)
-        return made
+            mapping[key] = copied(item)
+        return mapping
     return list(map(copied, value)) if isinstance(value, list) else value
 
 
@@ -141,8 +140,8 @@ class AccessRights(dict[str, AccessDefinition]):
     """Access definitions by API id; asking for one that is missing makes it."""
 
     def __missing__(self, key: str) -> AccessDefinition:
-        made = self[key] = AccessDefinition()
-        return made
+        definition = self[key] = AccessDefinition()
+        return definition
 
 
 @attrs.define
@@ -206,8 +205,8 @@ class SessionState(Message):
 
     def copy(self) -> SessionState:
         """Return a session of its own, for a hook to change."""
-        made: SessionState = copied(self)
-        return made
+        session: SessionState = copied(self)
+        return session
 
     @property
     def policies(self) -> tuple[str, ...]:
@@ -218,8 +217,8 @@ class SessionState(Message):
 
 def session_of(x: Exchange) -> SessionState | None:
     """Return the session of a request, None before it has been authenticated."""
-    found: SessionState | None = x.environ.get(keys.TYK_SESSION)
-    return found
+    session: SessionState | None = x.environ.get(keys.TYK_SESSION)
+    return session
 
 
 def set_session(x: Exchange, session: SessionState) -> None:
@@ -234,10 +233,10 @@ def consumer_of(session: SessionState) -> Consumer:
 
     The id is made from organisation and key, and tells neither.
     """
-    made = stable_id("tyk-session", session.org_id, session.key_id)
+    id = stable_id("tyk-session", session.org_id, session.key_id)
     return Consumer(
-        id=made,
-        username=session.alias or made,
+        id=id,
+        username=session.alias or id,
         tags=tuple(session.tags),
         groups=tuple(_listable(session.policies)),
     )

@@ -49,15 +49,15 @@ def find(folder: Path) -> Path | None:
     return None
 
 
-def conf_document(given: Any, folder: Path, beside: bool) -> Document:
+def conf_document(conf: object, folder: Path, beside: bool) -> Document:
     """Read what a definition says of it: a mapping, a path, or None; raises :class:`ConfigError`.
 
     ``beside`` says whether a file that is not named is looked for.
     """
-    if isinstance(given, Mapping):
-        return Document(dict(given))
-    if isinstance(given, str):
-        path: Path | None = folder / given
+    if isinstance(conf, Mapping):
+        return Document(dict(conf))
+    if isinstance(conf, str):
+        path: Path | None = folder / conf
     else:
         path = find(folder) if beside else None
     return Document({}) if path is None else read(str(path), ".json")
@@ -67,11 +67,11 @@ def settings(
     document: Document, folder: Path, environ: Mapping[str, str] = os.environ
 ) -> tuple[TykConf, list[ConfigError]]:
     """Return the settings in force, and what is wrong with them."""
-    made: dict[str, Any] = {"folder": Path(document.source).parent if document.source else folder}
+    values: dict[str, Any] = {"folder": Path(document.source).parent if document.source else folder}
     errors = []
     for field, place, kind in _known():
         name = "TYK_GW_" + "_".join(step.replace("_", "").upper() for step in place)
-        value: Any = document.data
+        value: object = document.data
         for step in place:
             value = value.get(step) if isinstance(value, Mapping) else None
         if name in environ:
@@ -83,10 +83,10 @@ def settings(
         if value is None:
             continue
         if isinstance(value, kind):
-            made[field] = value
+            values[field] = value
         else:
             errors.append(document.error(place, f"got {value!r}", _WORDS[kind]))
-    return TykConf(**made), errors
+    return TykConf(**values), errors
 
 
 def _known() -> Iterator[tuple[str, tuple[str, ...], type]]:
@@ -103,7 +103,7 @@ _FALSE: Final = ("0", "f", "F", "false", "FALSE", "False")
 _WORDS: Final[dict[type, str]] = {bool: "true or false", str: "a text"}
 
 
-def _typed(text: str, kind: Callable[[str], Any]) -> Any:
+def _typed(text: str, kind: Callable[[str], object]) -> object:
     if kind is not bool:
         return text
     if text not in _TRUE + _FALSE:

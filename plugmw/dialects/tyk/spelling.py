@@ -18,7 +18,7 @@ class Fields(dict[str, Any]):
         key = self._key(name)
         return None if key is None else self[key]
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         self[self._key(name) or name] = value
 
     def _key(self, name: str) -> str | None:

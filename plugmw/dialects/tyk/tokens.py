@@ -12,7 +12,7 @@ session is there, in force, has a right to the API, and is within its rate and q
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from plugmw.dialects.tyk.api import Api
 from plugmw.dialects.tyk.errors import error_answer
@@ -58,7 +58,7 @@ class TokenAuth(Plugin[TokenConfig]):
     Config: ClassVar[type] = TokenConfig
 
     def __init__(
-        self, api: Api, sessions: Mapping[str, SessionState], compat: bool = False, **config: Any
+        self, api: Api, sessions: Mapping[str, SessionState], compat: bool = False, **config: object
     ) -> None:
         super().__init__(**config)
         self.api = api
@@ -102,10 +102,10 @@ class TokenAuth(Plugin[TokenConfig]):
 
     def _find(self, x: Exchange) -> str:
         """Return the token, ``""`` if there is none; several are refused, where Tyk takes the last."""
-        found = list(dict.fromkeys(token for token in self._tokens(x) if token))
-        if len(found) > 1 and not self.compat:
+        tokens = list(dict.fromkeys(token for token in self._tokens(x) if token))
+        if len(tokens) > 1 and not self.compat:
             raise error_answer(x, 403, DISALLOWED, self.compat)
-        return found[-1] if found else ""
+        return tokens[-1] if tokens else ""
 
     def _tokens(self, x: Exchange) -> Iterator[str]:
         config = self.config

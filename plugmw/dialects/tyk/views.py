@@ -26,7 +26,7 @@ from plugmw.wsgi.answer import check_header, status_line
 from plugmw.wsgi.text import encode
 
 
-def body_bytes(data: Any) -> bytes:
+def body_bytes(data: object) -> bytes:
     """Return what stands for a body as bytes; raises ``TypeError`` for anything else."""
     if hasattr(data, "read"):
         data = data.read()
@@ -129,10 +129,10 @@ class URL:
 
     def Query(self) -> Query:
         """Return the parameters; to change them, set ``RawQuery`` to what ``Encode()`` gives."""
-        found = Query()
+        query = Query()
         for name, value in parse_qsl(self.RawQuery, keep_blank_values=True):
-            found.Add(name, value)
-        return found
+            query.Add(name, value)
+        return query
 
     @property
     def Scheme(self) -> str:
@@ -159,13 +159,13 @@ class Request(go_http.Request):
         """
         x = context.exchange()
         if x is not None and x.environ is self.environ:
-            kept = self.environ.get(keys.BODY)
+            collected = self.environ.get(keys.BODY)
             # The upstream has it now, and there is nothing left to read.
-            return x.read_body() if x.phase != "response" else kept[1] if kept else b""
+            return x.read_body() if x.phase != "response" else collected[1] if collected else b""
         return body.read_request(self.environ, DEFAULT_BODY_LIMIT)
 
     @body.setter
-    def body(self, data: Any) -> None:
+    def body(self, data: object) -> None:
         body.replace_request(self.environ, body_bytes(data))
 
     @property
@@ -181,7 +181,7 @@ class Request(go_http.Request):
         return io.BytesIO(self.body)
 
     @Body.setter
-    def Body(self, data: Any) -> None:
+    def Body(self, data: object) -> None:
         self.body = data
 
     @property
@@ -224,9 +224,9 @@ class Request(go_http.Request):
         """Return the first value of a parameter, of the body before the query; ``""`` if there is none."""
         if str(self.environ.get("CONTENT_TYPE", "")).startswith("application/x-www-form-urlencoded"):
             pairs = parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True)
-            found = next((value for key, value in pairs if key == name), None)
-            if found is not None:
-                return found
+            field = next((value for key, value in pairs if key == name), None)
+            if field is not None:
+                return field
         return self.URL.Query().Get(name)
 
 
@@ -260,7 +260,7 @@ class Response(webob.Response):  # type: ignore[misc]
         return io.BytesIO(self.body)
 
     @Body.setter
-    def Body(self, data: Any) -> None:
+    def Body(self, data: object) -> None:
         self.body = body_bytes(data)
 
     @property

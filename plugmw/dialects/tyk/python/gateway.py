@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from plugmw.errors import StoreError
 from plugmw.kernel import context
+from plugmw.stores import Store
 
 PREFIX: Final = "coprocess-data:"
 _LEVELS: Final = {"debug": logging.DEBUG, "warning": logging.WARNING, "error": logging.ERROR}
@@ -59,8 +60,9 @@ def _logger() -> Any:
     return logging.getLogger("plugmw") if plugin is None else plugin.logger
 
 
-def _store() -> Any:
+def _store() -> Store:
     runtime = getattr(context.plugin(), "runtime", None)
     if runtime is None:
         raise StoreError("store", "can only be used in a hook")
-    return runtime.store
+    store: Store = runtime.store
+    return store

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
+from plugmw.dialects.tyk.api import Api
 from plugmw.dialects.tyk.errors import FORBIDDEN, MIDDLEWARE_ERROR, NOT_AUTHORISED, error_answer
 from plugmw.dialects.tyk.python import id_extractor, loading
 from plugmw.dialects.tyk.python.messages import ResponseObject
@@ -34,7 +35,7 @@ from plugmw.kernel import context
 from plugmw.kernel.exchange import Exchange
 from plugmw.kernel.flow import Flow
 from plugmw.kernel.plugin import Plugin
-from plugmw.kernel.runtime import Runtime
+from plugmw.kernel.runtime import Logger, Runtime
 from plugmw.kernel.user_code import guarded
 from plugmw.schema import config, field
 
@@ -91,8 +92,8 @@ class PythonHook(Plugin[HookConfig]):
         if count == 3:
             _, _ = self.hook(request, session, spec)
         elif count == 4:
-            _, _, found = self.hook(request, session, metadata, spec)
-            session.metadata.MergeFrom(found)
+            _, _, metadata = self.hook(request, session, metadata, spec)
+            session.metadata.MergeFrom(metadata)
         elif count == 5:
             self.hook(request, response, session, metadata, spec)
 
@@ -114,17 +115,17 @@ class RequestHook(PythonHook):
     def run(self, x: Exchange, session: SessionState) -> None:
         """Call the hook and do to the request what it says; may end the request with its answer."""
         request = request_object(x, self.config.raw_body_only)
-        asked = request.return_overrides
+        overrides = request.return_overrides
         try:
             guarded(x, self, self.call, TykCoProcessRequest(request), ResponseObject(), session)
             apply_request(x, request, self.compat)
-            made = answer_of(x, asked, self.compat)
+            answer = answer_of(x, overrides, self.compat)
         except Exception as error:
             raise self.fail(x, error) from None
-        if made is not None:
-            if refused(asked):
+        if answer is not None:
+            if refused(overrides):
                 self.logger.info("hook %s refused the request (request %s)", self.function, x.request_id)
-            raise made
+            raise answer
 
 
 class PreHook(RequestHook):
@@ -144,12 +145,16 @@ class AuthHook(RequestHook):
 
     def __init__(
         self,
-        *arguments: Any,
+        function: str,
+        bundle: loading.Loaded | LoadError,
+        spec: Mapping[str, str],
+        *,
+        raw_only: bool = False,
+        compat: bool = False,
         extract: id_extractor.Extract | None = None,
         secrets: Set[str] = frozenset(),
-        **named: Any,
     ) -> None:
-        super().__init__(*arguments, **named)
+        super().__init__(function, bundle, spec, raw_only=raw_only, compat=compat)
         self.extract = extract
         #: Names of the headers and parameters that credentials come in.
         self.secrets = secrets
@@ -202,7 +207,6 @@ class ResponseHook(PythonHook):
 
 _CLASSES: Final[dict[str, type[PythonHook]]] = {
     "pre": PreHook,
-    "auth_check": AuthHook,
     "post_key_auth": RequestHook,
     "post": RequestHook,
     "response": ResponseHook,
@@ -210,7 +214,7 @@ _CLASSES: Final[dict[str, type[PythonHook]]] = {
 
 
 def python_hooks(
-    custom_middleware: Mapping[str, Any], folder: Path, files: Sequence[str], api: Any, options: Options
+    custom_middleware: Mapping[str, object], folder: Path, files: Sequence[str], api: Api, options: Options
 ) -> list[tuple[str, Plugin]]:
     """Return the hooks that a ``custom_middleware`` section names, with their kinds, in running order.
 
@@ -219,34 +223,40 @@ def python_hooks(
     every call. What is wrong with it is logged, with ``options.strict`` it raises
     :class:`~plugmw.errors.LoadError`.
     """
-    found = ((kind, entry) for kind in KINDS for entry in _entries(custom_middleware.get(kind)))
+    listed = ((kind, entry) for kind in KINDS for entry in _entries(custom_middleware.get(kind)))
     # A response hook in a compiled file is native, whatever the driver is.
     entries = [
         (kind, entry)
-        for kind, entry in found
+        for kind, entry in listed
         if not (kind == "response" and str(entry.get("path") or "").endswith(".so"))
     ]
     if not entries:
         return []
     bundle = _load(folder, files, options)
-    made: list[tuple[str, Plugin]] = []
+    hooks: list[tuple[str, Plugin]] = []
     for kind, entry in entries:
-        more = _authentication(custom_middleware.get("id_extractor"), options) if kind == "auth_check" else {}
-        hook = _CLASSES[kind](
-            entry["name"],
-            bundle,
-            _spec(api),
-            raw_only=bool(entry.get("raw_body_only")),
-            compat=options.compat,
-            **more,
-        )
-        _tell(hook, kind, api, options)
-        made.append((kind, hook))
-    return made
+        name, spec, raw_only = entry["name"], _spec(api), bool(entry.get("raw_body_only"))
+        hook: PythonHook
+        if kind == "auth_check":
+            extract, secrets = _extraction(custom_middleware.get("id_extractor"), options)
+            hook = AuthHook(
+                name,
+                bundle,
+                spec,
+                raw_only=raw_only,
+                compat=options.compat,
+                extract=extract,
+                secrets=secrets,
+            )
+        else:
+            hook = _CLASSES[kind](name, bundle, spec, raw_only=raw_only, compat=options.compat)
+        _report(hook, kind, api, options)
+        hooks.append((kind, hook))
+    return hooks
 
 
-def _entries(found: Any) -> Iterator[Mapping[str, Any]]:
-    for entry in found if isinstance(found, (list, tuple)) else (found,):
+def _entries(value: object) -> Iterator[Mapping[str, Any]]:
+    for entry in value if isinstance(value, (list, tuple)) else (value,):
         if isinstance(entry, Mapping) and entry.get("name") and not entry.get("disabled"):
             yield entry
 
@@ -266,16 +276,17 @@ def _load(folder: Path, files: Sequence[str], options: Options) -> loading.Loade
 class _Loading:
     """Stands for the plugin while a bundle is imported: it can log."""
 
-    def __init__(self, logger: Any) -> None:
+    def __init__(self, logger: Logger) -> None:
         self.logger = logger
 
 
-def _log(options: Options) -> Any:
-    return options.logger or logging.getLogger("plugmw")
+def _log(options: Options) -> Logger:
+    logger: Logger = options.logger or logging.getLogger("plugmw")
+    return logger
 
 
-def _tell(hook: PythonHook, kind: str, api: Any, options: Options) -> None:
-    """Say at load what would only be seen in requests."""
+def _report(hook: PythonHook, kind: str, api: Api, options: Options) -> None:
+    """Log at load what would only be seen in requests."""
     if isinstance(hook.bundle, LoadError):
         return
     where = f"API {api.name!r}: custom_middleware.{kind}"
@@ -290,22 +301,22 @@ def _tell(hook: PythonHook, kind: str, api: Any, options: Options) -> None:
         _log(options).warning(problem, where, hook.function, hook.hook.arg_count)
 
 
-def _authentication(config: Any, options: Options) -> dict[str, Any]:
-    """Return what an auth_check hook needs beside the others."""
+def _extraction(config: object, options: Options) -> tuple[id_extractor.Extract | None, Set[str]]:
+    """Return what finds the session's id in a request, and the names of the secrets that it reads."""
     try:
-        return {"extract": id_extractor.extractor(config), "secrets": id_extractor.names(config)}
+        return id_extractor.extractor(config), id_extractor.names(config)
     except (ValueError, TypeError) as error:
         if options.strict:
             raise LoadError("custom_middleware.id_extractor", str(error)) from error
         _log(options).error("id_extractor cannot be used, requests are refused: %s", error)
-        return {"extract": _nothing}
+        return _nothing, frozenset()
 
 
 def _nothing(x: Exchange) -> str:
     raise id_extractor.Missing
 
 
-def _spec(api: Any) -> dict[str, str]:
+def _spec(api: Api) -> dict[str, str]:
     """Return what hooks are told of their API: texts, config_data as JSON if there is any."""
     spec = {"OrgID": api.org_id or "", "APIID": api.api_id or "", "bundle_hash": api.bundle_hash or ""}
     if api.config_data:

@@ -37,7 +37,7 @@ class Missing(Exception):
     """The request has no such part."""
 
 
-def extractor(config: Any) -> Extract | None:
+def extractor(config: object) -> Extract | None:
     """Return the function that finds the id in a request, or None if there is to be none.
 
     The function raises :class:`Missing`. Raises ``ValueError`` for a configuration that cannot work.
@@ -56,18 +56,18 @@ def extractor(config: Any) -> Extract | None:
     raise ValueError(f"extract_with: got {way!r}, expected value, regex or xpath")
 
 
-def names(config: Any) -> frozenset[str]:
+def names(config: object) -> frozenset[str]:
     """Return the names of the header and the parameter that an id comes in: their values are secrets."""
     options = _options(config) if isinstance(config, Mapping) else {}
     return frozenset(str(options[key]) for key in ("header_name", "param_name") if options.get(key))
 
 
-def _options(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    given = config.get("extractor_config")
-    return given if isinstance(given, Mapping) else {}
+def _options(config: Mapping[str, object]) -> Mapping[str, Any]:
+    options = config.get("extractor_config")
+    return options if isinstance(options, Mapping) else {}
 
 
-def _source(name: str, options: Mapping[str, Any]) -> Extract:
+def _source(name: str, options: Mapping[str, object]) -> Extract:
     if name == "header":
         header = str(options.get("header_name") or "")
         return lambda x: _present(decode(x.get_header(header) or "", "surrogateescape"))
@@ -101,15 +101,15 @@ def _by_regex(source: Extract, options: Mapping[str, Any]) -> Extract:
     pattern = re.compile(expression)
 
     def extract(x: Exchange) -> str:
-        found = [match[0] for match in pattern.finditer(source(x)[:LONGEST])]
-        if index >= len(found):
+        matches: list[str] = [match[0] for match in pattern.finditer(source(x)[:LONGEST])]
+        if index >= len(matches):
             raise Missing
-        return found[index]
+        return matches[index]
 
     return extract
 
 
-def _by_xpath(source: Extract, options: Mapping[str, Any]) -> Extract:
+def _by_xpath(source: Extract, options: Mapping[str, object]) -> Extract:
     """Read elements and attributes; the paths are those of ElementTree, from the document on."""
     expression = str(options.get("xpath_expression") or "")
     path, _, attribute = expression.partition("/@")
@@ -129,10 +129,10 @@ def _by_xpath(source: Extract, options: Mapping[str, Any]) -> Extract:
             document.append(_tree(source(x)))
         except ValueError:
             raise Missing from None
-        found = document.find(path)
-        if found is None:
+        element = document.find(path)
+        if element is None:
             raise Missing
-        return _present((found.get(attribute) or "") if attribute else "".join(found.itertext()))
+        return _present((element.get(attribute) or "") if attribute else "".join(element.itertext()))
 
     return extract
 
@@ -153,30 +153,30 @@ class Sessions:
     """The sessions of one API in this process, by what was extracted; thread-safe."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[bytes, SessionState] = OrderedDict()
+        self._sessions: OrderedDict[bytes, SessionState] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, key: str, now: float) -> SessionState | None:
         """Return a session whose deadline is to come."""
         place = _digest(key)
         with self._lock:
-            found = self._kept.get(place)
-            if found is None:
+            session = self._sessions.get(place)
+            if session is None:
                 return None
-            if found.id_extractor_deadline <= now:
-                del self._kept[place]
+            if session.id_extractor_deadline <= now:
+                del self._sessions[place]
                 return None
-            self._kept.move_to_end(place)
-            return found
+            self._sessions.move_to_end(place)
+            return session
 
     def keep(self, key: str, session: SessionState, now: float) -> None:
         """Keep a session if its deadline is to come."""
         if session.id_extractor_deadline <= now:
             return
         with self._lock:
-            self._kept[_digest(key)] = session
-            while len(self._kept) > MOST:
-                self._kept.popitem(last=False)
+            self._sessions[_digest(key)] = session
+            while len(self._sessions) > MOST:
+                self._sessions.popitem(last=False)
 
 
 def _digest(key: str) -> bytes:

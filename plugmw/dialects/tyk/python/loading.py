@@ -73,8 +73,8 @@ def load(folder: Path, files: Sequence[str]) -> Loaded:
 
 
 def _hooks(module: ModuleType) -> dict[str, Hook]:
-    found = (getattr(module, name) for name in dir(module))
-    return {hook.name: hook for hook in found if isinstance(hook, Hook)}
+    values = (getattr(module, name) for name in dir(module))
+    return {hook.name: hook for hook in values if isinstance(hook, Hook)}
 
 
 def _forget(number: str) -> None:
@@ -112,12 +112,16 @@ def _file(places: Sequence[str], name: str) -> Path | None:
     return None
 
 
-def _importer(folder: _Folder) -> Callable[..., Any]:
+def _importer(folder: _Folder) -> Callable[..., ModuleType]:
     """Return the ``__import__`` of a bundle's modules."""
 
     def private_import(
-        name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0
-    ) -> Any:
+        name: str,
+        globals: Mapping[str, object] | None = None,
+        locals: Mapping[str, object] | None = None,
+        fromlist: Sequence[str] | None = (),
+        level: int = 0,
+    ) -> ModuleType:
         top = name.partition(".")[0]
         if level or top in _PROTECTED:
             base = ""
@@ -135,7 +139,7 @@ def _importer(folder: _Folder) -> Callable[..., Any]:
 class _Finder:
     """Finds the modules of bundles; asked for every import, so quick to say no."""
 
-    def find_spec(self, name: str, path: Sequence[str] | None, target: Any = None) -> ModuleSpec | None:
+    def find_spec(self, name: str, path: Sequence[str] | None, target: object = None) -> ModuleSpec | None:
         if not name.startswith(_PREFIX):
             return None
         number, _, rest = name[len(_PREFIX) :].partition("_")
@@ -180,4 +184,4 @@ class _Compiled(ExtensionFileLoader):
         return super().create_module(ModuleSpec(inner, self, origin=self.path))
 
 
-_finder: Final[Any] = _Finder()
+_finder: Final = _Finder()

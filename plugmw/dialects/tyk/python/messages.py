@@ -107,9 +107,9 @@ class Headers(list[Header]):
     """The response headers; ``add`` makes a new one at the end, as in Protocol Buffers."""
 
     def add(self, key: str = "", values: list[str] | None = None) -> Header:
-        made = Header(key, list(values or ()))
-        self.append(made)
-        return made
+        header = Header(key, list(values or ()))
+        self.append(header)
+        return header
 
 
 @attrs.define(eq=False)

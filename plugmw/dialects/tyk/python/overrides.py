@@ -32,9 +32,9 @@ def answer_of(x: Exchange, asked: ReturnOverrides, compat: bool = False) -> Exit
     headers = header_items({name: encode(value, "surrogateescape") for name, value in sendable.items()})
     if code < 400 or asked.override_error:
         return _plain(code, body, headers)
-    made = error_answer(x, code, body or NOT_AUTHORISED, compat)
-    made.headers = own_headers(headers, made.headers)
-    return made
+    answer = error_answer(x, code, body or NOT_AUTHORISED, compat)
+    answer.headers = own_headers(headers, answer.headers)
+    return answer
 
 
 def refused(asked: ReturnOverrides) -> bool:

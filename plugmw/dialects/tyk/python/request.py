@@ -59,9 +59,9 @@ def _body(x: Exchange) -> bytes:
 
 def _headers(x: Exchange) -> TextMap:
     items = headers_in(x.environ, canonical)
-    made = TextMap({name: decode(value, "replace") for name, value in items})
-    made["Host"] = x.host
-    return made
+    headers = TextMap({name: decode(value, "replace") for name, value in items})
+    headers["Host"] = x.host
+    return headers
 
 
 def _url(environ: WSGIEnvironment) -> str:
@@ -70,36 +70,36 @@ def _url(environ: WSGIEnvironment) -> str:
     return f"{path}?{query}" if query else path
 
 
-def apply_request(x: Exchange, made: MiniRequestObject, compat: bool = False) -> None:
+def apply_request(x: Exchange, request: MiniRequestObject, compat: bool = False) -> None:
     """Change the request to what a hook has made of it: body, headers, query, path, method.
 
     Raises :class:`Refused`, and ``ValueError`` for headers that must not be sent.
     """
-    body = made.changed(compat)
+    body = request.changed(compat)
     if body is not None:
         x.replace_body(body)
-    for name in made.delete_headers:
+    for name in request.delete_headers:
         if name.lower() not in _OURS and name.lower() != "host":
             x.remove_request_header(name)
-    for name, value in made.set_headers.items():
+    for name, value in request.set_headers.items():
         if name.lower() not in _OURS:
             x.set_request_header(name, encode(value, "surrogateescape"))
-    _apply_url(x.environ, made, compat)
-    if http_method_problem(made.method):
-        raise Refused(f"method: got {made.method!r}, expected the name of an HTTP method")
-    x.environ["REQUEST_METHOD"] = made.method
+    _apply_url(x.environ, request, compat)
+    if http_method_problem(request.method):
+        raise Refused(f"method: got {request.method!r}, expected the name of an HTTP method")
+    x.environ["REQUEST_METHOD"] = request.method
 
 
-def _apply_url(environ: WSGIEnvironment, made: MiniRequestObject, compat: bool) -> None:
+def _apply_url(environ: WSGIEnvironment, request: MiniRequestObject, compat: bool) -> None:
     query = environ.get("QUERY_STRING", "")
     base = query
-    if made.url != _url(environ):
-        path, asked = _parsed(made.url)
+    if request.url != _url(environ):
+        path, asked = _parsed(request.url)
         _set_path(environ, path)
         base = query if compat else asked
     before = grouped(read_pairs(base))
-    after = {name: values for name, values in before.items() if name not in made.delete_params}
-    after |= {name: [value] for name, value in made.add_params.items()}
+    after = {name: values for name, values in before.items() if name not in request.delete_params}
+    after |= {name: [value] for name, value in request.add_params.items()}
     if after != before:
         base = written(dict(sorted(after.items())))
     if base != query:

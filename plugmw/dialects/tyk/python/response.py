@@ -16,36 +16,38 @@ from plugmw.wsgi.text import decode, encode
 
 def response_object(x: Flow, raw_only: bool = False) -> ResponseObject:
     """Return the response of an exchange, its header names as Go spells them."""
-    made = ResponseObject(status_code=x.status, read=lambda: x.body, raw_only=raw_only)
+    response = ResponseObject(status_code=x.status, read=lambda: x.body, raw_only=raw_only)
     for name, values in _grouped(take(x)).items():
-        made.multivalue_headers.add(name, values)
-        made.headers[name] = values[0]
-    return made
+        response.multivalue_headers.add(name, values)
+        response.headers[name] = values[0]
+    return response
 
 
 def _grouped(res: webob.Response) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    grouped: dict[str, list[str]] = {}
     for name, value in res.headerlist:
-        found.setdefault(canonical(name), []).append(decode(str(value), "replace"))
-    return found
+        grouped.setdefault(canonical(name), []).append(decode(str(value), "replace"))
+    return grouped
 
 
-def apply_response(x: Flow, before: Mapping[str, str], made: ResponseObject, compat: bool = False) -> None:
-    """Make ``made`` the response; ``before`` are the ``headers`` that the hook was given.
+def apply_response(
+    x: Flow, before: Mapping[str, str], response: ResponseObject, compat: bool = False
+) -> None:
+    """Make ``response`` the response; ``before`` are the ``headers`` that the hook was given.
 
     Raises ``ValueError`` for a status or headers that must not be sent.
     """
-    body, res = made.changed(compat), take(x)
-    if not 200 <= made.status_code <= 599:
-        raise ValueError(f"status_code: got {made.status_code!r}, expected a number between 200 and 599")
-    res.status_code = made.status_code
+    body, res = response.changed(compat), take(x)
+    if not 200 <= response.status_code <= 599:
+        raise ValueError(f"status_code: got {response.status_code!r}, expected a number between 200 and 599")
+    res.status_code = response.status_code
     # As the app gave them, where they are the same: what describes the old body goes with it.
-    given = {
+    originals = {
         (canonical(name), decode(str(value), "replace")): (name, value) for name, value in res.headerlist
     }
     res.headerlist = [
-        given.get((canonical(name), value), (name, encode(value, "surrogateescape")))
-        for name, values in _together(merged(before, made, compat)).items()
+        originals.get((canonical(name), value), (name, encode(value, "surrogateescape")))
+        for name, values in _together(merged(before, response, compat)).items()
         for value in values
     ]
     if body is not None:
@@ -53,21 +55,23 @@ def apply_response(x: Flow, before: Mapping[str, str], made: ResponseObject, com
     put(x, res)
 
 
-def merged(before: Mapping[str, str], made: ResponseObject, compat: bool = False) -> list[Header]:
+def merged(before: Mapping[str, str], response: ResponseObject, compat: bool = False) -> list[Header]:
     """Return the headers to send: ``multivalue_headers``, in line with ``headers`` if those changed.
 
     A changed or new key replaces the first value, a removed one removes all. With ``compat`` every key of
     ``headers`` replaces the first value, and what is in ``multivalue_headers`` alone is dropped.
     """
-    headers = made.headers
+    headers = response.headers
     if headers == before:
-        return list(made.multivalue_headers)
+        return list(response.multivalue_headers)
     changed = {k: v for k, v in headers.items() if compat or before.get(k) != v}
-    kept = [h for h in made.multivalue_headers if h.key in headers or not (compat or h.key in before)]
-    for header in kept:
+    remaining = [
+        h for h in response.multivalue_headers if h.key in headers or not (compat or h.key in before)
+    ]
+    for header in remaining:
         if header.key in changed:
             header.values[:1] = [changed.pop(header.key)]
-    return kept + [Header(key, [value]) for key, value in changed.items()]
+    return remaining + [Header(key, [value]) for key, value in changed.items()]
 
 
 def _together(headers: list[Header]) -> dict[str, list[str]]:

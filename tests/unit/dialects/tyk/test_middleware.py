@@ -155,7 +155,7 @@ def Slow(rw, r):
 def test_a_request_that_runs_during_a_reload_finishes_on_the_old_chain(tmp_path, api):
     path = write(tmp_path / "api.json", api(SLOW.replace("GENERATION", "1"), pre=["Slow"], post=["Slow"]))
     gateway = Gateway.from_tyk(None, str(path), reload=False)
-    module = gateway.entries[0].plugin.found.__globals__
+    module = gateway.entries[0].plugin.function.__globals__
     answers = []
 
     def ask():

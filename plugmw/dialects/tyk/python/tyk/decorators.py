@@ -22,7 +22,7 @@ class HandlerDecorator:
         #: How many parameters it names; ``*args`` does not count.
         self.arg_count = len(getfullargspec(f)[0])
 
-    def __call__(self, *arguments: Any, **named: Any) -> Any:
+    def __call__(self, *arguments: object, **named: object) -> Any:
         return self.f(*arguments, **named)
 
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
-from plugmw.dialects.krakend.backends import NOOP, Asker, Origin, reply_encoding
+from plugmw.dialects.krakend.backends import NOOP, BackendProxy, Origin, reply_encoding
 from plugmw.dialects.krakend.failures import TOO_LATE, BackendError, MergeError
 from plugmw.dialects.krakend.flatmap import manipulator
 from plugmw.dialects.krakend.formatting import merge
@@ -37,13 +37,18 @@ MERGE_SHARE: Final = 0.85
 Outcome = tuple[ResponseWrapper, list[Exception]]
 
 
-class Pipe:
-    """An endpoint as a function of a request."""
+class EndpointProxy:
+    """Makes an endpoint's response to a request out of those of its backends."""
 
     def __init__(
-        self, endpoint: Endpoint, askers: Sequence[Asker], modifiers: Modifiers, pool: Pool, compat: bool
+        self,
+        endpoint: Endpoint,
+        backends: Sequence[BackendProxy],
+        modifiers: Modifiers,
+        pool: Pool,
+        compat: bool,
     ) -> None:
-        self._askers = askers
+        self._backends = backends
         self._modifiers = modifiers
         self._pool = pool
         self._compat = compat
@@ -53,18 +58,18 @@ class Pipe:
 
     def run(self, request: RequestWrapper, origin: Origin) -> Outcome:
         """Return the endpoint's response; raises what went wrong if there is none."""
-        made = self._modifiers.on_request(request)
-        if is_response(made):
-            return as_response(made, by_data=not self._noop), []
-        taken = as_request(made)
-        if len(self._askers) * self._askers[0].calls > 1:
+        modified = self._modifiers.on_request(request)
+        if is_response(modified):
+            return as_response(modified, by_data=not self._noop), []
+        passed = as_request(modified)
+        if len(self._backends) * self._backends[0].calls > 1:
             # Each backend gets the whole body, so it cannot stay a stream.
-            taken.body = taken.body
-        if len(self._askers) == 1:
-            response, errors = self._askers[0].ask(taken, origin), list[Exception]()
+            passed.body = passed.body
+        if len(self._backends) == 1:
+            response, errors = self._backends[0].run(passed, origin), list[Exception]()
         else:
-            response, errors = self._merged(taken, origin)
-        response.request, response.context = made, request.context
+            response, errors = self._merged(passed, origin)
+        response.request, response.context = modified, request.context
         if errors and self._compat:
             return response, errors
         try:
@@ -79,24 +84,24 @@ class Pipe:
     def _merged(self, request: RequestWrapper, origin: Origin) -> Outcome:
         deadline = origin.deadline.within(self._share)
         origin = Origin(origin.environ, origin.app, deadline, origin.limit)
-        results: list[Any] = [BackendError(TOO_LATE) for _ in self._askers]
-        calls = [partial(asker.ask, request, origin) for asker in self._askers]
+        results: list[ResponseWrapper | Exception] = [BackendError(TOO_LATE) for _ in self._backends]
+        calls = [partial(backend.run, request, origin) for backend in self._backends]
         with closing(self._pool.gather(calls, deadline)) as ended:
             for index, result in ended:
                 results[index] = result
-        parts: list[ResponseWrapper] = [one for one in results if isinstance(one, ResponseWrapper)]
+        parts = [one for one in results if isinstance(one, ResponseWrapper)]
         errors = [one for one in results if isinstance(one, Exception)]
         if not parts:
             raise MergeError(errors)
-        made = ResponseWrapper(
+        response = ResponseWrapper(
             status_code=parts[0].status_code if self._compat else 200,
             is_complete=not errors and all(part.is_complete for part in parts),
         )
-        made.data = merge([part.data for part in parts])
+        response.data = merge([part.data for part in parts])
         if self._shaped and not (errors and self._compat):
-            made.data = self._shaped(made.data)
+            response.data = self._shaped(response.data)
         for part in parts:
             for name, values in part.headers.items():
-                made.headers.setdefault(name, list(values))
+                response.headers.setdefault(name, list(values))
             part.close()
-        return made, errors
+        return response, errors

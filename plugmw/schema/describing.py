@@ -10,11 +10,11 @@ from typing import Annotated, Any, Final, Literal, Union
 
 import attrs
 
-from plugmw.schema.declaring import SCALARS, Field, Kind, fields_of
+from plugmw.schema.declaring import SCALARS, Field, Kind, fields_of, is_config
 from plugmw.schema.messages import listed
 
 
-def describe(hint: Any) -> str:
+def describe(hint: object) -> str:
     """Say what a type hint wants, for messages and tables: ``a list of strings``."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
@@ -26,12 +26,12 @@ def describe(hint: Any) -> str:
         return f"a list of {plural(arguments[0])}"
     if origin is Literal:
         return f"one of {listed(arguments)}"
-    if origin is dict or attrs.has(hint):
+    if origin is dict or is_config(hint):
         return "a mapping"
     return SCALARS[hint].expected
 
 
-def plural(hint: Any) -> str:
+def plural(hint: object) -> str:
     """Say what a type hint wants in the plural: ``strings``."""
     text = describe(hint)
     words = text.split(" ", 1)
@@ -101,7 +101,7 @@ def _narrow(schema: dict[str, Any], rule: Mapping[str, Any]) -> None:
             schema[keyword] = value
 
 
-def _json_type(hint: Any, empty: bool = False) -> dict[str, Any]:
+def _json_type(hint: object, empty: bool = False) -> dict[str, Any]:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
         kind = next((m for m in arguments[1:] if isinstance(m, Kind)), None)
@@ -115,7 +115,7 @@ def _json_type(hint: Any, empty: bool = False) -> dict[str, Any]:
         return described if empty else {**described, "propertyNames": {"minLength": 1}}
     if origin is Literal:
         return {"enum": list(arguments)}
-    if attrs.has(hint):
+    if is_config(hint):
         return json_schema(hint)
     return _of_kind(SCALARS[hint], empty)
 

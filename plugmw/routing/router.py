@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 #: ``ambiguous``: an app could read path or method as those of another route.
 Outcome = Literal["no routes", "matched", "insecure", "unrouted", "refused", "ambiguous"]
 
+#: The order of rules, the lowest first: by kinds of conditions, plain hosts, headers, the weight of the
+#: path (patterns by ``regex_priority``), its length, the place in the file; each the lower the better.
+Rank = tuple[int, int, int, tuple[int, int], int, int]
+
 
 @attrs.define(eq=False)
 class Route:
@@ -83,7 +87,7 @@ class Rule:
     """One path of a route, or a route without paths."""
 
     route: Route
-    rank: tuple[Any, ...]
+    rank: Rank
     prefix: str = ""
     pattern: re.Pattern[str] | None = None
     hosts: tuple[str, ...] = ()

@@ -74,12 +74,12 @@ class Gateway(Reloading):
         )
 
     @classmethod
-    def from_kong(cls, app: WSGIApplication | None, config: Any, **options: Any) -> Self:
+    def from_kong(cls, app: WSGIApplication | None, config: Source | Document, **options: Any) -> Self:
         """Return a gateway round ``app`` (or None) for a Kong declarative file; options as of the class."""
         return cls(app, config, dialect="kong", **options)
 
     @classmethod
-    def from_krakend(cls, app: WSGIApplication | None, config: Any, **options: Any) -> Self:
+    def from_krakend(cls, app: WSGIApplication | None, config: Source | Document, **options: Any) -> Self:
         """Return a gateway round ``app`` (or None) for a ``krakend.json``; options as of the class."""
         return cls(app, config, dialect="krakend", **options)
 
@@ -89,7 +89,7 @@ class Gateway(Reloading):
         return cls(app, config, dialect="tyk", **options)
 
     @classmethod
-    def from_prest(cls, app: WSGIApplication | None, config: Any, **options: Any) -> Self:
+    def from_prest(cls, app: WSGIApplication | None, config: Source | Document, **options: Any) -> Self:
         """Return a gateway round ``app`` (or None) for a ``prest.toml``; options as of the class."""
         return cls(app, config, dialect="prest", **options)
 
@@ -111,7 +111,7 @@ class Gateway(Reloading):
                 each.stand_in = service
         self._put_in_force(self._build(self.plan, entries))
 
-    def register_logger(self, logger: Any) -> None:
+    def register_logger(self, logger: Logger) -> None:
         """Take an injected logger (see ``InjectLogger``) for the gateway, its plugins and the app."""
         self.runtime.logger = self._extras.logger = logger
         self._extras.options = attrs.evolve(self._extras.options, logger=logger)

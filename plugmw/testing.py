@@ -6,11 +6,12 @@ def test_says_hello():
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.test import Client, TestResponse
 
+from plugmw.configuration.extras import Item
 from plugmw.gateway import Gateway
 from plugmw.wsgi import keys
 
@@ -27,7 +28,7 @@ def hello_app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterab
     return [b"hello"]
 
 
-def gateway(*plugins: Any, app: WSGIApplication = hello_app, **config: Any) -> Gateway:
+def gateway(*plugins: Item, app: WSGIApplication = hello_app, **config: Any) -> Gateway:
     """Wrap ``app`` in plugins; keyword arguments are keys of the configuration document.
 
     The store is in memory unless ``store`` says otherwise.
@@ -36,13 +37,13 @@ def gateway(*plugins: Any, app: WSGIApplication = hello_app, **config: Any) -> G
 
 
 def get(
-    plugin: Any,
-    config: dict[str, Any] | None = None,
+    plugin: Item | Sequence[Item] | Gateway,
+    config: Mapping[str, object] | None = None,
     *,
     app: WSGIApplication = hello_app,
     path: str = "/",
     method: str = "GET",
-    environ: dict[str, Any] | None = None,
+    environ: Mapping[str, object] | None = None,
     **request: Any,
 ) -> TestResponse:
     """Send one request through ``plugin`` (or a list of plugins, or a gateway) and return the answer.
@@ -53,7 +54,7 @@ def get(
     if isinstance(plugin, Gateway):
         wrapped = plugin
     else:
-        plugins = plugin if isinstance(plugin, (list, tuple)) else [plugin]
+        plugins = plugin if isinstance(plugin, Sequence) else [plugin]
         wrapped = gateway(*plugins, app=app, **(config or {}))
     client = Client(wrapped)
     return client.open(path, method=method, environ_overrides=environ or {}, buffered=True, **request)

@@ -6,11 +6,12 @@ import keyword
 import re
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from plugmw.cli.command import BAD, GOOD, Command, Failure, Terminal, columns
 from plugmw.cli.files import read
 from plugmw.inspection import description
+from plugmw.inspection.reports import PluginReport
 from plugmw.sources import Catalogue
 
 
@@ -31,29 +32,29 @@ def _plugins_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
 
 
-def plugins(given: Namespace, terminal: Terminal) -> int:
-    told = description.plugins(_catalogue(given.file))
-    if given.json:
-        terminal.json(told)
+def plugins(args: Namespace, terminal: Terminal) -> int:
+    reports = description.plugins(_catalogue(args.file))
+    if args.json:
+        terminal.json(reports)
         return GOOD
     head = ("name", "priority", "version", "phases", "source", "summary")
-    terminal.print("\n".join(columns([head, *map(_plugin_row, told)])))
+    terminal.print("\n".join(columns([head, *map(_plugin_row, reports)])))
     return GOOD
 
 
-def _plugin_row(one: dict[str, Any]) -> tuple[str, ...]:
+def _plugin_row(one: PluginReport) -> tuple[str, ...]:
     if one["problem"]:
         remedy = f"; {one['remedy']}" if one["remedy"] else ""
         return one["name"], "-", "-", "-", one["source"], f"not usable: {one['problem']}{remedy}"
-    head = (one["name"], str(one["priority"]), one["version"])
+    head = (one["name"], str(one["priority"]), one["version"] or "")
     return *head, " ".join(one["phases"]), one["source"], one["summary"]
 
 
 # -- schema -------------------------------------------------------------------------------------------
 
 
-def schema(given: Namespace, terminal: Terminal) -> int:
-    terminal.json(description.file_schema(_catalogue(given.file)))
+def schema(args: Namespace, terminal: Terminal) -> int:
+    terminal.json(description.file_schema(_catalogue(args.file)))
     return GOOD
 
 
@@ -96,12 +97,12 @@ def _new_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--folder", metavar="DIR", default="plugins", help="where to write (%(default)s)")
 
 
-def new(given: Namespace, terminal: Terminal) -> int:
-    name = given.name
+def new(args: Namespace, terminal: Terminal) -> int:
+    name = args.name
     words = {"name": name, "module": name.replace("-", "_"), "header": name.title()}
     words["cls"] = words["header"].replace("-", "")
     _check_name(name, words["cls"])
-    folder = Path(given.folder)
+    folder = Path(args.folder)
     plugin, test = folder / f"{words['module']}.py", folder / "tests" / f"test_{words['module']}.py"
     _write({plugin: _PLUGIN.format(**words), test: _TEST.format(**words)})
     terminal.print(f"wrote {plugin} and {test}")

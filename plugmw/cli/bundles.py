@@ -20,32 +20,32 @@ from plugmw.cli.command import BAD, GOOD, Command, Failure, Terminal, columns
 from plugmw.errors import LoadError
 
 
-def build(given: Namespace, terminal: Terminal) -> int:
-    path, folder = Path(given.manifest), Path()
+def build(args: Namespace, terminal: Terminal) -> int:
+    path, folder = Path(args.manifest), Path()
     manifest = building.read(path)
-    files = building.listed(manifest, folder, given.manifest)
-    system, processor, tags = vendoring.target(given.platform)
+    files = building.listed(manifest, folder, args.manifest)
+    system, processor, tags = vendoring.target(args.platform)
     libraries = {}
-    if given.platform or given.python:
+    if args.platform or args.python:
         libraries = vendoring.vendored(
-            vendoring.requirements(manifest, folder, given.manifest), tags, given.python
+            vendoring.requirements(manifest, folder, args.manifest), tags, args.python
         )
-    key = _private_key(given, terminal)
-    data, done = building.build(manifest, files, key=key, libraries=libraries, build_id=given.build_id)
+    key = _private_key(args, terminal)
+    data, done = building.build(manifest, files, key=key, libraries=libraries, build_id=args.build_id)
     stem = str(manifest.other.get("name") or folder.resolve().name) + (
-        f"-{given.build_id}" if given.build_id else ""
+        f"-{args.build_id}" if args.build_id else ""
     )
-    out = Path(given.out or build_name(stem, given.version, system, processor, ".zip"))
+    out = Path(args.out or build_name(stem, args.version, system, processor, ".zip"))
     _write(out, data)
     terminal.print(f"wrote {out}: {_about(done)}")
     return GOOD
 
 
-def _private_key(given: Namespace, terminal: Terminal) -> Any:
+def _private_key(args: Namespace, terminal: Terminal) -> Any:
     """Return the key to sign with; None if the user agrees to a bundle without a signature."""
-    if given.key:
-        return read_private_key(given.key)
-    if not given.yes:
+    if args.key:
+        return read_private_key(args.key)
+    if not args.yes:
         terminal.print("no key is given, the bundle will not be signed; type y to go on:")
         terminal.flush()
         if not sys.stdin.readline().lower().startswith("y"):
@@ -66,30 +66,30 @@ def _about(manifest: Manifest) -> str:
     return f"{count} file{'s' if count != 1 else ''}, checksum {manifest.checksum}, {signed}"
 
 
-def verify(given: Namespace, terminal: Terminal) -> int:
+def verify(args: Namespace, terminal: Terminal) -> int:
     try:
-        data = Path(given.file).read_bytes()
+        data = Path(args.file).read_bytes()
     except OSError as error:
-        raise Failure(f"{given.file}: cannot be read: {error.strerror}") from None
-    key = read_public_key(given.public_key) if given.public_key else None
+        raise Failure(f"{args.file}: cannot be read: {error.strerror}") from None
+    key = read_public_key(args.public_key) if args.public_key else None
     with tempfile.TemporaryDirectory(prefix="plugmw-bundle-") as folder:
-        manifest = unpack(data, Path(folder), given.file, key)
+        manifest = unpack(data, Path(folder), args.file, key)
     unchecked = " (not checked: no --public-key)" if manifest.signature and key is None else ""
-    terminal.print(f"{given.file}: good, {_about(manifest)}{unchecked}")
+    terminal.print(f"{args.file}: good, {_about(manifest)}{unchecked}")
     return GOOD
 
 
-def fetch(given: Namespace, terminal: Terminal) -> int:
-    bundle = Bundles(given.folder, given.base_url, public_key=given.public_key).get(given.name)
+def fetch(args: Namespace, terminal: Terminal) -> int:
+    bundle = Bundles(args.folder, args.base_url, public_key=args.public_key).get(args.name)
     for part in bundle.parts:
         terminal.print(f"{part.name}: {part.folder}: {_about(part.manifest)}")
     return GOOD
 
 
-def list_(given: Namespace, terminal: Terminal) -> int:
+def list_(args: Namespace, terminal: Terminal) -> int:
     rows = [("bundle", "version", "driver", "hooks", "signed", "folder")]
     status = GOOD
-    for home in homes(Path(given.folder) / "bundles"):
+    for home in homes(Path(args.folder) / "bundles"):
         folder = home.current() or home.folder
         try:
             manifest = read_manifest(folder)
@@ -159,8 +159,8 @@ def _key_argument(parser: ArgumentParser) -> None:
     parser.add_argument("--public-key", metavar="FILE", help=text)
 
 
-def bundle(given: Namespace, terminal: Terminal) -> int:
-    status: int = given.action(given, terminal)
+def bundle(args: Namespace, terminal: Terminal) -> int:
+    status: int = args.action(args, terminal)
     return status
 
 

@@ -11,7 +11,7 @@ import json
 import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TextIO
+from typing import Final, TextIO
 
 import attrs
 
@@ -47,7 +47,7 @@ class Terminal:
     def error(self, text: str) -> None:
         _write(self.err, text)
 
-    def json(self, data: Any) -> None:
+    def json(self, data: object) -> None:
         _write(self.out, json.dumps(data, indent=2, default=str))
 
     def flush(self) -> None:

@@ -7,7 +7,7 @@ import sys
 import time
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final, TypedDict
 
 from plugmw.auth.directories import SQLDirectory, open_directory
 from plugmw.cli import files
@@ -43,24 +43,24 @@ def named(store: SQLDirectory, name: str) -> Consumer:
     return found
 
 
-def add(given: Namespace, terminal: Terminal, store: SQLDirectory) -> int:
-    made = store.add(
+def add(args: Namespace, terminal: Terminal, store: SQLDirectory) -> int:
+    consumer = store.add(
         {
-            "username": given.name,
-            "custom_id": given.custom_id,
-            "tags": given.tags,
-            "acls": [{"group": group} for group in given.groups],
+            "username": args.name,
+            "custom_id": args.custom_id,
+            "tags": args.tags,
+            "acls": [{"group": group} for group in args.groups],
         }
     )
-    if given.json:
-        terminal.json(_consumer(made))
+    if args.json:
+        terminal.json(_consumer(consumer))
     else:
-        terminal.print(f"{given.name}: added, id {made.id}")
+        terminal.print(f"{args.name}: added, id {consumer.id}")
     return GOOD
 
 
-def list_(given: Namespace, terminal: Terminal, store: SQLDirectory) -> int:
-    told = [
+def list_(args: Namespace, terminal: Terminal, store: SQLDirectory) -> int:
+    listed: list[_Listed] = [
         {
             **_consumer(consumer),
             "credentials": [
@@ -70,59 +70,84 @@ def list_(given: Namespace, terminal: Terminal, store: SQLDirectory) -> int:
         }
         for consumer in store.consumers()
     ]
-    if given.json:
-        terminal.json(told)
+    if args.json:
+        terminal.json(listed)
         return GOOD
     rows: list[tuple[str, ...]] = [("consumer", "custom id", "groups", "kind", "credential", "expires")]
-    for consumer in told:
-        name, groups = consumer["username"] or consumer["id"], " ".join(consumer["groups"])
-        who = (name, consumer["custom_id"] or "", groups)
-        rows += [(*who, one["kind"], one["id"], _time(one["expires"])) for one in consumer["credentials"]]
-        rows += [] if consumer["credentials"] else [(*who, "", "", "")]
-    terminal.print("\n".join(columns(rows)) if told else "no consumers")
+    for item in listed:
+        name, groups = item["username"] or item["id"], " ".join(item["groups"])
+        who = (name, item["custom_id"] or "", groups)
+        rows += [(*who, one["kind"], one["id"], _time(one["expires"])) for one in item["credentials"]]
+        rows += [] if item["credentials"] else [(*who, "", "", "")]
+    terminal.print("\n".join(columns(rows)) if listed else "no consumers")
     return GOOD
 
 
-def key(given: Namespace, terminal: Terminal, store: SQLDirectory) -> int:
-    consumer = named(store, given.name)
-    secret_field, name_field = KINDS[given.kind]
-    if given.ttl is not None and given.kind != "key-auth":
-        raise Failure(f"--ttl: {given.kind} credentials do not expire, expected it with key-auth", USAGE)
-    if given.username is not None and name_field is None:
-        raise Failure(f"--username: {given.kind} credentials have none", USAGE)
-    secret = _from_stdin() if given.stdin else secrets.token_urlsafe(STRENGTH)
-    fields: dict[str, Any] = {secret_field: secret}
+def key(args: Namespace, terminal: Terminal, store: SQLDirectory) -> int:
+    consumer = named(store, args.name)
+    secret_field, name_field = KINDS[args.kind]
+    if args.ttl is not None and args.kind != "key-auth":
+        raise Failure(f"--ttl: {args.kind} credentials do not expire, expected it with key-auth", USAGE)
+    if args.username is not None and name_field is None:
+        raise Failure(f"--username: {args.kind} credentials have none", USAGE)
+    secret = _from_stdin() if args.stdin else secrets.token_urlsafe(STRENGTH)
+    shown: dict[str, str] = {}
     if name_field is not None:
-        fields[name_field] = given.username or consumer.username or consumer.id
-    if given.ttl is not None:
-        fields |= {"ttl": given.ttl, "created": time.time()}
-    made = store.add_credential(consumer, given.kind, fields)
-    shown = {name_field: fields[name_field]} if name_field else {}
-    shown |= {} if given.stdin else {secret_field: secret}
-    if given.json:
-        terminal.json({"id": made.id, "kind": given.kind, "expires": made.expires, **shown})
+        shown[name_field] = args.username or consumer.username or consumer.id
+    if not args.stdin:
+        shown[secret_field] = secret
+    fields: dict[str, object] = {secret_field: secret, **shown}
+    if args.ttl is not None:
+        fields |= {"ttl": args.ttl, "created": time.time()}
+    credential = store.add_credential(consumer, args.kind, fields)
+    if args.json:
+        terminal.json({"id": credential.id, "kind": args.kind, "expires": credential.expires, **shown})
         return GOOD
-    once = "" if given.stdin else "; it is not shown again"
-    terminal.print(f"{given.kind} {made.id} of {given.name}: added{once}")
+    once = "" if args.stdin else "; it is not shown again"
+    terminal.print(f"{args.kind} {credential.id} of {args.name}: added{once}")
     for line in columns([("", ""), *shown.items()], "  ")[1:]:
         terminal.print(line)
     return GOOD
 
 
-def revoke(given: Namespace, terminal: Terminal, store: SQLDirectory) -> int:
-    if given.consumer:
-        store.remove(named(store, given.name))
-        terminal.print(f"{given.name}: removed, with all credentials")
+def revoke(args: Namespace, terminal: Terminal, store: SQLDirectory) -> int:
+    if args.consumer:
+        store.remove(named(store, args.name))
+        terminal.print(f"{args.name}: removed, with all credentials")
         return GOOD
-    if not store.revoke(given.name):
-        raise Failure(f'{store.database.url}: no credential "{given.name}"; list shows their ids', BAD)
-    terminal.print(f"{given.name}: revoked")
+    if not store.revoke(args.name):
+        raise Failure(f'{store.database.url}: no credential "{args.name}"; list shows their ids', BAD)
+    terminal.print(f"{args.name}: revoked")
     return GOOD
 
 
-def _consumer(consumer: Consumer) -> dict[str, Any]:
-    names = ("id", "username", "custom_id", "tags", "groups")
-    return {name: getattr(consumer, name) for name in names}
+class _Consumer(TypedDict):
+    id: str
+    username: str | None
+    custom_id: str | None
+    tags: tuple[str, ...]
+    groups: tuple[str, ...]
+
+
+class _Credential(TypedDict):
+    id: str
+    kind: str
+    identifier: str | None
+    expires: float | None
+
+
+class _Listed(_Consumer):
+    credentials: list[_Credential]
+
+
+def _consumer(consumer: Consumer) -> _Consumer:
+    return {
+        "id": consumer.id,
+        "username": consumer.username,
+        "custom_id": consumer.custom_id,
+        "tags": consumer.tags,
+        "groups": consumer.groups,
+    }
 
 
 def _time(seconds: float | None) -> str:
@@ -177,10 +202,10 @@ def _arguments(parser: ArgumentParser) -> None:
     made.add_argument("--consumer", action="store_true", help="remove this consumer and all it has")
 
 
-def consumers(given: Namespace, terminal: Terminal) -> int:
-    store = opened(given.store)
+def consumers(args: Namespace, terminal: Terminal) -> int:
+    store = opened(args.store)
     try:
-        status: int = given.action(given, terminal, store)
+        status: int = args.action(args, terminal, store)
         return status
     finally:
         store.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from typing import Any
+from collections.abc import Sized
 
 from plugmw.cli import texts
 from plugmw.cli.command import BAD, GOOD, USAGE, Command, Failure, Terminal
@@ -14,7 +14,7 @@ from plugmw.documents import fingerprint, load
 from plugmw.documents.translated import Options
 from plugmw.errors import ConfigError, ConfigErrors
 from plugmw.inspection import description
-from plugmw.inspection.dry_run import CallsOut
+from plugmw.inspection.dry_run import SideEffect
 from plugmw.inspection.explain import Request
 from plugmw.inspection.explain import explain as explain_request
 from plugmw.schema.messages import suggest
@@ -49,25 +49,25 @@ def _check_arguments(parser: ArgumentParser) -> None:
     )
 
 
-def check(given: Namespace, terminal: Terminal) -> int:
+def check(args: Namespace, terminal: Terminal) -> int:
     plan, status = None, GOOD
     errors: list[ConfigError] = []
     try:
-        plan = read(given.file)
+        plan = read(args.file)
     except ConfigErrors as found:
         errors, status = found.errors, BAD
     except ConfigError as found:
         errors, status = [found], BAD
     except Failure as failure:
-        if not given.json:
+        if not args.json:
             raise
-        problem = failure.message.removeprefix(f"{given.file}: ")
-        errors, status = [ConfigError("", problem, source=given.file)], failure.status
-    if given.lint and status != USAGE:
-        errors = [*errors, *_lint(given.file)]
+        problem = failure.message.removeprefix(f"{args.file}: ")
+        errors, status = [ConfigError("", problem, source=args.file)], failure.status
+    if args.lint and status != USAGE:
+        errors = [*errors, *_lint(args.file)]
         status = BAD if errors else GOOD
     warnings = plan.warnings if plan else []
-    if given.json:
+    if args.json:
         told = {"errors": [_problem(e) for e in errors], "warnings": [_problem(w) for w in warnings]}
         terminal.json({"ok": status == GOOD, **told})
         return status
@@ -77,7 +77,7 @@ def check(given: Namespace, terminal: Terminal) -> int:
         terminal.error(f"warning: {warning}")
     if plan is not None and not errors:
         counts = f"{_count(plan.entries, 'entry', 'entries')}, {_count(plan.routes, 'route', 'routes')}"
-        terminal.print(f"{given.file}: good, {counts}")
+        terminal.print(f"{args.file}: good, {counts}")
     return status
 
 
@@ -93,11 +93,16 @@ def _lint(path: str) -> list[ConfigError]:
     return lint(document) if chosen is not None and chosen.name == "krakend" else []
 
 
-def _problem(error: ConfigError) -> dict[str, Any]:
-    return {name: getattr(error, name) for name in ("path", "source", "problem", "expected")}
+def _problem(error: ConfigError) -> dict[str, str | None]:
+    return {
+        "path": error.path,
+        "source": error.source,
+        "problem": error.problem,
+        "expected": error.expected,
+    }
 
 
-def _count(items: list[Any], one: str, many: str) -> str:
+def _count(items: Sized, one: str, many: str) -> str:
     return f"{len(items)} {one if len(items) == 1 else many}"
 
 
@@ -109,16 +114,16 @@ def _show_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--route", metavar="NAME", help="only this route")
 
 
-def show(given: Namespace, terminal: Terminal) -> int:
-    plan = read(given.file)
+def show(args: Namespace, terminal: Terminal) -> int:
+    plan = read(args.file)
     names = [route.name for route in plan.routes]
-    if given.route is not None and given.route not in names:
-        raise Failure(f'{given.file}: no route "{given.route}"{suggest(given.route, names)}')
-    told = description.show(plan, given.route)
-    if given.json:
-        terminal.json(told)
+    if args.route is not None and args.route not in names:
+        raise Failure(f'{args.file}: no route "{args.route}"{suggest(args.route, names)}')
+    report = description.show(plan, args.route)
+    if args.json:
+        terminal.json(report)
     else:
-        terminal.print("\n".join(texts.show(told)))
+        terminal.print("\n".join(texts.show(report)))
     return GOOD
 
 
@@ -157,20 +162,20 @@ def _explain_arguments(parser: ArgumentParser) -> None:
     )
 
 
-def explain(given: Namespace, terminal: Terminal) -> int:
-    read(given.file)
-    request = Request(given.method, given.path, given.headers, given.address)
+def explain(args: Namespace, terminal: Terminal) -> int:
+    read(args.file)
+    request = Request(args.method, args.path, args.headers, args.address)
     try:
-        told = explain_request(given.file, request, consumer=given.consumer, run=given.run)
+        explanation = explain_request(args.file, request, consumer=args.consumer, run=args.run)
     except LookupError as error:
-        raise Failure(f"{given.file}: {error.args[0]}", USAGE) from None
-    except CallsOut as error:
-        message = f"{given.file}: a plugin would {error.what} outside of its phases; --run lets it"
+        raise Failure(f"{args.file}: {error.args[0]}", USAGE) from None
+    except SideEffect as error:
+        message = f"{args.file}: a plugin would {error.what} outside of its phases; --run lets it"
         raise Failure(message, BAD) from None
-    if given.json:
-        terminal.json(told)
+    if args.json:
+        terminal.json(explanation)
     else:
-        terminal.print("\n".join(texts.explain(told)))
+        terminal.print("\n".join(texts.explain(explanation)))
     return GOOD
 
 

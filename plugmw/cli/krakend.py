@@ -27,22 +27,22 @@ def _test_arguments(parser: ArgumentParser) -> None:
         parser.add_argument(f"-{kind[0]}", f"--{kind}", action="store_true", help=text)
 
 
-def test_plugin(given: Namespace, terminal: Terminal) -> int:
-    kinds = [kind for kind in _KINDS if getattr(given, kind)]
-    if not given.files:
+def test_plugin(args: Namespace, terminal: Terminal) -> int:
+    kinds = [kind for kind in _KINDS if getattr(args, kind)]
+    if not args.files:
         raise Failure("At least one plugin is required.", BAD)
     if not kinds:
         raise Failure("You must declare the expected type of the plugin.", BAD)
     began, failed = time.monotonic(), 0
-    for file in given.files:
+    for file in args.files:
         lines = list(_tested(file, kinds))
         failed += any(line.startswith("[KO]") for line in lines)
         terminal.print("\n".join(lines))
     taken = f"{(time.monotonic() - began) * 1000:.3f}ms"
     if not failed:
-        terminal.print(f"[OK] {len(given.files)} tested plugin(s) in {taken}")
+        terminal.print(f"[OK] {len(args.files)} tested plugin(s) in {taken}")
         return GOOD
-    terminal.print(f"[KO] {len(given.files)} tested plugin(s) in {taken}.\n{failed} plugin(s) failed.")
+    terminal.print(f"[KO] {len(args.files)} tested plugin(s) in {taken}.\n{failed} plugin(s) failed.")
     return BAD
 
 
@@ -93,15 +93,15 @@ def _check_arguments(parser: ArgumentParser) -> None:
     )
 
 
-def check_plugin(given: Namespace, terminal: Terminal) -> int:
+def check_plugin(args: Namespace, terminal: Terminal) -> int:
     from plugmw.dialects.krakend.requirements import Difference, differences, of_list, of_plugin
 
-    if not given.files and not given.lists:
+    if not args.files and not args.lists:
         raise Failure("At least one plugin is required.", BAD)
     found: list[Difference] = []
     for file, read in [
-        *((file, of_plugin) for file in given.files),
-        *((file, of_list) for file in given.lists),
+        *((file, of_plugin) for file in args.files),
+        *((file, of_list) for file in args.lists),
     ]:
         try:
             wanted = read(file)

@@ -24,11 +24,11 @@ COMMANDS: tuple[Command, ...] = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit status. Usage errors raise ``SystemExit(2)``, as argparse does."""
-    given = parser().parse_args(arguments)
+    args = parser().parse_args(arguments)
     terminal = Terminal(sys.stdout, sys.stderr)
     try:
         try:
-            status: int = given.command.run(given, terminal)
+            status: int = args.command.run(args, terminal)
         except Failure as failure:
             terminal.error(failure.message)
             status = failure.status

@@ -13,16 +13,16 @@ def _arguments(parser: ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="the gateway file, as the servers were given it")
 
 
-def reload(given: Namespace, terminal: Terminal) -> int:
-    plan = read(given.file)
+def reload(args: Namespace, terminal: Terminal) -> int:
+    plan = read(args.file)
     if not plan.settings.reload:
-        raise Failure(f"{given.file}: reload is false, so nobody watches it; restart the workers instead")
+        raise Failure(f"{args.file}: reload is false, so nobody watches it; restart the workers instead")
     for path in plan.document.files:
         try:
             os.utime(path)
         except OSError as error:
             raise Failure(f"{path}: cannot be touched: {(error.strerror or str(error)).lower()}") from None
-    terminal.print(f"{given.file}: good; every worker that watches it takes it within a second")
+    terminal.print(f"{args.file}: good; every worker that watches it takes it within a second")
     return GOOD
 
 

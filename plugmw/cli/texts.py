@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from plugmw.cli.command import columns
+from plugmw.inspection.reports import (
+    AnswerReport,
+    ChainReport,
+    EntryReport,
+    Explanation,
+    PlanReport,
+    RouteReport,
+    Scope,
+    SlotReport,
+    SlotVariant,
+)
 
 #: Where the text of a configuration is cut.
 WIDTH: Final = 60
@@ -15,20 +26,21 @@ WIDTH: Final = 60
 # -- show ---------------------------------------------------------------------------------------------
 
 
-def show(told: dict[str, Any]) -> list[str]:
-    """Write what :func:`plugmw.inspection.description.show` tells."""
-    lines = [f"store {told['store']}", ""] if told["store"] else []
-    for chain in told["chains"]:
-        lines += [_title(chain, told["unrouted"]), *_chain(chain, told), ""]
-    if told["disabled"]:
+def show(report: PlanReport) -> list[str]:
+    """Write what :func:`plugmw.inspection.description.show` reports."""
+    lines = [f"store {report['store']}", ""] if report["store"] else []
+    for chain in report["chains"]:
+        lines += [_title(chain, report["unrouted"]), *_chain(chain, report), ""]
+    if report["disabled"]:
         rows = [("entry", "applies to", "from")]
-        rows += [(one["name"], _scope(one), _place(one["where"], told)) for one in told["disabled"]]
+        for entry in report["disabled"]:
+            rows.append((entry["name"], _scope(entry), _place(entry["where"], report["source"])))
         lines += ["disabled, in no chain", *columns(rows, "  "), ""]
-    lines += [f"warning: {warning}" for warning in told["warnings"]]
+    lines += [f"warning: {warning}" for warning in report["warnings"]]
     return lines[:-1] if lines and not lines[-1] else lines
 
 
-def _title(chain: dict[str, Any], unrouted: str | None) -> str:
+def _title(chain: ChainReport, unrouted: str | None) -> str:
     if chain["route"] is None:
         if unrouted is None:
             return "every request"
@@ -38,13 +50,13 @@ def _title(chain: dict[str, Any], unrouted: str | None) -> str:
     return f"route {chain['route']}: {'; '.join(about)}"
 
 
-def _values(values: Any) -> str:
+def _values(values: list[str] | dict[str, list[str]]) -> str:
     if isinstance(values, dict):
         return ", ".join(f"{name}: {' | '.join(one)}" for name, one in values.items())
     return ", ".join(values)
 
 
-def _chain(chain: dict[str, Any], told: dict[str, Any]) -> Iterator[str]:
+def _chain(chain: ChainReport, report: PlanReport) -> Iterator[str]:
     if not chain["slots"]:
         yield "  no entries: the app is called as it is"
         return
@@ -52,7 +64,7 @@ def _chain(chain: dict[str, Any], told: dict[str, Any]) -> Iterator[str]:
     cuts = []
     for slot in chain["slots"]:
         for variant in slot["variants"]:
-            rows.append(_slot_row(slot, variant, told))
+            rows.append(_slot_row(slot, variant, report["source"]))
         if slot["cuts"]:
             cuts.append((len(rows), f"  -- wrap of {slot['name']}: what follows runs inside it --"))
     lines = columns(rows, "  ")
@@ -60,7 +72,7 @@ def _chain(chain: dict[str, Any], told: dict[str, Any]) -> Iterator[str]:
         lines.insert(place, text)
     yield from lines
     for one in chain["shadowed"]:
-        where = _place(one["where"], told)
+        where = _place(one["where"], report["source"])
         yield f"  never: {one['name']} for {_scope(one)} ({where}), another always wins here"
 
 
@@ -78,7 +90,7 @@ _HEAD: Final = (
 )
 
 
-def _slot_row(slot: dict[str, Any], variant: dict[str, Any], told: dict[str, Any]) -> tuple[str, ...]:
+def _slot_row(slot: SlotReport, variant: SlotVariant, source: str | None) -> tuple[str, ...]:
     first = variant is slot["variants"][0]
     lone = len(slot["variants"]) == 1
     head = (str(slot["rank"]), slot["name"], str(slot["priority"]), _order(slot), " ".join(slot["phases"]))
@@ -87,28 +99,29 @@ def _slot_row(slot: dict[str, Any], variant: dict[str, Any], told: dict[str, Any
         _scope(variant),
         "" if lone and variant["wins"] == "always" else variant["wins"],
         variant["on_error"],
-        _place(variant["where"], told),
+        _place(variant["where"], source),
         _config(variant["config"]),
     )
 
 
-def _order(slot: dict[str, Any]) -> str:
+def _order(slot: SlotReport) -> str:
     texts = ["class" if slot["priority_from"] == "class" else f"entry, class has {slot['class_priority']}"]
     texts += [f"{side} {', '.join(slot[side])}" for side in ("before", "after") if slot[side]]
     return "; ".join(texts)
 
 
-def _scope(one: dict[str, Any]) -> str:
-    named = [f"{kind} {one[kind]}" for kind in ("route", "service", "consumer") if one[kind] is not None]
+def _scope(scope: Scope) -> str:
+    limits = {"route": scope["route"], "service": scope["service"], "consumer": scope["consumer"]}
+    named = [f"{kind} {name}" for kind, name in limits.items() if name is not None]
     return ", ".join(named) or "all"
 
 
-def _place(where: str, told: dict[str, Any]) -> str:
+def _place(where: str, source: str | None) -> str:
     """Leave the file's name out: everything here is about that file."""
-    return where.removeprefix(f"{told['source']}: ")
+    return where.removeprefix(f"{source}: ")
 
 
-def _config(config: dict[str, Any]) -> str:
+def _config(config: dict[str, object]) -> str:
     text = " ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in config.items())
     text = text.replace('"..."', "...")
     return text if len(text) <= WIDTH else text[: WIDTH - 3] + "..."
@@ -117,31 +130,31 @@ def _config(config: dict[str, Any]) -> str:
 # -- explain ------------------------------------------------------------------------------------------
 
 
-def explain(told: dict[str, Any]) -> list[str]:
-    """Write what :func:`plugmw.inspection.explain.explain` tells."""
-    request, answer = told["request"], told["answer"]
+def explain(report: Explanation) -> list[str]:
+    """Write what :func:`plugmw.inspection.explain.explain` reports."""
+    request, answer = report["request"], report["answer"]
     who = f" as {request['consumer']}" if request["consumer"] else ""
     lines = [f"{request['method']} {request['path']}{who} -> {_outcome(answer)}", ""]
-    lines += [*_route(told["route"]), ""]
-    if told["entries"]:
-        lines += [*_waterfall(told), ""]
-    for row in told["entries"]:
+    lines += [*_route(report["route"]), ""]
+    if report["entries"]:
+        lines += [*_waterfall(report), ""]
+    for row in report["entries"]:
         lines += _remarks(row)
     if answer["body"] and answer["by"] != "the app":
         lines.append(f"body: {answer['body'].rstrip()}")
-    lines += [f"note: {note}" for note in told["notes"]]
-    lines += [f"logged: {line}" for line in told["messages"]]
+    lines += [f"note: {note}" for note in report["notes"]]
+    lines += [f"logged: {line}" for line in report["messages"]]
     return lines[:-1] if not lines[-1] else lines
 
 
-def _outcome(answer: dict[str, Any]) -> str:
+def _outcome(answer: AnswerReport) -> str:
     if answer["error"]:
         return f"the exception {answer['error']}"
     phase = f" in {answer['phase']}" if answer["phase"] else ""
     return f"{answer['status']} by {answer['by']}{phase}"
 
 
-def _route(route: dict[str, Any]) -> Iterator[str]:
+def _route(route: RouteReport) -> Iterator[str]:
     if route["outcome"] == "matched":
         service = f" of service {route['service']}" if route["service"] else ""
         yield f"route: {route['name']}{service}, because {route['because']}"
@@ -163,15 +176,15 @@ _OUTCOMES: Final = {
 }
 
 
-def _waterfall(told: dict[str, Any]) -> list[str]:
+def _waterfall(report: Explanation) -> list[str]:
     """Draw entries (down) against phases (across); an empty cell is a phase the entry does not have."""
-    phases = [p for p in _ACROSS if any(p in row["phases"] for row in told["entries"])]
+    phases = [p for p in _ACROSS if any(p in row["phases"] for row in report["entries"])]
     rows = [("#", "entry", *phases, "applies to", "from")]
-    for rank, row in enumerate(told["entries"], 1):
+    for rank, row in enumerate(report["entries"], 1):
         cells = [_cell(row["phases"].get(phase, "")) for phase in phases]
         scope = _scope(row["scope"]) if row["scope"] else f"({row['choice']})"
-        rows.append((str(rank), row["name"], *cells, scope, _place(row["where"] or "", told)))
-    app = "called" if told["app"]["called"] else "not called"
+        rows.append((str(rank), row["name"], *cells, scope, _place(row["where"] or "", report["source"])))
+    app = "called" if report["app"]["called"] else "not called"
     return [*columns(rows, "  "), f"  the app: {app}"]
 
 
@@ -182,9 +195,9 @@ def _cell(text: str) -> str:
     return "-" if text == "not called" else text.replace("exit ", "EXIT ")
 
 
-def _remarks(row: dict[str, Any]) -> Iterator[str]:
-    for kind in ("request", "response"):
-        if row[f"{kind}_headers"]:
-            yield f"{row['name']}: {kind} headers changed: {', '.join(row[f'{kind}_headers'])}"
+def _remarks(row: EntryReport) -> Iterator[str]:
+    for kind, names in (("request", row["request_headers"]), ("response", row["response_headers"])):
+        if names:
+            yield f"{row['name']}: {kind} headers changed: {', '.join(names)}"
     for detail in row["details"]:
         yield f"{row['name']}: {detail}"

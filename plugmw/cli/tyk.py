@@ -20,14 +20,14 @@ def _arguments(parser: ArgumentParser) -> None:
     load.add_argument("-s", "--symbol", required=True, metavar="NAME", help="the function in each of them")
 
 
-def plugin(given: Namespace, terminal: Terminal) -> int:
+def plugin(args: Namespace, terminal: Terminal) -> int:
     status = GOOD
-    for file in given.file.split(","):
+    for file in args.file.split(","):
         try:
-            text = f"loaded ok, got {_found(file, given.symbol)}"
+            text = f"loaded ok, got {_found(file, args.symbol)}"
         except LoadError as error:
             text, status = f"unexpected error: {error}", BAD
-        terminal.print(f"[file={file}, symbol={given.symbol}] {text}")
+        terminal.print(f"[file={file}, symbol={args.symbol}] {text}")
     return status
 
 

@@ -41,7 +41,7 @@ class Hello:
     #: The name the client asks for (SNI), None if it does not.
     server_name: str | None
     #: The ``ssl.SSLSocket`` or ``ssl.SSLObject`` of the handshake.
-    connection: Any = None
+    connection: ssl.SSLSocket | ssl.SSLObject | None = None
 
 
 @config
@@ -99,9 +99,9 @@ def choose(hello: Hello, workers: Iterable[Worker]) -> ssl.SSLContext | None:
         worker.start()
         for plugin in _choosers(worker.entries):
             try:
-                found = contained(plugin.certificate, hello)
-                if found is not None:
-                    return found if isinstance(found, ssl.SSLContext) else context(*found)
+                choice = contained(plugin.certificate, hello)
+                if choice is not None:
+                    return choice if isinstance(choice, ssl.SSLContext) else context(*choice)
             except Exception as error:
                 name = hello.server_name or "no name"
                 worker.runtime.logger.error(
@@ -128,16 +128,16 @@ def _stamp(source: str) -> int:
 
 @functools.lru_cache(maxsize=1024)
 def _context(cert: str, key: str, *stamps: int) -> ssl.SSLContext:
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    loaded = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     if _BEGIN not in cert and _BEGIN not in key:
-        made.load_cert_chain(cert, key)
-        return made
+        loaded.load_cert_chain(cert, key)
+        return loaded
     # OpenSSL reads files only: one that nobody else can open, and that is gone at once.
     with tempfile.NamedTemporaryFile("w", encoding="ascii") as file:
         file.write("\n".join(_text(source) for source in (cert, key)))
         file.flush()
-        made.load_cert_chain(file.name)
-    return made
+        loaded.load_cert_chain(file.name)
+    return loaded
 
 
 def _text(source: str) -> str:

@@ -1,10 +1,9 @@
-"""The entries of a gateway: listed in the document, made by a dialect, or given in code."""
+"""The entries of a gateway: of the document, of a dialect, or of code."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
 import attrs
 
@@ -37,7 +36,7 @@ class EntryReader:
         self._problems = problems
 
     def read(self, listed: list[object], settings: Settings) -> Iterator[Entry]:
-        """Yield every entry that can be made, configured; what is wrong goes to the problems."""
+        """Yield every entry that can be built, configured; problems are collected."""
         for index, item in enumerate(listed):
             yield from self._listed(item, ("plugins", index))
         for path, entry in self._document.entries:
@@ -47,12 +46,14 @@ class EntryReader:
         if settings.certificates:
             yield from self._ready(Entry(Certificates(settings.certificates)), ("certificates",), ())
 
-    def _listed(self, item: Any, path: Path) -> Iterator[Entry]:
+    def _listed(self, item: object, path: Path) -> Iterator[Entry]:
         """Yield the entry that a mapping describes."""
         text = None if path[0] == CODE else self._document.text
         form, wrong = read(EntryConfig, item, path, text)
         self._problems.take(wrong)
-        name = item.get("name") if isinstance(item, Mapping) else None
+        if not isinstance(item, Mapping):
+            return  # which the form has reported
+        name = item.get("name")
         if not isinstance(name, str) or not name:
             return
         try:
@@ -63,7 +64,7 @@ class EntryReader:
             return
         fields = item.get("config", {})
         if not isinstance(fields, Mapping):
-            return  # which the form has told
+            return  # which the form has reported
         config, wrong = read(cls.Config, fields, (*path, "config"), text)
         self._problems.take(wrong)
         if config is None or form is None:
@@ -87,9 +88,9 @@ class EntryReader:
         if isinstance(item, Mapping):
             yield from self._listed(item, path)
             return
-        # A copy: what is given may be given to another gateway too.
+        # A copy: the entry may be an argument of another gateway too.
         entry = attrs.evolve(item) if isinstance(item, Entry) else Entry(item)
-        plugin: Any = entry.plugin
+        plugin: object = entry.plugin
         if not isinstance(plugin, Plugin):
             hint = "; call it" if isinstance(plugin, type) else ""
             self._problems.error(path, f"got {plugin!r}", f"a plugin object, an Entry or a mapping{hint}")

@@ -1,9 +1,8 @@
-"""What a gateway is given in code beside its document."""
+"""The arguments of a gateway beside its document."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import attrs
 
@@ -15,12 +14,12 @@ from plugmw.kernel.runtime import Logger
 from plugmw.stores import Store
 
 #: A plugin object, an entry, or a mapping as in a document.
-Item = Plugin | Entry | Mapping[str, Any]
+Item = Plugin | Entry | Mapping[str, object]
 
 
 @attrs.define(eq=False)
 class Extras:
-    """What is given in code beside the document."""
+    """What code passes to a gateway beside the document."""
 
     plugins: Sequence[Item] = ()
     consumers: Consumers | None = None
@@ -30,11 +29,11 @@ class Extras:
     #: Whose document it is; its content says so too.
     dialect: str | None = None
     options: Options = attrs.field(factory=Options)
-    #: Plugin objects that another reading has configured.
+    #: Ids of plugin objects that another reading has configured.
     used: frozenset[int] = frozenset()
 
     def again(self) -> Extras:
-        """Return what is given to a further reading: its own copies of the plugin objects.
+        """Return the arguments of a further reading: its own copies of the plugin objects.
 
         A class with an ``__init__`` of its own cannot be copied; its object is in both, as it is.
         """
@@ -51,5 +50,5 @@ def _copied(item: Item) -> Item:
     return attrs.evolve(item, plugin=copy) if isinstance(item, Entry) else copy
 
 
-def _plugin(item: Item) -> Plugin | Mapping[str, Any]:
+def _plugin(item: Item) -> Plugin | Mapping[str, object]:
     return item.plugin if isinstance(item, Entry) else item

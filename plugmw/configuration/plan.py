@@ -7,7 +7,6 @@ gateway, and a bad document changes nothing.
 from __future__ import annotations
 
 from pathlib import Path as FilePath
-from typing import Any
 
 import attrs
 
@@ -28,13 +27,13 @@ from plugmw.kernel.runtime import Runtime
 from plugmw.loading.watching import Files, Modules, recording
 from plugmw.routing.router import Route
 from plugmw.schema import read
-from plugmw.sources import Catalogue, Folder
+from plugmw.sources import Catalogue, Folder, PluginSource
 from plugmw.upstream.services import Service
 
 
 @attrs.define(eq=False)
 class Plan:
-    """What a gateway is built from."""
+    """A checked configuration, from which a gateway is built."""
 
     document: Document
     settings: Settings
@@ -45,9 +44,9 @@ class Plan:
     catalogue: Catalogue
     #: Warnings, in the form of ConfigError.
     warnings: list[ConfigError] = attrs.field(factory=list)
-    #: The files it was made from, with the hashes of what they held.
+    #: The files that were read, with the hashes of their contents.
     files: Files = attrs.field(factory=dict)
-    #: The modules it has loaded from files.
+    #: The modules that were loaded from files.
     modules: Modules = attrs.field(factory=dict)
 
 
@@ -98,7 +97,7 @@ def _settings(document: Document, problems: Problems) -> Settings:
     settings, wrong = read(Settings, fields, text=document.text)
     problems.take(wrong)
     if settings is None:
-        # What is good in itself is looked at all the same: everything wrong is told at once.
+        # Good fields are read all the same, so that everything wrong is reported at once.
         bad = {path[0] for path, *_ in wrong}
         fields = {key: value for key, value in fields.items() if key not in bad}
         settings = read(Settings, fields, text=document.text)[0] or Settings()
@@ -107,7 +106,7 @@ def _settings(document: Document, problems: Problems) -> Settings:
 
 def _catalogue(settings: Settings, document: Document, problems: Problems) -> Catalogue:
     base = FilePath(document.source).parent if document.source else FilePath()
-    sources: list[Any] = []
+    sources: list[PluginSource] = []
     for index, item in enumerate(settings.folders):
         folder = Folder(base / item.path, item.pattern)
         sources.append(folder)
@@ -119,7 +118,9 @@ def _catalogue(settings: Settings, document: Document, problems: Problems) -> Ca
     return Catalogue(sources)
 
 
-def _servers(items: list[dict[str, Any]], base: FilePath, document: Document, problems: Problems) -> Any:
+def _servers(
+    items: list[dict[str, object]], base: FilePath, document: Document, problems: Problems
+) -> PluginSource:
     """Ask the plugin servers which plugins they have; one that cannot say is an error."""
     from plugmw.dialects.kong.servers import read_servers
 

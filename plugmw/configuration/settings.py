@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 from plugmw.configuration.certificates import CertificateConfig
@@ -92,7 +92,7 @@ class EntryConfig:
     """One plugin in the chain."""
 
     name: str = field(help="A bundled plugin, an entry point, a folder's plugin, or `module:Class`.")
-    config: dict[str, Any] = field({}, help="The plugin's own fields.")
+    config: dict[str, object] = field({}, help="The plugin's own fields.")
     route: str | None = field(None, help="Only requests of this route.")
     service: str | None = field(None, help="Only requests of this service.")
     consumer: str | None = field(None, help="Only requests of this consumer (id, username or custom_id).")
@@ -115,7 +115,7 @@ class Settings:
     plugins: list[EntryConfig] = field([], help="The entries of the chain, in any order.")
     routes: list[RouteConfig] = field([], help="Routes that entries can be limited to.")
     services: list[ServiceConfig] = field([], help="What answers the requests of routes.")
-    consumers: list[dict[str, Any]] = field([], help="Who uses the API, with their credentials.")
+    consumers: list[dict[str, object]] = field([], help="Who uses the API, with their credentials.")
     consumer_store: str | None = field(
         None,
         secret=True,
@@ -128,7 +128,7 @@ class Settings:
         [], help="Certificates for TLS handshakes by name, where gunicorn does TLS itself."
     )
     folders: list[FolderConfig] = field([], help="Folders of plugin files.")
-    pluginservers: list[dict[str, Any]] = field([], help="Kong plugin servers whose plugins can be used.")
+    pluginservers: list[dict[str, object]] = field([], help="Kong plugin servers whose plugins can be used.")
     store: str = field(
         "auto",
         secret=True,

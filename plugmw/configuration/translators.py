@@ -22,7 +22,7 @@ class Translator:
 
     name: str
     #: Looks for what its project requires in every document.
-    recognise: Callable[[Mapping[str, Any]], bool]
+    recognise: Callable[[Mapping[str, object]], bool]
     translate: Callable[[Document, Options], Translated]
     #: Reads the document, for those that may be several files.
     load: Callable[[Any], Document] = load
@@ -58,22 +58,22 @@ def _prest(document: Document, options: Options) -> Translated:
     return translate(document, options)
 
 
-def _is_krakend(data: Mapping[str, Any]) -> bool:
+def _is_krakend(data: Mapping[str, object]) -> bool:
     keys = _folded(data)
     return "endpoints" in keys and isinstance(keys.get("version"), int)
 
 
-def _is_tyk(data: Mapping[str, Any]) -> bool:
+def _is_tyk(data: Mapping[str, object]) -> bool:
     keys = _folded(data)
     return "x-tyk-api-gateway" in keys or "listen_path" in _folded(keys.get("proxy"))
 
 
-def _is_prest(data: Mapping[str, Any]) -> bool:
+def _is_prest(data: Mapping[str, object]) -> bool:
     known = "pluginpath" in data or "pluginmiddlewarelist" in data
     return known or isinstance(data.get("pg"), Mapping)
 
 
-def _folded(data: Any) -> dict[str, Any]:
+def _folded(data: object) -> dict[str, object]:
     """Return a mapping with its keys folded, nothing of anything else."""
     return {fold(key): value for key, value in data.items()} if isinstance(data, Mapping) else {}
 
@@ -86,7 +86,7 @@ TRANSLATORS: Final = (
 )
 
 
-def translator(data: Mapping[str, Any]) -> Translator | None:
+def translator(data: Mapping[str, object]) -> Translator | None:
     """Return the translator of a document by its content, None for a gateway document."""
     return next((one for one in TRANSLATORS if one.recognise(data)), None)
 

@@ -142,7 +142,7 @@ class Document:
         origin = self._origins.get(_steps(place))
         return origin.text if origin else None
 
-    def put(self, place: Place, value: Any, origin: Origin) -> None:
+    def put(self, place: Place, value: object, origin: Origin) -> None:
         """Set the value at ``place``, which came from ``origin``; missing mappings and lists are made.
 
         An index may be the length of its list, which appends. Nothing on the way may be a scalar.
@@ -207,8 +207,8 @@ class Document:
                 yield word, name
                 yield repr(word)[1:-1], name
 
-    def _at(self, place: Place) -> Any:
-        here: Any = self.data
+    def _at(self, place: Place) -> object:
+        here: object = self.data
         for step in place:
             here = child_of(here, step)
         return here
@@ -219,7 +219,7 @@ def _whole_word(word: str) -> str:
     return re.escape(word) if len(word) >= LONG else rf"(?<!\w){re.escape(word)}(?!\w)"
 
 
-def child_of(container: Any, step: str | int) -> Any:
+def child_of(container: object, step: str | int) -> object:
     """Return the child of a mapping or list, None when it has no such child."""
     if isinstance(container, dict):
         return container.get(step)
@@ -228,13 +228,13 @@ def child_of(container: Any, step: str | int) -> Any:
     return None
 
 
-def leaves_of(value: Any) -> Iterator[Any]:
+def leaves_of(value: object) -> Iterator[object]:
     """Yield every value under ``value`` that is no container, in document order."""
     for _, leaf in places_of(value):
         yield leaf
 
 
-def places_of(value: Any, place: Place = ()) -> Iterator[tuple[Place, Any]]:
+def places_of(value: object, place: Place = ()) -> Iterator[tuple[Place, object]]:
     """Yield ``(place, leaf)`` for every value under ``value`` that is no container."""
     if isinstance(value, dict):
         for key, child in value.items():
@@ -250,7 +250,7 @@ def _steps(place: Place | str) -> Place:
     return parse_place(place) if isinstance(place, str) else tuple(place)
 
 
-def _assign(container: Any, step: str | int, value: Any) -> None:
+def _assign(container: Any, step: str | int, value: object) -> None:
     if isinstance(container, list) and step == len(container):
         container.append(value)
     else:

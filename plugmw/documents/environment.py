@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import NoReturn
 
 from plugmw.documents.document import (
     Document,
@@ -128,14 +128,14 @@ def _override(document: Document, variable: str, text: str, errors: list[ConfigE
     before = document.recorded(place)
     if before:
         raise ConfigError(render_place(place), f"already set by {before}", "one of the two", source)
-    value = _value(text)
-    found = plain(value, source, errors, place)
-    typed = None if isinstance(value, (str, dict, list)) else text
-    document.put(place, found, Origin(source, ((variable, text),), typed))
+    read = _value(text)
+    value = plain(read, source, errors, place)
+    typed = None if isinstance(read, (str, dict, list)) else text
+    document.put(place, value, Origin(source, ((variable, text),), typed))
 
 
-def _value(text: str) -> Any:
-    def refuse(constant: str) -> Any:
+def _value(text: str) -> object:
+    def refuse(constant: str) -> NoReturn:
         raise ValueError(constant)  # NaN and Infinity are not JSON, so they are text
 
     try:
@@ -145,7 +145,7 @@ def _value(text: str) -> Any:
 
 
 def _locate(document: Document, names: list[str], source: str) -> Place:
-    here: Any = document.data
+    here: object = document.data
     place: Place = ()
     for name in names:
         try:
@@ -158,7 +158,7 @@ def _locate(document: Document, names: list[str], source: str) -> Place:
     return place
 
 
-def _step(container: Any, name: str) -> str | int:
+def _step(container: object, name: str) -> str | int:
     """Find the key or index that ``name`` means; LookupError holds ``(problem, expected)``."""
     if container is None:  # not there yet, or empty: an index makes a list, a name a mapping
         container = [] if INDEX.fullmatch(name) else {}
@@ -169,7 +169,7 @@ def _step(container: Any, name: str) -> str | int:
     raise LookupError(f"{kind_of(container)} has no {name}", "a mapping or a list")
 
 
-def _key(mapping: dict[str, Any], name: str) -> str:
+def _key(mapping: dict[str, object], name: str) -> str:
     if name in mapping:
         return name
     keys = [key for key in mapping if _folded(key) == _folded(name)]
@@ -178,22 +178,22 @@ def _key(mapping: dict[str, Any], name: str) -> str:
     return keys[0] if keys else name.lower()
 
 
-def _index(items: list[Any], name: str) -> int:
+def _index(items: list[object], name: str) -> int:
     if INDEX.fullmatch(name):
         if int(name) > len(items):
             raise LookupError(f"got index {name} in a list of {len(items)}", f"0 to {len(items)}")
         return int(name)
-    found = [index for index, item in enumerate(items) if _is_named(item, name)]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise LookupError(f"{len(found)} items are named {name}", "an index")
+    named = [index for index, item in enumerate(items) if _is_named(item, name)]
+    if len(named) == 1:
+        return named[0]
+    if named:
+        raise LookupError(f"{len(named)} items are named {name}", "an index")
     raise LookupError(f"no item is named {name}", "an index or the name of an item")
 
 
-def _is_named(item: Any, name: str) -> bool:
-    known = item.get("name") if isinstance(item, dict) else None
-    return isinstance(known, str) and _folded(known) == _folded(name)
+def _is_named(item: object, name: str) -> bool:
+    own = item.get("name") if isinstance(item, dict) else None
+    return isinstance(own, str) and _folded(own) == _folded(name)
 
 
 def _folded(name: str) -> str:

@@ -10,15 +10,14 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from plugmw.documents.document import Document
 from plugmw.documents.environment import expand, override
-from plugmw.documents.plain import TOO_DEEP, Repeated, kind_of, plain
+from plugmw.documents.plain import TOO_DEEP, Repeated, kind_of, plain_mapping
 from plugmw.errors import ConfigError, ConfigErrors
 from plugmw.loading.watching import digest, note
 
-Source = str | os.PathLike[str] | Mapping[str, Any] | None
+Source = str | os.PathLike[str] | Mapping[str, object] | None
 
 # Byte order marks, the longer ones first: the one of UTF-32 begins with the one of UTF-16.
 BYTE_ORDER_MARKS = {
@@ -80,9 +79,9 @@ def fingerprint(path: str | os.PathLike[str]) -> str:
     return digest(_content(os.fsdecode(path)))
 
 
-def _checked(value: Mapping[str, Any], source: str | None) -> dict[str, Any]:
+def _checked(value: Mapping[str, object], source: str | None) -> dict[str, object]:
     errors: list[ConfigError] = []
-    data: dict[str, Any] = plain(value, source, errors)
+    data = plain_mapping(value, source, errors)
     if errors:
         raise ConfigErrors(errors)
     return data
@@ -122,7 +121,7 @@ def _line(text: str, position: int) -> int:
     return text.count("\n", 0, position) + 1
 
 
-def _parser(path: str) -> Callable[[str, str], Any]:
+def _parser(path: str) -> Callable[[str, str], object]:
     extension = os.path.splitext(path)[1].lower()
     parsers = {".json": parse_json, ".yaml": _parse_yaml, ".yml": _parse_yaml, ".toml": parse_toml}
     if extension not in parsers:
@@ -131,7 +130,7 @@ def _parser(path: str) -> Callable[[str, str], Any]:
     return parsers[extension]
 
 
-def parse_json(text: str, source: str) -> Any:
+def parse_json(text: str, source: str) -> object:
     """Read JSON; NaN, infinities and repeated keys are left to :func:`plain`, which knows their place."""
     try:
         return json.loads(text, object_pairs_hook=Repeated.of)
@@ -142,7 +141,7 @@ def parse_json(text: str, source: str) -> Any:
         raise _too_many_digits(source) from None
 
 
-def parse_toml(text: str, source: str) -> Any:
+def parse_toml(text: str, source: str) -> dict[str, object]:
     """Read TOML; its dates are left to :func:`plain`."""
     try:
         if sys.version_info >= (3, 11):
@@ -153,7 +152,8 @@ def parse_toml(text: str, source: str) -> Any:
         expected = "it installed: pip install tomli"
         raise ConfigError("", "tomli, which TOML needs, is missing", expected, source) from None
     try:
-        return tomllib.loads(text)
+        tables: dict[str, object] = tomllib.loads(text)
+        return tables
     except tomllib.TOMLDecodeError as exc:
         raise _toml_error(str(exc), text, source) from None
     except ValueError:
@@ -175,7 +175,7 @@ def _too_many_digits(source: str) -> ConfigError:
     return ConfigError("", "a number with too many digits", "a smaller number", source)
 
 
-def _parse_yaml(text: str, source: str) -> Any:
+def _parse_yaml(text: str, source: str) -> object:
     """Read YAML with a module that imports PyYAML, which is an extra."""
     try:
         from plugmw.documents.yaml_reader import parse_yaml

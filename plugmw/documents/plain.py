@@ -33,13 +33,13 @@ MAX_DIGITS = 4300
 LARGEST = 10**308
 
 
-class Repeated(dict[str, Any]):
+class Repeated(dict[str, object]):
     """A mapping in which ``keys_twice`` were given more than once; :func:`plain` reports it."""
 
     keys_twice: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def of(cls, pairs: list[tuple[str, object]]) -> dict[str, object]:
         """Make a mapping from its pairs: an ordinary one unless a key repeats."""
         mapping = dict(pairs)
         if len(mapping) == len(pairs):
@@ -67,7 +67,7 @@ def scalar(text: str) -> str | int | float | bool:
     return text
 
 
-def plain(value: Any, source: str | None, errors: list[ConfigError], place: Place = ()) -> Any:
+def plain(value: object, source: str | None, errors: list[ConfigError], place: Place = ()) -> object:
     """Copy ``value`` as plain data and add to ``errors`` what cannot be.
 
     A leaf of another type, which only a mapping given in code can hold, is kept as it is: the schema
@@ -82,7 +82,7 @@ def plain(value: Any, source: str | None, errors: list[ConfigError], place: Plac
     if isinstance(value, (Mapping, list, tuple)) and len(place) >= MAX_DEPTH:
         refuse(TOO_DEEP, "a flatter document")
     elif isinstance(value, Mapping):
-        return _mapping(value, source, errors, place)
+        return plain_mapping(value, source, errors, place)
     elif isinstance(value, (list, tuple)):
         return [plain(item, source, errors, (*place, index)) for index, item in enumerate(value)]
     elif isinstance(value, (datetime.date, datetime.time)):  # a datetime is a date
@@ -96,11 +96,14 @@ def plain(value: Any, source: str | None, errors: list[ConfigError], place: Plac
     return value
 
 
-def _mapping(value: Mapping[Any, Any], source: str | None, errors: list[ConfigError], place: Place) -> Any:
+def plain_mapping(
+    value: Mapping[Any, object], source: str | None, errors: list[ConfigError], place: Place = ()
+) -> dict[str, object]:
+    """Copy a mapping as plain data, as :func:`plain` does."""
     here = render_place(place)
     for key in getattr(value, "keys_twice", ()):
         errors.append(ConfigError(here, f'key "{key}" is given twice', "each key once", source))
-    copy: dict[str, Any] = {}
+    copy: dict[str, object] = {}
     for key, child in value.items():
         if not isinstance(key, str) or not is_unicode(key):
             errors.append(ConfigError(here, f"got key {key!r}", "keys that are text", source))
@@ -109,9 +112,15 @@ def _mapping(value: Mapping[Any, Any], source: str | None, errors: list[ConfigEr
     return copy
 
 
-def kind_of(value: Any) -> str:
+def kind_of(value: object) -> str:
     """Name the type of plain data as users know it."""
-    kinds = {dict: "a mapping", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
+    kinds: dict[type, str] = {
+        dict: "a mapping",
+        list: "a list",
+        str: "a string",
+        bool: "a boolean",
+        type(None): "null",
+    }
     return kinds.get(type(value), "a number")
 
 

@@ -15,31 +15,31 @@ import attrs
 from plugmw.documents.document import Document, Place
 from plugmw.documents.translated import Translated
 from plugmw.errors import ConfigError
-from plugmw.schema import fields_of
+from plugmw.schema import fields_of, is_config
 
 
 @attrs.frozen(eq=False)
 class Holds:
     """What a field holds: a type hint, or hints by key where keys are exact."""
 
-    hint: Any
+    hint: object
 
 
 def described(
-    hint: Any, value: Any, place: Place = (), inside: bool = True
-) -> Iterator[tuple[Place, type, dict[str, Any]]]:
+    hint: object, value: object, place: Place = (), inside: bool = True
+) -> Iterator[tuple[Place, type, dict[str, object]]]:
     """Yield every mapping that a configuration class describes, with its place and class, outer ones first.
 
     ``inside`` says whether fields that hold what is read item by item are gone into.
     """
     hint = _hint(hint, inside)
-    if attrs.has(hint) and isinstance(value, dict):
+    if is_config(hint) and isinstance(value, dict):
         yield place, hint, value
-    for step, inner in _children(hint, value):
-        yield from described(inner, value[step], (*place, step), inside)
+    for step, inner, child in _children(hint, value):
+        yield from described(inner, child, (*place, step), inside)
 
 
-def folded(document: Document, hint: Any) -> Document:
+def folded(document: Document, hint: object) -> Document:
     """Return a document whose keys are spelled as the fields of ``hint``, in whatever case they are written.
 
     Its errors name the places as they are written; a key that is given in two spellings is one of them.
@@ -48,9 +48,9 @@ def folded(document: Document, hint: Any) -> Document:
     data = folding.value(hint, document.data, (), ())
     if not folding.places and not folding.errors:
         return document
-    made = Translated(document, data, folding.places)
-    made.errors = [*document.errors, *folding.errors]
-    return made
+    translated = Translated(document, data, folding.places)
+    translated.errors = [*document.errors, *folding.errors]
+    return translated
 
 
 def fold(key: str) -> str:
@@ -66,21 +66,21 @@ class _Folding:
         self.places: dict[Place, Place] = {}
         self.errors: list[ConfigError] = []
 
-    def value(self, hint: Any, value: Any, place: Place, written: Place) -> Any:
+    def value(self, hint: object, value: Any, place: Place, written: Place) -> Any:
         """Return a copy of a value with its keys folded; ``written`` is its place in the file."""
         hint = _hint(hint)
-        if attrs.has(hint) and isinstance(value, Mapping):
+        if is_config(hint) and isinstance(value, Mapping):
             value = self._mapping([field.name for field in fields_of(hint)], value, place, written)
         elif isinstance(value, (dict, list)):
             value = value.copy()
-        for step, inner in _children(hint, value):
+        for step, inner, child in _children(hint, value):
             below: Place = (*place, step)
-            value[step] = self.value(inner, value[step], below, self.places.get(below, (*written, step)))
+            value[step] = self.value(inner, child, below, self.places.get(below, (*written, step)))
         return value
 
     def _mapping(
-        self, known: list[str], data: Mapping[str, Any], place: Place, written: Place
-    ) -> dict[str, Any]:
+        self, known: list[str], data: Mapping[str, object], place: Place, written: Place
+    ) -> dict[str, object]:
         names = {fold(name): name for name in known}
         spellings: dict[str, str] = {}
         for key in data:
@@ -95,7 +95,7 @@ class _Folding:
         return {name: data[key] for name, key in spellings.items()}
 
 
-def _hint(hint: Any, inside: bool = True) -> Any:
+def _hint(hint: object, inside: bool = True) -> object:
     """Return what a hint stands for: without ``| None``, and what it holds where it says so."""
     if typing.get_origin(hint) is Annotated:
         holds = next((one for one in typing.get_args(hint)[1:] if isinstance(one, Holds)), None)
@@ -105,15 +105,16 @@ def _hint(hint: Any, inside: bool = True) -> Any:
     return hint
 
 
-def _children(hint: Any, value: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield the steps below a value that its hint says something about, with their hints."""
+def _children(hint: object, value: object) -> Iterator[tuple[str | int, object, object]]:
+    """Yield (step, hint, value) for the parts of a value that its hint describes."""
     origin = typing.get_origin(hint)
     if isinstance(value, Mapping):
         if isinstance(hint, Mapping):
-            yield from ((key, inner) for key, inner in hint.items() if key in value)
+            yield from ((key, inner, value[key]) for key, inner in hint.items() if key in value)
         elif origin is dict:
-            yield from ((key, typing.get_args(hint)[1]) for key in value)
-        elif attrs.has(hint):
-            yield from ((field.name, field.hint) for field in fields_of(hint) if field.name in value)
+            yield from ((key, typing.get_args(hint)[1], child) for key, child in value.items())
+        elif is_config(hint):
+            declared = [field for field in fields_of(hint) if field.name in value]
+            yield from ((field.name, field.hint, value[field.name]) for field in declared)
     elif origin is list and isinstance(value, list):
-        yield from ((index, typing.get_args(hint)[0]) for index in range(len(value)))
+        yield from ((index, typing.get_args(hint)[0], child) for index, child in enumerate(value))

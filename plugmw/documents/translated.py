@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -11,10 +11,13 @@ from plugmw.documents.document import Document, Origin, Place, parse_place
 from plugmw.errors import ConfigError
 from plugmw.kernel.order import Entry
 
+if TYPE_CHECKING:
+    from plugmw.kernel.runtime import Logger
+
 
 @attrs.frozen
 class Options:
-    """What whoever builds the gateway says about a foreign document."""
+    """Settings for reading a foreign document, by the code that builds the gateway."""
 
     #: Keep the original's behaviour where plugmw's own is another by default.
     compat: bool = False
@@ -24,26 +27,26 @@ class Options:
     has_app: bool = True
     #: Fetch nothing: the document is only looked at.
     offline: bool = False
-    logger: Any = None
+    logger: Logger | None = None
 
 
 class Translated(Document):
-    """``data`` made from ``original``; ``places`` maps places in it to those they were made from."""
+    """``data`` translated from ``original``; ``places`` maps its places to those in the original."""
 
-    def __init__(self, original: Document, data: dict[str, Any], places: Mapping[Place, Place]) -> None:
+    def __init__(self, original: Document, data: dict[str, object], places: Mapping[Place, Place]) -> None:
         super().__init__(data, original.source, original.fingerprints)
         self.original = original
         self._places = dict(places)
-        #: Entries that are made of no mapping, with their places in the original.
+        #: Entries without a mapping in ``data``, with their places in the original.
         self.entries: list[tuple[Place, Entry]] = []
 
     def foreign(self, place: Place | str) -> Place:
-        """Return the place in the original that the value at ``place`` was made from."""
+        """Return the place in the original of the value at ``place``."""
         steps = parse_place(place) if isinstance(place, str) else tuple(place)
         for length in range(len(steps), 0, -1):
-            found = self._places.get(steps[:length])
-            if found is not None:
-                return (*found, *steps[length:])
+            origin = self._places.get(steps[:length])
+            if origin is not None:
+                return (*origin, *steps[length:])
         return steps
 
     def origin(self, place: Place | str) -> Origin:

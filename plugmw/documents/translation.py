@@ -35,7 +35,7 @@ class Translation:
     """A document on its way to a gateway document. Places are those in the original."""
 
     #: Values that stand for what is not given.
-    blank: ClassVar[tuple[Any, ...]] = (None,)
+    blank: ClassVar[tuple[object, ...]] = (None,)
 
     def __init__(self, document: Document, options: Options | None = None) -> None:
         self.document = document
@@ -69,7 +69,7 @@ class Translation:
     # -- reading -------------------------------------------------------------------------------------
 
     def mappings(
-        self, value: Any, place: Place, shown: Callable[[Any], str] = repr
+        self, value: object, place: Place, shown: Callable[[object], str] = repr
     ) -> Iterator[tuple[Place, dict[str, Any]]]:
         """Yield (place, item) of a list of mappings; anything else is an error."""
         if value in self.blank:
@@ -83,7 +83,7 @@ class Translation:
             else:
                 self.error((*place, index), f"got {item!r}", "a mapping")
 
-    def part(self, cls: type[T], data: Any, place: Place) -> T:
+    def part(self, cls: type[T], data: object, place: Place) -> T:
         """Read the fields of a mapping, none of which is required.
 
         A bad value is an error, and stands as if it was not given.
@@ -91,21 +91,21 @@ class Translation:
         if not isinstance(data, Mapping):
             self.error(place, f"got {data!r}", "a mapping")
             data = {}
-        data = self._given(cls, data)
+        values = self._described(cls, data)
         while True:
-            instance, problems = read(cls, data, place, self.document.text)
+            instance, problems = read(cls, values, place, self.document.text)
             if instance is not None:
                 return instance
             removed = False
             for where, problem, expected in problems:
                 self.error(where, problem, expected)
-                removed = _remove(data, where[len(place) :]) or removed
+                removed = _remove(values, where[len(place) :]) or removed
             if not removed:
-                data = {}
+                values = {}
 
-    def _given(self, cls: type, data: Mapping[str, Any]) -> dict[str, Any]:
+    def _described(self, cls: type, data: Mapping[str, object]) -> dict[str, object]:
         """Return the part of a mapping that a class describes, without what is blank."""
-        copy: dict[str, Any] = _copied(data)
+        copy = {key: _copied(value) for key, value in data.items()}
         for _, described_by, mapping in described(cls, copy, inside=False):
             known = {field.name for field in fields_of(described_by)}
             for key in [key for key in mapping if key not in known or mapping[key] in self.blank]:
@@ -114,7 +114,7 @@ class Translation:
 
     def unread(
         self,
-        data: Mapping[str, Any],
+        data: Mapping[str, object],
         known: Iterable[str],
         place: Place,
         rule: Callable[[str], Unread | None],
@@ -128,7 +128,7 @@ class Translation:
 
     # -- the result ----------------------------------------------------------------------------------
 
-    def add(self, kind: str, item: Any, place: Place, **moved: Place) -> None:
+    def add(self, kind: str, item: object, place: Place, **moved: Place) -> None:
         """Add an item to the gateway document; ``moved`` are the places of fields with other names."""
         items = self.native.setdefault(kind, [])
         native: Place = (kind, len(items))
@@ -144,7 +144,7 @@ class Translation:
         return translated
 
 
-def _copied(value: Any) -> Any:
+def _copied(value: object) -> object:
     """Copy the containers of plain data, and nothing else."""
     if isinstance(value, Mapping):
         return {key: _copied(inner) for key, inner in value.items()}

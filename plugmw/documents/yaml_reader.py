@@ -13,14 +13,20 @@ This module imports PyYAML: import it only to read a YAML file.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 import yaml
 
 from plugmw.documents.plain import MAX_DEPTH, TOO_DEEP, scalar
 from plugmw.errors import ConfigError
 
-Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+if TYPE_CHECKING:
+    from yaml._yaml import Mark as CMark
+
+    Mark = yaml.Mark | CMark
+
+# Compiled where PyYAML was built with libyaml.
+Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 NULLS = ("", "~", "null", "Null", "NULL")
 TEXT_TAGS = ("!", "tag:yaml.org,2002:str")
@@ -31,7 +37,7 @@ MAX_ALIASED = 100_000
 UNFINISHED = object()
 
 
-def parse_yaml(text: str, source: str) -> Any:
+def parse_yaml(text: str, source: str) -> object:
     """Read one YAML document, None when there is nothing but comments; raise :class:`ConfigError`."""
     try:
         return _Reader(text, source).document()
@@ -42,13 +48,17 @@ def parse_yaml(text: str, source: str) -> Any:
         raise _refusal(source, mark, f"not YAML: {exc.problem or exc.context}") from None
     except yaml.YAMLError as exc:  # a ReaderError: a character that YAML does not allow
         character = getattr(exc, "character", "")
-        found = chr(character) if isinstance(character, int) else str(character)
-        line = text[: max(text.find(found), 0)].count("\n") + 1
-        raise ConfigError("", f"character {found!r}", "text", f"{source}:{line}") from None
+        shown = chr(character) if isinstance(character, int) else str(character)
+        line = text[: max(text.find(shown), 0)].count("\n") + 1
+        raise ConfigError("", f"character {shown!r}", "text", f"{source}:{line}") from None
 
 
-def _refusal(source: str, mark: Any, problem: str, expected: str | None = None) -> ConfigError:
+def _refusal(source: str, mark: Mark | None, problem: str, expected: str | None = None) -> ConfigError:
     return ConfigError("", problem, expected, f"{source}:{mark.line + 1}" if mark else source)
+
+
+def _is_text(tag: str | None) -> bool:
+    return tag is None or tag in TEXT_TAGS
 
 
 def _is_too_deep(head: str) -> bool:
@@ -76,14 +86,14 @@ class _Reader:
 
     def __init__(self, text: str, source: str) -> None:
         self.source = source
-        self.events: Iterator[Any] = yaml.parse(text, Loader=Loader)
-        self.anchors: dict[str, Any] = {}
+        self.events: Iterator[yaml.Event] = yaml.parse(text, Loader=Loader)
+        self.anchors: dict[str | None, object] = {}
         self.aliased = 0
 
-    def refuse(self, event: Any, problem: str, expected: str | None = None) -> ConfigError:
+    def refuse(self, event: yaml.Event, problem: str, expected: str | None = None) -> ConfigError:
         return _refusal(self.source, event.start_mark, problem, expected)
 
-    def document(self) -> Any:
+    def document(self) -> object:
         next(self.events)  # the start of the stream
         if isinstance(next(self.events), yaml.StreamEndEvent):
             return None
@@ -93,14 +103,15 @@ class _Reader:
             raise self.refuse(event, "a second document", "one document in a file")
         return value
 
-    def node(self, event: Any, depth: int) -> Any:
+    def node(self, event: yaml.Event, depth: int) -> object:
         if isinstance(event, yaml.AliasEvent):
             return self.alias(event, depth)
-        if event.tag not in (None, *TEXT_TAGS):
-            # Its name is not told, nor that of an alias: it may be a password without the quotes it needs.
+        # Other nodes are scalars and collections.
+        if not isinstance(event, (yaml.ScalarEvent, yaml.CollectionStartEvent)) or not _is_text(event.tag):
+            # The message leaves out the tag's name, as that of an alias: it may be a password without quotes.
             raise self.refuse(event, "a tag (! before a text)", "plain data without tags")
         if isinstance(event, yaml.ScalarEvent):
-            value = self.scalar(event)
+            value: object = self.scalar(event)
         else:
             if depth >= MAX_DEPTH:
                 raise self.refuse(event, TOO_DEEP, "a flatter document")
@@ -110,24 +121,24 @@ class _Reader:
         self.anchors[event.anchor] = value
         return value
 
-    def scalar(self, event: yaml.ScalarEvent) -> Any:
-        text: str = event.value
+    def scalar(self, event: yaml.ScalarEvent) -> str | int | float | bool | None:
+        text = event.value
         if event.tag or not event.implicit[0]:  # tagged as text, quoted or a block
             return text
         return None if text in NULLS else scalar(text)
 
-    def sequence(self, depth: int) -> list[Any]:
+    def sequence(self, depth: int) -> list[object]:
         items = []
         while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
             items.append(self.node(event, depth))
         return items
 
-    def mapping(self, depth: int) -> dict[str, Any]:
-        own: dict[str, Any] = {}
-        merged: list[dict[str, Any]] | None = None
+    def mapping(self, depth: int) -> dict[str, object]:
+        own: dict[str, object] = {}
+        merged: list[dict[str, object]] | None = None
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             key = self.key(event)
-            is_merge = key == "<<" and event.implicit[0]
+            is_merge = key == "<<" and isinstance(event, yaml.ScalarEvent) and event.implicit[0]
             if key in own or (is_merge and merged is not None):
                 raise self.refuse(event, f'key "{key}" is given twice', "each key once")
             if is_merge:
@@ -138,28 +149,29 @@ class _Reader:
             own = {**mapping, **own}
         return own
 
-    def key(self, event: Any) -> str:
-        if not isinstance(event, yaml.ScalarEvent) or event.tag not in (None, *TEXT_TAGS):
+    def key(self, event: yaml.Event) -> str:
+        if not isinstance(event, yaml.ScalarEvent) or not _is_text(event.tag):
             raise self.refuse(event, "a key that is not plain text", "keys that are text")
         if event.anchor:
             self.anchors[event.anchor] = self.scalar(event)
         return str(event.value)
 
-    def merged(self, event: Any, depth: int) -> list[dict[str, Any]]:
+    def merged(self, event: yaml.Event, depth: int) -> list[dict[str, object]]:
         value = self.node(event, depth)
-        mappings = value if isinstance(value, list) else [value]
-        if not all(isinstance(mapping, dict) for mapping in mappings):
+        items = value if isinstance(value, list) else [value]
+        mappings = [item for item in items if isinstance(item, dict)]
+        if len(mappings) < len(items):
             raise self.refuse(event, "<< of something else", "a mapping or a list of mappings")
         return mappings
 
-    def alias(self, event: Any, depth: int) -> Any:
+    def alias(self, event: yaml.AliasEvent, depth: int) -> object:
         if event.anchor not in self.anchors:
             raise self.refuse(event, "an alias (* before a text)", "an anchor of that name before it")
         if self.anchors[event.anchor] is UNFINISHED:
             raise self.refuse(event, "an alias (* before a text) inside itself", "a document without cycles")
         return self.copy(self.anchors[event.anchor], event, depth)
 
-    def copy(self, value: Any, event: Any, depth: int) -> Any:
+    def copy(self, value: object, event: yaml.AliasEvent, depth: int) -> object:
         """Copy what an alias stands for, so that no two places of the document share a value."""
         self.aliased += 1
         if self.aliased > MAX_ALIASED:

@@ -1,4 +1,4 @@
-"""Tell what a configuration means, as plain data: the order in force, the known plugins, the JSON Schema.
+"""Describe a configuration as plain data: the order in force, the known plugins, the JSON Schema.
 
     show(read_plan("gateway.yaml"))["chains"][0]["slots"][0]["name"]     # "ip-restriction"
 
@@ -22,11 +22,23 @@ from plugmw.configuration.plan import Plan
 from plugmw.configuration.settings import Settings
 from plugmw.dispatch import arrangements
 from plugmw.documents import Document
+from plugmw.documents.document import Place
 from plugmw.errors import LoadError
+from plugmw.inspection.reports import (
+    ChainReport,
+    Conditions,
+    Number,
+    PlanReport,
+    PluginReport,
+    SlotReport,
+    SlotVariant,
+    Variant,
+)
 from plugmw.kernel import phases
 from plugmw.kernel.order import Entry, Slot
 from plugmw.kernel.plugin import Plugin
 from plugmw.routing.router import Route
+from plugmw.schema.describing import JSONSchema
 from plugmw.sources import Catalogue
 from plugmw.stores.urls import redact
 
@@ -42,24 +54,24 @@ def chains(plan: Plan) -> list[tuple[Route | None, list[Slot]]]:
     return list(arrangements(plan.entries, plan.routes, plan.settings.unrouted))
 
 
-def show(plan: Plan, route: str | None = None) -> dict[str, Any]:
+def show(plan: Plan, route: str | None = None) -> PlanReport:
     """Return the order in force, per route, and why; of one route if it is named."""
-    told = [
-        _chain(plan, found, line)
-        for found, line in chains(plan)
-        if route is None or (found and found.name == route)
+    reports = [
+        _chain(plan, taken, line)
+        for taken, line in chains(plan)
+        if route is None or (taken and taken.name == route)
     ]
     return {
         "source": plan.document.source,
         "store": redact(plan.runtime.store_url) if isinstance(plan.runtime.store_url, str) else None,
         "unrouted": plan.settings.unrouted if plan.routes else None,
-        "chains": told,
+        "chains": reports,
         "disabled": [_variant(plan, entry) for entry in plan.entries if not entry.enabled],
         "warnings": [str(warning) for warning in plan.warnings],
     }
 
 
-def _chain(plan: Plan, route: Route | None, line: list[Slot]) -> dict[str, Any]:
+def _chain(plan: Plan, route: Route | None, line: list[Slot]) -> ChainReport:
     used = {id(entry) for slot in line for entry in slot.entries}
     names = {slot.name for slot in line}
     shadowed = [
@@ -82,16 +94,18 @@ def _applies(plan: Plan, entry: Entry, route: Route | None) -> bool:
     return entry.route in (None, route.name) and entry.service in (None, route.service)
 
 
-def conditions(route: Route) -> dict[str, Any]:
+def conditions(route: Route) -> Conditions:
     """Return the conditions of a route that has any."""
     kinds = {name: getattr(route, name) for name in ("hosts", "methods", "paths")}
-    found: dict[str, Any] = {name: list(values) for name, values in kinds.items() if values}
-    return found | ({"headers": dict(route.headers)} if route.headers else {})
+    present: Conditions = {name: list(values) for name, values in kinds.items() if values}
+    return present | ({"headers": dict(route.headers)} if route.headers else {})
 
 
-def _slot(plan: Plan, rank: int, slot: Slot) -> dict[str, Any]:
+def _slot(plan: Plan, rank: int, slot: Slot) -> SlotReport:
     first = slot.entries[0]
-    variants = [_variant(plan, entry) | {"wins": _wins(slot, entry)} for entry in slot.entries]
+    variants: list[SlotVariant] = [
+        {**_variant(plan, entry), "wins": _wins(slot, entry)} for entry in slot.entries
+    ]
     return {
         "rank": rank,
         "name": slot.name,
@@ -107,7 +121,7 @@ def _slot(plan: Plan, rank: int, slot: Slot) -> dict[str, Any]:
     }
 
 
-def _variant(plan: Plan, entry: Entry) -> dict[str, Any]:
+def _variant(plan: Plan, entry: Entry) -> Variant:
     return {
         "name": entry.name,
         "where": entry.where,
@@ -128,7 +142,7 @@ def _wins(slot: Slot, entry: Entry) -> str:
     return "always" if entry is slot.entries[0] else "otherwise"
 
 
-def number(value: float) -> float | int | str:
+def number(value: float) -> Number:
     """Write a priority the shortest way that JSON can hold."""
     if value != value or value in (float("inf"), float("-inf")):
         return str(value)
@@ -138,27 +152,27 @@ def number(value: float) -> float | int | str:
 # -- configurations without their secrets -------------------------------------------------------------
 
 
-def shown_config(document: Document, entry: Entry) -> dict[str, Any]:
+def shown_config(document: Document, entry: Entry) -> dict[str, object]:
     """Return the fields of an entry that differ from their defaults, as plain data without secrets."""
     if not attrs.has(type(entry.plugin.config)):
         return {}
     return _shown_fields(document, entry.plugin.config, (*entry.path, "config"))
 
 
-def _shown_fields(document: Document, made: Any, place: tuple[Any, ...]) -> dict[str, Any]:
-    told = {}
-    for field in schema.fields_of(type(made)):
-        value = getattr(made, field.name)
+def _shown_fields(document: Document, config: object, place: Place) -> dict[str, object]:
+    fields: dict[str, object] = {}
+    for field in schema.fields_of(type(config)):
+        value = getattr(config, field.name)
         if value == field.default:
             continue
         aliased = any(document.is_secret((*place, alias)) for alias in field.aliases)
         secret = field.secret and value is not None
         shown = HIDDEN if secret or aliased else _shown(document, value, (*place, field.name))
-        told[field.name] = shown
-    return told
+        fields[field.name] = shown
+    return fields
 
 
-def _shown(document: Document, value: Any, place: tuple[Any, ...]) -> Any:
+def _shown(document: Document, value: object, place: Place) -> object:
     if document.is_secret(place):
         return HIDDEN
     if attrs.has(type(value)):
@@ -177,23 +191,32 @@ def _shown(document: Document, value: Any, place: tuple[Any, ...]) -> Any:
 # -- the known plugins --------------------------------------------------------------------------------
 
 
-def plugins(catalogue: Catalogue) -> list[dict[str, Any]]:
+def plugins(catalogue: Catalogue) -> list[PluginReport]:
     """Return every plugin that can be named, in running order; those that cannot be loaded come last."""
-    told = [_plugin(catalogue, name, source) for name, source in catalogue.names().items()]
-    good = [one for one in told if not one["problem"]]
+    reports = [_plugin(catalogue, name, source) for name, source in catalogue.names().items()]
+    good = [one for one in reports if not one["problem"]]
     good.sort(key=lambda one: one["name"], reverse=True)
-    good.sort(key=lambda one: float(one["priority"]), reverse=True)
-    return good + sorted((one for one in told if one["problem"]), key=lambda one: str(one["name"]))
+    good.sort(key=lambda one: float(one["priority"] or 0), reverse=True)
+    return good + sorted((one for one in reports if one["problem"]), key=lambda one: str(one["name"]))
 
 
-def _plugin(catalogue: Catalogue, name: str, source: str) -> dict[str, Any]:
-    told: dict[str, Any] = {"name": name, "priority": None, "version": None, "phases": [], "source": source}
+def _plugin(catalogue: Catalogue, name: str, source: str) -> PluginReport:
+    report: PluginReport = {
+        "name": name,
+        "priority": None,
+        "version": None,
+        "phases": [],
+        "source": source,
+        "summary": "",
+        "problem": None,
+        "remedy": None,
+    }
     try:
-        found = catalogue.find(name)
+        plugin = catalogue.find(name)
     except LoadError as error:
-        return told | {"summary": "", "problem": error.what, "remedy": error.expected}
-    told |= {"priority": number(found.priority), "version": found.version, "phases": found.phases()}
-    return told | {"summary": summary(found), "problem": None, "remedy": None}
+        return {**report, "problem": error.what, "remedy": error.expected}
+    report |= {"priority": number(plugin.priority), "version": plugin.version, "phases": plugin.phases()}
+    return {**report, "summary": summary(plugin)}
 
 
 def summary(plugin: type[Plugin]) -> str:
@@ -211,7 +234,7 @@ def summary(plugin: type[Plugin]) -> str:
 _PLACEHOLDER = {"$ref": "#/$defs/placeholder"}
 
 
-def file_schema(catalogue: Catalogue) -> dict[str, Any]:
+def file_schema(catalogue: Catalogue) -> JSONSchema:
     """Return the JSON Schema (2020-12) of a gateway file, with the fields of every plugin that loads."""
     whole = _open(schema.json_schema(Settings))
     properties = whole["properties"]
@@ -219,7 +242,7 @@ def file_schema(catalogue: Catalogue) -> dict[str, Any]:
     entry = properties["plugins"]["items"]
     names = sorted(catalogue.names())
     entry["properties"]["name"] |= {"anyOf": [{"enum": names}, {"type": "string"}]}
-    definitions: dict[str, Any] = {
+    definitions: JSONSchema = {
         "placeholder": {
             "type": "string",
             "pattern": r"\$\{",
@@ -245,23 +268,21 @@ def file_schema(catalogue: Catalogue) -> dict[str, Any]:
     }
 
 
-def _where_named(name: str, required: bool) -> dict[str, Any]:
-    then: dict[str, Any] = {"properties": {"config": {"$ref": f"#/$defs/{quote(f'plugin {name}')}"}}}
+def _where_named(name: str, required: bool) -> JSONSchema:
+    then: JSONSchema = {"properties": {"config": {"$ref": f"#/$defs/{quote(f'plugin {name}')}"}}}
     if required:
         then["required"] = ["config"]
     return {"if": {"properties": {"name": {"const": name}}, "required": ["name"]}, "then": then}
 
 
-def _open(found: dict[str, Any]) -> dict[str, Any]:
+def _open(closed: JSONSchema) -> JSONSchema:
     """Let ``${NAME}`` stand wherever a file may have one: for all values but free text, lists and maps."""
-    made = {key: _open_part(key, value) for key, value in found.items()}
-    about = {key: made.pop(key) for key in ("description", "default") if key in made}
-    closed = (
-        made.get("type") in ("integer", "number", "boolean") or {"enum", "pattern", "format"} & made.keys()
-    )
-    if closed:
-        made = {"anyOf": [made, _PLACEHOLDER]}
-    return made | about
+    opened = {key: _open_part(key, value) for key, value in closed.items()}
+    about = {key: opened.pop(key) for key in ("description", "default") if key in opened}
+    kind = opened.get("type")
+    if kind in ("integer", "number", "boolean") or {"enum", "pattern", "format"} & opened.keys():
+        opened = {"anyOf": [opened, _PLACEHOLDER]}
+    return opened | about
 
 
 def _open_part(key: str, value: Any) -> Any:

@@ -1,35 +1,45 @@
-"""Explain one request: send it through the real chain round a stub app, and tell what every entry did.
+"""Explain one request: send it through the real chain round a stub app, and report what every entry did.
 
-    told = explain("gateway.yaml", Request("GET", "/api/items", headers=[("apikey", "k")]))
-    told["answer"]                              # {"status": 401, "by": "key-auth", "phase": "access", ...}
+    explanation = explain("gateway.yaml", Request("GET", "/api/items", headers=[("apikey", "k")]))
+    explanation["answer"]                       # {"status": 401, "by": "key-auth", "phase": "access", ...}
 
 It is a dry run. Counters are kept in a memory store, the app is a stub that answers 200, and an entry that
-is about to call out (:mod:`plugmw.inspection.dry_run`) is stopped there, told so, and taken to have done
-nothing. ``log`` is not called, because it records. With ``run`` they do it for real; the store stays in
-memory.
+is about to call out (:mod:`plugmw.inspection.dry_run`) is stopped there; the explanation says so, and the
+entry counts as having done nothing. ``log`` is not called, because it records. With ``run`` they do it for
+real; the store stays in memory.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_to_bytes, urlsplit
 
 import attrs
 
 from plugmw.configuration import translators
+from plugmw.configuration.extras import Item
 from plugmw.configuration.plan import Plan
+from plugmw.documents import Document
+from plugmw.documents.files import Source
 from plugmw.documents.translated import Options
 from plugmw.errors import LoadError, PlugmwError
 from plugmw.gateway import Gateway
 from plugmw.inspection import description
-from plugmw.inspection.dry_run import offline
+from plugmw.inspection.dry_run import dry_run
 from plugmw.inspection.recorder import Step, Trace
+from plugmw.inspection.reports import (
+    AnswerReport,
+    EntryReport,
+    Explanation,
+    RouteReport,
+    StepReport,
+)
 from plugmw.kernel import phases
 from plugmw.kernel.order import Entry, Slot
-from plugmw.routing.router import Route, Router
+from plugmw.routing.router import Rank, Route, Router
 from plugmw.wsgi import keys
 from plugmw.wsgi.headers import cgi_key
 from plugmw.wsgi.paths import full_path, normalise
@@ -38,7 +48,7 @@ from plugmw.wsgi.text import decode
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-#: How much of an answer's body is told, in bytes.
+#: How many bytes of an answer's body are shown.
 BODY_SHOWN: Final = 200
 
 
@@ -84,18 +94,18 @@ class Request:
 
 
 def explain(
-    source: Any,
+    source: Source | Document,
     request: Request,
     *,
     consumer: str | None = None,
     run: bool = False,
-    plugins: Sequence[Any] = (),
-) -> dict[str, Any]:
+    plugins: Sequence[Item] = (),
+) -> Explanation:
     """Send ``request`` through the gateway that ``source`` (and ``plugins`` in code) configures.
 
     ``consumer`` (id, username or custom_id) is taken as authenticated wherever an entry would
     authenticate. Raises :class:`~plugmw.errors.ConfigErrors`, ``LookupError`` for an unknown consumer, and
-    :class:`~plugmw.inspection.dry_run.CallsOut` when something calls out that is no phase (``configure``,
+    :class:`~plugmw.inspection.dry_run.SideEffect` when something calls out that is no phase (``configure``,
     ``when``).
     """
     app = _StubApp()
@@ -104,7 +114,7 @@ def explain(
     trace = Trace(mute=frozenset() if run else frozenset((phases.LOG,)))
 
     def dry() -> contextlib.AbstractContextManager[object]:
-        return contextlib.nullcontext() if run else offline()
+        return contextlib.nullcontext() if run else dry_run()
 
     with dry(), messages:
         gateway = _gateway(app, document, plugins, messages)
@@ -118,12 +128,14 @@ def explain(
         gateway.try_out(trace.entries(gateway.plan.entries), None if run else app)
         answer = _send(gateway, environ)
         gateway.stop()
-    return _told(gateway.plan, request, trace, app, answer, messages)
+    return _explanation(gateway.plan, request, trace, app, answer, messages)
 
 
-def _gateway(app: _StubApp, source: Any, plugins: Sequence[Any], messages: _Messages) -> Gateway:
+def _gateway(app: _StubApp, document: Document, plugins: Sequence[Item], messages: _Messages) -> Gateway:
     try:
-        return Gateway(app, source, plugins=plugins, store="memory://", logger=messages.logger, reload=False)
+        return Gateway(
+            app, document, plugins=plugins, store="memory://", logger=messages.logger, reload=False
+        )
     except PlugmwError:
         raise
     except Exception as error:  # a plugin's wrap, which is called when the chain is compiled
@@ -174,7 +186,9 @@ class _Answer:
 def _send(gateway: Gateway, environ: WSGIEnvironment) -> _Answer:
     answer = _Answer()
 
-    def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+    def start_response(
+        status: str, headers: list[tuple[str, str]], exc_info: object = None
+    ) -> Callable[[bytes], object]:
         answer.status, answer.headers = status, list(headers)
         return written.append
 
@@ -193,12 +207,12 @@ def _send(gateway: Gateway, environ: WSGIEnvironment) -> _Answer:
     return answer
 
 
-# -- what came of it ----------------------------------------------------------------------------------
+# -- the explanation ----------------------------------------------------------------------------------
 
 
-def _told(
+def _explanation(
     plan: Plan, request: Request, trace: Trace, app: _StubApp, answer: _Answer, messages: _Messages
-) -> dict[str, Any]:
+) -> Explanation:
     routing, route = _routing(plan, trace)
     line = _line(plan, trace, routing["outcome"], route)
     entries = [
@@ -227,32 +241,33 @@ def _notes(trace: Trace, line: list[Slot]) -> Iterable[str]:
         yield "no entry here authenticates, so nobody is known to the others whoever is given as consumer"
 
 
-def _routing(plan: Plan, trace: Trace) -> tuple[dict[str, Any], Route | None]:
+def _routing(plan: Plan, trace: Trace) -> tuple[RouteReport, Route | None]:
     """Repeat the decision on the request as it was then, and say why."""
-    told: dict[str, Any] = {"outcome": "", "name": None, "service": None, "because": "", "also": []}
+    report: RouteReport = {"outcome": "", "name": None, "service": None, "because": "", "also": []}
     if any(step.phase == phases.REWRITE and step.outcome in ("exit", "failed") for step in trace.steps):
-        return told | {"outcome": "not reached", "because": "an entry answered before routing"}, None
+        report |= {"outcome": "not reached", "because": "an entry answered before routing"}
+        return report, None
     router, trusted = Router(plan.routes, plan.settings.unrouted), plan.runtime.trusted
     decision = router.decide(trace.routed, trusted)
-    told |= {"outcome": decision.outcome, "because": decision.because}
+    report |= {"outcome": decision.outcome, "because": decision.because}
     if decision.interpretations:
-        told["readings"] = [
+        report["readings"] = [
             {"path": way, "route": rule.route.name if rule else None}
             for way in sorted({normalise(_raw_path(trace)), *decision.interpretations})
             for rule in [router.match(trace.routed, trusted, way)]
         ]
     winner = decision.rule
     if winner is None:
-        return told, None
-    told |= {"name": winner.route.name, "service": winner.route.service}
-    told["because"] = decision.because or winner.because
+        return report, None
+    report |= {"name": winner.route.name, "service": winner.route.service}
+    report["because"] = decision.because or winner.because
     lost = router.candidates(trace.routed, trusted, normalise(_raw_path(trace)))
     others = {id(rule.route): rule for rule in reversed(lost) if rule.route is not winner.route}
-    told["also"] = [
+    report["also"] = [
         {"name": rule.route.name, "because": _lost(winner.rank, rule.rank)}
         for rule in reversed(others.values())
     ]
-    return told, winner.route
+    return report, winner.route
 
 
 def _raw_path(trace: Trace) -> str:
@@ -264,15 +279,15 @@ def _readable(path: str) -> str:
     return decode(path, "replace")
 
 
-def _lost(winner: tuple[Any, ...], other: tuple[Any, ...]) -> str:
+def _lost(winner: Rank, other: Rank) -> str:
     """Say by what the winner's rank (see :mod:`plugmw.routing.router`) is before the other's."""
     place = next((i for i, (one, two) in enumerate(zip(winner, other)) if one != two), len(_RANKS) - 1)
-    if place == _WEIGHT and winner[place][0] == other[place][0]:
+    if place == _WEIGHT and winner[_WEIGHT][0] == other[_WEIGHT][0]:
         return "has a lower regex_priority"
     return _RANKS[place]
 
 
-_WEIGHT = 3
+_WEIGHT: Final = 3
 _RANKS = (
     "has fewer kinds of conditions",
     "has only wildcard hosts",
@@ -296,7 +311,7 @@ def _passed(trace: Trace, below: list[Slot]) -> bool:
     return any(step.phase == phases.ACCESS and id(step.entry) in entries for step in trace.steps)
 
 
-def _row(trace: Trace, slot: Slot, passed: bool) -> dict[str, Any]:
+def _row(trace: Trace, slot: Slot, passed: bool) -> EntryReport:
     entry = slot.entries[0] if slot.direct else _called(trace, slot)
     chosen = entry or slot.entries[0]
     steps = [step for step in trace.steps if step.entry is entry]
@@ -330,14 +345,21 @@ def _cell(step: Step | None) -> str:
     return f"exit {step.status}" if step.outcome == "exit" else step.outcome
 
 
-def _step(step: Step) -> dict[str, Any]:
-    told = {"entry": step.entry.name, "where": step.entry.where, "phase": step.phase, "outcome": step.outcome}
-    changes = {"request_headers": step.request, "response_headers": step.response}
-    return told | {"status": step.status, "detail": step.detail} | changes
+def _step(step: Step) -> StepReport:
+    return {
+        "entry": step.entry.name,
+        "where": step.entry.where,
+        "phase": step.phase,
+        "outcome": step.outcome,
+        "status": step.status,
+        "detail": step.detail,
+        "request_headers": step.request,
+        "response_headers": step.response,
+    }
 
 
-def _answer(trace: Trace, app: _StubApp, answer: _Answer, outcome: str) -> dict[str, Any]:
-    """Say what the client gets, and who made it: the last entry that exited or failed, or the app."""
+def _answer(trace: Trace, app: _StubApp, answer: _Answer, outcome: str) -> AnswerReport:
+    """Say what the client gets, and from whom: the last entry that exited or failed, or the app."""
     ended = [step for step in trace.steps if _ends(step)]
     by, phase = ("the app", None) if app.called else ("plugmw", None)
     if ended:
@@ -356,7 +378,7 @@ def _answer(trace: Trace, app: _StubApp, answer: _Answer, outcome: str) -> dict[
 
 
 def _ends(step: Step) -> bool:
-    """Say whether this call made the answer, unless a later one did."""
+    """Say whether this call answered, unless a later one did."""
     if step.phase == phases.LOG:
         return False
     return step.outcome == "exit" or (step.outcome == "failed" and step.entry.on_error == "closed")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
-from plugmw.inspection.dry_run import CallsOut
+from plugmw.inspection.dry_run import SideEffect
 from plugmw.kernel import phases
 from plugmw.kernel.exchange import Exchange
 from plugmw.kernel.identity import Consumer
@@ -53,7 +53,7 @@ class Trace:
     mute: frozenset[str] = frozenset()
     steps: list[Step] = attrs.field(factory=list)
     #: The request as it was when its route was chosen.
-    routed: dict[str, Any] = attrs.field(factory=dict)
+    routed: WSGIEnvironment = attrs.field(factory=dict)
     #: The plugins (by id) whose ``init_worker`` was called, and what kept it from being called.
     started: dict[int, str] = attrs.field(factory=dict)
 
@@ -64,8 +64,8 @@ class Trace:
 
     def of(self, entry: Entry, phase: str) -> Step | None:
         """Return the last call of this entry in this phase, None if there was none."""
-        found = (step for step in reversed(self.steps) if step.entry is entry and step.phase == phase)
-        return next(found, None)
+        calls = (step for step in reversed(self.steps) if step.entry is entry and step.phase == phase)
+        return next(calls, None)
 
 
 class _Traced:
@@ -75,7 +75,7 @@ class _Traced:
         self._plugin = entry.plugin
         self._entry = entry
         self._trace = trace
-        calls: dict[str, Callable[..., Any]] = dict.fromkeys(phases.REQUEST_PHASES, self._call)
+        calls: dict[str, Callable[..., object]] = dict.fromkeys(phases.REQUEST_PHASES, self._call)
         calls |= {phases.BODY_FILTER: self._filter, phases.WRAP: self._wrap, phases.INIT_WORKER: self._start}
         for phase, call in calls.items():
             if hasattr(self._plugin, phase):
@@ -89,14 +89,14 @@ class _Traced:
         self._trace.steps.append(step)
         return step
 
-    def _call(self, phase: str, method: Callable[[Any], None], x: Exchange) -> None:
+    def _call(self, phase: str, method: Callable[[Exchange], None], x: Exchange) -> None:
         step = self._note(phase)
         if self._left_alone(step, x):
             return
         request, response = list(headers_in(x.environ, str.title)), list(x.header_list or ())
         try:
             method(x)
-        except CallsOut as error:
+        except SideEffect as error:
             step.outcome, step.detail = "skipped", f"would {error.what}"
         except BaseException as error:
             _note_failure(step, error)
@@ -127,14 +127,16 @@ class _Traced:
             return chunk
         try:
             return method(x, chunk, eof)
-        except CallsOut as error:
+        except SideEffect as error:
             step.outcome, step.detail = "skipped", f"would {error.what}"
             return chunk
         except BaseException as error:
             _note_failure(step, error)
             raise
 
-    def _wrap(self, phase: str, method: Callable[[Any], WSGIApplication], app: WSGIApplication) -> Any:
+    def _wrap(
+        self, phase: str, method: Callable[[WSGIApplication], WSGIApplication], app: WSGIApplication
+    ) -> WSGIApplication:
         wrapped = method(app)
 
         def traced(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -145,7 +147,7 @@ class _Traced:
                 return app(environ, start_response)
             try:
                 return wrapped(environ, start_response)
-            except CallsOut as error:
+            except SideEffect as error:
                 step.outcome, step.detail = "skipped", f"would {error.what}"
                 return app(environ, start_response)
 
@@ -158,7 +160,7 @@ class _Traced:
         self._trace.started[id(self._plugin)] = ""
         try:
             method()
-        except CallsOut as error:
+        except SideEffect as error:
             self._trace.started[id(self._plugin)] = f"would {error.what} in init_worker"
         except BaseException as error:
             _note_failure(self._note(phase), error)
@@ -167,7 +169,7 @@ class _Traced:
     def close(self) -> None:
         try:
             self._plugin.close()
-        except CallsOut:
+        except SideEffect:
             pass
 
 

@@ -21,7 +21,7 @@ or in an application factory, with ``PLUGMW_CONFIG`` in ``app.config``:
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from plugmw.errors import ConfigError
 from plugmw.gateway import Gateway
@@ -31,6 +31,10 @@ from plugmw.wsgi import keys
 
 need("flask")
 
+if TYPE_CHECKING:
+    from plugmw.documents import Document
+    from plugmw.documents.files import Source
+
 from flask import Flask, g, has_request_context, request  # noqa: E402
 from werkzeug.local import LocalProxy  # noqa: E402
 
@@ -38,7 +42,7 @@ from werkzeug.local import LocalProxy  # noqa: E402
 class PlugMW:
     """The Flask extension; ``app.extensions["plugmw"]`` is the gateway of an app."""
 
-    def __init__(self, app: Flask | None = None, config: Any = None, **options: Any) -> None:
+    def __init__(self, app: Flask | None = None, config: Source | Document = None, **options: Any) -> None:
         """Wrap ``app`` now, or each app later by :meth:`init_app`; arguments as there.
 
         ``options`` hold objects that belong to one app, so without an app there can be none.
@@ -49,7 +53,7 @@ class PlugMW:
         elif options:
             raise TypeError(f"{', '.join(options)}: given without an app, expected in init_app")
 
-    def init_app(self, app: Flask, config: Any = None, **options: Any) -> None:
+    def init_app(self, app: Flask, config: Source | Document = None, **options: Any) -> None:
         """Wrap ``app.wsgi_app``.
 
         ``config`` is a path or a mapping; the one given to the class, then ``app.config["PLUGMW_CONFIG"]``

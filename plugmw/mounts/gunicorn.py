@@ -27,10 +27,16 @@ import os
 import select
 import signal
 import threading
-from typing import Any, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, Protocol
 
 from plugmw.concurrency.deadline import Deadline
 from plugmw.telemetry.queues import Queues
+
+if TYPE_CHECKING:
+    import ssl
+
+    from plugmw.kernel.worker import Worker
 
 __all__ = ["post_worker_init", "ssl_context", "when_ready", "worker_exit"]
 
@@ -42,7 +48,39 @@ STOP_DEADLINE: Final = 5.0
 LOAD_DEADLINE: Final = 60.0
 
 
-def when_ready(server: Any) -> None:
+# What is used of gunicorn's classes, which have no types.
+
+
+class _Log(Protocol):
+    def error(self, message: str, *args: object) -> None: ...
+    def warning(self, message: str, *args: object) -> None: ...
+    def exception(self, message: str, *args: object) -> None: ...
+
+
+class _App(Protocol):
+    callable: object
+
+    def reload(self) -> None: ...
+    def wsgi(self) -> object: ...
+
+
+class _Arbiter(Protocol):
+    app: _App
+    log: _Log
+    reload: Callable[[], None]
+
+
+class _Config(Protocol):
+    workers: int
+
+
+class _GunicornWorker(Protocol):
+    pid: int
+    cfg: _Config
+    log: _Log
+
+
+def when_ready(server: _Arbiter) -> None:
     """Make SIGHUP leave the running workers alone when new ones could not start."""
     reload = server.reload
 
@@ -55,27 +93,27 @@ def when_ready(server: Any) -> None:
     server.reload = checked
 
 
-def _loads(server: Any) -> bool:
+def _loads(server: _Arbiter) -> bool:
     """Say whether the app can be loaded as a new worker would do it, tried in a child."""
     readable, writable = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(readable)
-        _load_and_tell(server, writable)
+        _load_and_report(server, writable)
     os.close(writable)
     try:
         ready, _, _ = select.select([readable], [], [], LOAD_DEADLINE)
-        told = os.read(readable, 1) if ready else b""
+        report = os.read(readable, 1) if ready else b""
     finally:
         os.close(readable)
     with contextlib.suppress(OSError):
         os.kill(pid, signal.SIGKILL)
         # The server's own handler may have been faster.
         os.waitpid(pid, 0)
-    return told == b"1"
+    return report == b"1"
 
 
-def _load_and_tell(server: Any, writable: int) -> None:
+def _load_and_report(server: _Arbiter, writable: int) -> None:
     """Be the child: never returns."""
     try:
         for number in (signal.SIGCHLD, signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
@@ -91,7 +129,7 @@ def _load_and_tell(server: Any, writable: int) -> None:
         os._exit(0)
 
 
-def post_worker_init(worker: Any) -> None:
+def post_worker_init(worker: _GunicornWorker) -> None:
     """Start every gateway and stand-alone plugin of the app in this worker.
 
     Never raises: an exception here would end the worker with status 3 and with it the whole server. What
@@ -105,7 +143,7 @@ def post_worker_init(worker: Any) -> None:
             worker.log.exception("plugmw: cannot start %r; its first request tries again", instance)
 
 
-def worker_exit(server: Any, worker: Any) -> None:
+def worker_exit(server: _Arbiter, worker: _GunicornWorker) -> None:
     """Send what waits for log servers, and close the plugins and stores of this worker, all at once.
 
     That takes at most ``shutdown_timeout`` and :data:`STOP_DEADLINE` seconds.
@@ -129,36 +167,37 @@ def worker_exit(server: Any, worker: Any) -> None:
         worker.log.warning("plugmw: %s not closed within %g s, left as they are", left, seconds)
 
 
-def ssl_context(config: Any, default_ssl_context_factory: Any) -> Any:
+def ssl_context(config: object, default_ssl_context_factory: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
     """Return gunicorn's own context, which asks the gateways of this worker at each handshake.
 
     What goes wrong in that leaves the handshake with gunicorn's own certificate.
     """
-    import ssl
 
-    def chosen(connection: Any, server_name: str | None, context: ssl.SSLContext) -> None:
+    def choose_context(
+        connection: ssl.SSLSocket | ssl.SSLObject, server_name: str | None, context: ssl.SSLContext
+    ) -> None:
         from plugmw.configuration.certificates import Hello, choose
 
         try:
-            found = choose(Hello(server_name, connection), _instances())
-            if found is not None:
-                connection.context = found
+            chosen = choose(Hello(server_name, connection), _instances())
+            if chosen is not None:
+                connection.context = chosen
         except Exception:
             logging.getLogger("plugmw").exception("plugmw: cannot choose a certificate")
 
-    made = default_ssl_context_factory()
-    made.sni_callback = chosen
-    return made
+    own = default_ssl_context_factory()
+    own.sni_callback = choose_context
+    return own
 
 
-def _stop(instance: Any, log: Any) -> None:
+def _stop(instance: Worker, log: _Log) -> None:
     try:
         instance.stop()
     except Exception:
         log.exception("plugmw: cannot stop %r", instance)
 
 
-def _instances() -> list[Any]:
+def _instances() -> list[Worker]:
     # Imported here, in the worker: the master that reads this module keeps what it imports over a HUP.
     from plugmw.kernel.worker import Worker
 

@@ -22,11 +22,14 @@ from plugmw.gateway import Gateway
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
+    from plugmw.documents import Document
+    from plugmw.documents.files import Source
+
 #: Seconds for all workers of a server to come to the point of failing; gunicorn forks ten or more in one.
 LINGER: Final = 1.0
 
 
-def wrap(app: str | WSGIApplication | None, config: Any = None, **options: Any) -> Gateway:
+def wrap(app: str | WSGIApplication | None, config: Source | Document = None, **options: Any) -> Gateway:
     """Return ``Gateway(app, config, **options)`` for an app named as on gunicorn's command line.
 
     ``app`` is ``module:name``, ``module`` (its ``application``), a factory call ``module:make('x')``, the app
@@ -48,7 +51,7 @@ def _named(reference: str) -> WSGIApplication:
 
     module = reference.partition(":")[0]
     try:
-        found: WSGIApplication = import_app(reference)
+        app: WSGIApplication = import_app(reference)
     except AppImportError as error:
         raise LoadError(reference, str(error)) from None
     except ModuleNotFoundError as error:
@@ -56,7 +59,7 @@ def _named(reference: str) -> WSGIApplication:
         if error.name and f"{module}.".startswith(f"{error.name}."):
             raise LoadError(reference, str(error), "module:name, importable from here") from None
         raise
-    return found
+    return app
 
 
 def _end(error: PlugmwError) -> NoReturn:

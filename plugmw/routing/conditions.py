@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from plugmw.kernel.exchange import Exchange
 from plugmw.loading.imports import resolve
@@ -125,5 +125,5 @@ def _argument(name: str, pattern: re.Pattern[str]) -> Test:
     return test
 
 
-def _inside(address: Any, network: Any) -> bool:
+def _inside(address: IPv4Address | IPv6Address | None, network: IPv4Network | IPv6Network) -> bool:
     return address is not None and address.version == network.version and address in network

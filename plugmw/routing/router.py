@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 #: ``ambiguous``: an app could read path or method as those of another route.
 Outcome = Literal["no routes", "matched", "insecure", "unrouted", "refused", "ambiguous"]
 
+#: The order of rules, the lowest first: by kinds of conditions, plain hosts, headers, the weight of the
+#: path (patterns by ``regex_priority``), its length, the place in the file; each the lower the better.
+Rank = tuple[int, int, int, tuple[int, int], int, int]
+
 
 @attrs.define(eq=False)
 class Route:
@@ -48,18 +52,18 @@ class Route:
     https_redirect_status_code: int = 426
     tags: Sequence[str] = ()
 
-    def described(self) -> dict[str, Any]:
+    def described(self) -> dict[str, object]:
         """Return the route as log entries and ``kong.router.get_route`` show it."""
-        made = {name: value for name, value in attrs.asdict(self).items() if value not in ((), [], {}, "")}
-        made["id"] = self.id or self.name
+        fields = {name: value for name, value in attrs.asdict(self).items() if value not in ((), [], {}, "")}
+        fields["id"] = self.id or self.name
         if self.service:
-            made["service"] = {"name": self.service}
-        return made
+            fields["service"] = {"name": self.service}
+        return fields
 
     def matched(self, path: str) -> str:
         """Return the part of ``path`` that the route's paths match, the longest; ``""`` if none does."""
-        found = [m.group() for p in self.paths if (m := _prefix_pattern(p).match(path))]
-        return max(found, key=len, default="")
+        prefixes = [m.group() for p in self.paths if (m := _prefix_pattern(p).match(path))]
+        return max(prefixes, key=len, default="")
 
     def captures(self, path: str) -> dict[str, Any]:
         """Return what the route's regular expressions capture: ``{"unnamed": [...], "named": {...}}``."""
@@ -83,7 +87,7 @@ class Rule:
     """One path of a route, or a route without paths."""
 
     route: Route
-    rank: tuple[Any, ...]
+    rank: Rank
     prefix: str = ""
     pattern: re.Pattern[str] | None = None
     hosts: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ from plugmw.schema.declaring import config as config
 from plugmw.schema.declaring import each as each
 from plugmw.schema.declaring import field as field
 from plugmw.schema.declaring import fields_of as fields_of
+from plugmw.schema.declaring import is_config as is_config
 from plugmw.schema.declaring import matches as matches
 from plugmw.schema.declaring import not_empty as not_empty
 from plugmw.schema.declaring import one_of as one_of

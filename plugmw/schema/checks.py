@@ -77,11 +77,11 @@ def exclusive_subsets(*subsets: Sequence[object]) -> Check:
 # -- across fields ---------------------------------------------------------------------------------------
 
 
-def value_of(made: Any, path: str) -> Any:
+def value_of(instance: object, path: str) -> Any:
     """Return the value at a dotted path of an object or mapping, None if there is none."""
     for name in path.split("."):
-        made = made.get(name) if isinstance(made, Mapping) else getattr(made, name, None)
-    return made
+        instance = instance.get(name) if isinstance(instance, Mapping) else getattr(instance, name, None)
+    return instance
 
 
 def is_empty(value: object) -> bool:
@@ -89,9 +89,9 @@ def is_empty(value: object) -> bool:
     return value is None or (isinstance(value, (str, Sequence, set, Mapping)) and not value)
 
 
-def given(made: object, names: Iterable[str]) -> list[str]:
+def given(instance: object, names: Iterable[str]) -> list[str]:
     """Return those of the names that are not empty."""
-    return [name for name in names if not is_empty(value_of(made, name))]
+    return [name for name in names if not is_empty(value_of(instance, name))]
 
 
 def quoted(names: Iterable[str]) -> str:
@@ -99,46 +99,46 @@ def quoted(names: Iterable[str]) -> str:
     return ", ".join(f"'{name}'" for name in names)
 
 
-def at_least_one_of(made: object, *names: str) -> list[str]:
-    if given(made, names):
+def at_least_one_of(instance: object, *names: str) -> list[str]:
+    if given(instance, names):
         return []
     return [f"at least one of these fields must be non-empty: {quoted(names)}"]
 
 
-def only_one_of(made: object, *names: str) -> list[str]:
-    if len(given(made, names)) == 1:
+def only_one_of(instance: object, *names: str) -> list[str]:
+    if len(given(instance, names)) == 1:
         return []
     return [f"exactly one of these fields must be non-empty: {quoted(names)}"]
 
 
-def distinct(made: object, *names: str) -> list[str]:
-    values = [value_of(made, name) for name in given(made, names)]
+def distinct(instance: object, *names: str) -> list[str]:
+    values = [value_of(instance, name) for name in given(instance, names)]
     if all(value not in values[:place] for place, value in enumerate(values)):
         return []
     return [f"values of these fields must be distinct: {quoted(names)}"]
 
 
-def mutually_required(made: object, *names: str) -> list[str]:
-    if len(given(made, names)) in (0, len(names)):
+def mutually_required(instance: object, *names: str) -> list[str]:
+    if len(given(instance, names)) in (0, len(names)):
         return []
     return [f"all or none of these fields must be set: {quoted(names)}"]
 
 
-def mutually_exclusive(made: object, *names: str) -> list[str]:
-    if len(given(made, names)) < 2:
+def mutually_exclusive(instance: object, *names: str) -> list[str]:
+    if len(given(instance, names)) < 2:
         return []
     return [f"only one or none of these fields must be set: {quoted(names)}"]
 
 
-def mutually_exclusive_sets(made: object, first: Iterable[str], second: Iterable[str]) -> list[str]:
-    one, other = given(made, first), given(made, second)
+def mutually_exclusive_sets(instance: object, first: Iterable[str], second: Iterable[str]) -> list[str]:
+    one, other = given(instance, first), given(instance, second)
     if not (one and other):
         return []
     return [f"these sets are mutually exclusive: ({quoted(one)}), ({quoted(other)})"]
 
 
 def conditional(
-    made: object,
+    instance: object,
     if_field: str,
     if_match: Check,
     then_field: str,
@@ -147,7 +147,7 @@ def conditional(
     required: bool = False,
 ) -> list[tuple[str, str]]:
     """If ``if_field`` passes ``if_match``, ``then_field`` must pass ``then_match`` (and be there)."""
-    value, then = value_of(made, if_field), value_of(made, then_field)
+    value, then = value_of(instance, if_field), value_of(instance, then_field)
     if value is None or not if_match.test(value):
         return []
     if then is None:
@@ -158,7 +158,7 @@ def conditional(
 
 
 def conditional_at_least_one_of(
-    made: object,
+    instance: object,
     if_field: str,
     if_match: Check,
     then: Sequence[str],
@@ -166,11 +166,11 @@ def conditional_at_least_one_of(
     otherwise: Sequence[str] = (),
 ) -> list[str]:
     """If ``if_field`` passes ``if_match``, one of ``then`` is needed; if ``else_match``, ``otherwise``."""
-    value = value_of(made, if_field)
+    value = value_of(instance, if_field)
     if value is None:
         return []
     if if_match.test(value):
-        return at_least_one_of(made, *then)
+        return at_least_one_of(instance, *then)
     if else_match is not None and else_match.test(value):
-        return at_least_one_of(made, *otherwise)
+        return at_least_one_of(instance, *otherwise)
     return []

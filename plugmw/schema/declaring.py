@@ -17,7 +17,7 @@ import functools
 import re
 import typing
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeGuard, TypeVar
 
 import attrs
 
@@ -42,7 +42,7 @@ class Check:
 
     test: Callable[[Any], bool]
     expected: str
-    json: Mapping[str, Any] = attrs.field(factory=dict)
+    json: Mapping[str, object] = attrs.field(factory=dict)
 
 
 @attrs.frozen(eq=False)
@@ -52,9 +52,9 @@ class Kind:
     Hashed by identity, as ``Annotated[...] | None`` needs it hashable and ``json`` is not.
     """
 
-    parse: Callable[[Any], Any]
+    parse: Callable[[object], object]
     expected: str
-    json: Mapping[str, Any]
+    json: Mapping[str, object]
 
 
 def above(low: float) -> Check:
@@ -150,8 +150,8 @@ class Nothing:
     """The configuration of a plugin that has none."""
 
 
-def _exactly(*kinds: type) -> Callable[[Any], Any]:
-    def parse(value: Any) -> Any:
+def _exactly(*kinds: type) -> Callable[[object], object]:
+    def parse(value: object) -> object:
         if (isinstance(value, bool) and bool not in kinds) or not isinstance(value, kinds):
             raise ValueError
         return value
@@ -159,14 +159,18 @@ def _exactly(*kinds: type) -> Callable[[Any], Any]:
     return parse
 
 
-def _number(value: Any) -> float:
-    value = _exactly(int, float)(value)
-    if value != value or value in (float("inf"), float("-inf")):
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not _is_finite(value):
         raise ValueError
     return float(value) if isinstance(value, float) else value
 
 
-SCALARS: Final[dict[Any, Kind]] = {
+def _is_finite(number: float) -> bool:
+    # Not math.isfinite, which an integer may be too large for.
+    return number == number and number not in (float("inf"), float("-inf"))
+
+
+SCALARS: Final[dict[object, Kind]] = {
     str: Kind(_exactly(str), "a string", {"type": "string"}),
     int: Kind(_exactly(int), "an integer", {"type": "integer"}),
     float: Kind(_number, "a number", {"type": "number"}),
@@ -181,7 +185,7 @@ class Field:
     """A field as it was declared by :func:`field`, with its type."""
 
     name: str
-    hint: Any
+    hint: object
     checks: tuple[Check, ...]
     help: str
     secret: bool
@@ -202,13 +206,18 @@ class Field:
         return self._default
 
 
+def is_config(hint: object) -> TypeGuard[type]:
+    """Tell whether a type hint is a configuration class."""
+    return isinstance(hint, type) and attrs.has(hint)
+
+
 def fields_of(cls: type) -> list[Field]:
     """Return the fields of a configuration class, in order."""
     hints = _hints(cls)
     return [_field(attribute, hints[attribute.name]) for attribute in attrs.fields(cls)]
 
 
-def _field(attribute: attrs.Attribute[Any], hint: Any) -> Field:
+def _field(attribute: attrs.Attribute[object], hint: object) -> Field:
     rules = attribute.metadata
     return Field(
         attribute.name,
@@ -222,8 +231,8 @@ def _field(attribute: attrs.Attribute[Any], hint: Any) -> Field:
     )
 
 
-def _hints(cls: type) -> dict[str, Any]:
-    hints: dict[str, Any] | None = cls.__dict__.get("__plugmw_hints__")
+def _hints(cls: type) -> dict[str, object]:
+    hints: dict[str, object] | None = cls.__dict__.get("__plugmw_hints__")
     if hints is None:
         hints = typing.get_type_hints(cls, include_extras=True)
         type.__setattr__(cls, "__plugmw_hints__", hints)

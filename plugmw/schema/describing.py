@@ -10,11 +10,14 @@ from typing import Annotated, Any, Final, Literal, Union
 
 import attrs
 
-from plugmw.schema.declaring import SCALARS, Field, Kind, fields_of
+from plugmw.schema.declaring import SCALARS, Field, Kind, fields_of, is_config
 from plugmw.schema.messages import listed
 
+#: A JSON Schema, as ``json`` writes it.
+JSONSchema = dict[str, Any]
 
-def describe(hint: Any) -> str:
+
+def describe(hint: object) -> str:
     """Say what a type hint wants, for messages and tables: ``a list of strings``."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
@@ -26,12 +29,12 @@ def describe(hint: Any) -> str:
         return f"a list of {plural(arguments[0])}"
     if origin is Literal:
         return f"one of {listed(arguments)}"
-    if origin is dict or attrs.has(hint):
+    if origin is dict or is_config(hint):
         return "a mapping"
     return SCALARS[hint].expected
 
 
-def plural(hint: Any) -> str:
+def plural(hint: object) -> str:
     """Say what a type hint wants in the plural: ``strings``."""
     text = describe(hint)
     words = text.split(" ", 1)
@@ -43,11 +46,11 @@ def expected(field: Field) -> str:
     return field.checks[0].expected if field.checks else describe(field.hint)
 
 
-def json_schema(cls: type) -> dict[str, Any]:
+def json_schema(cls: type) -> JSONSchema:
     """Return the JSON Schema (2020-12) of a configuration class: what it takes, but for its ``check``."""
     properties = {}
     required = []
-    rules: list[dict[str, Any]] = []
+    rules: list[JSONSchema] = []
     for field in fields_of(cls):
         schema = _json_type(field.hint, field.empty)
         for check in field.checks:
@@ -68,7 +71,7 @@ def json_schema(cls: type) -> dict[str, Any]:
         default = field.default
         if default is not None and not attrs.has(type(default)):
             schema["default"] = list(default) if isinstance(default, (tuple, set)) else default
-    described: dict[str, Any] = {"type": "object", "properties": properties, "additionalProperties": False}
+    described: JSONSchema = {"type": "object", "properties": properties, "additionalProperties": False}
     if required:
         described["required"] = required
     if rules:
@@ -88,7 +91,7 @@ _ABOUT: Final = {
 }
 
 
-def _narrow(schema: dict[str, Any], rule: Mapping[str, Any]) -> None:
+def _narrow(schema: JSONSchema, rule: Mapping[str, Any]) -> None:
     """Add the keywords of a check to the schema of a type, where they are about that type."""
     kind = schema.get("type")
     for keyword, value in rule.items():
@@ -101,7 +104,7 @@ def _narrow(schema: dict[str, Any], rule: Mapping[str, Any]) -> None:
             schema[keyword] = value
 
 
-def _json_type(hint: Any, empty: bool = False) -> dict[str, Any]:
+def _json_type(hint: object, empty: bool = False) -> JSONSchema:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
         kind = next((m for m in arguments[1:] if isinstance(m, Kind)), None)
@@ -115,12 +118,12 @@ def _json_type(hint: Any, empty: bool = False) -> dict[str, Any]:
         return described if empty else {**described, "propertyNames": {"minLength": 1}}
     if origin is Literal:
         return {"enum": list(arguments)}
-    if attrs.has(hint):
+    if is_config(hint):
         return json_schema(hint)
     return _of_kind(SCALARS[hint], empty)
 
 
-def _of_kind(kind: Kind, empty: bool) -> dict[str, Any]:
+def _of_kind(kind: Kind, empty: bool) -> JSONSchema:
     described = dict(kind.json)
     if described.get("type") == "string" and not empty:
         described["minLength"] = 1

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal, TypeVar, Union
 
 import attrs
 
 from plugmw.errors import ConfigError, ConfigErrors
 from plugmw.schema import references
-from plugmw.schema.declaring import SCALARS, Field, Kind, fields_of
+from plugmw.schema.declaring import SCALARS, Field, Kind, fields_of, is_config
 from plugmw.schema.describing import describe, expected, plural
 from plugmw.schema.messages import Path, Problem, listed, place, shown, steps, unknown
 
@@ -35,10 +35,10 @@ class Reader:
         self.problems: list[Problem] = []
         self.text: Text = text or _no_text
 
-    def problem(self, path: Path, found: str, expected: str | None = None) -> None:
-        self.problems.append((path, found, expected))
+    def problem(self, path: Path, problem: str, expected: str | None = None) -> None:
+        self.problems.append((path, problem, expected))
 
-    def instance(self, cls: type[T], data: Any, path: Path, secret: bool = False) -> T | None:
+    def instance(self, cls: type[T], data: object, path: Path, secret: bool = False) -> T | None:
         """Build ``cls`` from a mapping; None when there were problems."""
         if isinstance(data, cls):
             return data
@@ -51,7 +51,7 @@ class Reader:
             return foreign(self, data, path)  # type: ignore[no-any-return]
         before = len(self.problems)
         declared = fields_of(cls)
-        values: dict[str, Any] = {}
+        values: dict[str, object] = {}
         left = dict(data)
         for field in declared:
             name = field.name
@@ -80,7 +80,7 @@ class Reader:
             self.problem((*path, *steps(where)), text)
         return instance if len(self.problems) == before else None
 
-    def value(self, value: Any, path: Path, field: Field) -> tuple[bool, Any]:
+    def value(self, value: object, path: Path, field: Field) -> tuple[bool, object]:
         """Read one value against the type and the checks of its field: (good, result)."""
         before = len(self.problems)
         result = self._typed(field.hint, value, path, field)
@@ -93,7 +93,7 @@ class Reader:
                     return False, None
         return True, result
 
-    def _typed(self, hint: Any, value: Any, path: Path, field: Field) -> Any:
+    def _typed(self, hint: object, value: object, path: Path, field: Field) -> object:
         origin, arguments = typing.get_origin(hint), typing.get_args(hint)
         if origin is Annotated:
             kind = next((m for m in arguments[1:] if isinstance(m, Kind)), None)
@@ -109,33 +109,37 @@ class Reader:
         if origin is dict:
             return self._map(arguments, value, path, field)
         if origin is Literal:
-            for found in (value, self.text(path)):
-                if any(found == choice and type(found) is type(choice) for choice in arguments):
-                    return found
-            return self.problem(path, f"got {_safe(value, field)}", f"one of {listed(arguments)}")
-        if attrs.has(hint):
+            for reading in (value, self.text(path)):
+                if any(reading == choice and type(reading) is type(choice) for choice in arguments):
+                    return reading
+            self.problem(path, f"got {_safe(value, field)}", f"one of {listed(arguments)}")
+            return None
+        if is_config(hint):
             return self.instance(hint, value, path, field.secret)
         return self._scalar(SCALARS[hint], value, path, field)
 
-    def _scalar(self, kind: Kind, value: Any, path: Path, field: Field) -> Any:
+    def _scalar(self, kind: Kind, value: object, path: Path, field: Field) -> object:
         if kind.json.get("type") == "string" and isinstance(value, (int, float)):
             value = self.text(path) or value
-        given = value
+        configured = value
         if field.secret and isinstance(value, str):
             try:
                 value = references.resolve(value)
             except references.Unresolved as error:
-                return self.problem(path, error.problem, error.expected)
+                self.problem(path, error.problem, error.expected)
+                return None
         if value == "" and not field.empty and kind.json.get("type") == "string":
-            return self.problem(path, "got ''", f"{kind.expected} of at least one character")
+            self.problem(path, "got ''", f"{kind.expected} of at least one character")
+            return None
         try:
             return kind.parse(value)
         except ValueError as error:
-            return self.problem(path, f"got {_safe(given, field)}", str(error) or kind.expected)
+            self.problem(path, f"got {_safe(configured, field)}", str(error) or kind.expected)
+            return None
 
-    def _union(self, arguments: Iterable[Any], value: Any, path: Path, field: Field) -> Any:
+    def _union(self, arguments: tuple[object, ...], value: object, path: Path, field: Field) -> object:
         options = [a for a in arguments if a is not type(None)]
-        if value is None and len(options) < len(tuple(arguments)):
+        if value is None and len(options) < len(arguments):
             return None
         trials = []
         for option in options:
@@ -153,39 +157,42 @@ class Reader:
             self.problem(path, f"got {_safe(value, field)}", wanted)
         return None
 
-    def _list(self, origin: Any, hint: Any, value: Any, path: Path, field: Field) -> Any:
+    def _list(self, origin: Any, hint: object, value: object, path: Path, field: Field) -> object:
         if not isinstance(value, (list, tuple, set, frozenset)):
-            return self.problem(path, f"got {_safe(value, field)}", f"a list of {plural(hint)}")
+            self.problem(path, f"got {_safe(value, field)}", f"a list of {plural(hint)}")
+            return None
         before = len(self.problems)
         items = [self._typed(hint, item, (*path, index), field) for index, item in enumerate(value)]
         if len(self.problems) > before:
             return None
         return items if origin is list else list(dict.fromkeys(items)) if origin is set else origin(items)
 
-    def _map(self, arguments: Any, value: Any, path: Path, field: Field) -> Any:
+    def _map(self, arguments: tuple[object, ...], value: object, path: Path, field: Field) -> object:
         if not isinstance(value, Mapping):
-            return self.problem(path, f"got {_safe(value, field)}", "a mapping")
-        made = {}
+            self.problem(path, f"got {_safe(value, field)}", "a mapping")
+            return None
+        mapping = {}
         for key, item in value.items():
             place = (*path, key)
-            made[self._typed(arguments[0], key, place, field)] = self._typed(arguments[1], item, place, field)
-        return made
+            child = self._typed(arguments[1], item, place, field)
+            mapping[self._typed(arguments[0], key, place, field)] = child
+        return mapping
 
 
 def read(
-    cls: type[T], data: Any, path: Path = (), text: Text | None = None
+    cls: type[T], data: object, path: Path = (), text: Text | None = None
 ) -> tuple[T | None, list[Problem]]:
     """Read ``data`` as ``cls``: the object (None when there are problems) and the problems."""
     reader = Reader(text)
     return reader.instance(cls, data, path), reader.problems
 
 
-def build(cls: type[T], data: Mapping[str, Any], where: str) -> T:
+def build(cls: type[T], data: Mapping[str, object], where: str) -> T:
     """Read ``data`` as ``cls`` or raise :class:`ConfigErrors` that name ``where``."""
-    made, problems = read(cls, data)
-    if made is None:
-        raise ConfigErrors([ConfigError(place(p), found, want, where) for p, found, want in problems])
-    return made
+    instance, problems = read(cls, data)
+    if instance is None:
+        raise ConfigErrors([ConfigError(place(p), problem, want, where) for p, problem, want in problems])
+    return instance
 
 
 def _safe(value: object, field: Field) -> str:
@@ -194,9 +201,9 @@ def _safe(value: object, field: Field) -> str:
     return f"a value from {value}" if references.is_reference(value) else "a secret value"
 
 
-def as_dict(made: Any) -> dict[str, Any]:
+def as_dict(instance: Any) -> dict[str, Any]:
     """Return a configuration object as plain data."""
-    return attrs.asdict(made)
+    return attrs.asdict(instance)
 
 
 def _no_problems() -> Iterator[str]:

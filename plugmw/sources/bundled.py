@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import importlib
 from pathlib import Path
-from typing import Any
 
 from plugmw.errors import LoadError
 
@@ -36,7 +35,7 @@ def names() -> list[str]:
     return sorted(_modules())
 
 
-def find(name: str) -> Any:
+def find(name: str) -> type | None:
     """Return the class of a bundled plugin, None if there is no such plugin.
 
     Raises :class:`LoadError` naming the extra when a library it needs is not installed.

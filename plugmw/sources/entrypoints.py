@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from plugmw.errors import LoadError
 
@@ -14,7 +14,7 @@ GROUP = "plugmw.plugins"
 
 
 @functools.lru_cache(maxsize=1)
-def _found() -> dict[str, EntryPoint]:
+def _points() -> dict[str, EntryPoint]:
     # A slow import, for names that are not bundled.
     from importlib.metadata import entry_points
 
@@ -23,12 +23,12 @@ def _found() -> dict[str, EntryPoint]:
 
 def names() -> list[str]:
     """Return the names on offer."""
-    return sorted(_found())
+    return sorted(_points())
 
 
-def find(name: str) -> Any:
-    """Return the class under ``name``, None if nobody offers it; raises :class:`LoadError`."""
-    point = _found().get(name)
+def find(name: str) -> object:
+    """Return the class under ``name``, None if no distribution offers it; raises :class:`LoadError`."""
+    point = _points().get(name)
     if point is None:
         return None
     try:

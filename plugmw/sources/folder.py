@@ -5,7 +5,6 @@ from __future__ import annotations
 import fnmatch
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from plugmw.errors import LoadError
 from plugmw.kernel.plugin import Plugin
@@ -14,11 +13,11 @@ from plugmw.loading.watching import note
 
 
 class Folder:
-    """The plugin classes in the files of one folder, read when it is made.
+    """The plugin classes in the files of one folder, read at once.
 
     Files are taken in name order; folders inside are left alone, and so are classes whose names begin
     with an underscore: bases of others. ``errors`` holds a LoadError for each file that could not be
-    loaded and each class that could not be taken; the others count all the same.
+    loaded and each class that was refused; the others count all the same.
     """
 
     def __init__(self, path: Path, pattern: str = "*.py") -> None:
@@ -43,9 +42,9 @@ class Folder:
                     self.errors.append(error)
                 else:
                     for cls in _plugins_of(module):
-                        self._take(cls, f"{file}: {cls.__name__}")
+                        self._add(cls, f"{file}: {cls.__name__}")
 
-    def _take(self, cls: type[Plugin], where: str) -> None:
+    def _add(self, cls: type[Plugin], where: str) -> None:
         if not cls.name:
             self.errors.append(LoadError(where, "has no name", "a class attribute `name`"))
         elif self._classes.setdefault(cls.name, cls) is not cls:
@@ -55,7 +54,7 @@ class Folder:
         """Return the names of the plugins in this folder."""
         return sorted(self._classes)
 
-    def find(self, name: str) -> Any:
+    def find(self, name: str) -> type[Plugin] | None:
         """Return the class under ``name``, or None."""
         return self._classes.get(name)
 

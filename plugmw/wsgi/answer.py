@@ -11,11 +11,12 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias
 
 from plugmw.wsgi.headers import first
 
 if TYPE_CHECKING:
+    from _typeshed import OptExcInfo
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 HeaderItems: TypeAlias = "Mapping[str, str | list[str]] | Iterable[tuple[str, str]] | None"
@@ -150,7 +151,7 @@ def leave(status: int, body: object = None, headers: HeaderItems = None) -> NoRe
 
 
 def respond(
-    left: Exit, environ: WSGIEnvironment, start_response: StartResponse, exc_info: Any = None
+    left: Exit, environ: WSGIEnvironment, start_response: StartResponse, exc_info: OptExcInfo | None = None
 ) -> list[bytes]:
     """Answer with an exit, as an app does: with its length, and without its body for HEAD."""
     headers = [*left.headers, ("Content-Length", str(len(left.body)))]
@@ -161,7 +162,7 @@ def respond(
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [left.body]
 
 
-def to_json(value: Any) -> bytes:
+def to_json(value: object) -> bytes:
     """Encode compactly as UTF-8 JSON; NaN and Infinity are refused with ``ValueError``."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 

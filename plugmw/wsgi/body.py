@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from plugmw.wsgi import keys
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
+    from _typeshed.wsgi import InputStream, WSGIEnvironment
 
 _STEP: Final = 64 * 1024
 #: No body has a length of more; beyond some thousands ``int`` raises an error of its own.
@@ -21,7 +21,7 @@ class BodyTooLarge(Exception):
 
 
 class BadLength(Exception):
-    """CONTENT_LENGTH is not a plain number; its one argument is what was found."""
+    """CONTENT_LENGTH is not a plain number; its one argument is that text."""
 
 
 class Incomplete(Exception):
@@ -48,12 +48,12 @@ def read_request(environ: WSGIEnvironment, limit: int) -> bytes:
     requests). Raises :class:`BodyTooLarge` above ``limit`` bytes, counted while reading, and
     :class:`Incomplete` for a body shorter than declared: half a body must not pass for a whole one.
     """
-    kept = environ.get(keys.BODY)
-    if kept is not None and kept[0] is environ["wsgi.input"]:
-        data: bytes = kept[1]
+    known: tuple[io.BytesIO, bytes] | None = environ.get(keys.BODY)
+    if known is not None and known[0] is environ["wsgi.input"]:
+        data = known[1]
         if len(data) > limit:
             raise BodyTooLarge(limit)
-        kept[0].seek(0)
+        known[0].seek(0)
         return data
     length = content_length(environ)
     if length is not None and length > limit:
@@ -66,7 +66,7 @@ def read_request(environ: WSGIEnvironment, limit: int) -> bytes:
     return data
 
 
-def _read(stream: Any, length: int | None, limit: int) -> bytes:
+def _read(stream: InputStream, length: int | None, limit: int) -> bytes:
     parts: list[bytes] = []
     total = 0
     while length is None or total < length:
@@ -102,21 +102,23 @@ class ClosingFile:
     type and reach through it for ``fileno()`` to call ``sendfile``.
     """
 
-    def __init__(self, file: Any, on_close: Callable[[], None]) -> None:
+    def __init__(self, file: Iterable[bytes], on_close: Callable[[], None]) -> None:
         self._file = file
         self._on_close = on_close
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[bytes]:
         return iter(self._file)
 
     def close(self) -> None:
         self._on_close()
 
 
-def rewrap_file(environ: WSGIEnvironment, iterable: Iterable[bytes], on_close: Callable[[], None]) -> Any:
+def rewrap_file(
+    environ: WSGIEnvironment, iterable: Iterable[bytes], on_close: Callable[[], None]
+) -> Iterable[bytes] | None:
     """Return the server's file wrapper round a :class:`ClosingFile`, or None if it is not one.
 
     ``on_close`` must close ``iterable`` itself.
@@ -124,13 +126,12 @@ def rewrap_file(environ: WSGIEnvironment, iterable: Iterable[bytes], on_close: C
     wrapper = environ.get("wsgi.file_wrapper")
     if not isinstance(wrapper, type) or not isinstance(iterable, wrapper):
         return None
-    inner: Any = iterable
     # The names of wsgiref, gunicorn and mod_wsgi, and those of werkzeug. A file may be false (Django's are).
-    file = getattr(inner, "filelike", getattr(inner, "file", None))
+    file = getattr(iterable, "filelike", getattr(iterable, "file", None))
     if file is None:
         return None
-    size = getattr(inner, "blksize", getattr(inner, "buffer_size", 8192))
-    again = wrapper(ClosingFile(file, on_close), size)
+    size = getattr(iterable, "blksize", getattr(iterable, "buffer_size", 8192))
+    again: Iterable[bytes] = wrapper(ClosingFile(file, on_close), size)
     if getattr(again, "close", None) is None:
         return None
     return again

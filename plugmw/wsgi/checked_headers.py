@@ -28,9 +28,9 @@ class CheckedHeaders(ResponseHeaders):  # type: ignore[misc]
             self.add(name, default)
         return self[name]
 
-    def extend(self, other: Any = None, **more: str) -> None:
-        given = ResponseHeaders()
-        given.extend(other)
-        for name, value in given.items():
+    def extend(self, other: object = None, **more: str) -> None:
+        headers = ResponseHeaders()
+        headers.extend(other)
+        for name, value in headers.items():
             self.add(name, value)
         self.update(more)

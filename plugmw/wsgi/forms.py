@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Callable, Iterable
 from itertools import islice, pairwise
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 from urllib.parse import quote
 
 import attrs
@@ -67,10 +67,10 @@ def without_pair(raw: str, name: str) -> str:
     sends it.
     """
     pieces = raw.split("&")
-    kept = [piece for piece in pieces if not _is_named(piece, name)]
-    if len(kept) == len(pieces):
+    others = [piece for piece in pieces if not _is_named(piece, name)]
+    if len(others) == len(pieces):
         return raw
-    return _UNRESERVED.sub(lambda found: chr(int(found[1], 16)), "&".join(kept))
+    return _UNRESERVED.sub(lambda match: chr(int(match[1], 16)), "&".join(others))
 
 
 def replace_query(environ: WSGIEnvironment, query: str) -> None:
@@ -102,7 +102,7 @@ def _quote(text: str) -> str:
 # -- JSON --------------------------------------------------------------------------------------------------
 
 
-def read_object(data: bytes, unique: bool = False) -> dict[str, Any]:
+def read_object(data: bytes, unique: bool = False) -> dict[str, object]:
     """Read a JSON object; of a repeated name the last value counts. Raises ``ValueError`` for all else.
 
     NaN, infinities and nesting beyond Python's own limit are refused too: they could not be written again.
@@ -111,39 +111,41 @@ def read_object(data: bytes, unique: bool = False) -> dict[str, Any]:
     return _object(data, _once if unique else None)
 
 
-def member_values(data: bytes, name: str) -> list[Any]:
+def member_values(data: bytes, name: str) -> list[object]:
     """Return every value of a member of a JSON object: of several, readers disagree which one counts."""
-    members: list[tuple[str, Any]] = []
+    members: list[tuple[str, object]] = []
 
-    def note(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def collect(pairs: list[tuple[str, object]]) -> dict[str, object]:
         # Called for the outermost object last.
         members[:] = pairs
         return dict(pairs)
 
-    _object(data, note)
-    return [value for found, value in members if found == name]
+    _object(data, collect)
+    return [value for key, value in members if key == name]
 
 
-def _object(data: bytes, pairs: Callable[[list[tuple[str, Any]]], dict[str, Any]] | None) -> dict[str, Any]:
+def _object(
+    data: bytes, pairs: Callable[[list[tuple[str, object]]], dict[str, object]] | None
+) -> dict[str, object]:
     try:
-        made = json.loads(data, parse_constant=_no_number, parse_float=_finite, object_pairs_hook=pairs)
+        value = json.loads(data, parse_constant=_no_number, parse_float=_finite, object_pairs_hook=pairs)
     except RecursionError:
         raise ValueError("JSON nested too deeply") from None
-    if not isinstance(made, dict):
-        raise ValueError(f"got a JSON {type(made).__name__}, expected an object")
-    return made
+    if not isinstance(value, dict):
+        raise ValueError(f"got a JSON {type(value).__name__}, expected an object")
+    return value
 
 
-def write_object(made: dict[str, Any]) -> bytes:
+def write_object(members: dict[str, object]) -> bytes:
     """Write compact JSON in ASCII, so that lone surrogates survive."""
-    return json.dumps(made, separators=(",", ":"), allow_nan=False).encode()
+    return json.dumps(members, separators=(",", ":"), allow_nan=False).encode()
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
         raise ValueError("got a repeated name, expected each once")
-    return made
+    return members
 
 
 def _no_number(text: str) -> NoReturn:
@@ -174,9 +176,9 @@ def read_parts(data: bytes, boundary: bytes) -> list[Part]:
     """
     edge = rb"(?:\A|%b)--%b(--)?[ \t]*(?:%b|\Z)" % (_BREAK, re.escape(boundary), _BREAK)
     edges = []
-    for found in islice(re.finditer(edge, data), MAX_PARTS + 1):
-        edges.append(found)
-        if found[1]:
+    for match in islice(re.finditer(edge, data), MAX_PARTS + 1):
+        edges.append(match)
+        if match[1]:
             break
     if not boundary or not edges or not edges[-1][1]:
         raise ValueError(f"got a multipart body without end or with more than {MAX_PARTS} parts")
@@ -226,7 +228,7 @@ def is_form(content_type: str) -> bool:
     return media_type(content_type)[0] in (FORM, JSON, MULTIPART)
 
 
-def body_values(content_type: str, data: bytes, name: str) -> list[Any]:
+def body_values(content_type: str, data: bytes, name: str) -> list[object]:
     """Return every value of ``name``; none for types without names and bodies that cannot be read.
 
     Text for form fields (None without ``=``), any JSON value for a JSON object's member.
@@ -253,7 +255,7 @@ def body_without(content_type: str, data: bytes, name: str) -> bytes:
     if kind == FORM:
         return without_pair(data.decode("latin-1"), name).encode("latin-1")
     if kind == JSON:
-        made = read_object(data)
-        del made[name]
-        return write_object(made)
+        members = read_object(data)
+        del members[name]
+        return write_object(members)
     return write_parts((part for part in read_parts(data, boundary) if part.name != name), boundary)

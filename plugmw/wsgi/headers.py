@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 #: Fields that concern one connection only (RFC 9110 section 7.6.1), and what goes with them. ``trailers`` is
 #: what PEP 3333 servers refuse, by a slip of RFC 2616.
@@ -32,7 +32,7 @@ def cgi_key(name: str) -> str:
 
 
 def headers_in(
-    environ: Mapping[str, Any], spell: Callable[[str], str] = str.lower
+    environ: Mapping[str, object], spell: Callable[[str], str] = str.lower
 ) -> Iterator[tuple[str, str]]:
     """Yield the name and value of each request header, values as WSGI has them.
 

@@ -6,7 +6,7 @@ Names are compared in any case and with ``-`` for ``_``: rather one value too ma
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -47,15 +47,15 @@ class Redaction:
         if not mark or not self.query:
             return uri
         pieces = (piece.partition("=") for piece in query.split("&"))
-        kept = (
+        shown = (
             f"{name}={REDACTED}"
             if equals and _plain(_unquoted(name)) in self.query
             else name + equals + value
             for name, equals, value in pieces
         )
-        return f"{path}?{'&'.join(kept)}"
+        return f"{path}?{'&'.join(shown)}"
 
-    def pairs(self, query: str) -> Iterable[tuple[str, Any]]:
+    def pairs(self, query: str) -> Iterable[tuple[str, str | bool]]:
         """Yield the decoded names and values of a query; the value is True for a name without ``=``."""
         for piece in query.split("&"):
             if piece:
@@ -75,7 +75,7 @@ def credential_fields(config: type) -> list[str]:
     return [attribute.name for attribute in attributes if attribute.metadata.get("credential")]
 
 
-def credential_names(config: Any) -> set[str]:
+def credential_names(config: object) -> set[str]:
     """Return the names that those fields of a configuration have: each a name, or a list of names."""
     names: set[str] = set()
     for field in credential_fields(type(config)):
@@ -84,11 +84,11 @@ def credential_names(config: Any) -> set[str]:
     return names - {""}
 
 
-def without(told: bytes, secrets: Iterable[str]) -> bytes:
-    """Return what another server has told without the secrets that it was sent, which some repeat."""
+def without(answer: bytes, secrets: Iterable[str]) -> bytes:
+    """Return the answer of another server without the secrets that it was sent, which some repeat."""
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        told = told.replace(secret.encode(), REDACTED.encode())
-    return told
+        answer = answer.replace(secret.encode(), REDACTED.encode())
+    return answer
 
 
 def _unquoted(field: str) -> str:

@@ -6,7 +6,7 @@ UpstreamRequest.of(x.environ).buffer = True
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -40,7 +40,7 @@ class UpstreamRequest:
     #: The status that came back, ``""`` before; text, as an app may tell that of several tries.
     status: str = ""
     #: Each connection that was tried: ``ip``, ``port`` and, if it failed, ``state``.
-    tries: list[dict[str, Any]] = attrs.Factory(list)
+    tries: list[dict[str, object]] = attrs.Factory(list)
 
     @classmethod
     def of(cls, environ: WSGIEnvironment) -> UpstreamRequest:

@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.core.checks import CheckMessage, Error, Warning
 
 from plugmw.configuration.extras import Extras
@@ -17,7 +15,7 @@ from plugmw.errors import ConfigError, ConfigErrors
 from plugmw.mounts.django.wsgi import setting
 
 
-def check_configuration(**_: Any) -> list[CheckMessage]:
+def check_configuration(**_: object) -> list[CheckMessage]:
     """Read ``settings.PLUGMW`` as the gateway would, and start nothing."""
     try:
         config = setting()
@@ -33,6 +31,6 @@ def check_configuration(**_: Any) -> list[CheckMessage]:
     return [_message(Warning, "plugmw.W001", warning) for warning in plan.warnings]
 
 
-def _message(kind: Any, id: str, error: ConfigError) -> CheckMessage:
+def _message(kind: type[CheckMessage], id: str, error: ConfigError) -> CheckMessage:
     place = ": ".join(part for part in (error.source or "settings.PLUGMW", error.path, error.problem) if part)
     return kind(place, hint=error.expected and f"Expected {error.expected}", id=id)

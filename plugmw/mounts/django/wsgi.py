@@ -13,8 +13,11 @@ from plugmw.gateway import Gateway
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
+    from plugmw.documents import Document
+    from plugmw.documents.files import Source
 
-def wrap_django(application: WSGIApplication, config: Any = None, **options: Any) -> Gateway:
+
+def wrap_django(application: WSGIApplication, config: Source | Document = None, **options: Any) -> Gateway:
     """Return the gateway to name ``application`` in ``wsgi.py``; ``runserver`` uses it too.
 
     ``config`` is a path or a mapping, ``settings.PLUGMW`` if None; ``options`` are those of
@@ -26,9 +29,9 @@ def wrap_django(application: WSGIApplication, config: Any = None, **options: Any
     return Gateway(application, config, **options)
 
 
-def setting() -> Any:
+def setting() -> Source:
     """Return ``settings.PLUGMW``, a relative path made absolute from ``BASE_DIR``; ConfigError if missing."""
-    config = getattr(settings, "PLUGMW", None)
+    config: Source = getattr(settings, "PLUGMW", None)
     if config is None:
         raise ConfigError("PLUGMW", "missing", "a path or a mapping", "settings")
     if isinstance(config, (str, os.PathLike)):

@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from plugmw.inspection.dry_run import CallsOut, _hook, offline
+from plugmw.inspection.dry_run import SideEffect, _hook, dry_run
 
 
 def _udp(send):
@@ -44,7 +44,7 @@ ATTEMPTS = {
 
 @pytest.mark.parametrize(("attempt", "what"), ATTEMPTS.values(), ids=ATTEMPTS)
 def test_holds_back(attempt, what):
-    with offline(), pytest.raises(CallsOut) as caught:
+    with dry_run(), pytest.raises(SideEffect) as caught:
         attempt()
     assert caught.value.what == what
 
@@ -64,28 +64,28 @@ def test_says_what_was_about_to_be_done(event):
     # Called by the interpreter a hook is not traced, so here it is called by hand.
     arguments, what = EVENTS[event]
     _hook(event, arguments)
-    with offline(), pytest.raises(CallsOut) as caught:
+    with dry_run(), pytest.raises(SideEffect) as caught:
         _hook(event, arguments)
     assert caught.value.what == what
 
 
 def test_holds_back_threads():
-    with offline(), pytest.raises(CallsOut, match="start a thread"):
+    with dry_run(), pytest.raises(SideEffect, match="start a thread"):
         threading.Thread(target=print).start()
 
 
 def test_holds_back_syslog():
     syslog = pytest.importorskip("syslog")
-    with offline(), pytest.raises(CallsOut, match="write to syslog"):
+    with dry_run(), pytest.raises(SideEffect, match="write to syslog"):
         syslog.syslog("x")
 
 
 def test_is_not_caught_as_an_ordinary_error():
-    assert not issubclass(CallsOut, Exception)
+    assert not issubclass(SideEffect, Exception)
 
 
 def test_ends_with_the_block_even_after_a_failure():
-    with pytest.raises(CallsOut), offline():
+    with pytest.raises(SideEffect), dry_run():
         socket.gethostbyname("localhost")
     assert socket.gethostbyname("127.0.0.1") == "127.0.0.1"
 
@@ -102,13 +102,13 @@ def test_leaves_other_threads_alone():
     other = threading.Thread(target=look_up)
     other.start()
     ready.wait(5)
-    with offline():
+    with dry_run():
         go.set()
         other.join(5)
     assert found == ["127.0.0.1"]
 
 
 def test_leaves_files_and_everything_else_alone(tmp_path):
-    with offline():
+    with dry_run():
         (tmp_path / "file").write_text("x")
         assert (tmp_path / "file").read_text() == "x"

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from plugmw.errors import ConfigError, ConfigErrors, LoadError
-from plugmw.inspection.dry_run import CallsOut
+from plugmw.inspection.dry_run import SideEffect
 from plugmw.inspection.explain import Request, explain
 from plugmw.kernel.order import Entry
 from plugmw.kernel.plugin import Plugin
@@ -384,7 +384,7 @@ def test_a_body_filter_that_cannot_start_leaves_the_body_as_it_is():
 
 
 def test_building_that_calls_out_is_refused():
-    with pytest.raises(CallsOut, match=r"look up x\.example"):
+    with pytest.raises(SideEffect, match=r"look up x\.example"):
         told(made(wrap=lambda self, app: socket.gethostbyname("x.example")))
 
 

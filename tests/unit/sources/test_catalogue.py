@@ -33,7 +33,7 @@ class Point:
 def points(monkeypatch):
     def offer(**found):
         made = {name: Point(name, value) for name, value in found.items()}
-        monkeypatch.setattr(entrypoints, "_found", lambda: made)
+        monkeypatch.setattr(entrypoints, "_points", lambda: made)
 
     offer()
     return offer

@@ -29,7 +29,7 @@ from plugmw.wsgi.request_target import sent
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-    from plugmw.kernel.flow import Flow
+    from plugmw.kernel.response_iterable import Flow
     from plugmw.kernel.runtime import Runtime
 
 

@@ -20,8 +20,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
-from plugmw.kernel.flow import Flow
 from plugmw.kernel.plugin import Plugin
+from plugmw.kernel.response_iterable import Flow
 from plugmw.schema import at_least, config, field
 from plugmw.transform.rules import (
     HeaderRules,

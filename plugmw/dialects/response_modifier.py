@@ -34,8 +34,8 @@ from plugmw import Gateway
 from plugmw.dialects.go_http import Request, ResponseWriter
 from plugmw.errors import LoadError
 from plugmw.kernel.exchange import own_headers
-from plugmw.kernel.flow import Flow
 from plugmw.kernel.plugin import Plugin
+from plugmw.kernel.response_iterable import Flow
 from plugmw.kernel.runtime import DEFAULT_BODY_LIMIT
 from plugmw.loading.imports import resolve
 from plugmw.schema import Kind, config, field

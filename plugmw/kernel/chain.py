@@ -1,10 +1,10 @@
 """Compile slots and an app into one WSGI callable.
 
 A slot whose plugin has ``wrap`` cuts the list: what is above it runs outside the wrapped middleware, what
-is below inside. Each stretch between two cuts becomes a class derived from :class:`~plugmw.kernel.flow.Flow`
-and one ``run(environ, start_response)`` function, both written as straight-line source: a call a phase method
-and nothing else. The source holds only indexes, never text from a configuration; it is compiled once per
-shape, so a thousand routes with the same plugins compile once.
+is below inside. Each stretch between two cuts becomes a class derived from
+:class:`~plugmw.kernel.response_iterable.Flow` and one ``run(environ, start_response)`` function, both written
+as straight-line source: a call a phase method and nothing else. The source holds only indexes, never text
+from a configuration; it is compiled once per shape, so a thousand routes with the same plugins compile once.
 
     [cors, key-auth] | wrap of krakend-example | [rate-limiting, log]
       run -> cors.access, key-auth.access -> the wrapping middleware -> run -> rate-limiting.access -> app
@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 from plugmw.kernel import phases
 from plugmw.kernel.exchange import Exchange
-from plugmw.kernel.flow import Flow
 from plugmw.kernel.generated import WRITTEN, compiled, source
 from plugmw.kernel.order import Entry, Slot
-from plugmw.kernel.sending import Sending
+from plugmw.kernel.response import Sending
+from plugmw.kernel.response_iterable import Flow
 from plugmw.kernel.user_code import is_failure, passed_through, raise_contained
 from plugmw.wsgi.answer import Exit
 from plugmw.wsgi.upstream_request import UpstreamRequest

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
     from plugmw.gateway import Gateway
-    from plugmw.kernel.flow import Flow
+    from plugmw.kernel.response_iterable import Flow
 
     C = TypeVar("C", default=Any)
 else:

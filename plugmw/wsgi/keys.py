@@ -101,7 +101,7 @@ KEYS: Final = (
     Key(
         SERVICE_BODY,
         "bytes",
-        "kernel.flow",
+        "kernel.response_iterable",
         True,
         "The app's own body, for plugins with `needs_upstream_response`, if one of them asked to buffer it.",
     ),

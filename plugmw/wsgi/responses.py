@@ -16,7 +16,7 @@ from typing import Any
 
 import webob
 
-from plugmw.kernel.flow import Flow
+from plugmw.kernel.response_iterable import Flow
 from plugmw.wsgi.answer import check_header
 
 _FRAMING = ("content-length", "transfer-encoding")

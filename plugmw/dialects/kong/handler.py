@@ -36,8 +36,8 @@ from plugmw.dialects.kong.pdk.response import BodyState
 from plugmw.errors import LoadError
 from plugmw.kernel import context, phases
 from plugmw.kernel.exchange import Exchange
-from plugmw.kernel.flow import Flow
 from plugmw.kernel.plugin import Plugin, check_class
+from plugmw.kernel.response_iterable import Flow
 from plugmw.kernel.runtime import Runtime
 from plugmw.kernel.user_code import contained
 

@@ -41,7 +41,7 @@ from plugmw.dialects.krakend.wrappers import (
     value_of,
 )
 from plugmw.kernel.exchange import Exchange
-from plugmw.kernel.flow import Flow
+from plugmw.kernel.response_iterable import Flow
 from plugmw.schema import config, field
 from plugmw.wsgi.forms import replace_query
 from plugmw.wsgi.headers import headers_in

@@ -17,7 +17,7 @@ from __future__ import annotations
 from plugmw.dialects.tyk.hooks import NativeHook
 from plugmw.dialects.tyk.views import Request, Response, ResponseWriter
 from plugmw.kernel.exchange import own_headers
-from plugmw.kernel.flow import Flow
+from plugmw.kernel.response_iterable import Flow
 from plugmw.wsgi.responses import put, take
 
 

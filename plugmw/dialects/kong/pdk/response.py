@@ -9,7 +9,7 @@ from plugmw.dialects.kong.pdk.log import Log
 from plugmw.dialects.kong.pdk.phase import ANSWERED, HEADERS, of_type, phases
 from plugmw.dialects.kong.pdk.values import Headers, checked_max, collect, fold, header_texts
 from plugmw.kernel.exchange import Exchange
-from plugmw.kernel.flow import Flow
+from plugmw.kernel.response_iterable import Flow
 from plugmw.wsgi import answer
 
 _LOG = Log()

@@ -32,8 +32,8 @@ from plugmw.documents.translated import Options
 from plugmw.errors import LoadError
 from plugmw.kernel import context
 from plugmw.kernel.exchange import Exchange
-from plugmw.kernel.flow import Flow
 from plugmw.kernel.plugin import Plugin
+from plugmw.kernel.response_iterable import Flow
 from plugmw.kernel.runtime import Runtime
 from plugmw.kernel.user_code import guarded
 from plugmw.schema import config, field

@@ -8,7 +8,7 @@ import webob
 
 from plugmw.dialects.go_http import canonical
 from plugmw.dialects.tyk.python.messages import Header, ResponseObject
-from plugmw.kernel.flow import Flow
+from plugmw.kernel.response_iterable import Flow
 from plugmw.wsgi.headers import hop_by_hop
 from plugmw.wsgi.responses import put, take
 from plugmw.wsgi.text import decode, encode

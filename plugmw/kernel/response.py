@@ -23,7 +23,7 @@ ABOUT_THE_BODY = frozenset(("content-encoding", "etag", "content-md5", "accept-r
 
 
 class Sending(Exchange):
-    """The response side of an exchange, for :class:`plugmw.kernel.flow.Flow`."""
+    """The response side of an exchange, for :class:`plugmw.kernel.response_iterable.Flow`."""
 
     _chain: ClassVar[Chain]
     _watches: ClassVar[bool]

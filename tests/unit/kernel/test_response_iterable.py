@@ -9,7 +9,7 @@ import pytest
 from werkzeug.middleware.lint import LintMiddleware
 
 from plugmw import Gateway
-from plugmw.kernel.sending import Sending
+from plugmw.kernel.response import Sending
 from plugmw.wsgi.body import ClosingFile
 from tests.support.plugins import KINDS, buffers, filters, made, nothing, noting
 from tests.support.wsgi import APPS, BAD, GOOD, Closing, Oops, environ_of, serve

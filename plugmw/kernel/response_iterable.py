@@ -17,7 +17,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from plugmw.kernel.exchange import own_headers
-from plugmw.kernel.sending import Sending
+from plugmw.kernel.response import Sending
 from plugmw.kernel.user_code import UserCodeError, is_failure
 from plugmw.wsgi import answer, keys
 from plugmw.wsgi.body import rewrap_file

@@ -35,7 +35,7 @@ from plugmw.dialects.go_http import Request, ResponseWriter
 from plugmw.errors import LoadError
 from plugmw.kernel.exchange import own_headers
 from plugmw.kernel.plugin import Plugin
-from plugmw.kernel.response_iterable import Flow
+from plugmw.kernel.response import RespondingExchange
 from plugmw.kernel.runtime import DEFAULT_BODY_LIMIT
 from plugmw.loading.imports import resolve
 from plugmw.schema import Kind, config, field
@@ -85,7 +85,7 @@ class ResponseModifierPlugin(Plugin[Config]):
         self._function = _found(self.config.function)
         self._count = _parameters(self._function)
 
-    def response(self, x: Flow) -> None:
+    def response(self, x: RespondingExchange) -> None:
         writer, res = ResponseWriter(), take(x)
         arguments = (writer, res, Request(x.environ))
         made = self._function(*(arguments if self._count == 3 else arguments[1 : self._count + 1]))

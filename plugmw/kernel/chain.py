@@ -2,9 +2,10 @@
 
 A slot whose plugin has ``wrap`` cuts the list: what is above it runs outside the wrapped middleware, what
 is below inside. Each stretch between two cuts becomes a class derived from
-:class:`~plugmw.kernel.response_iterable.Flow` and one ``run(environ, start_response)`` function, both written
-as straight-line source: a call a phase method and nothing else. The source holds only indexes, never text
-from a configuration; it is compiled once per shape, so a thousand routes with the same plugins compile once.
+:class:`~plugmw.kernel.response_iterable.ResponseIterable` and one ``run(environ, start_response)`` function,
+both written as straight-line source: one call per phase method, without loops or look-ups. The source holds
+only indexes, never text from a configuration; it is compiled once per shape, so a thousand routes with the
+same plugins compile once.
 
     [cors, key-auth] | wrap of krakend-example | [rate-limiting, log]
       run -> cors.access, key-auth.access -> the wrapping middleware -> run -> rate-limiting.access -> app
@@ -21,8 +22,8 @@ from plugmw.kernel import phases
 from plugmw.kernel.exchange import Exchange
 from plugmw.kernel.generated import WRITTEN, compiled, source
 from plugmw.kernel.order import Entry, Slot
-from plugmw.kernel.response import Sending
-from plugmw.kernel.response_iterable import Flow
+from plugmw.kernel.response import RespondingExchange
+from plugmw.kernel.response_iterable import ResponseIterable
 from plugmw.kernel.user_code import is_failure, passed_through, raise_contained
 from plugmw.wsgi.answer import Exit
 from plugmw.wsgi.upstream_request import UpstreamRequest
@@ -69,7 +70,7 @@ class Chain:
             **attributes,
             **{f"_p{i}": _UNPICKED for i, slot in enumerate(self.slots) if not slot.direct},
         }
-        self.exchange_class: type[Flow] = type("Exchange", (Flow,), members)
+        self.exchange_class: type[ResponseIterable] = type("Exchange", (ResponseIterable,), members)
         namespace = self._namespace(app)
         # Only fixed templates and indexes are in this source; see the module's docstring.
         exec(compiled(text), namespace)  # noqa: S102
@@ -77,9 +78,9 @@ class Chain:
             setattr(self.exchange_class, name, namespace[name])
         self.run: WSGIApplication = namespace["run"]
         #: ``enter(x)`` continues an exchange on which the rewrite phase has run.
-        self.enter: Callable[[Flow], Iterable[bytes]] = namespace["enter"]
+        self.enter: Callable[[ResponseIterable], Iterable[bytes]] = namespace["enter"]
 
-    def exchange(self, environ: WSGIEnvironment, start_response: StartResponse) -> Flow:
+    def exchange(self, environ: WSGIEnvironment, start_response: StartResponse) -> ResponseIterable:
         """Make the exchange of a request that :attr:`run` does not make: before routing, or unrouted."""
         x = self.exchange_class()  # type: ignore[call-arg]
         x.environ = environ
@@ -128,7 +129,7 @@ class Chain:
             trace = trace.tb_next
         return found
 
-    def report(self, x: Sending, error: BaseException, plugin: Any = None) -> None:
+    def report(self, x: RespondingExchange, error: BaseException, plugin: Any = None) -> None:
         """Log a failure once, with the entry, the phase and the request."""
         index = self.slot_of(error) if plugin is None else None
         entry = self._entry(x, index, plugin)
@@ -141,13 +142,13 @@ class Chain:
             exc_info=error,
         )
 
-    def _entry(self, x: Sending, index: int | None, plugin: Any) -> Entry | None:
+    def _entry(self, x: RespondingExchange, index: int | None, plugin: Any) -> Entry | None:
         """Return the entry in question: of a plugin, or the one in force in a slot."""
         if plugin is None and index is not None:
             plugin = self._plugin(x, index) or self.slots[index].plugin
         return next((entry for entry in self.entries if entry.plugin is plugin), None)
 
-    def thrower(self, x: Sending, error: BaseException) -> Any:
+    def thrower(self, x: RespondingExchange, error: BaseException) -> Any:
         """Return the plugin that raised ``error``, None if that was none of this chain."""
         index = self.slot_of(error)
         return None if index is None else self._plugin(x, index)
@@ -157,19 +158,19 @@ class Chain:
         policies = {entry.on_error for entry in self.entries if entry.plugin is plugin}
         return policies == {"open"}
 
-    def forgive(self, x: Sending, index: int, error: BaseException) -> None:
+    def forgive(self, x: RespondingExchange, index: int, error: BaseException) -> None:
         """Report a failure, and raise it again unless the entry in force is ``on_error: open``."""
         if not is_failure(error) or not self.is_open(self._plugin(x, index)):
             raise error
         self.report(x, error)
 
-    def overlook(self, x: Sending, error: BaseException) -> None:
+    def overlook(self, x: RespondingExchange, error: BaseException) -> None:
         """Report what a plugin raised where it can change nothing any more; raise what has to pass."""
         if not isinstance(error, Exit) and not is_failure(error):
             raise error
         self.report(x, error)
 
-    def filter_headers_below(self, x: Sending, error: BaseException) -> None:
+    def filter_headers_below(self, x: RespondingExchange, error: BaseException) -> None:
         """Run the header filters below the slot that exited; one that exits too takes over."""
         index = self.slot_of(error)
         for i in self._having(phases.HEADER_FILTER):
@@ -187,7 +188,7 @@ class Chain:
                     return x._become(failure, plugin)
                 self.report(x, failure, plugin)
 
-    def _plugin(self, x: Sending, index: int) -> Any:
+    def _plugin(self, x: RespondingExchange, index: int) -> Any:
         """Return the plugin in force in a slot, None if there is none."""
         slot = self.slots[index]
         if slot.direct:
@@ -195,22 +196,22 @@ class Chain:
         plugin = getattr(x, f"_p{index}")
         return None if plugin is _UNPICKED else plugin
 
-    def body_filters(self, x: Sending) -> Sequence[Any]:
+    def body_filters(self, x: RespondingExchange) -> Sequence[Any]:
         """Return the plugins that filter this response's body, in order."""
         return [plugin for plugin in self._in_force(x, phases.BODY_FILTER) if wants_body(plugin, x)]
 
-    def wants_response(self, x: Sending) -> bool:
+    def wants_response(self, x: RespondingExchange) -> bool:
         """Say whether this answer must be read whole: for a ``response`` handler, or because one asked."""
         if x._watches and UpstreamRequest.of(x.environ).buffer:
             return True
         return any(wants_body(plugin, x) for plugin in self._in_force(x, phases.RESPONSE))
 
-    def _in_force(self, x: Sending, phase: str) -> Iterator[Any]:
+    def _in_force(self, x: RespondingExchange, phase: str) -> Iterator[Any]:
         plugins = (self._plugin(x, i) for i in self._having(phase))
         return (plugin for plugin in plugins if hasattr(plugin, phase))
 
 
-def wants_body(plugin: Any, x: Sending) -> bool:
+def wants_body(plugin: Any, x: RespondingExchange) -> bool:
     """Ask ``plugin.wants_body(x)``, which plugins may define to leave a response alone; True if not."""
     asked = getattr(plugin, "wants_body", None)
     return True if asked is None else bool(asked(x))

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 ABOUT_THE_BODY = frozenset(("content-encoding", "etag", "content-md5", "accept-ranges", "digest"))
 
 
-class Sending(Exchange):
-    """The response side of an exchange, for :class:`plugmw.kernel.response_iterable.Flow`."""
+class RespondingExchange(Exchange):
+    """The response side of an exchange, for :class:`plugmw.kernel.response_iterable.ResponseIterable`."""
 
     _chain: ClassVar[Chain]
     _watches: ClassVar[bool]

@@ -1,8 +1,8 @@
 """The WSGI side of an exchange: start_response wrapper, response iterable and ``close`` in one object.
 
-:mod:`plugmw.kernel.chain` derives a class from :class:`Flow` for each compiled chain and adds straight-line
-methods: ``_start`` (the start_response given to the app), ``_filter_headers``, ``_respond``, ``_log`` and
-``_pick``. What is here is the part that is the same for every chain.
+:mod:`plugmw.kernel.chain` derives a class from :class:`ResponseIterable` for each compiled chain and adds
+straight-line methods: ``_start`` (the start_response given to the app), ``_filter_headers``, ``_respond``,
+``_log`` and ``_pick``. What is here is the part that is the same for every chain.
 
     server -> run(environ, start_response)        access, in order
                 app(environ, x._start)            header_filter when the app calls it
@@ -17,7 +17,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from plugmw.kernel.exchange import own_headers
-from plugmw.kernel.response import Sending
+from plugmw.kernel.response import RespondingExchange
 from plugmw.kernel.user_code import UserCodeError, is_failure
 from plugmw.wsgi import answer, keys
 from plugmw.wsgi.body import rewrap_file
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _NONE: Iterable[bytes] = ()
 
 
-class Flow(Sending):
+class ResponseIterable(RespondingExchange):
     """An exchange that is its own start_response wrapper and response iterable."""
 
     _logs: ClassVar[bool] = False

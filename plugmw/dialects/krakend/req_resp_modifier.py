@@ -41,7 +41,7 @@ from plugmw.dialects.krakend.wrappers import (
     value_of,
 )
 from plugmw.kernel.exchange import Exchange
-from plugmw.kernel.response_iterable import Flow
+from plugmw.kernel.response import RespondingExchange
 from plugmw.schema import config, field
 from plugmw.wsgi.forms import replace_query
 from plugmw.wsgi.headers import headers_in
@@ -70,7 +70,7 @@ class ReqRespModifier(ModulePlugin[Config]):
             self.loader, self.extra_config, "[SERVICE: Gateway]", strict=self.config.strict
         )
 
-    def wants_body(self, x: Flow) -> bool:
+    def wants_body(self, x: RespondingExchange) -> bool:
         return bool(self._modifiers.responses)
 
     def access(self, x: Exchange) -> None:
@@ -84,7 +84,7 @@ class ReqRespModifier(ModulePlugin[Config]):
         apply_request(x, made)
         x.state(self)["request"] = made
 
-    def response(self, x: Flow) -> None:
+    def response(self, x: RespondingExchange) -> None:
         res = take(x)
         before = by_name(res.headerlist)
         wrapper = ResponseWrapper(

@@ -8,13 +8,13 @@ import webob
 
 from plugmw.dialects.go_http import canonical
 from plugmw.dialects.tyk.python.messages import Header, ResponseObject
-from plugmw.kernel.response_iterable import Flow
+from plugmw.kernel.response import RespondingExchange
 from plugmw.wsgi.headers import hop_by_hop
 from plugmw.wsgi.responses import put, take
 from plugmw.wsgi.text import decode, encode
 
 
-def response_object(x: Flow, raw_only: bool = False) -> ResponseObject:
+def response_object(x: RespondingExchange, raw_only: bool = False) -> ResponseObject:
     """Return the response of an exchange, its header names as Go spells them."""
     made = ResponseObject(status_code=x.status, read=lambda: x.body, raw_only=raw_only)
     for name, values in _grouped(take(x)).items():
@@ -30,7 +30,9 @@ def _grouped(res: webob.Response) -> dict[str, list[str]]:
     return found
 
 
-def apply_response(x: Flow, before: Mapping[str, str], made: ResponseObject, compat: bool = False) -> None:
+def apply_response(
+    x: RespondingExchange, before: Mapping[str, str], made: ResponseObject, compat: bool = False
+) -> None:
     """Make ``made`` the response; ``before`` are the ``headers`` that the hook was given.
 
     Raises ``ValueError`` for a status or headers that must not be sent.

@@ -94,7 +94,7 @@ KEYS: Final = (
     Key(
         SERVICE,
         "(int, list of headers)",
-        "kernel.generated",
+        "kernel.response_iterable",
         True,
         "The app's own status and headers, for plugins with `needs_upstream_response`.",
     ),

@@ -29,7 +29,7 @@ from plugmw.wsgi.request_target import sent
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-    from plugmw.kernel.flow import Flow
+    from plugmw.kernel.response_iterable import ResponseIterable
     from plugmw.kernel.runtime import Runtime
 
 
@@ -155,7 +155,7 @@ class Dispatcher:
         x = self.unrouted.first.exchange(environ, start_response)
         return x._halt(refusal(x, 404))
 
-    def _refuse(self, x: Flow, decision: Decision) -> Iterable[bytes]:
+    def _refuse(self, x: ResponseIterable, decision: Decision) -> Iterable[bytes]:
         if decision.outcome == "refused":
             return x._halt(refusal(x, 404))
         if decision.outcome == "insecure" and decision.route is not None:

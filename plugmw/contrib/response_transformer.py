@@ -20,8 +20,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
-from plugmw.kernel.flow import Flow
 from plugmw.kernel.plugin import Plugin
+from plugmw.kernel.response import RespondingExchange
 from plugmw.schema import at_least, config, field
 from plugmw.transform.rules import (
     HeaderRules,
@@ -119,7 +119,7 @@ class ResponseTransformer(Plugin[Config]):
         # Asked for every response, so answered without a call.
         self._any_header, self._any_member = bool(self._headers), bool(self._members)
 
-    def header_filter(self, x: Flow) -> None:
+    def header_filter(self, x: RespondingExchange) -> None:
         if self._any_header:
             x.header_list = self._headers.apply(x.header_list or [])
         if self._any_member:
@@ -129,7 +129,7 @@ class ResponseTransformer(Plugin[Config]):
                 # What GET would be answered has another length and ETag; only its body tells them.
                 x.forget_body_headers()
 
-    def wants_body(self, x: Flow) -> bool:
+    def wants_body(self, x: RespondingExchange) -> bool:
         """Say whether this body is to be changed. Asked when status and headers are final."""
         if not _is_plain_json(x):
             return False
@@ -139,13 +139,13 @@ class ResponseTransformer(Plugin[Config]):
         return False
 
     @property
-    def body_filter(self) -> Callable[[Flow, bytes, bool], bytes]:
+    def body_filter(self) -> Callable[[RespondingExchange, bytes, bool], bytes]:
         """The phase; absent without rules for bodies, so that the chain does not even ask."""
         if not self._any_member:
             raise AttributeError("body_filter")
         return self._filter
 
-    def _filter(self, x: Flow, chunk: bytes, eof: bool) -> bytes:
+    def _filter(self, x: RespondingExchange, chunk: bytes, eof: bool) -> bytes:
         held: bytearray | None = x.state(self).setdefault("held", bytearray())
         if held is None:
             return chunk
@@ -158,7 +158,7 @@ class ResponseTransformer(Plugin[Config]):
             return bytes(held)
         return self._changed(x, bytes(held)) if eof else b""
 
-    def _changed(self, x: Flow, body: bytes) -> bytes:
+    def _changed(self, x: RespondingExchange, body: bytes) -> bytes:
         """Return the body as the rules make it; unchanged if it is no JSON object."""
         if not body:
             return body
@@ -173,12 +173,12 @@ class ResponseTransformer(Plugin[Config]):
         x.forget_body_headers()
         return made
 
-    def _too_large(self, x: Flow) -> None:
+    def _too_large(self, x: RespondingExchange) -> None:
         text = "body passed on unchanged, it is larger than max_body, %d bytes (request %s)"
         self.logger.warning(text, self._most, x.request_id)
 
 
-def _is_plain_json(x: Flow) -> bool:
+def _is_plain_json(x: RespondingExchange) -> bool:
     """Say whether the response is a whole, uncompressed JSON text."""
     encoding = x.response_header("content-encoding")
     return (
@@ -188,7 +188,7 @@ def _is_plain_json(x: Flow) -> bool:
     )
 
 
-def _declared(x: Flow) -> int:
+def _declared(x: RespondingExchange) -> int:
     """Return the Content-Length, 0 if there is none."""
     text = x.response_header("content-length") or ""
     return int(text) if text.isascii() and text.isdigit() else 0

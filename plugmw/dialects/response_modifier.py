@@ -33,8 +33,8 @@ import webob
 from plugmw.dialects.go_http import Request, ResponseWriter
 from plugmw.errors import LoadError
 from plugmw.kernel.exchange import own_headers
-from plugmw.kernel.flow import Flow
 from plugmw.kernel.plugin import Plugin
+from plugmw.kernel.response import RespondingExchange
 from plugmw.loading.imports import resolve
 from plugmw.schema import Kind, config, field
 from plugmw.wsgi.answer import header_items
@@ -86,7 +86,7 @@ class ResponseModifierPlugin(Plugin[Config]):
         self._function = _resolved(self.config.function)
         self._count = _parameters(self._function)
 
-    def response(self, x: Flow) -> None:
+    def response(self, x: RespondingExchange) -> None:
         writer, res = ResponseWriter(), take(x)
         arguments = (writer, res, Request(x.environ))
         result = self._function(*(arguments if self._count == 3 else arguments[1 : self._count + 1]))

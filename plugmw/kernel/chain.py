@@ -1,10 +1,11 @@
 """Compile slots and an app into one WSGI callable.
 
 A slot whose plugin has ``wrap`` cuts the list: what is above it runs outside the wrapped middleware, what
-is below inside. Each stretch between two cuts becomes a class derived from :class:`~plugmw.kernel.flow.Flow`
-and one ``run(environ, start_response)`` function, both written as straight-line source: a call a phase method
-and nothing else. The source holds only indexes, never text from a configuration; it is compiled once per
-shape, so a thousand routes with the same plugins compile once.
+is below inside. Each stretch between two cuts becomes a class derived from
+:class:`~plugmw.kernel.response_iterable.ResponseIterable` and one ``run(environ, start_response)`` function,
+both written as straight-line source: one call per phase method, without loops or look-ups. The source holds
+only indexes, never text from a configuration; it is compiled once per shape, so a thousand routes with the
+same plugins compile once.
 
     [cors, key-auth] | wrap of krakend-example | [rate-limiting, log]
       run -> cors.access, key-auth.access -> the wrapping middleware -> run -> rate-limiting.access -> app
@@ -19,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 from plugmw.kernel import phases
 from plugmw.kernel.exchange import Exchange
-from plugmw.kernel.flow import Flow
-from plugmw.kernel.generated import WRITTEN, compiled, source
+from plugmw.kernel.generated import WRITTEN, Part, Shape, compiled, source
 from plugmw.kernel.order import Entry, Slot
-from plugmw.kernel.sending import Sending
+from plugmw.kernel.response import STARTED, RespondingExchange
+from plugmw.kernel.response_iterable import ResponseIterable
 from plugmw.kernel.user_code import is_failure, passed_through, raise_contained
 from plugmw.wsgi.answer import Exit
 from plugmw.wsgi.upstream_request import UpstreamRequest
@@ -30,6 +31,8 @@ from plugmw.wsgi.upstream_request import UpstreamRequest
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+    from plugmw.kernel.plugin import Plugin
+    from plugmw.kernel.response import BodyFilter
     from plugmw.kernel.runtime import Runtime
 
 _UNPICKED: Any = object()
@@ -50,7 +53,10 @@ class Chain:
         #: Of all stretches: what has failed in rewrite may stand below a wrapper.
         self.entries = entries
         self.runtime = runtime
-        self.filters = self._having(phases.BODY_FILTER)
+        #: The slots that have a phase of the response; with the plugin where that is known by now.
+        self.header = self._members(phases.HEADER_FILTER)
+        self.body = self._members(phases.BODY_FILTER)
+        self.response = self._members(phases.RESPONSE)
         measures = any(getattr(entry.plugin, "needs_timings", False) for entry in entries)
         watches = any(
             getattr(entry.plugin, "needs_upstream_response", False)
@@ -62,14 +68,14 @@ class Chain:
             # `X()` without arguments is the cheapest way to make an object; `run` sets the two attributes.
             "__init__": object.__init__,
             "_chain": self,
-            "_logs": bool(self._having(phases.LOG)),
+            "_logs": any(slot.has(phases.LOG) for slot in self.slots),
             "_measures": measures,
             "_watches": watches,
             "runtime": runtime,
             **attributes,
             **{f"_p{i}": _UNPICKED for i, slot in enumerate(self.slots) if not slot.direct},
         }
-        self.exchange_class: type[Flow] = type("Exchange", (Flow,), members)
+        self.exchange_class: type[ResponseIterable] = type("Exchange", (ResponseIterable,), members)
         namespace = self._namespace(app)
         # Only fixed templates and indexes are in this source; see the module's docstring.
         exec(compiled(text), namespace)  # noqa: S102
@@ -77,24 +83,27 @@ class Chain:
             setattr(self.exchange_class, name, namespace[name])
         self.run: WSGIApplication = namespace["run"]
         #: ``enter(x)`` continues an exchange on which the rewrite phase has run.
-        self.enter: Callable[[Flow], Iterable[bytes]] = namespace["enter"]
+        self.enter: Callable[[ResponseIterable], Iterable[bytes]] = namespace["enter"]
 
-    def exchange(self, environ: WSGIEnvironment, start_response: StartResponse) -> Flow:
+    def exchange(self, environ: WSGIEnvironment, start_response: StartResponse) -> ResponseIterable:
         """Make the exchange of a request that :attr:`run` does not make: before routing, or unrouted."""
         x = self.exchange_class()  # type: ignore[call-arg]
         x.environ = environ
         x._server = start_response
         if x._measures:
-            x._started, x.begun = time.time(), time.monotonic()
+            x._note_begin()
         return x
 
-    def _having(self, phase: str) -> list[int]:
-        return [i for i, slot in enumerate(self.slots) if slot.has(phase)]
+    def _members(self, phase: str) -> list[tuple[int, Plugin | None]]:
+        """Return index and plugin of the slots that have a phase; None where a request decides."""
+        return [
+            (i, slot.plugin if slot.direct else None) for i, slot in enumerate(self.slots) if slot.has(phase)
+        ]
 
-    def _shape(self) -> tuple[Any, ...]:
-        """Return all that the source depends on: per slot its phases, whether picked, whether open."""
+    def _shape(self) -> Shape:
+        """Return all that the source depends on."""
         return tuple(
-            (
+            Part(
                 tuple(slot.share(name) for name in WRITTEN),
                 slot.direct,
                 any(entry.on_error == "open" for entry in slot.entries),
@@ -105,7 +114,7 @@ class Chain:
     def _namespace(self, app: WSGIApplication) -> dict[str, Any]:
         namespace: dict[str, Any] = {"X": self.exchange_class, "Exit": Exit, "app": app}
         namespace["unpicked"] = _UNPICKED
-        namespace["now"], namespace["wall"] = time.monotonic, time.time
+        namespace["started"], namespace["now"] = STARTED, time.monotonic
         for i, slot in enumerate(self.slots):
             if slot.direct:
                 for phase in phases.REQUEST_PHASES:
@@ -128,7 +137,7 @@ class Chain:
             trace = trace.tb_next
         return found
 
-    def report(self, x: Sending, error: BaseException, plugin: Any = None) -> None:
+    def report(self, x: RespondingExchange, error: BaseException, plugin: object = None) -> None:
         """Log a failure once, with the entry, the phase and the request."""
         index = self.slot_of(error) if plugin is None else None
         entry = self._entry(x, index, plugin)
@@ -141,76 +150,86 @@ class Chain:
             exc_info=error,
         )
 
-    def _entry(self, x: Sending, index: int | None, plugin: Any) -> Entry | None:
+    def _entry(self, x: RespondingExchange, index: int | None, plugin: object) -> Entry | None:
         """Return the entry in question: of a plugin, or the one in force in a slot."""
         if plugin is None and index is not None:
             plugin = self._plugin(x, index) or self.slots[index].plugin
         return next((entry for entry in self.entries if entry.plugin is plugin), None)
 
-    def thrower(self, x: Sending, error: BaseException) -> Any:
+    def thrower(self, x: RespondingExchange, error: BaseException) -> Plugin | None:
         """Return the plugin that raised ``error``, None if that was none of this chain."""
         index = self.slot_of(error)
         return None if index is None else self._plugin(x, index)
 
-    def is_open(self, plugin: Any) -> bool:
+    def is_open(self, plugin: object) -> bool:
         """Say whether a failure of ``plugin`` is to be forgiven: every entry that has it says so."""
         policies = {entry.on_error for entry in self.entries if entry.plugin is plugin}
         return policies == {"open"}
 
-    def forgive(self, x: Sending, index: int, error: BaseException) -> None:
+    def forgive(self, x: RespondingExchange, index: int, error: BaseException) -> None:
         """Report a failure, and raise it again unless the entry in force is ``on_error: open``."""
         if not is_failure(error) or not self.is_open(self._plugin(x, index)):
             raise error
         self.report(x, error)
 
-    def overlook(self, x: Sending, error: BaseException) -> None:
+    def overlook(self, x: RespondingExchange, error: BaseException) -> None:
         """Report what a plugin raised where it can change nothing any more; raise what has to pass."""
         if not isinstance(error, Exit) and not is_failure(error):
             raise error
         self.report(x, error)
 
-    def filter_headers_below(self, x: Sending, error: BaseException) -> None:
+    def filter_headers_below(self, x: RespondingExchange, error: BaseException) -> None:
         """Run the header filters below the slot that exited; one that exits too takes over."""
         index = self.slot_of(error)
-        for i in self._having(phases.HEADER_FILTER):
-            plugin = self._plugin(x, i)
-            if index is None or i <= index or not hasattr(plugin, phases.HEADER_FILTER):
-                continue
+        if index is None:
+            return
+        below = [member for member in self.header if member[0] > index]
+        for plugin in self._in_force(x, below, phases.HEADER_FILTER):
             try:
                 plugin.header_filter(x)
             except Exit as again:
-                x._become(again)
+                x._answer_with(again)
             except BaseException as failure:
                 if not is_failure(failure):
                     raise
                 if not self.is_open(plugin):
-                    return x._become(failure, plugin)
+                    return x._answer_with(failure, plugin)
                 self.report(x, failure, plugin)
 
-    def _plugin(self, x: Sending, index: int) -> Any:
+    def _plugin(self, x: RespondingExchange, index: int) -> Plugin | None:
         """Return the plugin in force in a slot, None if there is none."""
         slot = self.slots[index]
         if slot.direct:
             return slot.plugin
-        plugin = getattr(x, f"_p{index}")
+        plugin: Plugin | None = getattr(x, f"_p{index}")
         return None if plugin is _UNPICKED else plugin
 
-    def body_filters(self, x: Sending) -> Sequence[Any]:
+    def body_filters(self, x: RespondingExchange) -> Sequence[BodyFilter]:
         """Return the plugins that filter this response's body, in order."""
-        return [plugin for plugin in self._in_force(x, phases.BODY_FILTER) if wants_body(plugin, x)]
+        filters = self._in_force(x, self.body, phases.BODY_FILTER)
+        return [plugin for plugin in filters if wants_body(plugin, x)]
 
-    def wants_response(self, x: Sending) -> bool:
+    def wants_response(self, x: RespondingExchange) -> bool:
         """Say whether this answer must be read whole: for a ``response`` handler, or because one asked."""
+        if x.status_line[:1] == "1":
+            # 101: what follows is no response any more, and it has no end.
+            return False
         if x._watches and UpstreamRequest.of(x.environ).buffer:
             return True
-        return any(wants_body(plugin, x) for plugin in self._in_force(x, phases.RESPONSE))
+        return any(wants_body(plugin, x) for plugin in self._in_force(x, self.response, phases.RESPONSE))
 
-    def _in_force(self, x: Sending, phase: str) -> Iterator[Any]:
-        plugins = (self._plugin(x, i) for i in self._having(phase))
-        return (plugin for plugin in plugins if hasattr(plugin, phase))
+    def _in_force(
+        self, x: RespondingExchange, members: Iterable[tuple[int, Plugin | None]], phase: str
+    ) -> Iterator[Any]:
+        """Yield the plugins in force of these slots; each has the phase."""
+        for index, plugin in members:
+            if plugin is not None:
+                yield plugin
+            elif hasattr(picked := self._plugin(x, index), phase):
+                yield picked
 
 
-def wants_body(plugin: Any, x: Sending) -> bool:
+def wants_body(plugin: object, x: RespondingExchange) -> bool:
     """Ask ``plugin.wants_body(x)``, which plugins may define to leave a response alone; True if not."""
     asked = getattr(plugin, "wants_body", None)
     return True if asked is None else bool(asked(x))

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
     from plugmw.gateway import Gateway
-    from plugmw.kernel.flow import Flow
+    from plugmw.kernel.response import RespondingExchange
 
     C = TypeVar("C", default=Any)
 else:
@@ -123,7 +123,7 @@ class Plugin(Generic[C]):
         Called once per process when it starts, and after each reload.
         """
 
-    def wants_body(self, x: Flow, /) -> bool:
+    def wants_body(self, x: RespondingExchange, /) -> bool:
         """Say whether ``body_filter`` or ``response`` is called for this response, whose head is known."""
         return True
 

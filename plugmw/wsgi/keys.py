@@ -94,14 +94,14 @@ KEYS: Final = (
     Key(
         SERVICE,
         "(int, list of headers)",
-        "kernel.generated",
+        "kernel.response_iterable",
         True,
         "The app's own status and headers, for plugins with `needs_upstream_response`.",
     ),
     Key(
         SERVICE_BODY,
         "bytes",
-        "kernel.flow",
+        "kernel.response_iterable",
         True,
         "The app's own body, for plugins with `needs_upstream_response`, if one of them asked to buffer it.",
     ),

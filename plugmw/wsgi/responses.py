@@ -16,7 +16,7 @@ from typing import Any
 
 import webob
 
-from plugmw.kernel.flow import Flow
+from plugmw.kernel.response import RespondingExchange
 from plugmw.wsgi.answer import check_header
 
 _FRAMING = ("content-length", "transfer-encoding")
@@ -26,7 +26,7 @@ class _Given(str):
     """A header value as the app gave it, told by its class from an equal one that was set since."""
 
 
-def take(x: Flow, kind: Callable[..., Any] = webob.Response) -> Any:
+def take(x: RespondingExchange, kind: Callable[..., Any] = webob.Response) -> Any:
     """Return a response like the exchange's, of WebOb's kind; changes count once it is :func:`put` back.
 
     Its Content-Length is left out: of a HEAD it would be that of a body that is not there.
@@ -35,7 +35,7 @@ def take(x: Flow, kind: Callable[..., Any] = webob.Response) -> Any:
     return kind(app_iter=[x.body], status=x.status_line, headerlist=items)
 
 
-def put(x: Flow, made: webob.Response) -> None:
+def put(x: RespondingExchange, made: webob.Response) -> None:
     """Make ``made`` the exchange's response; raises ``ValueError`` for headers that must not be sent."""
     before = list(x.header_list or ())
     items = [item for item in made.headerlist if item[0].lower() not in _FRAMING]

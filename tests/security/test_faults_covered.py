@@ -68,7 +68,9 @@ FAULTS = {
                 "test_a_failure_in_header_filter_skips_lower_filters_and_lets_nothing_of_the_answer_through",
                 "test_a_header_filter_that_fails_below_an_exit_is_a_clean_500_unless_open",
             ],
-            "kernel/test_flow.py": ["test_log_sees_the_status_that_was_sent_when_an_error_comes_too_late"],
+            "kernel/test_response_iterable.py": [
+                "test_log_sees_the_status_that_was_sent_when_an_error_comes_too_late"
+            ],
             "live/test_pep3333.py": [
                 "test_a_filter_that_fails_first_gives_a_clean_500_and_later_cuts_the_stream"
             ],
@@ -77,7 +79,7 @@ FAULTS = {
     "a plugin raises in body_filter": Fault(
         "the stream is cut so that clients can tell; the app is closed once and the exchange logged once",
         {
-            "kernel/test_sending.py": [
+            "kernel/test_response.py": [
                 "test_a_body_filter_that_fails_before_the_first_byte_gives_a_clean_500",
                 "test_a_body_filter_that_fails_later_cuts_the_stream_by_raising",
             ],
@@ -91,7 +93,7 @@ FAULTS = {
         "the answer is as it would be; the failure is logged",
         {
             "kernel/test_chain.py": ["test_failures_in_log_are_isolated_from_each_other_and_from_the_answer"],
-            "kernel/test_flow.py": [
+            "kernel/test_response_iterable.py": [
                 "test_log_is_told_of_an_app_whose_close_raises",
                 "test_a_failing_close_does_not_hide_why_the_exchange_ended",
             ],
@@ -102,7 +104,7 @@ FAULTS = {
     "a plugin raises what ends a process or a greenlet": Fault(
         "it passes through, and the exchange is logged once",
         {
-            "kernel/test_flow.py": [
+            "kernel/test_response_iterable.py": [
                 "test_what_stops_a_process_is_let_through_with_the_app_closed_and_the_exchange_logged",
                 "test_a_greenlet_that_is_ended_in_a_handed_over_app_goes_on_to_the_server",
             ],
@@ -344,7 +346,7 @@ FAULTS = {
                 "test_a_request_body_that_breaks_off_is_dropped_at_once",
                 "test_an_answer_that_nobody_takes_any_more_is_dropped_at_once",
             ],
-            "kernel/test_flow.py": ["test_a_client_that_goes_away_leaves_the_app_closed_once"],
+            "kernel/test_response_iterable.py": ["test_a_client_that_goes_away_leaves_the_app_closed_once"],
         },
     ),
     "files or memory run out in a plugin": Fault(

@@ -36,8 +36,8 @@ from plugmw.dialects.kong.pdk.response import BodyState
 from plugmw.errors import LoadError
 from plugmw.kernel import context, phases
 from plugmw.kernel.exchange import Exchange
-from plugmw.kernel.flow import Flow
 from plugmw.kernel.plugin import Plugin, check_class
+from plugmw.kernel.response import RespondingExchange
 from plugmw.kernel.runtime import Runtime
 from plugmw.kernel.user_code import contained
 
@@ -237,7 +237,7 @@ def _caller(phase: str) -> Callable[[HandlerPlugin, Exchange], None]:
 _call_body_filter = _caller(phases.BODY_FILTER)
 
 
-def _filter_body(self: HandlerPlugin, x: Flow, chunk: bytes, eof: bool) -> bytes:
+def _filter_body(self: HandlerPlugin, x: RespondingExchange, chunk: bytes, eof: bool) -> bytes:
     """Run a handler's body_filter with ``kong.response.get_raw_body`` and ``set_raw_body`` at work."""
     calls = x.state(BodyState)
     state = calls["now"] = BodyState(x, self, chunk, eof)

@@ -40,7 +40,7 @@ from plugmw.dialects.krakend.wrappers import (
     value_of,
 )
 from plugmw.kernel.exchange import Exchange
-from plugmw.kernel.flow import Flow
+from plugmw.kernel.response import RespondingExchange
 from plugmw.schema import config, field
 from plugmw.wsgi.forms import replace_query
 from plugmw.wsgi.headers import headers_in
@@ -69,7 +69,7 @@ class ReqRespModifier(ModulePlugin[Config]):
             self.loader, self.extra_config, "[SERVICE: Gateway]", strict=self.config.strict
         )
 
-    def wants_body(self, x: Flow) -> bool:
+    def wants_body(self, x: RespondingExchange) -> bool:
         return bool(self._modifiers.responses)
 
     def access(self, x: Exchange) -> None:
@@ -83,7 +83,7 @@ class ReqRespModifier(ModulePlugin[Config]):
         apply_request(x, modified)
         x.state(self)["request"] = modified
 
-    def response(self, x: Flow) -> None:
+    def response(self, x: RespondingExchange) -> None:
         res = take(x)
         before = by_name(res.headerlist)
         wrapper = ResponseWrapper(

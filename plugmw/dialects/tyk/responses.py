@@ -17,14 +17,14 @@ from __future__ import annotations
 from plugmw.dialects.tyk.hooks import NativeHook
 from plugmw.dialects.tyk.views import Request, Response, ResponseWriter
 from plugmw.kernel.exchange import own_headers
-from plugmw.kernel.flow import Flow
+from plugmw.kernel.response import RespondingExchange
 from plugmw.wsgi.responses import put, take
 
 
 class ResponseHook(NativeHook):
     """A hook on the upstream's response. Phases: response."""
 
-    def response(self, x: Flow) -> None:
+    def response(self, x: RespondingExchange) -> None:
         # The chain of an API fails as a whole.
         state = x.state(ResponseHook)
         if state.get("failed"):

@@ -9,7 +9,7 @@ from plugmw.dialects.kong.pdk.log import Log
 from plugmw.dialects.kong.pdk.phase import ANSWERED, HEADERS, of_type, phases
 from plugmw.dialects.kong.pdk.values import Headers, checked_max, collect, fold, header_texts
 from plugmw.kernel.exchange import Exchange
-from plugmw.kernel.flow import Flow
+from plugmw.kernel.response import RespondingExchange
 from plugmw.wsgi import answer
 
 _LOG = Log()
@@ -131,7 +131,7 @@ class Response:
 class BodyState:
     """What ``ngx.arg`` is in body_filter: the chunk and whether it is the last, for one plugin's call."""
 
-    def __init__(self, x: Flow, owner: object, chunk: bytes, eof: bool) -> None:
+    def __init__(self, x: RespondingExchange, owner: object, chunk: bytes, eof: bool) -> None:
         self.x = x
         self.owner = owner
         self.chunk = chunk

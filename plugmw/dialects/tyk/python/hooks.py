@@ -33,8 +33,8 @@ from plugmw.documents.translated import Options
 from plugmw.errors import LoadError
 from plugmw.kernel import context
 from plugmw.kernel.exchange import Exchange
-from plugmw.kernel.flow import Flow
 from plugmw.kernel.plugin import Plugin
+from plugmw.kernel.response import RespondingExchange
 from plugmw.kernel.runtime import Logger, Runtime
 from plugmw.kernel.user_code import guarded
 from plugmw.schema import config, field
@@ -193,7 +193,7 @@ class AuthHook(RequestHook):
 class ResponseHook(PythonHook):
     """A hook on the app's response. Phases: response."""
 
-    def response(self, x: Flow) -> None:
+    def response(self, x: RespondingExchange) -> None:
         session = (session_of(x) or SessionState()).copy()
         request = TykCoProcessRequest(request_object(x, self.config.raw_body_only))
         response = response_object(x, self.config.raw_body_only)

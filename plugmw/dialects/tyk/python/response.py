@@ -8,13 +8,13 @@ import webob
 
 from plugmw.dialects.go_http import canonical
 from plugmw.dialects.tyk.python.messages import Header, ResponseObject
-from plugmw.kernel.flow import Flow
+from plugmw.kernel.response import RespondingExchange
 from plugmw.wsgi.headers import hop_by_hop
 from plugmw.wsgi.responses import put, take
 from plugmw.wsgi.text import decode, encode
 
 
-def response_object(x: Flow, raw_only: bool = False) -> ResponseObject:
+def response_object(x: RespondingExchange, raw_only: bool = False) -> ResponseObject:
     """Return the response of an exchange, its header names as Go spells them."""
     response = ResponseObject(status_code=x.status, read=lambda: x.body, raw_only=raw_only)
     for name, values in _grouped(take(x)).items():
@@ -31,7 +31,7 @@ def _grouped(res: webob.Response) -> dict[str, list[str]]:
 
 
 def apply_response(
-    x: Flow, before: Mapping[str, str], response: ResponseObject, compat: bool = False
+    x: RespondingExchange, before: Mapping[str, str], response: ResponseObject, compat: bool = False
 ) -> None:
     """Make ``response`` the response; ``before`` are the ``headers`` that the hook was given.
 

@@ -1,8 +1,8 @@
 """The WSGI side of an exchange: start_response wrapper, response iterable and ``close`` in one object.
 
-:mod:`plugmw.kernel.chain` derives a class from :class:`Flow` for each compiled chain and adds straight-line
-methods: ``_start`` (the start_response given to the app), ``_filter_headers``, ``_respond``, ``_log`` and
-``_pick``. What is here is the part that is the same for every chain.
+:mod:`plugmw.kernel.chain` derives a class from :class:`ResponseIterable` for each compiled chain and adds
+straight-line methods: ``_start`` (the start_response given to the app), ``_filter_headers``, ``_respond``,
+``_log`` and ``_pick``. What is here is the part that is the same for every chain.
 
     server -> run(environ, start_response)        access, in order
                 app(environ, x._start)            header_filter when the app calls it
@@ -12,23 +12,36 @@ methods: ``_start`` (the start_response given to the app), ``_filter_headers``, 
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from plugmw.kernel.exchange import own_headers
-from plugmw.kernel.sending import Sending
+from plugmw.kernel.response import (
+    CLOSED,
+    COLLECTING,
+    HELD,
+    SENT,
+    STARTED,
+    STREAMING,
+    WAITING,
+    RespondingExchange,
+)
 from plugmw.kernel.user_code import UserCodeError, is_failure
 from plugmw.wsgi import answer, keys
 from plugmw.wsgi.body import rewrap_file
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
+    from _typeshed import OptExcInfo
+    from _typeshed.wsgi import StartResponse, WSGIApplication
+
+    from plugmw.kernel.plugin import Plugin
 
 _NONE: Iterable[bytes] = ()
 
 
-class Flow(Sending):
+class ResponseIterable(RespondingExchange):
     """An exchange that is its own start_response wrapper and response iterable."""
 
     _logs: ClassVar[bool] = False
@@ -36,16 +49,15 @@ class Flow(Sending):
     _measures: ClassVar[bool] = False
     #: Whether a plugin may ask for the service's own answer (:attr:`Plugin.needs_upstream_response`).
     _watches: ClassVar[bool] = False
-    #: The app's iterable, closed at the end; and what goes out instead of it, once that is known.
+    #: The app's iterable, closed at the end.
     _it: Iterable[bytes] = _NONE
-    _out: list[bytes] | None = None
-    _closed = False
+    #: Whether the iterable is a file that the server sends by itself.
     _file = False
     #: Plugin that delegated to another app; errors of that app are logged and answered as this plugin's.
-    _stand_in: Any = None
+    _stand_in: Plugin | None = None
 
-    # Made by plugmw.kernel.chain.
-    _start: Any
+    # Written by plugmw.kernel.generated, put here by plugmw.kernel.chain.
+    _start: StartResponse
     _filter_headers: Callable[[], None]
     _respond: Callable[[], None]
     _log: Callable[[], None]
@@ -53,7 +65,7 @@ class Flow(Sending):
 
     # -- the request goes in ----------------------------------------------------------------------
 
-    def _halt(self, error: BaseException, plugin: Any = None) -> Iterable[bytes]:
+    def _halt(self, error: BaseException, plugin: Plugin | None = None) -> Iterable[bytes]:
         """Answer for a plugin that exited or failed before the app was called."""
         if not isinstance(error, answer.Exit) and not is_failure(error):
             self._last(error)
@@ -62,7 +74,7 @@ class Flow(Sending):
             self._pick()
             self._stand_in = plugin or self._chain.thrower(self, error)
             return self._delegate(error.app)
-        self._become(error, plugin)
+        self._answer_with(error, plugin)
         self._pick()
         return self._finish()
 
@@ -97,12 +109,10 @@ class Flow(Sending):
         return isinstance(error, Exception) or (self.source == "exit" and is_failure(error))
 
     def _answer_crash(self, error: BaseException) -> None:
-        held = self._filters or self._collected is not None
-        if self._opened or (self.status_line and not held):
+        if self._state >= STARTED:
             # The server knows an answer already; with exc_info it takes another, or raises the error again.
-            self._exc_info = (type(error), error, error.__traceback__)
-            self._opened = False
-        self._become(error, self._stand_in)
+            self._exc_info = sys.exc_info()
+        self._answer_with(error, self._stand_in)
 
     def _finish(self) -> Iterable[bytes]:
         """Send an answer that is known whole; what fails in that is the end of the exchange."""
@@ -114,17 +124,21 @@ class Flow(Sending):
         if self._logs or self._it is not _NONE:
             return self
         self.error = None  # as in close(), which nobody calls of a list
-        return self._out or []
+        return self._out
 
     def _last(self, error: BaseException) -> None:
         """End an exchange by an exception that goes to the server, which answers it 500."""
         self._note(error)
-        if not self._sent:
+        if self._state is not STREAMING:
             self.status_line = answer.status_line(500)
         try:
             self.close()
         except Exception as another:
             self._chain.report(self, another)
+
+    def _note_begin(self) -> None:
+        """Note when the exchange began, for a plugin that wants times."""
+        self._started, self.begun = time.time(), time.monotonic()
 
     # -- status and headers come back -------------------------------------------------------------
 
@@ -133,46 +147,57 @@ class Flow(Sending):
         self._early = self.header_list
         return own_headers(headers, self._early or ())
 
-    def _restart(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+    def _note_service(self, status: str, headers: Iterable[tuple[str, str]]) -> None:
+        """Note the service's own status and headers, for a plugin that wants them."""
+        self.environ[keys.SERVICE] = int(status[:3]), list(headers)
+
+    def _restart(
+        self, status: str, headers: list[tuple[str, str]], exc_info: OptExcInfo | None = None
+    ) -> Callable[[bytes], object]:
         """Be start_response the second time: the app replaces its answer by that of an error."""
         if exc_info is None:
             raise AssertionError("start_response was called a second time without exc_info")
-        before = self.status_line, self.header_list
+        before = self.status_line, self.header_list, self._state
         self.status_line, self.header_list = "", self._early
-        self._instead = self._joined = self._collected = None
-        self._size = 0
+        self._body = self._collected = None
+        self._received = 0
         try:
             return self._start(status, headers, exc_info)
         except BaseException:
             # Too late: the server has sent the first one, and raised the app's exception again.
-            self._sent = True
-            self.status_line, self.header_list = before
+            self.status_line, self.header_list, self._state = before
+            if self._state >= STARTED:
+                self._state = STREAMING
             raise
 
     def _filter_failed(self, error: BaseException) -> None:
         """A header_filter exited (the lower ones still run) or failed (a clean 500 goes out)."""
         if not isinstance(error, answer.Exit) and not is_failure(error):
             raise error
-        self._become(error)
+        self._answer_with(error)
         if isinstance(error, answer.Exit):
             self._chain.filter_headers_below(self, error)
-        self._set_length(len(self._instead or b""))
+        self._set_length(len(self._body or b""))
 
     # -- the body comes back ----------------------------------------------------------------------
 
     def _begin(self, iterable: Iterable[bytes]) -> Iterable[bytes]:
         """Take the app's iterable; return what the server shall iterate, the same if possible."""
         self._it = iterable
-        if self.status_line:
-            if self._collected is not None:
-                return self._read_whole()
-            if self._instead is None and not self._filters:
-                if not self._logs:
-                    return iterable
-                file = rewrap_file(self.environ, iterable, self.close)
-                self._file = file is not None
-                return file or self
+        if self._state is COLLECTING:
+            return self._read_whole()
+        if self._passes_through:
+            if not self._logs:
+                return iterable
+            file = rewrap_file(self.environ, iterable, self.close)
+            self._file = file is not None
+            return file or self
         return self
+
+    @property
+    def _passes_through(self) -> bool:
+        """Whether the server gets what the app yields, as it is."""
+        return STARTED <= self._state <= STREAMING and not self._filters
 
     def _read_whole(self) -> Iterable[bytes]:
         """Read and answer at once what the response phase wants whole."""
@@ -183,9 +208,9 @@ class Flow(Sending):
         return self
 
     def __iter__(self) -> Iterator[bytes]:
-        if self._out is not None:
+        if self._state is SENT:
             chunks = iter(self._out)
-        elif self.status_line and self._instead is None and not self._filters:
+        elif self._passes_through:
             chunks = iter(self._it)
         else:
             chunks = self._drain()
@@ -201,9 +226,9 @@ class Flow(Sending):
 
     def __len__(self) -> int:
         # Servers ask for the length to see whether there is one chunk (wsgiref then sets Content-Length).
-        if self._out is not None:
+        if self._state is SENT:
             return len(self._out)
-        if self.status_line and self._instead is None and not self._filters:
+        if self._passes_through:
             return len(self._it)  # type: ignore[arg-type]
         raise TypeError("this response has no known number of chunks")
 
@@ -219,33 +244,33 @@ class Flow(Sending):
         try:
             iterator = iter(self._it)
             first = b""
-            # The first chunk makes a lazy app call start_response.
-            while not first and not (
-                self._filters or self._instead is not None or self._collected is not None
-            ):
+            # The first chunk makes a late app call start_response.
+            while not first and self._state in (WAITING, STARTED):
                 chunk = next(iterator, None)
                 if chunk is None:
                     break
                 first = chunk
-            if self._collected is not None:
+            if self._state is COLLECTING:
                 self._buffer(first, iterator)
-            elif self._instead is not None:
-                yield from self._whole()
+            elif self._state is HELD and self._body is not None:
+                self._send_whole()
             elif self._filters:
                 yield from self._filtered(first, iterator)
+                return
         except BaseException as error:
             if not self._is_crash(error):
                 raise
-            if self._opened or not self._answers_crashes:
+            begun = STARTED if self._chain.body else STREAMING
+            if self._state >= begun or not self._answers_crashes:
                 self._note(error)
                 if isinstance(error, Exception):
                     raise
                 raise UserCodeError(error) from error
             self._answer_crash(error)
             self._send()
-        if self._out is not None:
+        if self._state is SENT:
             yield from self._out
-        elif self._instead is None and not self._filters:
+        else:
             if first:
                 yield first
             for chunk in iterator:
@@ -255,13 +280,13 @@ class Flow(Sending):
         """Read the whole answer for the response phase, then send it."""
         limit = self.runtime.max_response_body
         self._collect(first)
-        while self._size <= limit:
+        while self._received <= limit:
             chunk = next(rest, None)
             if chunk is None:
                 break
             self._collect(chunk)
-        if self._size > limit:
-            self._become(_TooLarge(f"the response is larger than max_response_body, {limit} bytes"))
+        if self._received > limit:
+            self._answer_with(_TooLarge(f"the response is larger than max_response_body, {limit} bytes"))
         else:
             if self._watches:
                 self._collected = [b"".join(self._collected or ())]
@@ -272,7 +297,7 @@ class Flow(Sending):
             except BaseException as error:
                 if not isinstance(error, answer.Exit) and not is_failure(error):
                     raise
-                self._become(error)
+                self._answer_with(error)
         self._send()
 
     def _send(self) -> None:
@@ -283,15 +308,16 @@ class Flow(Sending):
         except BaseException as error:
             self._filter_failed(error)
         self._filters = self._chain.body_filters(self) if self._has_body() else ()
-        self._out = self._whole()
+        self._state = HELD
+        self._send_whole()
 
     # -- the end ----------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Close the app's iterable and run the log phase, once, whatever the app's close does."""
-        if self._closed:
+        if self._state is CLOSED:
             return
-        self._closed = True
+        self._state = CLOSED
         try:
             close = getattr(self._it, "close", None)
             if close is not None:

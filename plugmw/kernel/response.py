@@ -1,13 +1,57 @@
-"""A response on its way to the server: whole, or filtered chunk by chunk as the app makes it.
+"""The response side of an exchange: whole, or filtered chunk by chunk as the app yields it.
 
-Status and headers are held back while a filter may still fail or the length may still change, so that
-what goes wrong before the first byte is answered by a clean 500 and a length that is sent is true.
+The head (status and headers) is held back while a filter may still fail or the length may still change, so
+that what goes wrong before the first byte is answered by a clean 500 and a length that is sent is true.
+
+Where a response stands is one field, ``_state``:
+
+    ==========  ===============  =====================================================================
+    state       the head is      the body
+    ==========  ===============  =====================================================================
+    WAITING     not known        nobody has answered yet
+    COLLECTING  held back        the app's is read whole, for ``response``
+    HELD        held back        is known whole (``_body``), or no body filter has seen a byte of it
+    FILTERING   held back        the filters have seen bytes of it and have let none through
+    STARTED     with the server  goes through as the app yields it
+    STREAMING   with the server  bytes are out; the rest goes through as it comes, or filtered
+    SENT        with the server  is whole in ``_out``, which the server iterates
+    CLOSED      with the server  the app's iterable is closed; ``log`` runs
+    ==========  ===============  =====================================================================
+
+What happens, and the state after it:
+
+    ========================  ========================================================================
+    event                     in which state: what follows
+    ========================  ========================================================================
+    a plugin exits or fails   WAITING: header_filter and body_filter run over its answer; SENT
+    before the app is called
+    the app calls             WAITING: COLLECTING if a plugin wants the answer whole; else header_filter
+    start_response            runs, then HELD if a body filter wants the body, SENT if header_filter
+                              replaced it, STARTED if nobody touches it
+    ... again, with exc_info  up to FILTERING: as the first time, all of the first answer forgotten;
+                              from STARTED: the server takes the new head, or raises: STREAMING
+    a chunk comes, by the     COLLECTING: kept; HELD: FILTERING, and STREAMING once a filter lets bytes
+    iterable or by write()    through; STARTED, STREAMING: passed on; the body was replaced: dropped
+    the app's body ends       COLLECTING: response, header_filter and body_filter run; SENT.
+                              HELD, FILTERING: a true Content-Length, the head and what was held; STREAMING
+    a body filter calls       the other filters get their end and later chunks are dropped; the state
+    end_body                  follows as when the app's body ends
+    a body filter fails or    HELD: left out if it is open; HELD, FILTERING: a 500 that nobody filters;
+    exits                     SENT. From STARTED: raised to the server, which cuts the response
+    the app raises            up to STARTED: raised to the server, or a 500 with ``answer_crashes`` and for
+                              an app that a plugin delegated to; SENT. STREAMING, SENT: raised to the server
+    close()                   CLOSED, once
+    ========================  ========================================================================
+
+A late app, which calls start_response when it is iterated, passes the same states; if its chain has body
+filters, what it raises in STARTED is raised to the server.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from enum import IntEnum
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from plugmw.errors import PhaseError
 from plugmw.kernel.exchange import Exchange, own_headers
@@ -16,37 +60,63 @@ from plugmw.wsgi import answer
 from plugmw.wsgi.headers import first
 
 if TYPE_CHECKING:
+    from _typeshed import OptExcInfo
+
     from plugmw.kernel.chain import Chain
 
 #: Of a changed body these say something false (RFC 9110 section 8); Content-Length is the kernel's.
 ABOUT_THE_BODY = frozenset(("content-encoding", "etag", "content-md5", "accept-ranges", "digest"))
 
 
-class Sending(Exchange):
-    """The response side of an exchange, for :class:`plugmw.kernel.flow.Flow`."""
+class ResponseState(IntEnum):
+    """How far a response has come; from STARTED on the server has its head."""
+
+    WAITING = 0
+    COLLECTING = 1
+    HELD = 2
+    FILTERING = 3
+    STARTED = 4
+    STREAMING = 5
+    SENT = 6
+    CLOSED = 7
+
+
+# Looked up once: several are read for every request.
+WAITING, COLLECTING, HELD, FILTERING, STARTED, STREAMING, SENT, CLOSED = ResponseState
+
+
+class BodyFilter(Protocol):
+    """A plugin with ``body_filter``."""
+
+    @property
+    def keeps_length(self) -> bool: ...
+
+    def body_filter(self, x: RespondingExchange, chunk: bytes, eof: bool, /) -> bytes: ...
+
+
+class RespondingExchange(Exchange):
+    """An exchange with its response side, for :class:`plugmw.kernel.response_iterable.ResponseIterable`."""
 
     _chain: ClassVar[Chain]
     _watches: ClassVar[bool]
-    #: What goes out instead of the app's body, once a plugin or a failure replaced it.
-    _instead: bytes | None = None
-    #: The chunks of an answer that is read whole, and how many bytes they are (also of those not kept).
+    _state: ResponseState = WAITING
+    #: The body that goes out whole: the app's, once a plugin read it, or what replaced the app's.
+    _body: bytes | None = None
+    #: The chunks of an answer that is read whole; None where the body is not the app's.
     _collected: list[bytes] | None = None
-    _size = 0
-    #: ``_collected`` joined, once a plugin asked for the body.
-    _joined: bytes | None = None
-    #: The body filters of this response; with any, start_response is held until the first bytes.
-    _filters: Sequence[Any] = ()
-    #: Whether the filters have seen bytes, which they may have kept to themselves.
-    _begun = False
-    #: Bytes of the app's body that the filters have seen, and what they gave before the start.
-    _seen = 0
-    _held: Sequence[bytes] = ()
-    #: Whether status and headers were given to the server; whether it is known to have sent them.
-    _opened = False
-    _sent = False
+    #: Bytes of the app's body that were collected (also those above the limit) or filtered so far.
+    _received = 0
+    #: Filtered output buffered until the head goes out; in SENT the chunks of the whole body.
+    _out: Sequence[bytes] = ()
+    #: The body filters of this response.
+    _filters: Sequence[BodyFilter] = ()
+    #: Whether a body filter has ended the body.
     _ended = False
-    _exc_info: Any = None
+    #: What the app gave to start_response while the head is held back, for the server.
+    _exc_info: OptExcInfo | None = None
+    #: The headers that plugins asked for before the app answered.
     _early: list[tuple[str, str]] | None = None
+    #: The server's ``write``, for an app that writes what is filtered.
     _write: Callable[[bytes], object]
 
     # -- what plugins may call beside the exchange ------------------------------------------------
@@ -60,9 +130,9 @@ class Sending(Exchange):
         """
         if self.phase != "response":
             raise PhaseError("body", self.phase, ("response",))
-        if self._instead is None:
-            self._instead = self._joined = b"".join(self._collected or ())
-        return self._instead
+        if self._body is None:
+            self._body = b"".join(self._collected or ())
+        return self._body
 
     @body.setter
     def body(self, data: bytes) -> None:
@@ -70,7 +140,7 @@ class Sending(Exchange):
             raise TypeError(f"body: got {type(data).__name__}, expected bytes")
         if self.phase not in ("response", "header_filter"):
             raise PhaseError("body", self.phase, ("response", "header_filter"))
-        self._instead, self._joined = data, None
+        self._body, self._collected = data, None
         self.forget_body_headers()
         if self.phase == "response" and self.method == "HEAD" and self.source == "service":
             # Made from the app's answer to HEAD: how long the answer to GET is, nobody knows.
@@ -96,8 +166,8 @@ class Sending(Exchange):
 
     # -- status and headers -----------------------------------------------------------------------
 
-    def _become(self, error: BaseException, plugin: Any = None) -> None:
-        """Make the response that an exit or a failure (of ``plugin``, if that is known) stands for."""
+    def _answer_with(self, error: BaseException, plugin: object = None) -> None:
+        """Replace the response by that of an exit or a failure (of ``plugin``, if that is known)."""
         if not isinstance(error, answer.Exit):
             self._note(error)
             self._chain.report(self, error, plugin)
@@ -108,13 +178,13 @@ class Sending(Exchange):
             self.source = "exit"
         if not self.status_line:
             self._early = self.header_list
-        self._instead, self._joined, self._collected = error.body, None, None
+        self._body, self._collected = error.body, None
         self.header_list = own_headers(error.headers, self._early or ())
         self.status_line = answer.status_line(error.status)
 
     def _drop_body(self) -> None:
         if self.phase == "header_filter":
-            self._instead, self._joined = b"", None
+            self._body, self._collected = b"", None
         # With 304 the app's own length is that of what the client has (RFC 9110 section 8.6).
         if self.status != 304:
             self.remove_header("Content-Length")
@@ -124,12 +194,17 @@ class Sending(Exchange):
         self.source = "error"
         self.error = error
 
-    def _tell(self, exc_info: Any = None) -> Callable[[bytes], object]:
-        """Give status and headers to the server."""
-        self._opened = True
+    def _give_head(self, state: ResponseState, exc_info: OptExcInfo | None) -> Callable[[bytes], object]:
+        """Enter ``state`` and give status and headers to the server; return its ``write``."""
+        self._state = state
         self._exc_info = None
-        write: Callable[[bytes], object] = self._server(self.status_line, self.header_list or [], exc_info)
-        return write if self._instead is None else _swallow
+        return self._server(self.status_line, self.header_list or [], exc_info)
+
+    def _replace(self, exc_info: OptExcInfo | None) -> Callable[[bytes], object]:
+        """Start the response after header_filter has replaced the body; return the app's ``write``."""
+        self._out = [self._body] if self._body and self._has_body() else ()
+        self._give_head(SENT, exc_info)
+        return _swallow
 
     def _has_body(self) -> bool:
         """Whether this response may have a body (RFC 9110 section 6.4.1)."""
@@ -160,55 +235,63 @@ class Sending(Exchange):
 
     # -- a body that is known whole ---------------------------------------------------------------
 
-    def _whole(self) -> list[bytes]:
-        """Filter a body that is known whole, give it its length, start the response; return its chunks.
+    def _send_whole(self) -> None:
+        """Filter a body that is known whole, give it its length, start the response.
 
         What nobody changed goes out in the chunks in which it came, with the headers it came with.
         """
-        if self._opened:
-            return [self._instead] if self._instead and self._has_body() else []
-        replaced = self._instead is not self._joined
-        chunks = [self._instead or b""] if replaced else self._collected or []
+        chunks = [self._body or b""] if self._collected is None else self._collected
         if self._filters:
             chunks = self._filtered_whole(chunks)
-            replaced = replaced or self._instead is not self._joined
-            if replaced or self._declared() is not None:
+            if self._collected is None or self._declared() is not None:
                 self._set_length(sum(map(len, chunks)))
-        elif replaced and (self._has_body() or self.source != "service"):
+        elif self._collected is None and (self._has_body() or self.source != "service"):
             # To HEAD, an app's own Content-Length describes the body that it left out.
             self._set_length(len(chunks[0]))
-        self._tell(self._exc_info)
+        self._give_head(SENT, self._exc_info)
         # What an app sends to HEAD, and nobody changed, is the server's to drop.
-        keep = self._has_body() or (not replaced and self._has_content())
-        return [chunk for chunk in chunks if chunk] if keep else []
+        goes_out = self._has_body() or (self._collected is not None and self._has_content())
+        self._out = [chunk for chunk in chunks if chunk] if goes_out else []
 
     def _filtered_whole(self, chunks: Iterable[bytes]) -> list[bytes]:
+        before = self._body
         filtered = []
         for chunk in chunks:
             if chunk and not self._ended:
                 filtered.append(self._apply(chunk, False))
         if not self._ended:
             filtered.append(self._apply(b"", True))
-        return filtered if self._filters else [self._instead or b""]
+        return filtered if self._body is before else [self._body or b""]
+
+    def _read_answer(self, exc_info: OptExcInfo | None) -> Callable[[bytes], object]:
+        """Go on in start_response when the answer is read whole; return the app's ``write``."""
+        self._state = COLLECTING
+        self.phase = "response"
+        self._exc_info = exc_info
+        self._collected = []
+        return self._collect
 
     def _collect(self, data: bytes) -> None:
         """Keep a chunk of an answer that is read whole; also the ``write`` of its app."""
-        self._size += len(data)
-        if self._collected is not None and self._size <= self.runtime.max_response_body:
+        self._received += len(data)
+        if self._collected is not None and self._received <= self.runtime.max_response_body:
             self._collected.append(data)
 
     # -- a body that is filtered as it comes ------------------------------------------------------
 
-    def _open(self, exc_info: Any) -> Callable[[bytes], object]:
-        """Go on after header_filter: hold the headers back if a body filter wants this body."""
+    def _open(self, exc_info: OptExcInfo | None) -> Callable[[bytes], object]:
+        """Go on after header_filter: hold the head back if a body filter wants this body."""
         self._filters = self._chain.body_filters(self) if self._has_body() else ()
-        if not self._filters or self._opened:
-            return self._tell(exc_info)
-        self._exc_info = exc_info
-        return self._write_filtered if self._instead is None else _swallow
+        if self._filters and self._state < STARTED:
+            self._state = HELD
+            self._exc_info = exc_info
+            return self._write_filtered if self._body is None else _swallow
+        if self._body is not None:
+            return self._replace(exc_info)
+        return self._give_head(STREAMING if self._state is STREAMING else STARTED, exc_info)
 
     def _filtered(self, first: bytes, rest: Iterator[bytes]) -> Generator[bytes, None, None]:
-        """Filter chunk by chunk; the headers go out with the first bytes that come through.
+        """Filter chunk by chunk; the head goes out with the first bytes that come through.
 
         A body that is complete by its Content-Length before then goes out with its new length; any
         other loses the Content-Length, because nobody can know it.
@@ -219,46 +302,49 @@ class Sending(Exchange):
                 out = self._next(chunk)
                 if out:
                     yield out
-                if self._instead is not None:
+                if self._body is not None:
                     break
-            elif self._opened:
+            elif self._state >= STARTED:
                 yield chunk
             chunk = next(rest, None)
-        tail = b"" if self._ended or self._instead is not None else self._apply(b"", True)
-        if self._opened:
+        tail = b"" if self._ended or self._body is not None else self._apply(b"", True)
+        if self._state >= STARTED:
             if tail:
                 yield tail
-        elif self._instead is not None:
-            yield from self._whole()
+        elif self._body is not None:
+            self._send_whole()
+            yield from self._out
         else:
-            whole = b"".join((*self._held, tail))
+            whole = b"".join((*self._out, tail))
             if whole or self._declared() is not None:
                 self._set_length(len(whole))
-            self._tell(self._exc_info)
+            self._give_head(STREAMING, self._exc_info)
             if whole:
                 yield whole
 
     def _next(self, data: bytes) -> bytes:
         """Filter a chunk of the app's; return what may be sent now, the response started if it is any."""
-        self._seen += len(data)
+        self._received += len(data)
         out = self._apply(data, False)
-        if self._opened:
-            return out
+        if self._state < STARTED:
+            if out:
+                self._out = (*self._out, out)
+            complete = self._received == self._declared()
+            if not self._out or self._ended or self._body is not None or complete:
+                return b""
+            if not all(plugin.keeps_length for plugin in self._filters):
+                self.remove_header("Content-Length")
+            self._write = self._give_head(STARTED, self._exc_info)
+            out = b"".join(self._out)
         if out:
-            self._held = (*self._held, out)
-        if not self._held or self._ended or self._instead is not None or self._seen == self._declared():
-            return b""
-        if not all(plugin.keeps_length for plugin in self._filters):
-            self.remove_header("Content-Length")
-        self._write = self._tell(self._exc_info)
-        return b"".join(self._held)
+            self._state = STREAMING
+        return out
 
     def _write_filtered(self, data: bytes) -> None:
         """Be the ``write`` callable of an app whose body is filtered."""
-        if data and not self._ended and self._instead is None:
+        if data and not self._ended and self._body is None:
             out = self._next(data)
             if out:
-                self._sent = True
                 self._write(out)
 
     def _apply(self, chunk: bytes, eof: bool) -> bytes:
@@ -279,10 +365,11 @@ class Sending(Exchange):
                 eof = True
                 for upper in self._filters[:place]:
                     self._end(upper)
-        self._begun = True
+        if self._state is HELD:
+            self._state = FILTERING
         return chunk
 
-    def _goes_on_without(self, plugin: Any, error: BaseException) -> bool:
+    def _goes_on_without(self, plugin: BodyFilter, error: BaseException) -> bool:
         """Judge the failure of a body filter.
 
         An ``open`` one is left out from now on, unless it may have kept bytes to itself. Otherwise the
@@ -291,21 +378,21 @@ class Sending(Exchange):
         is_exit = isinstance(error, answer.Exit)
         if not is_exit and not is_failure(error):
             raise error
-        if not self._begun and not is_exit and self._chain.is_open(plugin):
+        if self._state is HELD and not is_exit and self._chain.is_open(plugin):
             self._chain.report(self, error, plugin)
             self._filters = [other for other in self._filters if other is not plugin]
             return True
-        if self._opened:
+        if self._state >= STARTED:
             self._note(error)
             self._chain.report(self, error, plugin)
             if isinstance(error, (Exception, answer.Exit)):
                 raise error
             raise UserCodeError(error) from error
-        self._become(RuntimeError("exit in body_filter") if is_exit else error, plugin)
+        self._answer_with(RuntimeError("exit in body_filter") if is_exit else error, plugin)
         self._filters = ()
         return False
 
-    def _end(self, plugin: Any) -> None:
+    def _end(self, plugin: BodyFilter) -> None:
         """Give a filter its eof after another has ended the body; what it still returns is dropped."""
         try:
             plugin.body_filter(self, b"", True)

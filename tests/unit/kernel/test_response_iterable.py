@@ -9,7 +9,7 @@ import pytest
 from werkzeug.middleware.lint import LintMiddleware
 
 from plugmw import Gateway
-from plugmw.kernel.sending import Sending
+from plugmw.kernel.response import RespondingExchange
 from plugmw.wsgi.body import ClosingFile
 from tests.support.plugins import KINDS, buffers, filters, made, nothing, noting
 from tests.support.wsgi import APPS, BAD, GOOD, Closing, Oops, environ_of, serve
@@ -373,8 +373,8 @@ def test_a_server_that_refuses_the_headers_gets_the_app_closed_and_the_exchange_
     assert journal == ["close", "a.log"]
 
 
-def test_the_flow_is_one_object():
+def test_the_response_iterable_is_the_exchange():
     gateway = Gateway(GOOD["list"]([]), plugins=[nothing("log")])
     returned = gateway(environ_of(), lambda *args: None)
-    assert isinstance(returned, Sending)
+    assert isinstance(returned, RespondingExchange)
     returned.close()

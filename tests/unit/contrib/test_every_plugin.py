@@ -7,6 +7,7 @@ are in its own file.
 from __future__ import annotations
 
 import hmac
+import importlib
 import re
 import socket
 import tempfile
@@ -27,10 +28,12 @@ from plugmw.contrib.pre_function import PreFunction
 from plugmw.contrib.prometheus import Exporter
 from plugmw.sources import bundled
 from plugmw.testing import hello_app
+from tests.support.servers import ROOT
 from tests.support.sinks import http_sink, tcp_sink, udp_sink, unix_sink
 from tests.support.stub import Told, stub
 from tests.support.tokens import SECRET, token
 
+PAGES = sorted(path.stem for path in (ROOT / "docs/plugins").glob("*.rst") if path.stem != "index")
 BOB = {
     "id": "00000001-0000-4000-8000-000000000001",
     "username": "bob",
@@ -419,6 +422,15 @@ def ask(client: Client, row: Row) -> list[Any]:
 
 def test_every_bundled_plugin_has_a_row():
     assert sorted(ROWS) == sorted(bundled.names())
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_is_about_a_plugin_that_is_imported_by_its_name(page):
+    cls = bundled.find(page)
+    if cls.__module__.startswith("plugmw.contrib."):
+        front = importlib.import_module(f"plugmw.contrib.{page.replace('-', '_')}")
+        assert getattr(front, cls.__name__) is cls
+        assert cls.__module__ in (front.__name__, f"{front.__name__}.plugin")
 
 
 @pytest.mark.parametrize("way", WAYS)

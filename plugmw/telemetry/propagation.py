@@ -19,7 +19,7 @@ Warn = Callable[[str], object]
 
 
 @attrs.frozen
-class Found:
+class TraceContext:
     """What a request says of its trace: in which format, ids as far as they are there, and a decision.
 
     ``reuse``: the span id is that of the request's own span, in formats where client and server share one.
@@ -83,7 +83,7 @@ def _decision(get: Get, warn: Warn, name: str) -> bool | None:
     return _DECISIONS.get(value or "")
 
 
-def _b3(get: Get, warn: Warn) -> Found | None:
+def _b3(get: Get, warn: Warn) -> TraceContext | None:
     several = _b3_several(get, warn)
     single = _b3_single(get, warn)
     if single is None:
@@ -98,7 +98,7 @@ def _b3(get: Get, warn: Warn) -> Found | None:
     return attrs.evolve(single, parent_id=single.parent_id or several.parent_id)
 
 
-def _b3_single(get: Get, warn: Warn) -> Found | None:
+def _b3_single(get: Get, warn: Warn) -> TraceContext | None:
     value = _value(get, "b3")
     if value is None:
         states = (_value(get, "tracestate") or "").split(",")
@@ -106,16 +106,16 @@ def _b3_single(get: Get, warn: Warn) -> Found | None:
     if value is None:
         return None
     if value in ("0", "1", "d"):
-        return Found("b3-single", sampled=value != "0", debug=value == "d", reuse=True)
-    found = _B3.fullmatch(value)
-    if not found or not (_TRACE.fullmatch(found[1]) and _SPAN.fullmatch(found[2])):
+        return TraceContext("b3-single", sampled=value != "0", debug=value == "d", reuse=True)
+    match = _B3.fullmatch(value)
+    if not match or not (_TRACE.fullmatch(match[1]) and _SPAN.fullmatch(match[2])):
         warn("b3 single header invalid; ignoring.")
         return None
-    sampled = None if found[3] is None else found[3] != "0"
-    return Found("b3-single", found[1], found[2], found[4], sampled, found[3] == "d", reuse=True)
+    sampled = None if match[3] is None else match[3] != "0"
+    return TraceContext("b3-single", match[1], match[2], match[4], sampled, match[3] == "d", reuse=True)
 
 
-def _b3_several(get: Get, warn: Warn) -> Found:
+def _b3_several(get: Get, warn: Warn) -> TraceContext:
     debug = _value(get, "x-b3-flags") == "1"
     sampled = True if debug else _decision(get, warn, "x-b3-sampled")
     trace_id, bad_trace = _id(get, warn, "x-b3-traceid", _TRACE)
@@ -123,43 +123,43 @@ def _b3_several(get: Get, warn: Warn) -> Found:
     parent_id, bad_parent = _id(get, warn, "x-b3-parentspanid", _SPAN)
     if bad_trace or bad_span or bad_parent or trace_id is None:
         trace_id = span_id = parent_id = None
-    return Found("b3", trace_id, span_id, parent_id, sampled, debug, reuse=True)
+    return TraceContext("b3", trace_id, span_id, parent_id, sampled, debug, reuse=True)
 
 
-def _w3c(get: Get, warn: Warn) -> Found | None:
+def _w3c(get: Get, warn: Warn) -> TraceContext | None:
     value = _value(get, "traceparent")
-    found = _W3C.fullmatch(value) if value is not None else None
-    if found is None:
+    match = _W3C.fullmatch(value) if value is not None else None
+    if match is None:
         if value is not None:
             warn("invalid W3C traceparent header; ignoring.")
         return None
-    return Found("w3c", found[1], found[2], sampled=bool(int(found[3], 16) & 1))
+    return TraceContext("w3c", match[1], match[2], sampled=bool(int(match[3], 16) & 1))
 
 
-def _jaeger(get: Get, warn: Warn) -> Found | None:
+def _jaeger(get: Get, warn: Warn) -> TraceContext | None:
     value = _value(get, "uber-trace-id")
-    found = _JAEGER.fullmatch(value) if value is not None else None
-    if found is None:
+    match = _JAEGER.fullmatch(value) if value is not None else None
+    if match is None:
         if value is not None:
             warn("invalid jaeger uber-trace-id header; ignoring.")
         return None
-    parent: str | None = found[3].zfill(16)
-    if len(found[3]) not in range(1, 17):
+    parent: str | None = match[3].zfill(16)
+    if len(match[3]) not in range(1, 17):
         warn("invalid jaeger parent ID; ignoring.")
         parent = None
     elif parent == "0" * 16:
         parent = None
-    sampled = bool(int(found[4], 16) & 1)
-    return Found("jaeger", found[1].zfill(32), found[2].zfill(16), parent, sampled, reuse=True)
+    sampled = bool(int(match[4], 16) & 1)
+    return TraceContext("jaeger", match[1].zfill(32), match[2].zfill(16), parent, sampled, reuse=True)
 
 
-def _ot(get: Get, warn: Warn) -> Found:
+def _ot(get: Get, warn: Warn) -> TraceContext:
     sampled = _decision(get, warn, "ot-tracer-sampled")
     trace_id, bad_trace = _id(get, warn, "ot-tracer-traceid", _TRACE)
     span_id, bad_span = _id(get, warn, "ot-tracer-spanid", _SPAN)
     if bad_trace or bad_span or trace_id is None:
         trace_id = span_id = None
-    return Found("ot", trace_id, span_id, sampled=sampled, reuse=True)
+    return TraceContext("ot", trace_id, span_id, sampled=sampled, reuse=True)
 
 
 def _decimal(get: Get, warn: Warn, name: str) -> str | None:
@@ -172,17 +172,17 @@ def _decimal(get: Get, warn: Warn, name: str) -> str | None:
     return f"{int(value):016x}"
 
 
-def _datadog(get: Get, warn: Warn) -> Found:
+def _datadog(get: Get, warn: Warn) -> TraceContext:
     trace_id = _decimal(get, warn, "x-datadog-trace-id")
     parent = _decimal(get, warn, "x-datadog-parent-id") if trace_id else None
     priority = _value(get, "x-datadog-sampling-priority")
     decisions = {"2": True, "1": True, "0": False, "-1": False}
     if priority is not None and priority not in decisions:
         warn("x-datadog-sampling-priority header invalid; ignoring.")
-    return Found("datadog", trace_id, parent, sampled=decisions.get(priority or ""))
+    return TraceContext("datadog", trace_id, parent, sampled=decisions.get(priority or ""))
 
 
-def _aws(get: Get, warn: Warn) -> Found | None:
+def _aws(get: Get, warn: Warn) -> TraceContext | None:
     value = _value(get, "x-amzn-trace-id")
     if value is None:
         return None
@@ -193,31 +193,31 @@ def _aws(get: Get, warn: Warn) -> Found | None:
     if root is None or not _SPAN.fullmatch(parent) or sampled not in (None, "0", "1"):
         warn("aws x-amzn-trace-id header invalid; ignoring.")
         return None
-    return Found("aws", root[1] + root[2], parent, sampled=None if sampled is None else sampled == "1")
+    return TraceContext("aws", root[1] + root[2], parent, sampled=None if sampled is None else sampled == "1")
 
 
-def _gcp(get: Get, warn: Warn) -> Found | None:
+def _gcp(get: Get, warn: Warn) -> TraceContext | None:
     value = _value(get, "x-cloud-trace-context")
     if value is None:
         return None
-    found = _GCP.fullmatch(value)
-    if found is None or not 0 < int(found[2]) < _LARGEST:
+    match = _GCP.fullmatch(value)
+    if match is None or not 0 < int(match[2]) < _LARGEST:
         warn("gcp x-cloud-trace-context header invalid; ignoring.")
         return None
-    return Found("gcp", found[1], f"{int(found[2]):016x}", sampled=_DECISIONS.get(found[3] or ""))
+    return TraceContext("gcp", match[1], f"{int(match[2]):016x}", sampled=_DECISIONS.get(match[3] or ""))
 
 
-def _instana(get: Get, warn: Warn) -> Found:
+def _instana(get: Get, warn: Warn) -> TraceContext:
     trace_id, bad_trace = _id(get, warn, "x-instana-t", _TRACE)
     span_id, bad_span = _id(get, warn, "x-instana-s", _SPAN)
     if bad_trace or bad_span or trace_id is None:
         trace_id = span_id = None
     # Behind the level may stand a correlation.
     level = (_value(get, "x-instana-l") or "").partition(",")[0].strip()
-    return Found("instana", trace_id, span_id, sampled=_DECISIONS.get(level))
+    return TraceContext("instana", trace_id, span_id, sampled=_DECISIONS.get(level))
 
 
-_EXTRACTORS: Final[Mapping[Format, Callable[[Get, Warn], Found | None]]] = {
+_EXTRACTORS: Final[Mapping[Format, Callable[[Get, Warn], TraceContext | None]]] = {
     "b3": _b3,
     "b3-single": _b3,
     "w3c": _w3c,
@@ -232,12 +232,12 @@ _EXTRACTORS: Final[Mapping[Format, Callable[[Get, Warn], Found | None]]] = {
 ALL: Final[tuple[Format, ...]] = ("b3", "w3c", "jaeger", "ot", "datadog", "aws", "gcp", "instana")
 
 
-def extract(get: Get, formats: Iterable[Format], warn: Warn) -> Found | None:
+def extract(get: Get, formats: Iterable[Format], warn: Warn) -> TraceContext | None:
     """Return what the first format finds that finds a trace id or a decision; None if none does."""
     for format_ in formats:
-        found = _EXTRACTORS[format_](get, warn)
-        if found is not None and (found.trace_id is not None or found.sampled is not None):
-            return found
+        context = _EXTRACTORS[format_](get, warn)
+        if context is not None and (context.trace_id is not None or context.sampled is not None):
+            return context
     return None
 
 
@@ -267,10 +267,10 @@ def _flag(span: Span) -> str:
 
 
 def _to_b3(span: Span, trace_id: str) -> dict[str, str]:
-    made = {"x-b3-traceid": trace_id, "x-b3-spanid": span.span_id}
+    headers = {"x-b3-traceid": trace_id, "x-b3-spanid": span.span_id}
     if span.parent_id:
-        made["x-b3-parentspanid"] = span.parent_id
-    return made | ({"x-b3-flags": "1"} if span.debug else {"x-b3-sampled": _flag(span)})
+        headers["x-b3-parentspanid"] = span.parent_id
+    return headers | ({"x-b3-flags": "1"} if span.debug else {"x-b3-sampled": _flag(span)})
 
 
 def _to_b3_single(span: Span, trace_id: str) -> dict[str, str]:

@@ -85,10 +85,10 @@ def change_lists(rules: Rules[str], members: Members) -> None:
 
 def grouped(pairs: Iterable[tuple[str, str | None]]) -> Members:
     """Return the values of each name, in order."""
-    made: Members = {}
+    members: Members = {}
     for name, value in pairs:
-        made.setdefault(name, []).append(value)
-    return made
+        members.setdefault(name, []).append(value)
+    return members
 
 
 def written(members: Members) -> str:
@@ -149,12 +149,12 @@ def _spelled(name: str) -> str:
 
 def _joined(name: str, values: Iterable[str | None]) -> str:
     """Return the one text that WSGI has for repeated fields."""
-    made = ("; " if name == "cookie" else ", ").join(filter(None, values))
+    text = ("; " if name == "cookie" else ", ").join(filter(None, values))
     try:
-        check_header(name, made)
+        check_header(name, text)
     except ValueError:
         raise Unrenderable(f"the value of {name} has a control character") from None
-    return made
+    return text
 
 
 def set_headers(environ: WSGIEnvironment, changes: Mapping[str, str | None]) -> None:

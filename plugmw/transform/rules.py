@@ -216,13 +216,13 @@ def typed_pairs(entries: Sequence[str], types: Sequence[str]) -> tuple[tuple[str
 
     Only ``true`` is true; an entry that is to be a number and is none is left out.
     """
-    made = []
+    pairs = []
     for index, entry in enumerate(entries):
         name, value = cut(entry)
-        found = typed(value, types[index] if index < len(types) else "string")
-        if found is not _MISSING:
-            made.append((name, found))
-    return tuple(made)
+        member = typed(value, types[index] if index < len(types) else "string")
+        if member is not _MISSING:
+            pairs.append((name, member))
+    return tuple(pairs)
 
 
 def typed(text: str, kind: str) -> object:

@@ -109,10 +109,11 @@ class Upstream:
             return _fail(environ, start_response, 504 if isinstance(error.__cause__, TimeoutError) else 502)
         except (http.client.HTTPException, OSError, ValueError):
             return _fail(environ, start_response, 502)
-        found = body.answer
-        UpstreamRequest.of(environ).status = str(found.status)
-        line = f"{found.status} {found.reason}" if found.reason else answer.status_line(found.status)
-        start_response(line, response_headers(found.headers))
+        response = body.answer
+        status, reason = response.status, response.reason
+        UpstreamRequest.of(environ).status = str(status)
+        line = f"{status} {reason}" if reason else answer.status_line(status)
+        start_response(line, response_headers(response.headers))
         return body
 
     def close(self) -> None:
@@ -166,14 +167,14 @@ class Upstream:
     def headers_of(
         self, environ: WSGIEnvironment, wish: UpstreamRequest, netloc: str
     ) -> list[tuple[str, str]]:
-        told = forwarded(environ, self._trusted)
-        replaced = {name.lower() for name in told}
+        forwarding = forwarded(environ, self._trusted)
+        replaced = {name.lower() for name in forwarding}
         host = wish.host_header
         if host is None:
             host = environ.get("HTTP_HOST") if self.target.preserve_host else None
-        kept = [item for item in request_headers(environ) if item[0].lower() not in replaced | {"host"}]
-        added = [(name, value) for name, value in told.items() if value]
-        return [("Host", str(host or netloc)), *kept, *added]
+        others = [item for item in request_headers(environ) if item[0].lower() not in replaced | {"host"}]
+        added = [(name, value) for name, value in forwarding.items() if value]
+        return [("Host", str(host or netloc)), *others, *added]
 
     def _context(self) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=self.target.ca_file)
@@ -198,8 +199,8 @@ def request_headers(environ: WSGIEnvironment) -> list[tuple[str, str]]:
     """Return the request's headers without hop-by-hop fields and without what ``Connection`` names."""
     # What plugmw itself set must not go because a client names it.
     named = {name for name in _named(environ) if not (name in _KEPT or name.startswith(_OURS))}
-    told: UpstreamRequest | None = environ.get(keys.UPSTREAM)
-    as_they_came = environ if told is None or told.named is None else told.named
+    wish: UpstreamRequest | None = environ.get(keys.UPSTREAM)
+    as_they_came = environ if wish is None or wish.named is None else wish.named
     headers = []
     for name, value in headers_in(environ, str.title):
         lower = name.lower()

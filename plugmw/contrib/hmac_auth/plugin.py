@@ -109,14 +109,14 @@ class HMACAuth(Authentication[Config]):
             raise Denied(headers=self._challenge)
         dates = self._dates(x)
         signed = self._read(x, proxy, own)
-        credential, given = self._verify(x, signed)
+        credential, digest = self._verify(x, signed)
         if (self.config.validate_request_body or self.config.strict) and not has_true_digest(x):
             raise self._denied(DIFFERENT)
         consumer = self.owner(credential)
         if consumer is None:
             raise self._denied(UNVERIFIABLE)
         if self.config.strict:
-            self._only_once(x, signed, given, dates)
+            self._only_once(x, signed, digest, dates)
         return consumer, credential
 
     def _denied(self, message: str) -> Denied:
@@ -149,19 +149,19 @@ class HMACAuth(Authentication[Config]):
     def _verify(self, x: Exchange, signed: Signed) -> tuple[Credential, bytes]:
         """Return the user's credential and the signature; an unknown user is as much work."""
         credential = self.credential("hmac-auth", signed.user)
-        kept = credential.data["secret"] if credential else None
+        stored = credential.data["secret"] if credential else None
         # With an empty secret everybody could sign.
-        secret = kept.encode() if kept else self._decoy
-        made = signature(secret, signed.algorithm, signing_text(x.environ, signed.names))
-        given = decoded(signed.signature)
-        same = hmac.compare_digest(made, given)
+        secret = stored.encode() if stored else self._decoy
+        expected = signature(secret, signed.algorithm, signing_text(x.environ, signed.names))
+        digest = decoded(signed.signature)
+        same = hmac.compare_digest(expected, digest)
         if credential is None:
             raise self._denied(UNVERIFIABLE)
         if not same:
             raise self._denied(DIFFERENT)
-        return credential, given
+        return credential, digest
 
-    def _only_once(self, x: Exchange, signed: Signed, given: bytes, dates: dict[str, int]) -> None:
+    def _only_once(self, x: Exchange, signed: Signed, digest: bytes, dates: dict[str, int]) -> None:
         """Refuse what can be sent again: with another date, target or body, or as it is."""
         names = {name.lower() for name in signed.names}
         times = [dates.get(name) for name in DATES if name in names and x.get_header(name) is not None]
@@ -171,7 +171,7 @@ class HMACAuth(Authentication[Config]):
             raise self._denied(UNVERIFIABLE)
         # Of no use any more once its dates have left the window.
         left = max(time for time in times if time is not None) + self.config.clock_skew - self.runtime.clock()
-        seen = hashlib.sha256(signed.user.encode("utf-8", "surrogatepass") + b"\0" + given).hexdigest()
+        seen = hashlib.sha256(signed.user.encode("utf-8", "surrogatepass") + b"\0" + digest).hexdigest()
         if not self.runtime.store.add(f"hmac-auth:{seen}", b"", ttl=left + 1):
             raise self._denied(UNVERIFIABLE)
 

@@ -45,8 +45,8 @@ class Grants:
         self._find = find
         self._instance = instance
         # Clients that cannot be listed are taken to have digests of their secrets.
-        kept = [client_secrets.stored("")] if clients is None else map(_secret, clients)
-        self._decoy = client_secrets.decoy(kept)
+        secrets = [client_secrets.stored("")] if clients is None else map(_secret, clients)
+        self._decoy = client_secrets.decoy(secrets)
 
     def authorize(self, parameters: Parameters, service: str) -> tuple[int, dict[str, object]]:
         """Return status and body: the address of the client, with a code, a token or what is wrong."""
@@ -60,16 +60,16 @@ class Grants:
         if client is None or not registered:
             raise _bad_client()
         uri = checks.run(oauth.redirect_uri, parameters.get("redirect_uri"), registered) or registered[0]
-        made = None
+        challenge = None
         if kind == "code":
             client_type = client.data["client_type"]
             needed = oauth.needs_challenge(self.config.pkce, client_type)
-            made = checks.run(oauth.code_challenge, parameters, client_type, needed)
+            challenge = checks.run(oauth.code_challenge, parameters, client_type, needed)
         if checks.wrong is not None:
             return 400, _back(uri, {**checks.wrong.body, **stated})
         grant = self._grant(service, client, scope, userid)
         if kind == "code":
-            code = self._tokens.new_code(Code(grant, self._instance, made))
+            code = self._tokens.new_code(Code(grant, self._instance, challenge))
             return 200, _back(uri, {"code": code, **stated})
         return 200, _back(uri, {**self._issue(grant, refreshable=False), **stated}, in_fragment=True)
 
@@ -134,10 +134,10 @@ class Grants:
     def _user(self, parameters: Parameters) -> str:
         """Return the user whom the application names that may do so."""
         self._check_provision_key(parameters)
-        found = oauth.userid(parameters.get("authenticated_userid"))
-        if found is None:
+        userid = oauth.userid(parameters.get("authenticated_userid"))
+        if userid is None:
             raise oauth.no_userid()
-        return found
+        return userid
 
     def _scope(self, parameters: Parameters) -> str | None:
         return oauth.scope(parameters.get("scope"), self.config.scopes, self.config.mandatory_scope)
@@ -188,12 +188,12 @@ class Grants:
             oauth.redirect_uri(parameters.get("redirect_uri"), registered)
         return client
 
-    def _is_secret(self, client: Credential | None, given: object) -> bool:
+    def _is_secret(self, client: Credential | None, claimed: object) -> bool:
         """Check a client's secret; without client it is wrong, after the same work."""
-        kept = _secret(client) if client else ""
-        secret = given if isinstance(given, str) else ""
-        right = client_secrets.matches(kept or self._decoy, secret)
-        if kept and client_secrets.rounds(kept) < client_secrets.rounds(self._decoy):
+        stored = _secret(client) if client else ""
+        secret = claimed if isinstance(claimed, str) else ""
+        right = client_secrets.matches(stored or self._decoy, secret)
+        if stored and client_secrets.rounds(stored) < client_secrets.rounds(self._decoy):
             client_secrets.matches(self._decoy, secret)
         return right
 
@@ -203,10 +203,10 @@ class _Checks:
 
     wrong: Refused | None = None
 
-    def run(self, check: Callable[..., T], *given: object) -> T | None:
+    def run(self, check: Callable[..., T], *arguments: object) -> T | None:
         """Return what a check returns, None if it fails."""
         try:
-            return check(*given)
+            return check(*arguments)
         except Refused as refused:
             self.wrong = refused
             return None

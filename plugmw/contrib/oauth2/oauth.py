@@ -46,17 +46,17 @@ def challenged(realm: str | None, error: str, description: str) -> list[tuple[st
 
 def endpoint(path: str) -> str | None:
     """Return ``token`` or ``authorize`` for the paths of the endpoints, None for all others."""
-    found = _ENDPOINT(path)
-    return found[1] if found else None
+    match = _ENDPOINT(path)
+    return match[1] if match else None
 
 
-def same(kept: str, given: object) -> bool:
+def same(secret: str, claimed: object) -> bool:
     """Compare secrets in a time that does not depend on where they differ, or in length."""
     digests = (
         hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-        for text in (kept, given if isinstance(given, str) else "")
+        for text in (secret, claimed if isinstance(claimed, str) else "")
     )
-    return hmac.compare_digest(*digests) and isinstance(given, str)
+    return hmac.compare_digest(*digests) and isinstance(claimed, str)
 
 
 class Parameters:
@@ -86,8 +86,8 @@ class Parameters:
 
 def state(parameters: Parameters) -> dict[str, str]:
     """Return what every answer repeats: the client's ``state``, if it is text."""
-    found = parameters.text("state")
-    return {} if found is None else {"state": found}
+    text = parameters.text("state")
+    return {} if text is None else {"state": text}
 
 
 def basic(value: str) -> tuple[str, str] | None:
@@ -120,13 +120,13 @@ def scope(asked: object, known: Sequence[str] | None, mandatory: bool) -> str | 
     return " ".join(listed) or None
 
 
-def userid(given: object) -> str | None:
+def userid(name: object) -> str | None:
     """Return who the user is, None for nobody; :class:`Refused` for what no header could say."""
-    if given is None or (isinstance(given, str) and not given.strip()):
+    if name is None or (isinstance(name, str) and not name.strip()):
         return None
-    if not isinstance(given, str) or not given.isprintable():
+    if not isinstance(name, str) or not name.isprintable():
         raise no_userid()
-    return given
+    return name
 
 
 def no_userid() -> Refused:
@@ -149,8 +149,8 @@ def with_parameters(uri: str, result: Mapping[str, object], in_fragment: bool) -
     if in_fragment:
         return f"{uri}#{forms.write_pairs(sorted(pairs.items()))}"
     place, _, query = uri.partition("?")
-    kept = [pair for pair in forms.read_pairs(query) if pair[0] not in pairs]
-    every = sorted([*kept, *pairs.items()], key=lambda pair: pair[0])
+    others = [pair for pair in forms.read_pairs(query) if pair[0] not in pairs]
+    every = sorted([*others, *pairs.items()], key=lambda pair: pair[0])
     return f"{place}?{forms.write_pairs(every)}"
 
 
@@ -186,8 +186,8 @@ def check_verifier(verifier: object, challenge: str | None) -> None:
     elif not 43 <= len(verifier) <= 128:
         problem = "code_verifier must be between 43 and 128 characters"
     else:
-        made = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
-        if challenge is None or not same(challenge, made):
+        digest = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
+        if challenge is None or not same(challenge, digest):
             raise Refused("invalid_grant", "Invalid code")
         return
     raise Refused("invalid_request", problem)

@@ -193,8 +193,8 @@ class OAuth2(Authentication[Config]):
             wrong = Refused(
                 "invalid_method", f"The HTTP method {x.method} is invalid for the {kind} endpoint"
             )
-            told = oauth.challenged(self.config.realm, wrong.error, wrong.message)
-            x.exit(405, wrong.body, [*told, ("Allow", "POST")])
+            headers = oauth.challenged(self.config.realm, wrong.error, wrong.message)
+            x.exit(405, wrong.body, [*headers, ("Allow", "POST")])
         parameters = _parameters(x, LARGEST)
         stated, service = oauth.state(parameters), x.service or ""
         try:
@@ -212,11 +212,11 @@ class OAuth2(Authentication[Config]):
     def _check_https(self, x: Exchange) -> None:
         if x.environ["wsgi.url_scheme"] == "https":
             return
-        told = x.get_header("X-Forwarded-Proto") or ""
+        scheme = x.get_header("X-Forwarded-Proto") or ""
         if self.config.accept_http_if_already_terminated and self.runtime.trusted.trusts(x.environ):
-            if "," in told:
+            if "," in scheme:
                 raise Refused("access_denied", "Only one X-Forwarded-Proto header allowed")
-            if told.strip().lower() == "https":
+            if scheme.strip().lower() == "https":
                 return
         raise Refused("access_denied", "You must use HTTPS")
 

@@ -104,17 +104,17 @@ class Tokens:
 
     def access(self, text: str) -> Access | None:
         """Return an access token that has not expired."""
-        found = self._get(_key("t", text), Access)
-        if found is None or (found.expires_in and self._clock() - found.created > found.expires_in):
+        token = self._get(_key("t", text), Access)
+        if token is None or (token.expires_in and self._clock() - token.created > token.expires_in):
             return None
-        return found
+        return token
 
     def refresh(self, text: str) -> Refresh | None:
         """Return a refresh token that has not expired."""
-        found = self._get(_key("r", text), Refresh)
-        if found is None or (found.until is not None and found.until <= self._clock()):
+        token = self._get(_key("r", text), Refresh)
+        if token is None or (token.until is not None and token.until <= self._clock()):
             return None
-        return found
+        return token
 
     def take_refresh(self, text: str, refresh: Refresh) -> bool:
         """Use up a refresh token and end its access token, as :meth:`take_code`."""

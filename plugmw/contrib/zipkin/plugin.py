@@ -35,7 +35,7 @@ from plugmw.schema import above, at_least, between, config, field, one_of
 from plugmw.schema.fields import URL, HeaderName
 from plugmw.telemetry import propagation
 from plugmw.telemetry.delivery import Queue
-from plugmw.telemetry.propagation import ALL, Format, Found, Span
+from plugmw.telemetry.propagation import ALL, Format, Span, TraceContext
 from plugmw.telemetry.queue_config import QueueConfig
 from plugmw.telemetry.queues import Queues
 from plugmw.telemetry.sinks.http import HTTP
@@ -120,7 +120,7 @@ class Trace:
 
     request: Span
     proxy: Span
-    found: Found | None
+    context: TraceContext | None
     access_at: float = 0.0
     header_filter_at: float = 0.0
 
@@ -146,7 +146,7 @@ class Zipkin(Plugin[Config]):
             x.remove_request_header(name)
         ids: dict[str, str] = {}
         for wanted in dict.fromkeys(rule.inject or ()):
-            format_: Format = wanted if wanted != "preserve" else _preserved(trace.found, rule)
+            format_: Format = wanted if wanted != "preserve" else _preserved(trace.context, rule)
             for name, value in propagation.inject(format_, trace.proxy).items():
                 x.set_request_header(name, value)
             ids[format_] = trace.proxy.trace_id
@@ -178,24 +178,24 @@ class Zipkin(Plugin[Config]):
         return trace
 
     def _begin(self, x: Exchange) -> Trace:
-        found = None
+        context = None
         if self.config.trust_incoming or self.runtime.trusted.trusts(x.environ):
-            found = propagation.extract(x.get_header, self._propagation.extract or (), self._warn)
-        told = found or Found("b3")
-        sampled = told.sampled
+            context = propagation.extract(x.get_header, self._propagation.extract or (), self._warn)
+        incoming = context or TraceContext("b3")
+        sampled = incoming.sampled
         if sampled is None or (sampled and not self._forced()):
             sampled = random.random() < self.config.sample_ratio  # noqa: S311 (sampling, no secret)
         # A decision for debugging holds only together with the other one.
-        debug = told.debug and sampled
-        trace_id = told.trace_id or secrets.token_hex(self.config.traceid_byte_count)
-        length = len(told.trace_id) if told.trace_id else None
-        if told.reuse and told.span_id:
-            own, parent = told.span_id, told.parent_id
+        debug = incoming.debug and sampled
+        trace_id = incoming.trace_id or secrets.token_hex(self.config.traceid_byte_count)
+        length = len(incoming.trace_id) if incoming.trace_id else None
+        if incoming.reuse and incoming.span_id:
+            own, parent = incoming.span_id, incoming.parent_id
         else:
-            own, parent = secrets.token_hex(8), told.span_id
+            own, parent = secrets.token_hex(8), incoming.span_id
         request = Span(trace_id, own, parent, sampled, debug, length)
         proxy = attrs.evolve(request, span_id=secrets.token_hex(8), parent_id=own)
-        return Trace(request, proxy, found)
+        return Trace(request, proxy, context)
 
     def _warn(self, text: str) -> None:
         if self._warned():
@@ -226,20 +226,20 @@ class Zipkin(Plugin[Config]):
 
         def send(batch: list[bytes]) -> None:
             try:
-                status, told = server.send(b"[" + b",".join(batch) + b"]")
+                status, text = server.send(b"[" + b",".join(batch) + b"]")
             except OSError as error:
                 raise OSError(f"zipkin request failed: {error}") from error
             if not 200 <= status <= 299:
-                raise OSError(f"zipkin request failed: {status} {told}")
+                raise OSError(f"zipkin request failed: {status} {text}")
 
         return Queue(self.scope[0] or self.name, c.queue, send, self.logger, close=server.close)
 
 
 def rules(c: Config) -> Propagation:
     """Return what to read and to write, also when the two older fields say it."""
-    told = c.propagation
-    if told != Propagation():
-        return told
+    configured = c.propagation
+    if configured != Propagation():
+        return configured
     inject: list[Format | Literal["preserve"]] = ["preserve"]
     if c.header_type == "ignore":
         inject = [c.default_header_type]
@@ -252,8 +252,8 @@ def rules(c: Config) -> Propagation:
     )
 
 
-def _preserved(found: Found | None, rule: Propagation) -> Format:
-    format_: Format = found.format if found else rule.default_format
+def _preserved(context: TraceContext | None, rule: Propagation) -> Format:
+    format_: Format = context.format if context else rule.default_format
     return format_
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from plugmw.telemetry.propagation import ALL, Found, Span, extract, inject, sized
+from plugmw.telemetry.propagation import ALL, Span, TraceContext, extract, inject, sized
 
 T = "0af7651916cd43dd8448eb211c80319c"
 SHORT = "8448eb211c80319c"
@@ -20,46 +20,46 @@ def found(headers, formats=ALL):
 GOOD = {
     "b3: all": (
         {"x-b3-traceid": T, "x-b3-spanid": S, "x-b3-parentspanid": P, "x-b3-sampled": "1"},
-        Found("b3", T, S, P, True, reuse=True),
+        TraceContext("b3", T, S, P, True, reuse=True),
     ),
     "b3: 8 bytes, capitals, false": (
         {"x-b3-traceid": SHORT.upper(), "x-b3-spanid": S, "x-b3-sampled": "false"},
-        Found("b3", SHORT, S, None, False, reuse=True),
+        TraceContext("b3", SHORT, S, None, False, reuse=True),
     ),
-    "b3: trace alone": ({"x-b3-traceid": T}, Found("b3", T, reuse=True)),
-    "b3: decision alone": ({"x-b3-sampled": "true"}, Found("b3", sampled=True, reuse=True)),
-    "b3: debug": ({"x-b3-flags": "1"}, Found("b3", sampled=True, debug=True, reuse=True)),
-    "b3 single: all": ({"b3": f"{T}-{S}-1-{P}"}, Found("b3-single", T, S, P, True, reuse=True)),
-    "b3 single: ids": ({"b3": f"{SHORT}-{S}"}, Found("b3-single", SHORT, S, reuse=True)),
-    "b3 single: debug": ({"b3": f"{T}-{S}-d"}, Found("b3-single", T, S, None, True, True, reuse=True)),
-    "b3 single: no": ({"b3": "0"}, Found("b3-single", sampled=False, reuse=True)),
-    "b3 single: debug alone": ({"b3": "d"}, Found("b3-single", sampled=True, debug=True, reuse=True)),
+    "b3: trace alone": ({"x-b3-traceid": T}, TraceContext("b3", T, reuse=True)),
+    "b3: decision alone": ({"x-b3-sampled": "true"}, TraceContext("b3", sampled=True, reuse=True)),
+    "b3: debug": ({"x-b3-flags": "1"}, TraceContext("b3", sampled=True, debug=True, reuse=True)),
+    "b3 single: all": ({"b3": f"{T}-{S}-1-{P}"}, TraceContext("b3-single", T, S, P, True, reuse=True)),
+    "b3 single: ids": ({"b3": f"{SHORT}-{S}"}, TraceContext("b3-single", SHORT, S, reuse=True)),
+    "b3 single: debug": ({"b3": f"{T}-{S}-d"}, TraceContext("b3-single", T, S, None, True, True, reuse=True)),
+    "b3 single: no": ({"b3": "0"}, TraceContext("b3-single", sampled=False, reuse=True)),
+    "b3 single: debug alone": ({"b3": "d"}, TraceContext("b3-single", sampled=True, debug=True, reuse=True)),
     "b3 single: in tracestate": (
         {"tracestate": f"a=b, b3={T}-{S}-0"},
-        Found("b3-single", T, S, None, False, reuse=True),
+        TraceContext("b3-single", T, S, None, False, reuse=True),
     ),
     "b3 single: filled from the others": (
         {"b3": "1", "x-b3-traceid": T, "x-b3-spanid": S, "x-b3-parentspanid": P},
-        Found("b3-single", T, S, P, True, reuse=True),
+        TraceContext("b3-single", T, S, P, True, reuse=True),
     ),
     "b3 single: decision and parent from the others": (
         {"b3": f"{T}-{S}", "x-b3-sampled": "0", "x-b3-traceid": T, "x-b3-parentspanid": P},
-        Found("b3-single", T, S, P, False, reuse=True),
+        TraceContext("b3-single", T, S, P, False, reuse=True),
     ),
-    "w3c": ({"traceparent": f"00-{T}-{S}-01"}, Found("w3c", T, S, sampled=True)),
-    "w3c: not sampled": ({"traceparent": f" 00-{T}-{S}-02 "}, Found("w3c", T, S, sampled=False)),
+    "w3c": ({"traceparent": f"00-{T}-{S}-01"}, TraceContext("w3c", T, S, sampled=True)),
+    "w3c: not sampled": ({"traceparent": f" 00-{T}-{S}-02 "}, TraceContext("w3c", T, S, sampled=False)),
     "w3c: beside an empty tracestate": (
         {"traceparent": f"00-{T}-{S}-01", "tracestate": "a=b"},
-        Found("w3c", T, S, sampled=True),
+        TraceContext("w3c", T, S, sampled=True),
     ),
-    "jaeger": ({"uber-trace-id": f"{T}:{S}:{P}:1"}, Found("jaeger", T, S, P, True, reuse=True)),
+    "jaeger": ({"uber-trace-id": f"{T}:{S}:{P}:1"}, TraceContext("jaeger", T, S, P, True, reuse=True)),
     "jaeger: short, without a parent": (
         {"uber-trace-id": "1234:5:0:0"},
-        Found("jaeger", "1234".zfill(32), "5".zfill(16), None, False, reuse=True),
+        TraceContext("jaeger", "1234".zfill(32), "5".zfill(16), None, False, reuse=True),
     ),
     "ot": (
         {"ot-tracer-traceid": SHORT, "ot-tracer-spanid": S, "ot-tracer-sampled": "1"},
-        Found("ot", SHORT, S, sampled=True, reuse=True),
+        TraceContext("ot", SHORT, S, sampled=True, reuse=True),
     ),
     "datadog": (
         {
@@ -67,25 +67,25 @@ GOOD = {
             "x-datadog-parent-id": "12",
             "x-datadog-sampling-priority": "2",
         },
-        Found("datadog", S, "c".zfill(16), sampled=True),
+        TraceContext("datadog", S, "c".zfill(16), sampled=True),
     ),
     "datadog: rejected by the user": (
         {"x-datadog-sampling-priority": "-1"},
-        Found("datadog", sampled=False),
+        TraceContext("datadog", sampled=False),
     ),
     "aws: blanks, order, more keys": (
         {"x-amzn-trace-id": f"  Parent= {S};Self=1-2; Root =   1-{T[:8]}-{T[8:]}  ; Sampled   =1"},
-        Found("aws", T, S, sampled=True),
+        TraceContext("aws", T, S, sampled=True),
     ),
     "aws: undecided": (
         {"x-amzn-trace-id": f"Root=1-{T[:8]}-{T[8:]};Parent={S}"},
-        Found("aws", T, S),
+        TraceContext("aws", T, S),
     ),
-    "gcp": ({"x-cloud-trace-context": f"{T}/{D};o=1"}, Found("gcp", T, S, sampled=True)),
-    "gcp: undecided": ({"x-cloud-trace-context": f"{T}/{D}"}, Found("gcp", T, S)),
+    "gcp": ({"x-cloud-trace-context": f"{T}/{D};o=1"}, TraceContext("gcp", T, S, sampled=True)),
+    "gcp: undecided": ({"x-cloud-trace-context": f"{T}/{D}"}, TraceContext("gcp", T, S)),
     "instana": (
         {"x-instana-t": T, "x-instana-s": S, "x-instana-l": "1,correlationType=web"},
-        Found("instana", T, S, sampled=True),
+        TraceContext("instana", T, S, sampled=True),
     ),
 }
 
@@ -131,7 +131,7 @@ def test_what_is_broken_is_warned_of_and_ignored(headers):
 
 def test_a_bad_parent_of_jaeger_only_warns():
     made, warnings = found({"uber-trace-id": f"{T}:{S}:{'1' * 17}:1"})
-    assert (made, len(warnings)) == (Found("jaeger", T, S, None, True, reuse=True), 1)
+    assert (made, len(warnings)) == (TraceContext("jaeger", T, S, None, True, reuse=True), 1)
 
 
 def test_the_first_format_that_finds_something_wins():

@@ -37,11 +37,11 @@ class _Digest:
 
     @classmethod
     def read(cls, written: str) -> _Digest | None:
-        found = _DIGEST(written)
-        if found is None or len(found[3]) % 4 == 1 or len(found[4]) % 4 == 1:
+        match = _DIGEST(written)
+        if match is None or len(match[3]) % 4 == 1 or len(match[4]) % 4 == 1:
             return None
-        made = cls(int(found[1]), _decoded(found[3]), _decoded(found[4]))
-        return made if len(made.digest) == int(found[2]) else None
+        parsed = cls(int(match[1]), _decoded(match[3]), _decoded(match[4]))
+        return parsed if len(parsed.digest) == int(match[2]) else None
 
     @classmethod
     def of(cls, secret: str, rounds: int, salt: bytes, length: int) -> _Digest:
@@ -65,24 +65,24 @@ def stored(written: str) -> str:
     return str(_Digest.of(written, ROUNDS, secrets.token_bytes(SALT), LENGTH))
 
 
-def matches(kept: str, secret: str) -> bool:
-    """Check a secret against what is kept, in a time that does not depend on where they differ."""
-    digest = _Digest.read(kept)
+def matches(saved: str, secret: str) -> bool:
+    """Check a secret against what is stored, in a time that does not depend on where they differ."""
+    digest = _Digest.read(saved)
     if digest is None:
-        return hmac.compare_digest(_sha256(kept), _sha256(secret))
-    made = _Digest.of(secret, digest.rounds, digest.salt, len(digest.digest))
-    return hmac.compare_digest(made.digest, digest.digest)
+        return hmac.compare_digest(_sha256(saved), _sha256(secret))
+    computed = _Digest.of(secret, digest.rounds, digest.salt, len(digest.digest))
+    return hmac.compare_digest(computed.digest, digest.digest)
 
 
-def rounds(kept: str) -> int:
-    """Return how many rounds of work a check is, 0 for a secret that is kept as it is."""
-    digest = _Digest.read(kept)
+def rounds(saved: str) -> int:
+    """Return how many rounds of work a check is, 0 for a secret that is stored as it is."""
+    digest = _Digest.read(saved)
     return digest.rounds if digest else 0
 
 
-def decoy(kept: Iterable[str]) -> str:
-    """Return what no secret matches, and what is as much work to find out as the dearest of ``kept``."""
-    dearest = max(map(rounds, kept), default=0)
+def decoy(saved: Iterable[str]) -> str:
+    """Return what no secret matches, and what is as much work to find out as the dearest of ``saved``."""
+    dearest = max(map(rounds, saved), default=0)
     digest = secrets.token_bytes(LENGTH)
     return str(_Digest(dearest, secrets.token_bytes(SALT), digest)) if dearest else digest.hex()
 

@@ -59,33 +59,33 @@ def slow(written: str) -> str:
     return written if _MEANT(written) else generate_password_hash(written)
 
 
-def matches(kept: str, password: str) -> bool:
+def matches(hashed: str, password: str) -> bool:
     """Check a password against what :func:`stored` returned."""
-    if not is_kong(kept):
-        return check_password_hash(kept, password)
-    salt, _, digest = kept[len(KONG) + 1 :].rpartition("$")
-    found = hashlib.sha1((password + salt).encode(), usedforsecurity=False).hexdigest()
-    return hmac.compare_digest(found, digest)
+    if not is_kong(hashed):
+        return check_password_hash(hashed, password)
+    salt, _, digest = hashed[len(KONG) + 1 :].rpartition("$")
+    computed = hashlib.sha1((password + salt).encode(), usedforsecurity=False).hexdigest()
+    return hmac.compare_digest(computed, digest)
 
 
-def cost(kept: str) -> int:
+def cost(hashed: str) -> int:
     """Return about how many rounds of work a check is, 0 where nothing slows it down."""
-    found = _ROUNDS(method(kept))
-    return math.prod(int(number) for number in found.groups() if number) if found else 0
+    match = _ROUNDS(method(hashed))
+    return math.prod(int(number) for number in match.groups() if number) if match else 0
 
 
-def decoy(kept: Iterable[str]) -> str:
-    """Return what no password matches, and what is as much work to find out as the dearest of ``kept``.
+def decoy(hashed: Iterable[str]) -> str:
+    """Return what no password matches, and what is as much work to find out as the dearest of ``hashed``.
 
     :data:`USUAL` among them stands for what cannot be known.
     """
-    dearest = max((_decoy(PLAIN), *kept), key=cost)
+    dearest = max((_decoy(PLAIN), *hashed), key=cost)
     return _decoy(method(dearest), len(dearest.rpartition("$")[2]) or SCRYPT)
 
 
-def method(kept: str) -> str:
+def method(hashed: str) -> str:
     """Return the method of a hash: ``scrypt:32768:8:1``."""
-    return kept.partition("$")[0]
+    return hashed.partition("$")[0]
 
 
 def _decoy(method: str, length: int = 64) -> str:

@@ -141,16 +141,16 @@ class Bundles:
             return f"{self.root}: cannot be written: {error.strerror}"
         return ""
 
-    def _install(self, home: Home, found: Found, url: str, key: RSAPublicKey | None) -> None:
-        version = version_of(found.data)
+    def _install(self, home: Home, archive: Found, url: str, key: RSAPublicKey | None) -> None:
+        version = version_of(archive.data)
         if self._compat or not self._is_good(home, home.folder / version):
-            with home.fresh() as made:
-                unpack(found.data, made, home.name, key, self._limits)
+            with home.fresh() as fresh:
+                unpack(archive.data, fresh, home.name, key, self._limits)
                 if self._compat:
-                    return home.put_as_tyk(made)
-                home.put(made, version)
+                    return home.put_as_tyk(fresh)
+                home.put(fresh, version)
         home.use(version)
-        home.remember({"version": version, "url": fingerprint(url), **attrs.asdict(found.validators)})
+        home.remember({"version": version, "url": fingerprint(url), **attrs.asdict(archive.validators)})
         return None
 
     def _is_good(self, home: Home, folder: Path | None) -> bool:

@@ -70,10 +70,10 @@ class Home:
     def state(self) -> dict[str, object]:
         """Return what was kept beside the versions; empty if nothing was."""
         try:
-            found = json.loads((self.folder / "state.json").read_bytes())
+            state = json.loads((self.folder / "state.json").read_bytes())
         except (OSError, ValueError, RecursionError):
             return {}
-        return found if isinstance(found, dict) else {}
+        return state if isinstance(state, dict) else {}
 
     def remember(self, state: dict[str, object]) -> None:
         """Replace what is kept beside the versions."""
@@ -83,18 +83,18 @@ class Home:
     def fresh(self) -> Iterator[Path]:
         """Give an empty folder to unpack into, which is gone afterwards unless it was installed."""
         self._tidy()
-        made = Path(tempfile.mkdtemp(dir=self.root, prefix=self._prefix))
+        folder = Path(tempfile.mkdtemp(dir=self.root, prefix=self._prefix))
         try:
-            yield made
+            yield folder
         finally:
-            shutil.rmtree(made, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
 
-    def put(self, made: Path, version: str) -> None:
+    def put(self, fresh: Path, version: str) -> None:
         """Make a checked folder a version of this bundle, in place of a damaged one."""
-        made.chmod(0o755)  # mkdtemp makes it 700, and the workers may be another user than who fetches
+        fresh.chmod(0o755)  # mkdtemp makes it 700, and the workers may be another user than who fetches
         self.folder.mkdir(exist_ok=True)
         shutil.rmtree(self.folder / version, ignore_errors=True)
-        made.rename(self.folder / version)
+        fresh.rename(self.folder / version)
 
     def use(self, version: str) -> None:
         """Put a version in force; of the others, the one before stays."""
@@ -103,12 +103,12 @@ class Home:
             self._replace(self.marker, version)
             self._prune({version, before.name if before else ""})
 
-    def put_as_tyk(self, made: Path) -> None:
+    def put_as_tyk(self, fresh: Path) -> None:
         """Put a checked folder where Tyk has it: there is one version, for ever."""
-        made.chmod(0o755)
+        fresh.chmod(0o755)
         if self.folder.is_dir() and any(self.folder.iterdir()):
             raise LoadError(str(self.folder), f"has no {MANIFEST}", "a bundle, or no folder")
-        made.rename(self.folder)
+        fresh.rename(self.folder)
 
     @contextmanager
     def turn(self, sleep: Callable[[float], object] | None = None) -> Iterator[Turn]:

@@ -80,24 +80,24 @@ def older(name: str) -> Any:
 def redis_record(config: CountingConfig) -> Redis:
     """Return the record that ``redis`` and the older spellings give together."""
     flat = {name: getattr(config, f"redis_{name}") for name in _FIELDS}
-    given = {name: value for name, value in flat.items() if value is not None}
-    return Redis(**{**(as_dict(config.redis) if config.redis else {}), **given})
+    values = {name: value for name, value in flat.items() if value is not None}
+    return Redis(**{**(as_dict(config.redis) if config.redis else {}), **values})
 
 
 def redis_problems(config: CountingConfig) -> Iterator[tuple[str, str]]:
     """Say what is wrong with the record, for the ``check`` of a configuration class."""
-    made = redis_record(config)
+    record = redis_record(config)
     if config.redis is not None:
         for name in _FIELDS:
-            if getattr(config.redis, name) != getattr(made, name):
+            if getattr(config.redis, name) != getattr(record, name):
                 yield f"redis_{name}", f"given beside redis.{name}, expected only one of the two"
     if config.policy != "redis":
         return
-    if made.host is None:
+    if record.host is None:
         yield "redis.host", "required field missing"
-    elif made.ssl and made.server_name not in (None, made.host):
+    elif record.ssl and record.server_name not in (None, record.host):
         # The client verifies the name it connects to and knows no other.
-        yield "redis.server_name", f"got {made.server_name!r}, expected the host, {made.host!r}"
+        yield "redis.server_name", f"got {record.server_name!r}, expected the host, {record.host!r}"
 
 
 def key_prefix(kind: str, scope: Sequence[str | None]) -> str:

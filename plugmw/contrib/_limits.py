@@ -57,13 +57,13 @@ class Windows:
 
     def at(self, now: float) -> list[Window]:
         """Return the windows that ``now`` is in, in the order of the periods."""
-        start, end, found = self._found
+        start, end, windows = self._found
         if not start <= now < end:
             edges = [window(period, now) for period in self._periods]
-            found = [(f":{a}{_MARKS[p]}", b - a, b) for p, (a, b) in zip(self._periods, edges)]
+            windows = [(f":{a}{_MARKS[p]}", b - a, b) for p, (a, b) in zip(self._periods, edges)]
             # The windows lie within each other: while the shortest lasts, so do all.
-            self._found = (max(a for a, _ in edges), min(b for _, b in edges), found)
-        return found
+            self._found = (max(a for a, _ in edges), min(b for _, b in edges), windows)
+        return windows
 
 
 def misordered(limits: Mapping[str, float | None]) -> Iterator[str]:

@@ -78,21 +78,22 @@ class ACL(Plugin[Config]):
 
     def _groups(self, x: Exchange) -> tuple[str, Sequence[str]]:
         """Return the groups that decide and the header that names them, or answer if there can be none."""
-        consumer, credential, given = x.consumer, x.credential, self._given(x)
+        consumer, credential, in_context = x.consumer, x.credential, self._context_groups(x)
         always = self.config.always_use_authenticated_groups
-        if given is not None and (consumer is None or credential is None or always):
-            return _OF_CONTEXT, given
+        if in_context is not None and (consumer is None or credential is None or always):
+            return _OF_CONTEXT, in_context
         if consumer is not None and (consumer.groups or self._denies):
             return _OF_CONSUMER, consumer.groups
         if credential is None:
             x.fail(401)
         x.fail(403, REFUSED)
 
-    def _given(self, x: Exchange) -> Sequence[str] | None:
+    def _context_groups(self, x: Exchange) -> Sequence[str] | None:
         """Return the groups in the context, None if there is no list of them."""
-        given = x.ctx.get(keys.CTX_GROUPS)
-        if given is None or (isinstance(given, (list, tuple)) and all(isinstance(one, str) for one in given)):
-            return given
+        groups = x.ctx.get(keys.CTX_GROUPS)
+        names = isinstance(groups, (list, tuple)) and all(isinstance(one, str) for one in groups)
+        if groups is None or names:
+            return groups
         self.logger.warning(
             "%s is no list of names and is ignored (request %s)", keys.CTX_GROUPS, x.request_id
         )

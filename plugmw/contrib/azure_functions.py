@@ -157,10 +157,10 @@ class _Function(Upstream):
     def headers_of(
         self, environ: WSGIEnvironment, wish: UpstreamRequest, netloc: str
     ) -> list[tuple[str, str]]:
-        made = [("Host", netloc)]
+        headers = [("Host", netloc)]
         for name, value in request_headers(environ):
             lower = name.lower()
             chosen = self._only is None or lower in self._only or lower == "content-length"
             if chosen and lower not in self._dropped:
-                made.append((name, value))
-        return [*made, *self._keys]
+                headers.append((name, value))
+        return [*headers, *self._keys]

@@ -97,13 +97,13 @@ class BasicAuth(Authentication[Config]):
         """Check a password; without credential it is wrong, after the same work."""
         if len(password.encode()) > LONGEST:
             return False
-        kept = self._decoy if credential is None else credential.data["password"]
-        seen = hmac.digest(self._secret, f"{kept}\0{password}".encode(), hashlib.sha256)
+        hashed = self._decoy if credential is None else credential.data["password"]
+        seen = hmac.digest(self._secret, f"{hashed}\0{password}".encode(), hashlib.sha256)
         now = self.runtime.clock()
         if self._right.get(seen, now) > now:
             return True
-        if not passwords.matches(kept, password):
-            if passwords.cost(kept) < passwords.cost(self._decoy):
+        if not passwords.matches(hashed, password):
+            if passwords.cost(hashed) < passwords.cost(self._decoy):
                 passwords.matches(self._decoy, password)
             return False
         if len(self._right) >= MOST:

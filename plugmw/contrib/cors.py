@@ -89,13 +89,13 @@ class Cors(Plugin[Config]):
         """Return the headers that every preflight gets."""
         config = self.config
         methods = METHODS if config.methods is None else config.methods
-        made = [("Access-Control-Allow-Methods", ",".join(methods))]
+        allowed = [("Access-Control-Allow-Methods", ",".join(methods))]
         if config.headers:
-            made.append(("Access-Control-Allow-Headers", ",".join(config.headers)))
+            allowed.append(("Access-Control-Allow-Headers", ",".join(config.headers)))
         if config.max_age is not None:
             # The field is in whole seconds (RFC 9111 section 1.2.2).
-            made.append(("Access-Control-Max-Age", str(int(config.max_age))))
-        return made
+            allowed.append(("Access-Control-Max-Age", str(int(config.max_age))))
+        return allowed
 
     def access(self, x: Exchange) -> None:
         environ = x.environ
@@ -119,14 +119,14 @@ class Cors(Plugin[Config]):
 
     def _granted(self, x: Exchange) -> list[tuple[str, str]]:
         """Return what a preflight gets because it asked for it."""
-        made = []
+        granted = []
         wanted = _echoed(x.get_header("Access-Control-Request-Headers"))
         if wanted and not self.config.headers:
-            made.append(("Access-Control-Allow-Headers", wanted))
+            granted.append(("Access-Control-Allow-Headers", wanted))
         private = x.get_header("Access-Control-Request-Private-Network")
         if self.config.private_network and private == "true":
-            made.append(("Access-Control-Allow-Private-Network", "true"))
-        return made
+            granted.append(("Access-Control-Allow-Private-Network", "true"))
+        return granted
 
     def header_filter(self, x: Exchange) -> None:
         environ = x.environ

@@ -68,8 +68,8 @@ class Metric:
 
 
 def _metric(name: str, stat_type: str, rate: float | None = None) -> dict[str, object]:
-    made = {"name": name, "stat_type": stat_type, "tags": ["app:kong"], "consumer_identifier": "custom_id"}
-    return made | ({"sample_rate": rate} if rate else {})
+    metric = {"name": name, "stat_type": stat_type, "tags": ["app:kong"], "consumer_identifier": "custom_id"}
+    return metric | ({"sample_rate": rate} if rate else {})
 
 
 DEFAULTS: Final = [
@@ -145,7 +145,7 @@ class Datadog(Measuring[Config]):
 
 
 def _told_port() -> int:
-    told = os.environ.get("KONG_DATADOG_AGENT_PORT", "8125")
-    if not (told.isascii() and told.isdigit() and int(told) <= 65535):
-        raise ConfigError("port", f"got {told!r} from KONG_DATADOG_AGENT_PORT", "a port from 0 to 65535")
-    return int(told)
+    text = os.environ.get("KONG_DATADOG_AGENT_PORT", "8125")
+    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
+        raise ConfigError("port", f"got {text!r} from KONG_DATADOG_AGENT_PORT", "a port from 0 to 65535")
+    return int(text)

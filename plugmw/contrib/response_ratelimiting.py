@@ -165,10 +165,10 @@ class ResponseRateLimiting(Counting[Config]):
             return
         # Only the app's own answer says what was used.
         used = parse_usage(fields, self.config.limits) if x.source == "service" else {}
-        told = [] if self.config.hide_client_headers else list(self._headers(usage, used))
+        headers = [] if self.config.hide_client_headers else list(self._headers(usage, used))
         if any(number > 0 and usage.least(name) <= 0 for name, number in used.items()):
-            x.exit(429, None, told)
-        for key, value in told:
+            x.exit(429, None, headers)
+        for key, value in headers:
             x.set_header(key, value)
         self._count(usage, used)
 

@@ -184,9 +184,9 @@ class StatsD(Measuring[Config]):
         make = self._plain if self.config.tag_style is None else self._tagged
         end = "\n" if self.config.use_tcp else ""
         for metric in drawn(self.config.metrics):
-            made = make(x, metric, entry)
-            if made is not None:
-                yield made + end
+            text = make(x, metric, entry)
+            if text is not None:
+                yield text + end
 
     def _tagged(self, x: Exchange, metric: Metric, entry: log_entry.LogEntry) -> str | None:
         value = value_of(metric.name, entry) if metric.name in VALUES else None
@@ -212,10 +212,10 @@ class StatsD(Measuring[Config]):
         return {name: tag_value(str(value)) for name, value in tags.items() if value}
 
     def _plain(self, x: Exchange, metric: Metric, entry: log_entry.LogEntry) -> str | None:
-        found = self._named(x, metric, entry)
-        if found is None:
+        measured = self._named(x, metric, entry)
+        if measured is None:
             return None
-        name, value = found
+        name, value = measured
         # A set stays one, whatever was configured, as in Kong.
         kind = "s" if metric.name == "unique_users" else TYPES[metric.stat_type]
         return line(f"{self._prefix}.{name}", value, kind, metric.sample_rate)

@@ -160,7 +160,7 @@ _ARRAY: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|\[[ \t\r\n]*\]', re.DOTAL
 
 def without_empty_arrays(data: bytes) -> bytes:
     """Make ``{}`` of every ``[]`` in JSON, outside of its strings; nothing else changes."""
-    return _ARRAY.sub(lambda found: b"{}" if found[0].startswith(b"[") else found[0], data)
+    return _ARRAY.sub(lambda match: b"{}" if match[0].startswith(b"[") else match[0], data)
 
 
 def read_proxy(data: bytes) -> tuple[int, Headers, bytes]:
@@ -217,12 +217,12 @@ def _header(name: str, value: object) -> str:
         value = "true" if value else "false"
     if not isinstance(value, (str, int, float)):
         raise ValueError("headers must have text or numbers as values")
-    made = encode(str(value), "replace")
+    text = encode(str(value), "replace")
     try:
-        answer.check_header(name, made)
+        answer.check_header(name, text)
     except ValueError:
         raise ValueError("headers must have names and values that can be sent") from None
-    return made
+    return text
 
 
 def over(headers: Headers, own: Headers) -> Headers:

@@ -40,10 +40,10 @@ class Token:
 
 def read(text: str) -> Token:
     """Take a token apart; raises ``ValueError``. A repeated name in its JSON is an error too."""
-    found = _TOKEN(text) if len(text) <= LONGEST else None
-    if found is None:
+    match = _TOKEN(text) if len(text) <= LONGEST else None
+    if match is None:
         raise ValueError("expected three parts in Base64")
-    header, claims, signature = (_unpacked(part) for part in found.groups())
+    header, claims, signature = (_unpacked(part) for part in match.groups())
     signed = text.rpartition(".")[0].encode()
     return Token(forms.read_object(header, True), forms.read_object(claims, True), signed, signature)
 

@@ -152,11 +152,11 @@ def series_of(runtime: Runtime, folder: str | None = None) -> Series:
     return runtime.lasting("series", lambda: Series(_folder(folder, bool(runtime.multiprocess))))
 
 
-def _folder(given: str | None, multiprocess: bool) -> Path | None:
-    told = given or os.environ.get("PROMETHEUS_MULTIPROC_DIR")
-    if told:
+def _folder(configured: str | None, multiprocess: bool) -> Path | None:
+    folder = configured or os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if folder:
         # Below it: what is in the folder itself belongs to prometheus-client.
-        return Path(told, "plugmw")
+        return Path(folder, "plugmw")
     if not multiprocess:
         return None
     base = private_folder()

@@ -96,15 +96,15 @@ class HTTP:
     def _read(self, response: Response) -> bytes:
         """Read the answer and drop all but its beginning; not for longer than the time-out."""
         deadline = Deadline.after(self._timeout, self._clock)
-        told, length = b"", 0
+        beginning, length = b"", 0
         with response:
             for chunk in response.raw.stream(4096, decode_content=False):
-                told += chunk[: self._told - len(told)]
+                beginning += chunk[: self._told - len(beginning)]
                 length += len(chunk)
                 if length > READ or deadline.expired:
                     response.raw.close()
                     break
-        return told
+        return beginning
 
     def close(self) -> None:
         """Close the connections; the next request opens others."""

@@ -106,7 +106,7 @@ def build_all(
 
 
 def sources(folder: Path) -> tuple[list[Source], list[Problem]]:
-    """Return what there is to build, in the order of the names, and what cannot be."""
+    """Return the sources to build, by name, and the problems of those that cannot be built."""
     note(folder)
     by_name: dict[str, Source] = {}
     problems = []

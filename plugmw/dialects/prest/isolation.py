@@ -148,7 +148,7 @@ class Isolated:
         try:
             return self._started(deadline)
         except Unusable as error:
-            # It could be used once: somebody has changed it since.
+            # The library could be used before, so its file has changed since.
             raise NativeError(500, str(error)) from None
 
     def _keep(self, process: _Process) -> None:
@@ -241,7 +241,7 @@ class _Process:
         self._socket.close()
 
     def end(self) -> None:
-        """Wait for the end of a process that was told to end."""
+        """Wait for a process to end that has been asked to."""
         self._socket.close()
         try:
             self._popen.wait(_GRACE)

@@ -28,7 +28,7 @@ class AnalyticsRecord(Fields):
 
 
 class AnalyticsHook(NativeHook):
-    """A hook on what is recorded. Phases: log."""
+    """A hook on analytics records. Phases: log."""
 
     fail_closed = False
     needs_timings: ClassVar[bool] = True

@@ -85,16 +85,16 @@ class Streamed(ResponseWrapper):
         self._pieces = pieces
 
     def _whole(self, limit: int) -> bytes:
-        self.original = joined(self.take(), limit)
+        self.original = joined(self.stream(), limit)
         return self.original
 
-    def take(self) -> Iterable[bytes]:
+    def stream(self) -> Iterable[bytes]:
         """Return the body as it comes, to be closed by the caller; once."""
         pieces, self._pieces = self._pieces, ()
         return pieces
 
     def close(self) -> None:
-        discard(self.take())
+        discard(self.stream())
 
 
 class BackendProxy:

@@ -94,7 +94,7 @@ def _as_it_is(start_response: StartResponse, response: ResponseWrapper) -> Itera
     elif body is None and status not in _EMPTY:
         length = [item for item in response.backend_headers if item[0].lower() == "content-length"]
         start_response(status_line(status), [*headers, *length])
-        return response.take()
+        return response.stream()
     elif body != response.original:
         outdated = {
             (name.lower(), value) for name, value in response.backend_headers if name.lower() in _OF_BYTES

@@ -124,7 +124,7 @@ class Isolated:
             except BaseException as error:
                 raise self._failed(process, error, name) from None
             self._failures = 0
-            self._keep(process)
+            self._release(process)
             return answer
         finally:
             slots.release()
@@ -151,7 +151,7 @@ class Isolated:
             # The library could be used before, so its file has changed since.
             raise NativeError(500, str(error)) from None
 
-    def _keep(self, process: _Process) -> None:
+    def _release(self, process: _Process) -> None:
         if self._closed:
             process.end()
         else:

@@ -39,7 +39,7 @@ class AnalyticsHook(NativeHook):
         try:
             guarded(x, self, self.function, self.record(x))
         except Exception as error:
-            self.tell(x, error)
+            self.log_failure(x, error)
 
     def record(self, x: Exchange) -> AnalyticsRecord:
         """Return the record of a request that is over."""

@@ -139,8 +139,9 @@ def adapt(handler: Any, name: str, config: type | None = None) -> type[HandlerPl
         members["init_worker"] = _start
     early = phases.REWRITE in members or phases.ACCESS in members
     members |= {"fail_closed": early, "authenticates": early, "needs_timings": phases.LOG in members}
-    made: type[HandlerPlugin] = check_class(type(name, (HandlerPlugin,), members), name)
-    return made
+    plugin_class: type[HandlerPlugin] = type(name, (HandlerPlugin,), members)
+    check_class(plugin_class, name)
+    return plugin_class
 
 
 def _credential_names(config: Any) -> set[str]:

@@ -161,6 +161,7 @@ class ResponseIterable(RespondingExchange):
         before = self.status_line, self.header_list, self._state
         self.status_line, self.header_list = "", self._early
         self._body = self._collected = None
+        self._out = ()
         self._received = 0
         try:
             return self._start(status, headers, exc_info)

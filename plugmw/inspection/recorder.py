@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import attrs
 
@@ -22,6 +22,8 @@ from plugmw.wsgi.headers import headers_in
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from plugmw.kernel.plugin import Plugin
 
 #: ``skipped``: would call out or log for real; ``stood in``: the consumer was given instead.
 Outcome = Literal["ran", "exit", "failed", "skipped", "stood in"]
@@ -59,8 +61,8 @@ class Trace:
 
     def entries(self, entries: Iterable[Entry]) -> list[Entry]:
         """Return the same entries with traced plugins."""
-        pairs: list[tuple[Entry, Any]] = [(entry, _Traced(entry, self)) for entry in entries]
-        return [attrs.evolve(entry, plugin=traced) for entry, traced in pairs]
+        # Whatever it does not note itself, a traced plugin answers as the plugin does.
+        return [attrs.evolve(entry, plugin=cast("Plugin", _Traced(entry, self))) for entry in entries]
 
     def of(self, entry: Entry, phase: str) -> Step | None:
         """Return the last call of this entry in this phase, None if there was none."""
@@ -75,7 +77,7 @@ class _Traced:
         self._plugin = entry.plugin
         self._entry = entry
         self._trace = trace
-        calls: dict[str, Callable[..., Any]] = dict.fromkeys(phases.REQUEST_PHASES, self._call)
+        calls: dict[str, Callable[..., object]] = dict.fromkeys(phases.REQUEST_PHASES, self._call)
         calls |= {phases.BODY_FILTER: self._filter, phases.WRAP: self._wrap, phases.INIT_WORKER: self._start}
         for phase, call in calls.items():
             if hasattr(self._plugin, phase):
@@ -89,7 +91,7 @@ class _Traced:
         self._trace.steps.append(step)
         return step
 
-    def _call(self, phase: str, method: Callable[[Any], None], x: Exchange) -> None:
+    def _call(self, phase: str, method: Callable[[Exchange], None], x: Exchange) -> None:
         step = self._note(phase)
         if self._left_alone(step, x):
             return
@@ -134,7 +136,9 @@ class _Traced:
             _note_failure(step, error)
             raise
 
-    def _wrap(self, phase: str, method: Callable[[Any], WSGIApplication], app: WSGIApplication) -> Any:
+    def _wrap(
+        self, phase: str, method: Callable[[WSGIApplication], WSGIApplication], app: WSGIApplication
+    ) -> WSGIApplication:
         wrapped = method(app)
 
         def traced(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

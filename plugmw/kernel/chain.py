@@ -125,7 +125,7 @@ class Chain:
                 namespace[f"pick{i}"] = picker(slot.entries)
         return namespace
 
-    # -- called by the flow, never on the fast path -------------------------------------------------
+    # -- called by the exchange, never on the fast path -----------------------------------------------
 
     def slot_of(self, error: BaseException) -> int | None:
         """Return the index of the slot whose generated line ``error`` passed through."""

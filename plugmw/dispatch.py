@@ -133,8 +133,9 @@ class Dispatcher:
             plugin = None
             try:
                 plugin = pick(x)
-                if hasattr(plugin, phases.REWRITE):
-                    plugin.rewrite(x)
+                rewrite = getattr(plugin, phases.REWRITE, None)
+                if rewrite is not None:
+                    rewrite(x)
             except BaseException as error:
                 if not is_failure(error) or not x._chain.is_open(plugin):
                     return x._halt(error, plugin)

@@ -7,7 +7,7 @@ app = Gateway(app, plugins=[KeyAuth(key_names=["apikey"]), Entry(Cors(), route="
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import attrs
 
@@ -23,7 +23,7 @@ from plugmw.reload.reloading import Reloading
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
     from plugmw.auth.directories import Consumers
     from plugmw.documents import Document
@@ -32,6 +32,25 @@ if TYPE_CHECKING:
     from plugmw.stores import Store
 
 Dialect = Literal["kong", "krakend", "tyk", "prest"]
+
+
+class DialectOptions(TypedDict, total=False):
+    """The named arguments of a gateway whose dialect is known."""
+
+    plugins: Sequence[Item]
+    consumers: Consumers | None
+    store: str | Store | None
+    logger: Logger | None
+    clock: Callable[[], float] | None
+    compat: Dialect | None
+    strict: bool
+    reload: bool | None
+
+
+class GatewayOptions(DialectOptions, total=False):
+    """The named arguments of a gateway, for functions that pass them on."""
+
+    dialect: Dialect | None
 
 
 class Gateway(Reloading):
@@ -74,22 +93,28 @@ class Gateway(Reloading):
         )
 
     @classmethod
-    def from_kong(cls, app: WSGIApplication | None, config: Source | Document, **options: Any) -> Self:
+    def from_kong(
+        cls, app: WSGIApplication | None, config: Source | Document, **options: Unpack[DialectOptions]
+    ) -> Self:
         """Return a gateway round ``app`` (or None) for a Kong declarative file; options as of the class."""
         return cls(app, config, dialect="kong", **options)
 
     @classmethod
-    def from_krakend(cls, app: WSGIApplication | None, config: Source | Document, **options: Any) -> Self:
+    def from_krakend(
+        cls, app: WSGIApplication | None, config: Source | Document, **options: Unpack[DialectOptions]
+    ) -> Self:
         """Return a gateway round ``app`` (or None) for a ``krakend.json``; options as of the class."""
         return cls(app, config, dialect="krakend", **options)
 
     @classmethod
-    def from_tyk(cls, app: WSGIApplication | None, config: Any, **options: Any) -> Self:
+    def from_tyk(cls, app: WSGIApplication | None, config: Any, **options: Unpack[DialectOptions]) -> Self:
         """Return a gateway round ``app`` (or None) for API definitions of Tyk: a file, a folder or a list."""
         return cls(app, config, dialect="tyk", **options)
 
     @classmethod
-    def from_prest(cls, app: WSGIApplication | None, config: Source | Document, **options: Any) -> Self:
+    def from_prest(
+        cls, app: WSGIApplication | None, config: Source | Document, **options: Unpack[DialectOptions]
+    ) -> Self:
         """Return a gateway round ``app`` (or None) for a ``prest.toml``; options as of the class."""
         return cls(app, config, dialect="prest", **options)
 

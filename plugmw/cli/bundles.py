@@ -110,43 +110,43 @@ def _arguments(parser: ArgumentParser) -> None:
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
 
     def action(name: str, text: str, run: Callable[[Namespace, Terminal], int]) -> ArgumentParser:
-        made = actions.add_parser(name, help=text, description=text)
-        made.set_defaults(action=run)
-        return made
+        sub = actions.add_parser(name, help=text, description=text)
+        sub.set_defaults(action=run)
+        return sub
 
-    made = action("build", "Make a bundle of the files here that a manifest names.", build)
-    made.add_argument("-m", "--manifest", metavar="FILE", default=MANIFEST, help="what to pack (%(default)s)")
-    made.add_argument(
+    sub = action("build", "Make a bundle of the files here that a manifest names.", build)
+    sub.add_argument("-m", "--manifest", metavar="FILE", default=MANIFEST, help="what to pack (%(default)s)")
+    sub.add_argument(
         "-o",
         "--output",
         metavar="FILE",
         dest="out",
         help="the bundle; named after version and system if not given",
     )
-    made.add_argument("-k", "--key", metavar="FILE", help="the RSA private key (PEM) to sign with")
-    made.add_argument("-y", "--yes", action="store_true", help="do not ask when there is no key")
-    made.add_argument(
+    sub.add_argument("-k", "--key", metavar="FILE", help="the RSA private key (PEM) to sign with")
+    sub.add_argument("-y", "--yes", action="store_true", help="do not ask when there is no key")
+    sub.add_argument(
         "--build-id", metavar="ID", default="", help="sets this build apart from another of the same"
     )
-    made.add_argument(
+    sub.add_argument(
         "--version", metavar="V", default=__version__, help="the version in the bundle's name (%(default)s)"
     )
-    made.add_argument(
+    sub.add_argument(
         "--platform", metavar="P", help="vendor the requirements for this system, such as linux/arm64"
     )
-    made.add_argument("--python", metavar="V", help="vendor them for this Python, such as 3.12")
-    made = action("verify", "Check a bundle: its archive, its checksum and its signature.", verify)
-    made.add_argument("file", metavar="FILE", help="the bundle")
-    _key_argument(made)
-    made = action("fetch", "Fetch a bundle and install it for the gateways of a folder.", fetch)
-    made.add_argument("name", metavar="NAME", help="its name; several with commas between them")
-    made.add_argument(
+    sub.add_argument("--python", metavar="V", help="vendor them for this Python, such as 3.12")
+    sub = action("verify", "Check a bundle: its archive, its checksum and its signature.", verify)
+    sub.add_argument("file", metavar="FILE", help="the bundle")
+    _key_argument(sub)
+    sub = action("fetch", "Fetch a bundle and install it for the gateways of a folder.", fetch)
+    sub.add_argument("name", metavar="NAME", help="its name; several with commas between them")
+    sub.add_argument(
         "--base-url", metavar="URL", required=True, help="where bundles are: http, https or file"
     )
-    _folder_argument(made)
-    _key_argument(made)
-    made = action("list", "List the bundles that are installed.", list_)
-    _folder_argument(made)
+    _folder_argument(sub)
+    _key_argument(sub)
+    sub = action("list", "List the bundles that are installed.", list_)
+    _folder_argument(sub)
 
 
 def _folder_argument(parser: ArgumentParser) -> None:

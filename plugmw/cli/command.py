@@ -91,9 +91,9 @@ class Command:
 
 def columns(rows: Sequence[Sequence[str]], indent: str = "") -> list[str]:
     """Align cells in columns two blanks apart; columns that are empty throughout are left out."""
-    kept = [i for i in range(max(map(len, rows), default=0)) if any(row[i] for row in rows[1:])]
-    widths = [max(len(row[i]) for row in rows) for i in kept]
+    used = [i for i in range(max(map(len, rows), default=0)) if any(row[i] for row in rows[1:])]
+    widths = [max(len(row[i]) for row in rows) for i in used]
     return [
-        (indent + "  ".join(row[i].ljust(width) for i, width in zip(kept, widths, strict=True))).rstrip()
+        (indent + "  ".join(row[i].ljust(width) for i, width in zip(used, widths, strict=True))).rstrip()
         for row in rows
     ]

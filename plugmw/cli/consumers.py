@@ -37,10 +37,10 @@ def opened(place: str) -> SQLDirectory:
 
 def named(store: SQLDirectory, name: str) -> Consumer:
     """Return a consumer by id, username or custom id."""
-    found = store.consumer(name)
-    if found is None:
+    consumer = store.consumer(name)
+    if consumer is None:
         raise Failure(f'{store.database.url}: no consumer "{name}"', BAD)
-    return found
+    return consumer
 
 
 def add(args: Namespace, terminal: Terminal, store: SQLDirectory) -> int:
@@ -175,31 +175,31 @@ def _arguments(parser: ArgumentParser) -> None:
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
 
     def action(name: str, text: str, run: Callable[..., int]) -> ArgumentParser:
-        made = actions.add_parser(name, help=text, description=text)
-        made.add_argument("store", metavar="STORE", help="a gateway file, or the URL of a consumer store")
-        made.set_defaults(action=run)
-        return made
+        sub = actions.add_parser(name, help=text, description=text)
+        sub.add_argument("store", metavar="STORE", help="a gateway file, or the URL of a consumer store")
+        sub.set_defaults(action=run)
+        return sub
 
-    made = action("add", "Add a consumer.", add)
-    made.add_argument("name", metavar="NAME", help="its unique user name")
-    made.add_argument("--custom-id", metavar="ID", help="its unique identifier in another system")
-    made.add_argument("--group", metavar="GROUP", action="append", default=[], dest="groups")
-    made.add_argument("--tag", metavar="TAG", action="append", default=[], dest="tags")
-    made.add_argument("--json", action="store_true", help="print JSON instead of text")
-    made = action("list", "List consumers and their credentials, without secrets.", list_)
-    made.add_argument("--json", action="store_true", help="print JSON instead of text")
-    made = action("key", "Give a consumer a credential; what is generated is shown once.", key)
-    made.add_argument("name", metavar="NAME", help="the consumer: user name, id or custom id")
-    made.add_argument("--kind", choices=KINDS, default="key-auth", help="for which plugin (%(default)s)")
-    made.add_argument(
+    sub = action("add", "Add a consumer.", add)
+    sub.add_argument("name", metavar="NAME", help="its unique user name")
+    sub.add_argument("--custom-id", metavar="ID", help="its unique identifier in another system")
+    sub.add_argument("--group", metavar="GROUP", action="append", default=[], dest="groups")
+    sub.add_argument("--tag", metavar="TAG", action="append", default=[], dest="tags")
+    sub.add_argument("--json", action="store_true", help="print JSON instead of text")
+    sub = action("list", "List consumers and their credentials, without secrets.", list_)
+    sub.add_argument("--json", action="store_true", help="print JSON instead of text")
+    sub = action("key", "Give a consumer a credential; what is generated is shown once.", key)
+    sub.add_argument("name", metavar="NAME", help="the consumer: user name, id or custom id")
+    sub.add_argument("--kind", choices=KINDS, default="key-auth", help="for which plugin (%(default)s)")
+    sub.add_argument(
         "--username", metavar="NAME", help="user name, or key of a jwt; the consumer's if not given"
     )
-    made.add_argument("--ttl", metavar="SECONDS", type=_seconds, help="seconds until a key is unknown")
-    made.add_argument("--stdin", action="store_true", help="read the secret from standard input")
-    made.add_argument("--json", action="store_true", help="print JSON instead of text")
-    made = action("revoke", "Take a credential away, or remove a consumer.", revoke)
-    made.add_argument("name", metavar="ID", help="id of a credential; with --consumer, a consumer")
-    made.add_argument("--consumer", action="store_true", help="remove this consumer and all it has")
+    sub.add_argument("--ttl", metavar="SECONDS", type=_seconds, help="seconds until a key is unknown")
+    sub.add_argument("--stdin", action="store_true", help="read the secret from standard input")
+    sub.add_argument("--json", action="store_true", help="print JSON instead of text")
+    sub = action("revoke", "Take a credential away, or remove a consumer.", revoke)
+    sub.add_argument("name", metavar="ID", help="id of a credential; with --consumer, a consumer")
+    sub.add_argument("--consumer", action="store_true", help="remove this consumer and all it has")
 
 
 def consumers(args: Namespace, terminal: Terminal) -> int:

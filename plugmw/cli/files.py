@@ -54,10 +54,10 @@ def check(args: Namespace, terminal: Terminal) -> int:
     errors: list[ConfigError] = []
     try:
         plan = read(args.file)
-    except ConfigErrors as found:
-        errors, status = found.errors, BAD
-    except ConfigError as found:
-        errors, status = [found], BAD
+    except ConfigErrors as refused:
+        errors, status = refused.errors, BAD
+    except ConfigError as refused:
+        errors, status = [refused], BAD
     except Failure as failure:
         if not args.json:
             raise
@@ -68,8 +68,8 @@ def check(args: Namespace, terminal: Terminal) -> int:
         status = BAD if errors else GOOD
     warnings = plan.warnings if plan else []
     if args.json:
-        told = {"errors": [_problem(e) for e in errors], "warnings": [_problem(w) for w in warnings]}
-        terminal.json({"ok": status == GOOD, **told})
+        problems = {"errors": [_problem(e) for e in errors], "warnings": [_problem(w) for w in warnings]}
+        terminal.json({"ok": status == GOOD, **problems})
         return status
     for error in errors:
         terminal.error(str(error))
@@ -88,7 +88,7 @@ def _lint(path: str) -> list[ConfigError]:
     try:
         document = load(path)
     except ConfigError:
-        return []  # which was told already
+        return []  # which was reported already
     chosen = translator(document.data)
     return lint(document) if chosen is not None and chosen.name == "krakend" else []
 

@@ -98,7 +98,7 @@ def check_plugin(args: Namespace, terminal: Terminal) -> int:
 
     if not args.files and not args.lists:
         raise Failure("At least one plugin is required.", BAD)
-    found: list[Difference] = []
+    problems: list[Difference] = []
     for file, read in [
         *((file, of_plugin) for file in args.files),
         *((file, of_list) for file in args.lists),
@@ -109,11 +109,11 @@ def check_plugin(args: Namespace, terminal: Terminal) -> int:
             raise Failure(f"{file}: {(error.strerror or str(error)).lower()}") from None
         if not wanted:
             terminal.error(f"warning: {file}: declares no requirements")
-        found += differences(wanted, file)
-    for one in found:
+        problems += differences(wanted, file)
+    for one in problems:
         terminal.print(f"{one.name}\n\thave: {one.have}\n\twant: {one.want}\n\tfrom: {one.source}")
-    terminal.print(f"{len(found)} incompatibilities found" if found else "No incompatibilities found!")
-    return BAD if found else GOOD
+    terminal.print(f"{len(problems)} incompatibilities found" if problems else "No incompatibilities found!")
+    return BAD if problems else GOOD
 
 
 COMMANDS = (

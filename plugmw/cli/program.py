@@ -46,11 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> ArgumentParser:
     """Return the parser of the whole command line."""
-    made = ArgumentParser(prog="plugmw", description="Check, show and try a gateway without a server.")
-    made.add_argument("--version", action="version", version=f"plugmw {__version__}")
-    commands = made.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    root = ArgumentParser(prog="plugmw", description="Check, show and try a gateway without a server.")
+    root.add_argument("--version", action="version", version=f"plugmw {__version__}")
+    commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in COMMANDS:
         sub = commands.add_parser(command.name, help=command.help, description=command.help)
         command.arguments(sub)
         sub.set_defaults(command=command)
-    return made
+    return root

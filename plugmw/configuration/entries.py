@@ -50,7 +50,7 @@ class EntryReader:
         """Yield the entry that a mapping describes."""
         text = None if path[0] == CODE else self._document.text
         form, wrong = read(EntryConfig, item, path, text)
-        self._problems.take(wrong)
+        self._problems.extend(wrong)
         if not isinstance(item, Mapping):
             return  # which the form has reported
         name = item.get("name")
@@ -66,7 +66,7 @@ class EntryReader:
         if not isinstance(fields, Mapping):
             return  # which the form has reported
         config, wrong = read(cls.Config, fields, (*path, "config"), text)
-        self._problems.take(wrong)
+        self._problems.extend(wrong)
         if config is None or form is None:
             return
         entry = Entry(cls.load(config))

@@ -45,7 +45,7 @@ def _consumers(settings: Settings, document: Document, extras: Extras, problems:
     if extras.consumers is not None:
         return _given(extras.consumers, bool(items), settings, problems)
     listed, wrong = parse(items, text=document.text)
-    problems.take(wrong)
+    problems.extend(wrong)
     return _stored(listed, settings, problems)
 
 

@@ -95,7 +95,7 @@ def _settings(document: Document, problems: Problems) -> Settings:
     lists = ("plugins", "routes", "consumers")
     fields = {key: value for key, value in document.data.items() if key not in lists}
     settings, wrong = read(Settings, fields, text=document.text)
-    problems.take(wrong)
+    problems.extend(wrong)
     if settings is None:
         # Good fields are read all the same, so that everything wrong is reported at once.
         bad = {path[0] for path, *_ in wrong}
@@ -125,7 +125,7 @@ def _servers(
     from plugmw.dialects.kong.servers import read_servers
 
     servers, wrong = read_servers(items, base, document.text)
-    problems.take(wrong)
+    problems.extend(wrong)
     for index, problem in servers.errors:
         problems.error(("pluginservers", index), str(problem))
     return servers

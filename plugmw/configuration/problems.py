@@ -36,10 +36,10 @@ class Problems:
     def warn(self, path: Path, problem: str) -> None:
         self.warnings.append(self.at(path, problem))
 
-    def take(self, problems: Iterable[Problem]) -> None:
-        """Add what :func:`plugmw.schema.read` has returned."""
-        for path, found, expected in problems:
-            self.error(path, found, expected)
+    def extend(self, problems: Iterable[Problem]) -> None:
+        """Add the problems that :func:`plugmw.schema.read` returned."""
+        for path, problem, expected in problems:
+            self.error(path, problem, expected)
 
     def where(self, path: Path) -> str:
         """Write source and place for messages: ``gateway.yaml: plugins[2]``."""

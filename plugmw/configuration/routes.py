@@ -30,7 +30,7 @@ def read_routes(
     routes: dict[str, Route] = {}
     for index, item in enumerate(items):
         config, wrong = read(RouteConfig, item, ("routes", index), text)
-        problems.take(wrong)
+        problems.extend(wrong)
         if config is None:
             continue
         if config.name in routes:

@@ -125,8 +125,8 @@ def _parser(path: str) -> Callable[[str, str], object]:
     extension = os.path.splitext(path)[1].lower()
     parsers = {".json": parse_json, ".yaml": _parse_yaml, ".yml": _parse_yaml, ".toml": parse_toml}
     if extension not in parsers:
-        found = f'extension "{extension}"' if extension else "no extension"
-        raise ConfigError("", found, ".json, .yaml, .yml or .toml", path)
+        problem = f'extension "{extension}"' if extension else "no extension"
+        raise ConfigError("", problem, ".json, .yaml, .yml or .toml", path)
     return parsers[extension]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import attrs
 
@@ -22,6 +22,8 @@ from plugmw.wsgi.headers import headers_in
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from plugmw.kernel.plugin import Plugin
 
 #: ``skipped``: would call out or log for real; ``stood in``: the consumer was given instead.
 Outcome = Literal["ran", "exit", "failed", "skipped", "stood in"]
@@ -59,8 +61,8 @@ class Trace:
 
     def entries(self, entries: Iterable[Entry]) -> list[Entry]:
         """Return the same entries with traced plugins."""
-        pairs: list[tuple[Entry, Any]] = [(entry, _Traced(entry, self)) for entry in entries]
-        return [attrs.evolve(entry, plugin=traced) for entry, traced in pairs]
+        # Whatever it does not note itself, a traced plugin answers as the plugin does.
+        return [attrs.evolve(entry, plugin=cast("Plugin", _Traced(entry, self))) for entry in entries]
 
     def of(self, entry: Entry, phase: str) -> Step | None:
         """Return the last call of this entry in this phase, None if there was none."""

@@ -14,9 +14,9 @@ same plugins compile once.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from types import GeneratorType, TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from plugmw.kernel import phases
 from plugmw.kernel.exchange import Exchange
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from plugmw.kernel.response import BodyFilter
     from plugmw.kernel.runtime import Runtime
 
-_UNPICKED: Any = object()
+_UNPICKED: Final = object()
 
 
 class Chain:
@@ -46,7 +46,7 @@ class Chain:
         slots: Sequence[Slot],
         app: WSGIApplication,
         runtime: Runtime,
-        attributes: dict[str, Any],
+        attributes: Mapping[str, object],
         entries: Sequence[Entry],
     ) -> None:
         self.slots = list(slots)
@@ -64,7 +64,7 @@ class Chain:
             for entry in slot.entries
         )
         text, self._lines = source(self._shape(), runtime.answer_crashes, measures, watches)
-        members: dict[str, Any] = {
+        members: dict[str, object] = {
             # `X()` without arguments is the cheapest way to make an object; `run` sets the two attributes.
             "__init__": object.__init__,
             "_chain": self,
@@ -125,7 +125,7 @@ class Chain:
                 namespace[f"pick{i}"] = picker(slot.entries)
         return namespace
 
-    # -- called by the flow, never on the fast path -------------------------------------------------
+    # -- called by the exchange, never on the fast path -----------------------------------------------
 
     def slot_of(self, error: BaseException) -> int | None:
         """Return the index of the slot whose generated line ``error`` passed through."""
@@ -235,13 +235,13 @@ def wants_body(plugin: object, x: RespondingExchange) -> bool:
     return True if asked is None else bool(asked(x))
 
 
-def picker(entries: Sequence[Entry]) -> Callable[[Exchange], Any]:
+def picker(entries: Sequence[Entry]) -> Callable[[Exchange], Plugin | None]:
     """Return the function that chooses a slot's plugin for an exchange, or None.
 
     A ``when`` that raises is a failure of its own entry: an open one is passed over.
     """
 
-    def pick(x: Exchange) -> Any:
+    def pick(x: Exchange) -> Plugin | None:
         consumer = x.consumer
         for entry in entries:
             if entry.consumer is not None and (
@@ -273,7 +273,7 @@ class Compiled:
         slots: Sequence[Slot],
         app: WSGIApplication,
         runtime: Runtime,
-        attributes: dict[str, Any] | None = None,
+        attributes: Mapping[str, object] | None = None,
     ) -> None:
         self.slots = list(slots)
         attributes = attributes or {}

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
     from plugmw.kernel.exchange import Exchange
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 #: (exchange, plugin, phase) in force. Threads and greenlets have a context each, so nothing leaks.
-_current: ContextVar[tuple[Exchange | None, Any, str]] = ContextVar(
+_current: ContextVar[tuple[Exchange | None, object, str]] = ContextVar(
     "plugmw.kernel.context", default=(None, None, "")
 )
 
@@ -37,19 +38,19 @@ def phase() -> str:
     return name if x is None else x.phase
 
 
-def running(x: Exchange, owner: Any, call: Callable[..., T], *arguments: Any) -> T:
+def running(x: Exchange, owner: object, call: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
     """Call with ``x`` and ``owner`` in force."""
     token = _current.set((x, owner, ""))
     try:
-        return call(*arguments)
+        return call(*arguments, **options)
     finally:
         _current.reset(token)
 
 
-def outside(name: str, owner: Any, call: Callable[..., T], *arguments: Any) -> T:
+def outside(name: str, owner: object, call: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
     """Call in a phase without a request (init_worker, configure, certificate), ``owner`` in force."""
     token = _current.set((None, owner, name))
     try:
-        return call(*arguments)
+        return call(*arguments, **options)
     finally:
         _current.reset(token)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from webob.headers import ResponseHeaders
 
     from plugmw.kernel.runtime import Runtime
+    from plugmw.routing.router import Route
     from plugmw.wsgi.proxies import Address
 
 #: Phases in which a plugin may still answer instead of the app.
@@ -42,9 +43,9 @@ class Exchange:
     runtime: ClassVar[Runtime]
     #: The :class:`~plugmw.routing.router.Route` that matched, and the name of its service; None for unrouted
     #: requests and gateways without routes.
-    route: ClassVar[Any] = None
+    route: ClassVar[Route | None] = None
     #: The name of that route's service, and what is known of it, None likewise.
-    service: ClassVar[Any] = None
+    service: ClassVar[str | None] = None
     service_facts: ClassVar[dict[str, Any] | None] = None
     phase: str = "access"
     #: Status line as WSGI has it, ``""`` until there is a response.
@@ -79,7 +80,7 @@ class Exchange:
     def snapshot(self, environ: WSGIEnvironment) -> Exchange:
         """Return what this exchange is now, over ``environ``: for who looks at it when it is over."""
         copy = Exchange(environ, _gone_out)
-        facts: dict[str, Any] = {name: getattr(self, name) for name in _FACTS}
+        facts: dict[str, object] = {name: getattr(self, name) for name in _FACTS}
         copy.__dict__.update(facts, _started=self.started, header_list=list(self.header_list or ()))
         return copy
 
@@ -343,7 +344,7 @@ class Exchange:
 _FACTS: Final = tuple(name for name in Exchange.__annotations__ if not name.startswith("_"))
 
 
-def _gone_out(*arguments: Any) -> Any:
+def _gone_out(*arguments: object) -> NoReturn:
     raise RuntimeError("the response has gone out")
 
 

@@ -8,7 +8,7 @@ winning. ``before``, ``after`` and named instances are plugmw's own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import attrs
 
@@ -43,7 +43,7 @@ class Entry:
     #: Asked once per request, at the entry's first phase; False skips the entry.
     when: Callable[[Exchange], bool] | None = None
     #: Where it stands in the document, as keys and indexes.
-    path: tuple[Any, ...] = ()
+    path: tuple[str | int, ...] = ()
 
     @property
     def name(self) -> str:

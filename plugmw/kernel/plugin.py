@@ -30,8 +30,11 @@ if TYPE_CHECKING:
     # Type checkers know the module, and by its default `Plugin` is `Plugin[Any]`; it need not be installed.
     from typing_extensions import TypeVar
 
+    from plugmw.auth.directories import Consumers
     from plugmw.gateway import Gateway
     from plugmw.kernel.response import RespondingExchange
+    from plugmw.kernel.runtime import Logger
+    from plugmw.stores import Store
 
     C = TypeVar("C", default=Any)
 else:
@@ -97,7 +100,7 @@ class Plugin(Generic[C]):
         self.broken = None
 
     @classmethod
-    def load(cls: type[P], config: Any) -> P:
+    def load(cls: type[P], config: object) -> P:
         """Build from an already parsed configuration object."""
         made = cls.__new__(cls)
         made._init(config)
@@ -138,10 +141,10 @@ class Plugin(Generic[C]):
         cls,
         app: WSGIApplication,
         *,
-        consumers: Any = None,
-        store: Any = None,
+        consumers: Consumers | None = None,
+        store: str | Store | None = None,
         trusted: Sequence[str] | int = (),
-        logger: Any = None,
+        logger: Logger | None = None,
         **config: Any,
     ) -> Gateway:
         """Wrap ``app`` in this plugin alone: a gateway of one, without a document.
@@ -156,7 +159,7 @@ class Plugin(Generic[C]):
         return Gateway(app, settings, plugins=[entry], consumers=consumers, store=store, logger=logger)
 
 
-def check_class(found: Any, reference: str) -> Any:
+def check_class(found: object, reference: str) -> type[Plugin]:
     """Refuse what is no plugin class, naming what is wrong with it (rules of Kong's loader)."""
     if not (isinstance(found, type) and issubclass(found, Plugin)):
         raise LoadError(reference, f"got {found!r}", "a class derived from plugmw.Plugin")
@@ -184,7 +187,7 @@ def check_class(found: Any, reference: str) -> Any:
     return found
 
 
-def inject(app: Any, logger: Any) -> None:
+def inject(app: object, logger: object) -> None:
     """Hand ``logger`` to an app that can take one."""
     register = getattr(app, "register_logger", None)
     if register is not None:

@@ -15,7 +15,7 @@ Where a response stands is one field, ``_state``:
     STARTED     with the server  goes through as the app yields it
     STREAMING   with the server  bytes are out; the rest goes through as it comes, or filtered
     SENT        with the server  is whole in ``_out``, which the server iterates
-    CLOSED      with the server  the app's iterable is closed; ``log`` runs
+    CLOSED      any of these     the app's iterable is closed; ``log`` runs
     ==========  ===============  =====================================================================
 
 What happens, and the state after it:
@@ -28,8 +28,9 @@ What happens, and the state after it:
     the app calls             WAITING: COLLECTING if a plugin wants the answer whole; else header_filter
     start_response            runs, then HELD if a body filter wants the body, SENT if header_filter
                               replaced it, STARTED if nobody touches it
-    ... again, with exc_info  up to FILTERING: as the first time, all of the first answer forgotten;
-                              from STARTED: the server takes the new head, or raises: STREAMING
+    ... again, with exc_info  up to FILTERING: as the first time, and the first answer is forgotten (but
+                              FILTERING stays: a filter may have kept bytes of it); from STARTED: the
+                              server takes the new head, or raises, which is STREAMING
     a chunk comes, by the     COLLECTING: kept; HELD: FILTERING, and STREAMING once a filter lets bytes
     iterable or by write()    through; STARTED, STREAMING: passed on; the body was replaced: dropped
     the app's body ends       COLLECTING: response, header_filter and body_filter run; SENT.
@@ -38,8 +39,9 @@ What happens, and the state after it:
     end_body                  follows as when the app's body ends
     a body filter fails or    HELD: left out if it is open; HELD, FILTERING: a 500 that nobody filters;
     exits                     SENT. From STARTED: raised to the server, which cuts the response
-    the app raises            up to STARTED: raised to the server, or a 500 with ``answer_crashes`` and for
-                              an app that a plugin delegated to; SENT. STREAMING, SENT: raised to the server
+    the app raises            is raised to the server; with ``answer_crashes``, and from an app that a
+                              plugin delegated to: up to STARTED a 500, SENT; in STREAMING and SENT that
+                              500 is tried with exc_info if the app was in its call, else raised
     close()                   CLOSED, once
     ========================  ========================================================================
 
@@ -283,7 +285,8 @@ class RespondingExchange(Exchange):
         """Go on after header_filter: hold the head back if a body filter wants this body."""
         self._filters = self._chain.body_filters(self) if self._has_body() else ()
         if self._filters and self._state < STARTED:
-            self._state = HELD
+            if self._state is not FILTERING:
+                self._state = HELD
             self._exc_info = exc_info
             return self._write_filtered if self._body is None else _swallow
         if self._body is not None:

@@ -21,6 +21,7 @@ from plugmw.kernel.exchange import own_headers
 from plugmw.kernel.response import (
     CLOSED,
     COLLECTING,
+    FILTERING,
     HELD,
     SENT,
     STARTED,
@@ -160,6 +161,7 @@ class ResponseIterable(RespondingExchange):
         before = self.status_line, self.header_list, self._state
         self.status_line, self.header_list = "", self._early
         self._body = self._collected = None
+        self._out = ()
         self._received = 0
         try:
             return self._start(status, headers, exc_info)
@@ -308,7 +310,8 @@ class ResponseIterable(RespondingExchange):
         except BaseException as error:
             self._filter_failed(error)
         self._filters = self._chain.body_filters(self) if self._has_body() else ()
-        self._state = HELD
+        # A filter that has seen bytes of what the app sent may have kept some.
+        self._state = FILTERING if self._state in (FILTERING, STREAMING) else HELD
         self._send_whole()
 
     # -- the end ----------------------------------------------------------------------------------

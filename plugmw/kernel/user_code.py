@@ -10,7 +10,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 from types import CodeType
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from plugmw.errors import PlugmwError
 from plugmw.kernel import context
@@ -19,6 +19,7 @@ from plugmw.wsgi.answer import Exit
 if TYPE_CHECKING:
     from plugmw.kernel.exchange import Exchange
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _PASSING: Final = (Exit, KeyboardInterrupt, GeneratorExit)
@@ -47,19 +48,19 @@ def is_failure(error: BaseException) -> bool:
     return not _is_of_a_signal(error)
 
 
-def contained(call: Callable[..., T], *arguments: Any) -> T:
+def contained(call: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
     """Call user code; raises what it raises, and :class:`UserCodeError` for what is no Exception."""
     try:
-        return call(*arguments)
+        return call(*arguments, **options)
     except BaseException as error:
         raise_contained(error)
         raise
 
 
-def guarded(x: Exchange, owner: Any, call: Callable[..., T], *arguments: Any) -> T:
+def guarded(x: Exchange, owner: object, call: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
     """Call user code as :func:`contained` does, with ``x`` and the plugin ``owner`` in force."""
     try:
-        return context.running(x, owner, call, *arguments)
+        return context.running(x, owner, call, *arguments, **options)
     except BaseException as error:
         raise_contained(error)
         raise
@@ -88,7 +89,7 @@ def passed_through(error: BaseException, *calls: object) -> bool:
     return False
 
 
-def _code(call: Any) -> CodeType | None:
+def _code(call: object) -> CodeType | None:
     function = getattr(call, "__func__", call)
     if not hasattr(function, "__code__"):
         function = vars(type(call)).get("__call__")

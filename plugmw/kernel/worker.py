@@ -9,19 +9,21 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
 from plugmw.concurrency.process import LazyLock, on_fork
 from plugmw.kernel import phases
 from plugmw.kernel.order import Entry
+from plugmw.kernel.plugin import Plugin
 from plugmw.kernel.user_code import contained
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
     from plugmw.configuration.plan import Plan
+    from plugmw.kernel.exchange import Exchange
     from plugmw.kernel.runtime import Runtime
     from plugmw.reload.generations import Generation
 
@@ -35,7 +37,7 @@ class Worker:
     def __init__(self, generation: Generation) -> None:
         self._started = False
         #: Classes that ``configure_all`` has told of configurations.
-        self._announced: set[Any] = set()
+        self._announced: set[type[Plugin]] = set()
         self._lock = LazyLock(reentrant=True)
         self._put_in_force(generation)
         Worker.instances.add(self)
@@ -93,7 +95,7 @@ class Worker:
             self._started = True
             self._put_in_force(generation)
 
-    def _init_plugins(self, plugins: Iterable[Any]) -> None:
+    def _init_plugins(self, plugins: Iterable[Plugin]) -> None:
         for plugin in plugins:
             plugin.broken = None
             start = getattr(plugin, phases.INIT_WORKER, None)
@@ -115,7 +117,7 @@ class Worker:
 
         Those that were told before and have none any more are told None.
         """
-        announced: dict[Any, list[Any]] = {cls: [] for cls in self._announced}
+        announced: dict[type[Plugin], list[object]] = {cls: [] for cls in self._announced}
         for entry in entries:
             if hasattr(type(entry.plugin), "configure_all"):
                 configs = announced.setdefault(type(entry.plugin), [])
@@ -143,9 +145,9 @@ class Worker:
         self._put_in_force(self._current)
 
 
-def plugins_of(entries: Iterable[Entry]) -> list[Any]:
+def plugins_of(entries: Iterable[Entry]) -> list[Plugin]:
     """Return the distinct plugin objects of the enabled entries, the highest priority first."""
-    seen: dict[int, Any] = {}
+    seen: dict[int, Plugin] = {}
     for entry in sorted(entries, key=lambda entry: -entry.rank):
         if entry.enabled:
             seen.setdefault(id(entry.plugin), entry.plugin)
@@ -154,28 +156,25 @@ def plugins_of(entries: Iterable[Entry]) -> list[Any]:
 
 def in_force(entries: Iterable[Entry]) -> list[Entry]:
     """Return the entries to compile: plugins that failed to start are off, or refuse if they decide."""
-    kept = []
+    entries_in_force = []
     for entry in entries:
         if getattr(entry.plugin, "broken", None) is None:
-            kept.append(entry)
+            entries_in_force.append(entry)
         elif entry.plugin.fail_closed and entry.on_error == "closed":
-            stand_in: Any = Refusing(entry.plugin)
-            kept.append(attrs.evolve(entry, plugin=stand_in))
-    return kept
+            entries_in_force.append(attrs.evolve(entry, plugin=Refusing.of(entry.plugin)))
+    return entries_in_force
 
 
-class Refusing:
-    """Stands in for a plugin that decides who may pass and could not start: nobody passes."""
+class Refusing(Plugin):
+    """Stand in for a plugin that decides who may pass and could not start: nobody passes."""
 
     fail_closed = True
-    broken = None
 
-    def __init__(self, plugin: Any) -> None:
-        self.name = plugin.name
-        self.priority = plugin.priority
+    @classmethod
+    def of(cls, plugin: Plugin) -> Refusing:
+        """Return the stand-in of a plugin, under its name and in its place."""
+        named: type[Refusing] = type(cls.__name__, (cls,), {"name": plugin.name, "priority": plugin.priority})
+        return named()
 
-    def access(self, x: Any) -> None:
+    def access(self, x: Exchange) -> None:
         x.fail(500, "An unexpected error occurred")
-
-    def close(self) -> None:
-        """Hold nothing."""

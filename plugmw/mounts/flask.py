@@ -21,10 +21,10 @@ or in an application factory, with ``PLUGMW_CONFIG`` in ``app.config``:
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from plugmw.errors import ConfigError
-from plugmw.gateway import Gateway
+from plugmw.gateway import Gateway, GatewayOptions
 from plugmw.kernel.identity import Consumer
 from plugmw.mounts.extras import need
 from plugmw.wsgi import keys
@@ -32,6 +32,8 @@ from plugmw.wsgi import keys
 need("flask")
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from plugmw.documents import Document
     from plugmw.documents.files import Source
 
@@ -42,7 +44,9 @@ from werkzeug.local import LocalProxy  # noqa: E402
 class PlugMW:
     """The Flask extension; ``app.extensions["plugmw"]`` is the gateway of an app."""
 
-    def __init__(self, app: Flask | None = None, config: Source | Document = None, **options: Any) -> None:
+    def __init__(
+        self, app: Flask | None = None, config: Source | Document = None, **options: Unpack[GatewayOptions]
+    ) -> None:
         """Wrap ``app`` now, or each app later by :meth:`init_app`; arguments as there.
 
         ``options`` hold objects that belong to one app, so without an app there can be none.
@@ -53,7 +57,9 @@ class PlugMW:
         elif options:
             raise TypeError(f"{', '.join(options)}: given without an app, expected in init_app")
 
-    def init_app(self, app: Flask, config: Source | Document = None, **options: Any) -> None:
+    def init_app(
+        self, app: Flask, config: Source | Document = None, **options: Unpack[GatewayOptions]
+    ) -> None:
         """Wrap ``app.wsgi_app``.
 
         ``config`` is a path or a mapping; the one given to the class, then ``app.config["PLUGMW_CONFIG"]``

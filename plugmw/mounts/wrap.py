@@ -14,13 +14,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from plugmw.errors import LoadError, PlugmwError
-from plugmw.gateway import Gateway
+from plugmw.gateway import Gateway, GatewayOptions
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
+    from typing_extensions import Unpack
 
     from plugmw.documents import Document
     from plugmw.documents.files import Source
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 LINGER: Final = 1.0
 
 
-def wrap(app: str | WSGIApplication | None, config: Source | Document = None, **options: Any) -> Gateway:
+def wrap(
+    app: str | WSGIApplication | None, config: Source | Document = None, **options: Unpack[GatewayOptions]
+) -> Gateway:
     """Return ``Gateway(app, config, **options)`` for an app named as on gunicorn's command line.
 
     ``app`` is ``module:name``, ``module`` (its ``application``), a factory call ``module:make('x')``, the app

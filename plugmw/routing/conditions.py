@@ -41,8 +41,16 @@ class Condition:
     negate: bool = field(False, help="Apply when the conditions do not all hold.")
 
     def check(self) -> Iterator[Finding]:
-        given = (self.methods, self.paths, self.headers, self.query, self.addresses, self.groups, self.call)
-        if not any(given):
+        conditions = (
+            self.methods,
+            self.paths,
+            self.headers,
+            self.query,
+            self.addresses,
+            self.groups,
+            self.call,
+        )
+        if not any(conditions):
             yield "at least one of methods, paths, headers, query, addresses, groups, call must be given"
 
 

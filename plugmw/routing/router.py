@@ -68,10 +68,10 @@ class Route:
     def captures(self, path: str) -> dict[str, Any]:
         """Return what the route's regular expressions capture: ``{"unnamed": [...], "named": {...}}``."""
         for pattern in self.paths:
-            found = _prefix_pattern(pattern).match(path) if pattern.startswith("~") else None
-            if found:
-                named = {name: value for name, value in found.groupdict().items() if value is not None}
-                return {"unnamed": [value or "" for value in found.groups()], "named": named}
+            match = _prefix_pattern(pattern).match(path) if pattern.startswith("~") else None
+            if match:
+                named = {name: value for name, value in match.groupdict().items() if value is not None}
+                return {"unnamed": [value or "" for value in match.groups()], "named": named}
         return {"unnamed": [], "named": {}}
 
 
@@ -204,9 +204,9 @@ class Router:
         size = len(path)
         for length in self._lengths:
             if length <= size:
-                found = table.get(path[:length])
-                if found is not None:
-                    return found[0][1]
+                rules = table.get(path[:length])
+                if rules is not None:
+                    return rules[0][1]
         return None
 
     def match(self, environ: WSGIEnvironment, trusted: Trusted, path: str) -> Rule | None:

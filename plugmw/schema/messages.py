@@ -25,8 +25,8 @@ def place(path: Path) -> str:
 
 def steps(where: str) -> Path:
     """Read back what :func:`place` wrote: ``paths[0].name`` is ``("paths", 0, "name")``."""
-    found = re.findall(r"\[(\d+)\]|([^.\[\]]+)", where)
-    return tuple(int(index) if index else key for index, key in found)
+    pairs = re.findall(r"\[(\d+)\]|([^.\[\]]+)", where)
+    return tuple(int(index) if index else key for index, key in pairs)
 
 
 def shown(value: object) -> str:

@@ -35,13 +35,13 @@ def problem(pattern: str) -> str | None:
 def compiled(pattern: str) -> re.Pattern[str]:
     """Return a pattern that may be used; raises ``ValueError`` with the reason for any other."""
     try:
-        made = re.compile(pattern)
+        regex = re.compile(pattern)
         tree = _parser.parse(pattern)
     except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(str(error)) from error
     if _explodes(tree, False):
         raise ValueError("a repeated part holds one of varying length, or alternatives")
-    return made
+    return regex
 
 
 def _explodes(tree: Any, looped: bool) -> bool:
@@ -53,14 +53,14 @@ def _explodes(tree: Any, looped: bool) -> bool:
             if looped and low != high:
                 return True
             inside = looped or high > _FEW
-        elif name == "BRANCH" and looped and not _told_apart(arguments[1]):
+        elif name == "BRANCH" and looped and not _are_distinct(arguments[1]):
             return True
         if any(_explodes(part, inside) for part in _parts(arguments)):
             return True
     return False
 
 
-def _told_apart(branches: Any) -> bool:
+def _are_distinct(branches: Any) -> bool:
     """Say whether the first character decides between alternatives."""
     first = [chr(part[0][1]).casefold() if part and str(part[0][0]) == "LITERAL" else "" for part in branches]
     return "" not in first and len(set(first)) == len(first)

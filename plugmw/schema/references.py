@@ -40,10 +40,10 @@ def resolve(text: str) -> str:
     Kinds that are not known (Kong's ``{vault://...}``) are refused: taken as they are, they would be a secret
     that everybody can read in the configuration.
     """
-    found = _REFERENCE(text)
-    if found is None:
+    match = _REFERENCE(text)
+    if match is None:
         return text
-    kind, name = found.groups()
+    kind, name = match.groups()
     if kind == "env" and _NAME(name):
         value = _variable(text, name)
     elif kind == "file" and os.path.isabs(name):

@@ -84,8 +84,8 @@ def host_with_optional_port_problem(text: str) -> str | None:
 
 
 def sni_problem(text: str) -> str | None:
-    told = host_problem(text)
-    return told or ("must not be an IP" if is_address(text) else None)
+    problem = host_problem(text)
+    return problem or ("must not be an IP" if is_address(text) else None)
 
 
 def wildcard_host_problem(text: str) -> str | None:
@@ -172,11 +172,11 @@ def certificate_problem(text: str) -> str | None:
 
 def key_problem(text: str) -> str | None:
     """Look at the frame of a PEM key: whether it fits its certificate shows when both are loaded."""
-    found = _PEM.search(text)
-    if found is None or not found[1].endswith("KEY"):
+    frame = _PEM.search(text)
+    if frame is None or not frame[1].endswith("KEY"):
         return "invalid key: no key in PEM"
     try:
-        base64.b64decode("".join(found[2].split()), validate=True)
+        base64.b64decode("".join(frame[2].split()), validate=True)
     except binascii.Error as error:
         return f"invalid key: {error}"
     return None

@@ -50,16 +50,16 @@ def normalise(path: str) -> str:
     """
     if is_plain(path):
         return path
-    kept: list[str] = []
+    segments: list[str] = []
     parts = _SLASHES.sub("/", path).split("/")
     for part in parts:
         if part == "..":
-            if kept:
-                kept.pop()
+            if segments:
+                segments.pop()
         elif part not in (".", ""):
-            kept.append(part)
-    end = "/" if kept and parts[-1] in ("", ".", "..") else ""
-    return "/" + "/".join(kept) + end
+            segments.append(part)
+    end = "/" if segments and parts[-1] in ("", ".", "..") else ""
+    return "/" + "/".join(segments) + end
 
 
 def interpretations(path: str) -> frozenset[str]:

@@ -91,16 +91,16 @@ class Trusted:
     def scheme(self, environ: WSGIEnvironment) -> str:
         """Return ``http`` or ``https`` as the client used it."""
         if not self.nobody and self.trusts(environ):
-            told = str(environ.get("HTTP_X_FORWARDED_PROTO", "")).rpartition(",")[2].strip().lower()
-            if told in ("http", "https"):
-                return told
+            scheme = str(environ.get("HTTP_X_FORWARDED_PROTO", "")).rpartition(",")[2].strip().lower()
+            if scheme in ("http", "https"):
+                return scheme
         return str(environ["wsgi.url_scheme"])
 
     def host(self, environ: WSGIEnvironment) -> str:
         """Return the host the client asked for, with its port if it gave one."""
         if not self.nobody and self.trusts(environ):
-            told = str(environ.get("HTTP_X_FORWARDED_HOST", "")).rpartition(",")[2].strip()
-            if told:
-                return told
+            forwarded = str(environ.get("HTTP_X_FORWARDED_HOST", "")).rpartition(",")[2].strip()
+            if forwarded:
+                return forwarded
         host = environ.get("HTTP_HOST")
         return str(host) if host else f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"

@@ -12,12 +12,14 @@ set anew: a response that says gzip and holds plain text helps nobody.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import webob
 
-from plugmw.kernel.response import RespondingExchange
 from plugmw.wsgi.answer import check_header
+
+if TYPE_CHECKING:
+    from plugmw.kernel.response import RespondingExchange
 
 _FRAMING = ("content-length", "transfer-encoding")
 

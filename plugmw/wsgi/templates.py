@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from plugmw.kernel.exchange import Exchange
 from plugmw.wsgi.forms import pair_values
 from plugmw.wsgi.headers import cgi_key
 from plugmw.wsgi.text import decode
+
+if TYPE_CHECKING:
+    from plugmw.kernel.exchange import Exchange
 
 #: Returns the value of (source, key) as text, None if there is none. An int key counts from 1, 0 is all.
 Find = Callable[[str, "str | int"], "str | None"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 
 import pytest
 
 import plugmw
 from plugmw import ConfigError, Entry, Gateway, Plugin
+from plugmw.gateway import GatewayOptions
 from plugmw.testing import gateway, get, hello_app
 from plugmw.upstream.forwarding import request_headers
 from plugmw.wsgi.answer import Exit
@@ -29,6 +31,12 @@ def test_it_is_found_in_the_package():
     assert plugmw.Gateway is Gateway
     with pytest.raises(AttributeError, match="module 'plugmw' has no attribute 'nothing'"):
         plugmw.nothing
+
+
+def test_functions_that_pass_arguments_on_name_all_of_a_gateway():
+    arguments = inspect.signature(Gateway).parameters.values()
+    named = {each.name for each in arguments if each.kind is inspect.Parameter.KEYWORD_ONLY}
+    assert GatewayOptions.__optional_keys__ == named
 
 
 def test_an_app_must_be_callable():

@@ -139,7 +139,8 @@ def adapt(handler: object, name: str, config: type | None = None) -> type[Handle
         members["init_worker"] = _start
     early = phases.REWRITE in members or phases.ACCESS in members
     members |= {"fail_closed": early, "authenticates": early, "needs_timings": phases.LOG in members}
-    plugin_class: type[HandlerPlugin] = check_class(type(name, (HandlerPlugin,), members), name)
+    plugin_class: type[HandlerPlugin] = type(name, (HandlerPlugin,), members)
+    check_class(plugin_class, name)
     return plugin_class
 
 

@@ -61,7 +61,7 @@ def reply_encoding(endpoint: Endpoint) -> str:
 
 @attrs.frozen(eq=False)
 class Origin:
-    """Where a request came from, and what it may cost."""
+    """The client's request that a backend call belongs to, and the limits of that call."""
 
     environ: WSGIEnvironment
     app: WSGIApplication
@@ -72,7 +72,7 @@ class Origin:
 
 
 class Streamed(ResponseWrapper):
-    """A backend's reply as it is; the body stays a stream unless somebody asks for it. To be closed."""
+    """A backend's response passed through; the body is streamed unless it is read. To be closed."""
 
     def __init__(
         self, status: int, headers: list[tuple[str, str]], pieces: Iterable[bytes], limit: int
@@ -85,16 +85,16 @@ class Streamed(ResponseWrapper):
         self._pieces = pieces
 
     def _whole(self, limit: int) -> bytes:
-        self.original = joined(self.take(), limit)
+        self.original = joined(self.stream(), limit)
         return self.original
 
-    def take(self) -> Iterable[bytes]:
+    def stream(self) -> Iterable[bytes]:
         """Return the body as it comes, to be closed by the caller; once."""
         pieces, self._pieces = self._pieces, ()
         return pieces
 
     def close(self) -> None:
-        discard(self.take())
+        discard(self.stream())
 
 
 class BackendProxy:
@@ -205,7 +205,7 @@ class BackendProxy:
         environ = environ_for(origin.environ, call, request.method, headers, request.read_body)
         status, items, pieces = answered(self._client, environ)
         if origin.deadline.expired:
-            # A client in this process cannot be stopped, but what comes too late is no reply.
+            # A client in this process cannot be interrupted; its late answer counts as a timeout.
             discard(pieces)
             raise BackendError(TOO_LATE)
         if self.noop:

@@ -114,7 +114,7 @@ def _recorded(client: WSGIApplication, limit: int) -> WSGIApplication:
 
     def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         record = _Record(limit)
-        contained(record.take, client, environ)
+        contained(record.call, client, environ)
         if record.head is None:
             raise RuntimeError("the plugin ended without calling start_response")
         start_response(*record.head)
@@ -132,7 +132,7 @@ class _Record:
         self._limit = limit
         self._size = 0
 
-    def take(self, client: WSGIApplication, environ: WSGIEnvironment) -> None:
+    def call(self, client: WSGIApplication, environ: WSGIEnvironment) -> None:
         """Let the client answer."""
         pieces = client(environ, self.start)
         try:

@@ -99,7 +99,7 @@ def _service(reading: Reading, file: File, router: RouterFields, options: Option
 
 
 def _leave_out(reading: Reading, file: File) -> None:
-    """Tell what of the root is not carried over."""
+    """Report fields of the root that are not carried over."""
     if file.tls and any(file.tls.get(key) for key in _CLIENT_CERTIFICATES):
         reading.error(("tls",), "certificates of clients are not asked for here", "that in the server")
     elif file.tls:
@@ -137,7 +137,7 @@ class _Plugins:
         self.service = service
         self.options = options
         base = options.logger or logging.getLogger("plugmw")
-        # The logger that the endpoints will have, so that plugins are told of it once.
+        # The logger that the endpoints will have, so that plugins get one logger and not two.
         self.loader = Loader(base.getChild(Endpoints.name) if isinstance(base, logging.Logger) else base)
         if service.folder is not None:
             self._load(service.folder)
@@ -154,7 +154,7 @@ class _Plugins:
             yield place, Entry(endpoints.server)
 
     def _missing(self, place: Place, problem: str, expected: str | None = None) -> None:
-        """Tell what KrakenD would only log: an error for those who are strict."""
+        """Report what KrakenD would only log: an error if ``strict``, else a warning."""
         (self.reading.error if self.options.strict else self.reading.warn)(place, problem, expected)
 
     def _load(self, written: str) -> None:
@@ -172,7 +172,7 @@ class _Plugins:
             self._missing(("plugin", "folder"), str(error))
 
     def _check_names(self) -> None:
-        """Tell the plugins that are asked for and that nothing has registered."""
+        """Report plugins that are named and not registered."""
         self._check(self.service.extra_config, (), HANDLER)
         for endpoint in self.service.endpoints:
             self._check(endpoint.extra_config, endpoint.place, MODIFIER)

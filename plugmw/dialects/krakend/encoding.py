@@ -76,7 +76,7 @@ def _from_safejson(body: bytes, _: bool) -> Map:
 
 
 def _from_string(body: bytes, _: bool) -> Map:
-    # What is no UTF-8 is kept, and comes out again where a reply is text.
+    # Bytes that are no UTF-8 survive a round trip to a text response.
     return {"content": body.decode("utf-8", "surrogateescape")}
 
 

@@ -116,7 +116,7 @@ class Endpoints(Plugin[Nothing]):
             try:
                 check_parameters(parameters.values())
             except BadParameter as error:
-                return pages.text(start_response, 400, str(error))
+                return pages.plain_text(start_response, 400, str(error))
             return handler(environ, start_response, parameters, app)
         return self._unknown(environ, start_response, app, method, path)
 

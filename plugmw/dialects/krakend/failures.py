@@ -1,7 +1,7 @@
-"""What can go wrong between an endpoint and its backends, with texts that may be told to clients.
+"""Errors between an endpoint and its backends, with texts that may be sent to clients.
 
-They are told only under ``return_error_msg``, and never name hosts; what they come from
-(``__cause__``) is for the log.
+Texts are sent only under ``return_error_msg``, and never name hosts; the cause (``__cause__``) goes into
+the log.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from plugmw.upstream.forwarding import BadRequest
 from plugmw.wsgi.body import BadLength, BodyTooLarge, Incomplete
 
 TOO_LATE: Final = "context deadline exceeded"
-#: What is wrong with the request itself; there is nothing to tell but the status.
+#: Statuses for errors of the request itself; the answer has no text.
 _OF_CLIENT: Final = {BodyTooLarge: 413, BadLength: 400, Incomplete: 400, BadRequest: 400}
 
 
@@ -39,7 +39,7 @@ def has_text(error: BaseException) -> bool:
 
 
 def is_crash(error: BaseException) -> bool:
-    """Say whether an exception is none of ours, but a fault in somebody's code."""
+    """Say whether an exception is unexpected: a fault in the code of a plugin, the app or plugmw."""
     return not has_text(error) and type(error) not in _OF_CLIENT
 
 

@@ -32,7 +32,7 @@ _KEY: Final = "flatmap_filter"
 _PATHS: Final = {"move": 2, "append": 2, "del": 0}
 
 
-#: Changes a tree by the paths it is told.
+#: Changes a tree in place; its arguments are the tree and the paths.
 Operation = Callable[[Tree, list[Path]], None]
 
 
@@ -43,7 +43,7 @@ class _Array(dict[str, object]):
 def manipulator(extra_config: Mapping[str, object]) -> Callable[[Map], Map] | None:
     """Return the function that carries out an ``extra_config``'s operations, None if it has none.
 
-    It leaves the map alone that it is given.
+    The function does not change its argument.
     """
     proxy = extra_config.get("proxy")
     wanted = proxy.get(_KEY) if isinstance(proxy, Mapping) else None

@@ -1,4 +1,4 @@
-"""What is kept of a backend's reply, and how the parts of several backends become one.
+"""Filter and rename the fields of a backend's response, and merge the responses of several backends.
 
     target -> allow, or else deny -> mapping -> group
     target -> flatmap_filter                -> group
@@ -17,7 +17,7 @@ from plugmw.dialects.krakend.flatmap import manipulator
 from plugmw.dialects.krakend.model import Backend
 
 Map = dict[str, object]
-#: Names and what is below them; None is a name whose value counts whole.
+#: Names with their subtrees; None stands for a name whose whole value is meant.
 Tree = dict[str, "Tree | None"]
 
 

@@ -1,4 +1,4 @@
-"""What of a client's request goes to the backends: headers, query, parameters in the path; pure functions.
+"""Make backend requests from a client's: headers, query, parameters in the path; pure functions.
 
 By default a backend gets no header of the client but ``Content-Type``, and no query. With
 ``input_headers`` it gets those listed and no other; ``Content-Length`` and what concerns one connection
@@ -41,7 +41,7 @@ _PLACE: Final = re.compile(r"\{([^{}]+)\}")
 _FRAMING: Final = ("Content-Length", "Transfer-Encoding", "Host")
 _FRAMING_KEYS: Final = frozenset(map(cgi_key, _FRAMING))
 _DOTS: Final = {".", ".."}
-#: Of the environ of the request: what is also true of a call to a backend.
+#: Prefixes of environ keys that a backend request takes over from the client's.
 _SHARED: Final = ("wsgi.", keys.PREFIX, "REMOTE_", "SERVER_", "AUTH_TYPE", "SCRIPT_NAME")
 _OWN: Final = (keys.TARGET, keys.BODY, keys.SERVICE)
 
@@ -164,7 +164,7 @@ def environ_for(
     Raises ``ValueError`` for a URL that is none.
     """
     request = {k: v for k, v in environ.items() if k.startswith(_SHARED) and k not in _OWN}
-    # Calls run side by side: what plugins remember of one, and what comes of it, is not another's.
+    # Backend calls run concurrently: each has plugin state and an upstream result of its own.
     if keys.STATE in request:
         request[keys.STATE] = request[keys.STATE].copy()
     if keys.UPSTREAM in request:

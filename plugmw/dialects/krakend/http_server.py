@@ -68,7 +68,7 @@ class HTTPServer(ModulePlugin[ModuleConfig]):
 
 
 class Injected(HTTPServer):
-    """The server plugins of a ``krakend.json``: somebody else loads them, and says when to inject them."""
+    """The server plugins of a ``krakend.json``; the translation loads them and calls :meth:`inject`."""
 
     _namespace: object
 

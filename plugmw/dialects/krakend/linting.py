@@ -1,4 +1,4 @@
-"""What of a ``krakend.json`` no KrakenD would read: unknown fields and namespaces, with suggestions.
+"""Lint a ``krakend.json``: unknown fields and namespaces, with suggestions.
 
 At run time they are left alone, as by ``krakend run``; the old names of version 2 are the dangerous ones,
 for what they said is not done any more. Fields that start with ``@``, ``$``, ``_`` or ``#`` are comments.

@@ -56,7 +56,7 @@ class Logger:
 
 
 class _Line:
-    """Values joined by a space, once somebody writes them."""
+    """Values joined by a space when the record is formatted."""
 
     def __init__(self, values: tuple[object, ...]) -> None:
         self.values = values

@@ -19,7 +19,7 @@ APP: Final = "app:"
 
 @attrs.frozen(kw_only=True)
 class Backend:
-    """One call to a service, and what is kept of its reply."""
+    """One call to a service, and which parts of its response are used."""
 
     #: Starts with ``/``; ``{id}`` and so on are parameters of the endpoint.
     url_pattern: str
@@ -51,7 +51,7 @@ class Endpoint:
     output_encoding: str = "json"
     #: Seconds for the whole of it.
     timeout: float = 2.0
-    #: Seconds told in Cache-Control; 0: none.
+    #: ``max-age`` of Cache-Control in seconds; 0: no header.
     cache_ttl: float = 0.0
     #: How many times each backend is asked at once; the first good reply counts.
     concurrent_calls: int = 1

@@ -117,7 +117,7 @@ def redirect(environ: WSGIEnvironment, start_response: StartResponse, path: str)
     )
 
 
-def text(start_response: StartResponse, status: int, message: str) -> Iterable[bytes]:
+def plain_text(start_response: StartResponse, status: int, message: str) -> Iterable[bytes]:
     """Answer with a line of text, without headers of an endpoint."""
     return send(start_response, status, [_PLAIN], message.encode())
 

@@ -49,7 +49,7 @@ class _Batch(Generic[T]):
         discard(result)
 
     def end(self) -> None:
-        """Let nobody wait any more: results that nobody took are closed."""
+        """Stop waiting: close the results that were not taken, and those still to come."""
         with self._lock:
             self.over = True
         while not self.ended.empty():
@@ -112,7 +112,7 @@ class Pool:
 
 
 def discard(result: object) -> None:
-    """Close a result that nobody wants, if it can be closed."""
+    """Close a result that is not used, if it has a ``close``."""
     close = getattr(result, "close", None)
     if close is not None:
         close()

@@ -28,7 +28,7 @@ class Reading(Translation):
         return self.part(cls, value, ("extra_config", spelled(extra_config, alias)))
 
     def features(self, extra_config: Mapping[str, object], place: Place, level: str) -> None:
-        """Tell what of an ``extra_config`` is not carried over."""
+        """Report namespaces of an ``extra_config`` that are not carried over."""
         for steps, unread in not_carried_over(extra_config, level):
             self.report((*place, "extra_config", *steps), unread)
 

@@ -64,7 +64,7 @@ class Register:
     def taker(self, kind: Kind) -> Callable[..., None]:
         """Return the function ``f`` that a registerer's method is called with."""
         takers = {CLIENT: self.clients.__setitem__, HANDLER: self.handlers.__setitem__}
-        return takers.get(kind, self._take_modifier)
+        return takers.get(kind, self._register_modifier)
 
     def names(self, kind: Kind) -> list[str]:
         """Return the names registered for a kind, in order of registration."""
@@ -75,7 +75,7 @@ class Register:
         }
         return list(factories[kind])
 
-    def _take_modifier(self, name: str, factory: Factory, to_request: bool, to_response: bool) -> None:
+    def _register_modifier(self, name: str, factory: Factory, to_request: bool, to_response: bool) -> None:
         if to_request:
             self.request_modifiers[name] = factory
         if to_response:

@@ -1,4 +1,4 @@
-"""What the client of an endpoint gets: a response of its proxy, or an error, as status, headers and body.
+"""Send the response of an endpoint's proxy, or an error, to the client: status, headers and body.
 
 Every reply of an endpoint carries ``X-Krakend`` and ``X-Krakend-Completed``: true for a whole, non-empty
 reply that is not ``no-op``. Unless ``compat``, a status that a modifier has set is the reply's.
@@ -85,7 +85,7 @@ class Replies:
 
 
 def _as_it_is(start_response: StartResponse, response: ResponseWrapper) -> Iterable[bytes]:
-    """Send status, headers and body of a response, the body as it comes if nobody asked for it."""
+    """Send status, headers and body of a response, the body streamed unless a plugin has read it."""
     headers, status, body = [*own_headers(), *_flat(response)], _status(response), response.read_body
     if not isinstance(response, Streamed):
         headers = [item for item in headers if item[0].lower() not in _OF_BYTES]
@@ -94,7 +94,7 @@ def _as_it_is(start_response: StartResponse, response: ResponseWrapper) -> Itera
     elif body is None and status not in _EMPTY:
         length = [item for item in response.backend_headers if item[0].lower() == "content-length"]
         start_response(status_line(status), [*headers, *length])
-        return response.take()
+        return response.stream()
     elif body != response.original:
         outdated = {
             (name.lower(), value) for name, value in response.backend_headers if name.lower() in _OF_BYTES

@@ -53,7 +53,7 @@ _HIDDEN = ("Content-Length", "Transfer-Encoding", "Host")
 
 @config
 class Config(ModuleConfig):
-    """Where the modifiers are, and what a client is told of their errors."""
+    """Where the modifiers are, and whether clients see the texts of their errors."""
 
     return_error_msg: bool = field(False, help="Send the text of an error that has a status.")
 

@@ -65,7 +65,7 @@ def _installed(name: str) -> str | None:
 
 def of_plugin(path: str) -> list[Requirement]:
     """Read what a plugin's file declares; raises :class:`ConfigError` where that cannot be read."""
-    text = _text(path)
+    text = _read_text(path)
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError) as error:
@@ -81,11 +81,11 @@ def of_plugin(path: str) -> list[Requirement]:
 
 def of_list(path: str) -> list[Requirement]:
     """Read a requirements.txt; options in it (``-r``, ``--hash``) are errors."""
-    lines = (_COMMENT.sub("", line).strip() for line in _text(path).splitlines())
+    lines = (_COMMENT.sub("", line).strip() for line in _read_text(path).splitlines())
     return [_requirement(line, f"line {number}", path) for number, line in enumerate(lines, 1) if line]
 
 
-def _text(path: str) -> str:
+def _read_text(path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8")
     except UnicodeDecodeError:

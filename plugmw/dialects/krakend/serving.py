@@ -78,7 +78,7 @@ class Serving:
         if not self._payload:
             return
         if length is None:
-            # What comes in chunks tells its length when it is read.
+            # A chunked body has no length until it is read.
             read_request(environ, self._payload)
         elif length > self._payload:
             raise BodyTooLarge(self._payload)

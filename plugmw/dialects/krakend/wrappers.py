@@ -238,7 +238,7 @@ def by_name(items: Iterable[tuple[str, str]]) -> Values:
 
 
 class ModifierError(PlugmwError):
-    """Raised by a modifier to end the request: a status, and if they are to be told, text and headers.
+    """Raised by a modifier to end the request with a status, and with text and headers if errors are shown.
 
     Any exception with ``status_code``, ``encoding``, ``headers`` (or Go's getters) does the same.
     """

@@ -29,7 +29,7 @@ _ESCAPES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "
 
 
 class _Whole(Exception):
-    """The root element has ended; what follows is nobody's business."""
+    """The root element has ended; the rest of the document is not read."""
 
 
 def read_xml(data: bytes) -> dict[str, object]:
@@ -103,7 +103,7 @@ def _element(name: str, value: object) -> Iterator[str]:
 
 
 def _text(value: object) -> str:
-    """Return a value as text; what is in an attribute or beside elements has no structure left."""
+    """Return a value as text; objects and lists inside attributes or mixed content are left out."""
     if value is None or isinstance(value, (dict, list, tuple)):
         return ""
     if isinstance(value, bool):

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 #: PLUGMW_ABI of the header.
 VERSION: Final = 1
-#: Bytes; an answer's headers (JSON), and what is taken of an error text.
+#: Most bytes of an answer's headers (JSON), and of an error text (the rest is cut off).
 MAX_HEADERS: Final = 64 * 1024
 MAX_ERROR: Final = 4 * 1024
 #: What may be called at all: a name that the dynamic linker finds elsewhere, like ``system``, is none.
@@ -98,7 +98,7 @@ class Library:
 
     def __init__(self, path: str) -> None:
         """Load it with its symbols kept apart from others'; raises :class:`Unusable`."""
-        #: What clients are told of the library: its name without folder and suffix.
+        #: The library's name in answers to clients: without folder and suffix.
         self.name = os.path.splitext(os.path.basename(path))[0]
         try:
             # Absolute: a bare name would be looked for in the system's folders.

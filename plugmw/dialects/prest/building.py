@@ -67,7 +67,7 @@ class Source:
     def path(self) -> Path:
         return self.files[0]
 
-    def mark(self) -> str:
+    def fingerprint(self) -> str:
         """Return a hash of all that the library is built from, our headers and the platform included."""
         digest = hashlib.sha256(f"{sys.platform} {os.uname().machine}".encode())
         for file in [*self.files, *sorted(INCLUDE.glob("plugmw_*"))]:
@@ -106,7 +106,7 @@ def build_all(
 
 
 def sources(folder: Path) -> tuple[list[Source], list[Problem]]:
-    """Return what there is to build, in the order of the names, and what cannot be."""
+    """Return the sources to build, by name, and the problems of those that cannot be built."""
     note(folder)
     by_name: dict[str, Source] = {}
     problems = []
@@ -136,11 +136,11 @@ def _source(path: Path) -> Source | None:
 
 def _stale(all_sources: list[Source], lib: Path) -> list[Source]:
     """Return the sources whose libraries are not there, or were made from something else."""
-    built = _read(lib / _BUILT)
+    built = _read_built(lib / _BUILT)
     return [
         source
         for source in all_sources
-        if built.get(source.name) != source.mark() or not (lib / f"{source.name}.so").exists()
+        if built.get(source.name) != source.fingerprint() or not (lib / f"{source.name}.so").exists()
     ]
 
 
@@ -153,7 +153,7 @@ def _clear(lib: Path) -> None:
 def _build(source: Source, lib: Path, logger: Logger, deadline: float) -> Problem | None:
     """Build one library; return what went wrong."""
     library = lib / f"{source.name}.so"
-    mark = source.mark()
+    fingerprint = source.fingerprint()
     with tempfile.TemporaryDirectory(prefix=_WORK, dir=lib) as work:
         output = Path(work) / library.name
         problem = _COMPILERS[source.path.suffix](source, output, deadline)
@@ -162,7 +162,9 @@ def _build(source: Source, lib: Path, logger: Logger, deadline: float) -> Proble
         # A library in use stays whole: the new file takes the old one's name, not its place on disk.
         os.replace(output, library)
         listed = Path(work) / _BUILT
-        listed.write_text(json.dumps({**_read(lib / _BUILT), source.name: mark}, indent=1), encoding="utf-8")
+        listed.write_text(
+            json.dumps({**_read_built(lib / _BUILT), source.name: fingerprint}, indent=1), encoding="utf-8"
+        )
         os.replace(listed, lib / _BUILT)
     logger.info("%s: built %s", source.path, library)
     return None
@@ -252,12 +254,12 @@ def _compiled(source: Source, command: list[str], env: dict[str, str], deadline:
 # -- what was built ----------------------------------------------------------------------------------------
 
 
-def _read(path: Path) -> dict[str, str]:
+def _read_built(path: Path) -> dict[str, str]:
     try:
-        marks = json.loads(path.read_bytes())
+        fingerprints = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return {}
-    return marks if isinstance(marks, dict) else {}
+    return fingerprints if isinstance(fingerprints, dict) else {}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -124,7 +124,7 @@ class Isolated:
             except BaseException as error:
                 raise self._failed(process, error, name) from None
             self._failures = 0
-            self._keep(process)
+            self._release(process)
             return answer
         finally:
             slots.release()
@@ -148,10 +148,10 @@ class Isolated:
         try:
             return self._started(deadline)
         except Unusable as error:
-            # It could be used once: somebody has changed it since.
+            # The library could be used before, so its file has changed since.
             raise NativeError(500, str(error)) from None
 
-    def _keep(self, process: _Process) -> None:
+    def _release(self, process: _Process) -> None:
         if self._closed:
             process.end()
         else:
@@ -241,7 +241,7 @@ class _Process:
         self._socket.close()
 
     def end(self) -> None:
-        """Wait for the end of a process that was told to end."""
+        """Wait for a process to end that has been asked to."""
         self._socket.close()
         try:
             self._popen.wait(_GRACE)

@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 class NotServed(PlugmwError):
-    """There is no such function: a 404 whose reason the client is told."""
+    """There is no such function: a 404 with the reason in its body."""
 
 
 class Failed(PlugmwError):
@@ -73,7 +73,7 @@ class PythonFile:
         if self._compat:
             self._need_variables()
         function = self.symbol(name)
-        # What a file imports is not meant for clients, whatever its name.
+        # Functions that a file imports are not served.
         if not callable(function) or getattr(function, "__module__", None) != self._module.__name__:
             raise _no_symbol(name, self._name)
         if accepts(function, 0):
@@ -208,7 +208,7 @@ def accepts(function: Any, count: int) -> bool:
 
 
 def wrong_type(name: str) -> NotServed:
-    """Return the error for what is, or returns, something else than it must."""
+    """Return the error for a symbol that is no plugin function or returns the wrong type."""
     return NotServed(f"plugin handler {name} is not func() string or func() (string, int)")
 
 

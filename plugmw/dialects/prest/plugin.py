@@ -107,11 +107,11 @@ class FunctionsPlugin(Plugin[Config]):
     def configure(self) -> None:
         self.fail_closed = self.config.strict
         if self.config.reload:
-            self._note()
+            self._watch()
         if self.config.strict:
             self._refuse_problems()
 
-    def _note(self) -> None:
+    def _watch(self) -> None:
         """Have the gateway reload when something changes that a worker takes at its start."""
         for item in self.config.middlewares:
             note(os.path.join(self._inner, f"{item.file}.py"))

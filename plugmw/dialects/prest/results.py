@@ -29,7 +29,7 @@ _EMPTY: Final = (204, 304)
 
 
 class WrongType(TypeError):
-    """A function returned what is no response."""
+    """A function returned a value that is no response."""
 
 
 def send(result: object, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -28,7 +28,7 @@ class AnalyticsRecord(Fields):
 
 
 class AnalyticsHook(NativeHook):
-    """A hook on what is recorded. Phases: log."""
+    """A hook on analytics records. Phases: log."""
 
     fail_closed = False
     needs_timings: ClassVar[bool] = True
@@ -39,7 +39,7 @@ class AnalyticsHook(NativeHook):
         try:
             guarded(x, self, self.function, self.record(x))
         except Exception as error:
-            self.tell(x, error)
+            self.log_failure(x, error)
 
     def record(self, x: Exchange) -> AnalyticsRecord:
         """Return the record of a request that is over."""

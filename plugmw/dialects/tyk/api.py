@@ -14,7 +14,7 @@ from plugmw.dialects.tyk.spelling import Fields
 
 @attrs.frozen(eq=False)
 class Api:
-    """What is the same for all requests of an API."""
+    """The facts of an API that all of its requests share."""
 
     #: The definition as it was read; :meth:`copy` is what hooks get.
     definition: Mapping[str, Any]

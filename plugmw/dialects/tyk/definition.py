@@ -26,7 +26,7 @@ from plugmw.dialects.tyk.middleware import Middleware
 from plugmw.dialects.tyk.reading import DefinitionReader, Tyk
 from plugmw.dialects.tyk.session import SessionState
 from plugmw.dialects.tyk.settings import TykConf, conf_document, settings
-from plugmw.dialects.tyk.spelling import plain
+from plugmw.dialects.tyk.spelling import fold_name
 from plugmw.documents import Document
 from plugmw.documents.document import Place, parse_place, render_place
 from plugmw.documents.translated import Options, Translated
@@ -237,12 +237,12 @@ class _Definition(DefinitionReader):
 
 def session(fields: Mapping[str, object]) -> SessionState:
     """Return the session of Tyk's JSON; raises ``TypeError`` for fields that it does not have."""
-    known = {plain(name): name for name in SessionState.__annotations__}
+    known = {fold_name(name): name for name in SessionState.__annotations__}
     values: dict[str, Any] = {}
     for name, value in fields.items():
-        if plain(name) not in known:
+        if fold_name(name) not in known:
             raise TypeError(f'unknown field "{name}"')
-        values[known[plain(name)]] = value
+        values[known[fold_name(name)]] = value
     return SessionState(**values)
 
 

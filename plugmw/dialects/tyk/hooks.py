@@ -80,7 +80,7 @@ class NativeHook(Plugin[HookConfig]):
         except Exception as error:
             self.fail(x, error)
 
-    def tell(self, x: Exchange, error: BaseException) -> None:
+    def log_failure(self, x: Exchange, error: BaseException) -> None:
         """Log a failure: what failed, of which API and file, and the traceback if there is one."""
         known = None if error is self.function else error
         problem = "%s failed: %s (API %r, %s, request %s)"
@@ -89,7 +89,7 @@ class NativeHook(Plugin[HookConfig]):
 
     def fail(self, x: Exchange, error: BaseException) -> NoReturn:
         """Log a failure and answer it; nothing of it is in the answer."""
-        self.tell(x, error)
+        self.log_failure(x, error)
         raise error_answer(x, 500, INTERNAL_ERROR, self.compat) from None
 
 

@@ -118,7 +118,7 @@ class Middleware:
         self._analytics()
 
     def _not_loaded(self, error: LoadError) -> None:
-        # Of the definition's own hooks it is their code, which is told here only if it must be good.
+        # Without a bundle the error is in the code of the definition's hooks; it comes here only if strict.
         steps: Place = self.steps
         if self.options.offline and self.bundle is None:
             self.definition.warn(steps, f"{error} (nothing is fetched to look at a file)")
@@ -281,7 +281,7 @@ class Middleware:
 
     @property
     def _token_auth(self) -> bool:
-        """Whether Tyk would ask for a token: it is told to, or nothing else authenticates."""
+        """Whether Tyk would ask for a token: the definition says so, or nothing else authenticates."""
         hook = self._plugin_auth and any(kind == "auth_check" for kind, *_ in self._listed())
         return self.definition.fields.use_standard_auth or not hook
 

@@ -162,7 +162,7 @@ class Monitor(Message):
 
 @attrs.define(eq=False)
 class SessionState(Message):
-    """What is known of a key: ``rate`` requests per ``per`` seconds, quota, rights, metadata, ...
+    """The state of a key: ``rate`` requests per ``per`` seconds, quota, rights, metadata, ...
 
     Times are unix seconds, 0 where there is none; ``quota_renewal_rate`` is in seconds.
     """

@@ -1,4 +1,4 @@
-"""What of Tyk's own configuration matters here: where bundles come from, and whether Python hooks run.
+"""Settings of ``tyk.conf`` that are used: where bundles come from, and whether Python hooks run.
 
 Read from ``tyk.conf`` beside the definition (or one folder up, where Tyk keeps ``apps/``), or from
 ``tyk_conf`` in the definition's ``plugmw`` section: another file, or the values themselves. As in Tyk, the

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 
-def plain(name: str) -> str:
+def fold_name(name: str) -> str:
     return name.replace("_", "").lower()
 
 
@@ -22,5 +22,5 @@ class Fields(dict[str, Any]):
         self[self._key(name) or name] = value
 
     def _key(self, name: str) -> str | None:
-        wanted = plain(name)
-        return next((key for key in self if plain(key) == wanted), None)
+        wanted = fold_name(name)
+        return next((key for key in self if fold_name(key) == wanted), None)

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 
 from plugmw.errors import ConfigError
-from plugmw.gateway import Gateway
+from plugmw.gateway import Gateway, GatewayOptions
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
+    from typing_extensions import Unpack
 
     from plugmw.documents import Document
     from plugmw.documents.files import Source
 
 
-def wrap_django(application: WSGIApplication, config: Source | Document = None, **options: Any) -> Gateway:
+def wrap_django(
+    application: WSGIApplication, config: Source | Document = None, **options: Unpack[GatewayOptions]
+) -> Gateway:
     """Return the gateway to name ``application`` in ``wsgi.py``; ``runserver`` uses it too.
 
     ``config`` is a path or a mapping, ``settings.PLUGMW`` if None; ``options`` are those of

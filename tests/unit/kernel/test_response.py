@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from plugmw import Entry, Gateway
@@ -251,6 +253,28 @@ def test_an_open_filter_that_fails_at_first_is_left_out_and_later_is_not():
     assert through(Entry(made(body_filter=lambda x, chunk, eof: 1 / 0), on_error="open")).body == b"onetwo"
     # It may have kept bytes to itself: without them the body would be wrong.
     assert type(through(Entry(made(body_filter=fail_second), on_error="open")).raised) is ZeroDivisionError
+
+
+@pytest.mark.parametrize("app", ["list", "one chunk", "late start", "write", "generator", "file"])
+@pytest.mark.parametrize("reads_whole", [False, True])
+def test_without_an_open_filter_that_failed_the_body_is_whole_and_goes_out_once(app, reads_whole):
+    filters = [Entry(made("faulty", body_filter=lambda x, chunk, eof: 1 / 0), on_error="open")]
+    if reads_whole:
+        filters.append(nothing("response", name="reads"))
+    assert through(*filters, app=app).body == through(app=app).body
+
+
+def test_what_filters_gave_of_an_answer_that_the_app_replaced_is_forgotten():
+    def app(environ, start_response):
+        start_response("200 OK", [TEXT, ("Content-Length", "3")])(b"one")
+        try:
+            raise Oops("late")
+        except Oops:
+            start_response("503 Service Unavailable", [TEXT], sys.exc_info())
+        return [b"sorry"]
+
+    found = through(made(body_filter=upper), app=app)
+    assert (found.status, found.body) == ("503 Service Unavailable", b"SORRY")
 
 
 def test_a_filter_of_an_exit_that_fails_gives_a_clean_500():

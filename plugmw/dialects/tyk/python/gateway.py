@@ -51,7 +51,7 @@ class TykGateway:
 
     @staticmethod
     def trigger_event(name: str, payload: str) -> None:
-        """Log an event: nobody else listens."""
+        """Log an event; there are no event handlers."""
         _logger().info("event %s: %s", name, payload)
 
 

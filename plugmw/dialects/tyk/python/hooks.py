@@ -58,7 +58,7 @@ class PythonHook(Plugin[HookConfig]):
     name: ClassVar[str] = "tyk-python"
     fail_closed = True
     Config: ClassVar[type] = HookConfig
-    #: What the client is told if the hook fails.
+    #: Status and text of the answer if the hook fails.
     failure: ClassVar[tuple[int, str]] = (500, MIDDLEWARE_ERROR)
 
     def __init__(
@@ -317,7 +317,7 @@ def _nothing(x: Exchange) -> str:
 
 
 def _spec(api: Api) -> dict[str, str]:
-    """Return what hooks are told of their API: texts, config_data as JSON if there is any."""
+    """Return the hooks' ``spec`` of their API: texts, config_data as JSON if there is any."""
     spec = {"OrgID": api.org_id or "", "APIID": api.api_id or "", "bundle_hash": api.bundle_hash or ""}
     if api.config_data:
         spec["config_data"] = json.dumps(api.config_data, separators=(",", ":"), ensure_ascii=False)

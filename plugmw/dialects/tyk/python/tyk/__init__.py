@@ -1,1 +1,1 @@
-"""What plugin code gets for ``import tyk``; nobody else finds it under that name."""
+"""The module ``tyk`` of plugin code; other code does not find it under that name."""

@@ -129,13 +129,13 @@ class Chain:
 
     def slot_of(self, error: BaseException) -> int | None:
         """Return the index of the slot whose generated line ``error`` passed through."""
-        found = None
+        index = None
         trace: TracebackType | None = error.__traceback__
         while trace is not None:
             if trace.tb_frame.f_globals.get("X") is self.exchange_class:
-                found = self._lines.get(trace.tb_lineno, found)
+                index = self._lines.get(trace.tb_lineno, index)
             trace = trace.tb_next
-        return found
+        return index
 
     def report(self, x: RespondingExchange, error: BaseException, plugin: object = None) -> None:
         """Log a failure once, with the entry, the phase and the request."""

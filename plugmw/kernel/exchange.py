@@ -159,8 +159,8 @@ class Exchange:
     @property
     def captures(self) -> dict[str, Any]:
         """What the route's regular expressions captured: ``{"unnamed": [...], "named": {...}}``."""
-        found = {"unnamed": [], "named": {}} if self.route is None else self.route.captures(self.path)
-        return dict(found)
+        captures = {"unnamed": [], "named": {}} if self.route is None else self.route.captures(self.path)
+        return dict(captures)
 
     # -- who is asking ----------------------------------------------------------------------------
 
@@ -312,10 +312,10 @@ class Exchange:
     @property
     def ctx(self) -> dict[Any, Any]:
         """A dict for this request that all plugins share, also across wrapped middlewares."""
-        found: dict[Any, Any] | None = self.environ.get(keys.CTX)
-        if found is None:
-            found = self.environ[keys.CTX] = {}
-        return found
+        ctx: dict[Any, Any] | None = self.environ.get(keys.CTX)
+        if ctx is None:
+            ctx = self.environ[keys.CTX] = {}
+        return ctx
 
     def state(self, plugin: object) -> dict[str, Any]:
         """Return the dict in which ``plugin`` remembers things of this request.
@@ -327,10 +327,10 @@ class Exchange:
     @property
     def request_id(self) -> str:
         """A random id of this request, 32 hexadecimal digits, also in ``environ["plugmw.request_id"]``."""
-        found = self.environ.get(keys.REQUEST_ID)
-        if found is None:
-            found = self.environ[keys.REQUEST_ID] = uuid.uuid4().hex
-        return str(found)
+        request_id = self.environ.get(keys.REQUEST_ID)
+        if request_id is None:
+            request_id = self.environ[keys.REQUEST_ID] = uuid.uuid4().hex
+        return str(request_id)
 
     @property
     def started(self) -> float:

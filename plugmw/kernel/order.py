@@ -112,25 +112,25 @@ class Slot:
 
 def slots(entries: Iterable[Entry], route: str | None = None, service: str | None = None) -> list[Slot]:
     """Return the slots of a route's chain, in running order; without a route, of unrouted requests."""
-    found: dict[str, list[Entry]] = {}
+    variants_of: dict[str, list[Entry]] = {}
     for entry in entries:
         if entry.enabled and entry.route in (None, route) and entry.service in (None, service):
-            found.setdefault(entry.name, []).append(entry)
-    made = []
-    for name, variants in found.items():
+            variants_of.setdefault(entry.name, []).append(entry)
+    line = []
+    for name, variants in variants_of.items():
         variants.sort(key=specificity)
-        made.append(Slot(name, _reachable(variants)))
-    return arrange(made)
+        line.append(Slot(name, _reachable(variants)))
+    return arrange(line)
 
 
 def _reachable(variants: list[Entry]) -> list[Entry]:
     """Cut what stands behind an entry that always applies."""
-    kept = []
+    reachable = []
     for entry in variants:
-        kept.append(entry)
+        reachable.append(entry)
         if entry.consumer is None and entry.when is None:
             break
-    return kept
+    return reachable
 
 
 def arrange(slots: Sequence[Slot]) -> list[Slot]:

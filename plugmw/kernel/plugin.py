@@ -102,9 +102,9 @@ class Plugin(Generic[C]):
     @classmethod
     def load(cls: type[P], config: object) -> P:
         """Build from an already parsed configuration object."""
-        made = cls.__new__(cls)
-        made._init(config)
-        return made
+        plugin = cls.__new__(cls)
+        plugin._init(config)
+        return plugin
 
     def bind(self, runtime: Runtime) -> None:
         """Take what the gateway lends; called once before ``configure``."""
@@ -159,32 +159,32 @@ class Plugin(Generic[C]):
         return Gateway(app, settings, plugins=[entry], consumers=consumers, store=store, logger=logger)
 
 
-def check_class(found: object, reference: str) -> type[Plugin]:
+def check_class(cls: object, reference: str) -> type[Plugin]:
     """Refuse what is no plugin class, naming what is wrong with it (rules of Kong's loader)."""
-    if not (isinstance(found, type) and issubclass(found, Plugin)):
-        raise LoadError(reference, f"got {found!r}", "a class derived from plugmw.Plugin")
-    if not found.name:
+    if not (isinstance(cls, type) and issubclass(cls, Plugin)):
+        raise LoadError(reference, f"got {cls!r}", "a class derived from plugmw.Plugin")
+    if not cls.name:
         raise LoadError(reference, "the class has no name", "a class attribute `name`")
-    priority, version = found.priority, found.version
+    priority, version = cls.priority, cls.version
     if isinstance(priority, bool) or not isinstance(priority, (int, float)):
         raise LoadError(reference, f"priority: got {priority!r}", "a number")
-    if not (math.isfinite(priority) or (priority > 0 and found.__module__ == _FIRST)):
+    if not (math.isfinite(priority) or (priority > 0 and cls.__module__ == _FIRST)):
         raise LoadError(reference, f"priority: got {priority!r}", "a number")
     if not isinstance(version, str) or not re.fullmatch(r"\d+(\.\d+){1,2}", version):
         raise LoadError(reference, f"version: got {version!r}", "a text like 1.2.3")
-    if not found.phases():
+    if not cls.phases():
         raise LoadError(reference, "has no phase method", f"at least one of {', '.join(phases.PHASES)}")
-    if found.authenticates and found.credential_names is None and not credential_fields(found.Config):
+    if cls.authenticates and cls.credential_names is None and not credential_fields(cls.Config):
         # Log entries leave out what they know to be a credential.
         expected = "a field with credential=True, or a class attribute `credential_names`"
         raise LoadError(
             reference, "authenticates, and does not say where its credentials come from", expected
         )
-    if hasattr(found, phases.RESPONSE) and (
-        hasattr(found, phases.HEADER_FILTER) or hasattr(found, phases.BODY_FILTER)
+    if hasattr(cls, phases.RESPONSE) and (
+        hasattr(cls, phases.HEADER_FILTER) or hasattr(cls, phases.BODY_FILTER)
     ):
         raise LoadError(reference, "has response beside header_filter or body_filter", "one or the other")
-    return found
+    return cls
 
 
 def inject(app: object, logger: object) -> None:

@@ -188,18 +188,13 @@ class ResponseIterable(RespondingExchange):
         self._it = iterable
         if self._state is COLLECTING:
             return self._read_whole()
-        if self._passes_through:
+        if self._state is STARTED and not self._filters:
             if not self._logs:
                 return iterable
             file = rewrap_file(self.environ, iterable, self.close)
             self._file = file is not None
             return file or self
         return self
-
-    @property
-    def _passes_through(self) -> bool:
-        """Whether the server gets what the app yields, as it is."""
-        return STARTED <= self._state <= STREAMING and not self._filters
 
     def _read_whole(self) -> Iterable[bytes]:
         """Read and answer at once what the response phase wants whole."""
@@ -212,7 +207,7 @@ class ResponseIterable(RespondingExchange):
     def __iter__(self) -> Iterator[bytes]:
         if self._state is SENT:
             chunks = iter(self._out)
-        elif self._passes_through:
+        elif self._state is STARTED and not self._filters:
             chunks = iter(self._it)
         else:
             chunks = self._drain()
@@ -230,7 +225,7 @@ class ResponseIterable(RespondingExchange):
         # Servers ask for the length to see whether there is one chunk (wsgiref then sets Content-Length).
         if self._state is SENT:
             return len(self._out)
-        if self._passes_through:
+        if self._state is STARTED and not self._filters:
             return len(self._it)  # type: ignore[arg-type]
         raise TypeError("this response has no known number of chunks")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from wsgiref.validate import validator
 
 import pytest
@@ -263,6 +264,22 @@ def test_log_sees_the_status_that_was_sent_when_an_error_comes_too_late():
     plugin = made(header_filter=lambda x: None, log=lambda x: statuses.append((x.status, x.source)))
     serve(Gateway(APPS["exc_info after the headers"]([]), plugins=[plugin]))
     assert statuses == [(200, "service")]
+
+
+def test_log_sees_the_status_that_was_sent_when_a_late_app_starts_again_too_late():
+    def app(environ, start_response):
+        start_response("200 OK", [])(b"one")
+        try:
+            raise Oops("late")
+        except Oops:
+            start_response("503 Service Unavailable", [], sys.exc_info())
+        yield b"sorry"
+
+    statuses = []
+    plugin = made(log=lambda x: statuses.append((x.status, x.source)))
+    found = serve(Gateway(app, {"answer_crashes": True}, plugins=[plugin]))
+    assert (type(found.raised), found.status, found.body) == (Oops, "200 OK", b"one")
+    assert statuses == [(200, "error")]
 
 
 def test_header_filters_see_the_second_answer_of_an_app_that_starts_again():

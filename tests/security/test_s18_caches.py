@@ -50,7 +50,7 @@ REMEMBERED = {
     ("auth/passwords.py", "_works"): "methods of hashes",
     ("routing/router.py", "_prefix_pattern"): "paths of routes",
     ("sources/bundled.py", "_modules"): "nothing",
-    ("sources/entrypoints.py", "_found"): "nothing",
+    ("sources/entrypoints.py", "_points"): "nothing",
 }
 
 

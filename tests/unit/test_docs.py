@@ -6,6 +6,7 @@ import importlib.util
 import json
 import pkgutil
 import re
+import sys
 import traceback
 
 import attrs
@@ -232,7 +233,11 @@ def plugins_of_dialects():
     while queue:
         cls = queue.pop()
         queue += cls.__subclasses__()
-        own = cls.__module__.startswith("plugmw.dialects.") and not cls.__name__.startswith("_")
+        # Not those that another test has derived from a foreign plugin.
+        own = cls.__module__.startswith("plugmw.dialects.") and hasattr(
+            sys.modules[cls.__module__], cls.__qualname__
+        )
+        own = own and not cls.__name__.startswith("_")
         if own and cls.name and cls.phases() and not issubclass(cls, known):
             found[f"{cls.__module__.removeprefix('plugmw.dialects.')}:{cls.__qualname__}"] = cls
     return found

@@ -1,14 +1,14 @@
 """Plugins that count: in the gateway's store or in a Redis of their own, and what an outage means.
 
-A configuration class of such a plugin has ``policy``, ``redis``, the older flat spellings of the record
-(:func:`older`) and ``fault_tolerant``, and calls :func:`redis_problems` in its ``check``.
+The configuration class of such a plugin derives from :class:`CountingConfig`, and calls
+:func:`redis_problems` in its ``check``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Literal, TypeVar
 from urllib.parse import quote
 
 from plugmw.concurrency.throttle import Throttle
@@ -51,30 +51,36 @@ class Redis:
         return f"{scheme}://{who}{'@' if who else ''}{host}:{self.port}/{self.database}{options}"
 
 
-class CountingConfig(Protocol):
-    """The fields that configuration classes of plugins with counters need, beside those of :func:`older`."""
-
-    @property
-    def policy(self) -> str:
-        """Where counters are: ``redis`` is the plugin's own."""
-
-    @property
-    def redis(self) -> Redis | None:
-        """The Redis of the policy ``redis``."""
-
-    @property
-    def fault_tolerant(self) -> bool:
-        """Whether requests pass uncounted when counters cannot be reached."""
-
-
-C = TypeVar("C", bound=CountingConfig)
 _FIELDS: Final = {field.name: field for field in fields_of(Redis)}
 
 
-def older(name: str) -> Any:
+def _older(name: str) -> Any:
     """Declare ``redis_<name>``, the spelling from before there was a ``redis`` record."""
     newer = _FIELDS[name]
     return field(None, *newer.checks, help=f"Older spelling of `redis.{name}`.", secret=newer.secret)
+
+
+@config
+class CountingConfig:
+    """The fields of plugins with counters: where they are, and what an outage means."""
+
+    policy: Literal["local", "redis"] = field(
+        "local", help="Where to count: in the gateway's store, or in a Redis of this plugin's own."
+    )
+    fault_tolerant: bool = field(True, help="Whether requests pass when nothing can be counted.")
+    redis: Redis | None = field(None, help="The server of `policy: redis`.")
+    redis_host: str | None = _older("host")
+    redis_port: Port | None = _older("port")
+    redis_timeout: float | None = _older("timeout")
+    redis_database: int | None = _older("database")
+    redis_username: str | None = _older("username")
+    redis_password: str | None = _older("password")
+    redis_ssl: bool | None = _older("ssl")
+    redis_ssl_verify: bool | None = _older("ssl_verify")
+    redis_server_name: str | None = _older("server_name")
+
+
+C = TypeVar("C", bound=CountingConfig)
 
 
 def redis_record(config: CountingConfig) -> Redis:

@@ -27,12 +27,12 @@ from typing import Final, Literal
 
 import attrs
 
-from plugmw.contrib._counter_store import Counting, Redis, key_prefix, older, redis_problems
+from plugmw.contrib._counter_store import Counting, CountingConfig, key_prefix, redis_problems
 from plugmw.contrib._limits import PERIODS, Window, Windows, identity, misordered
 from plugmw.errors import StoreError
 from plugmw.kernel.exchange import Exchange
 from plugmw.schema import REQUIRED, Finding, above, as_dict, config, field, not_empty
-from plugmw.schema.fields import HeaderName, Port
+from plugmw.schema.fields import HeaderName
 from plugmw.wsgi.answer import check_header
 from plugmw.wsgi.headers import cgi_key
 
@@ -60,7 +60,7 @@ class Limits:
 
 
 @config
-class Config:
+class Config(CountingConfig):
     """At least one name in ``limits``."""
 
     limits: dict[str, Limits] = field(REQUIRED, not_empty(), help="The limits of each name.")
@@ -70,24 +70,10 @@ class Config:
     limit_by: Literal["consumer", "credential", "ip"] = field(
         "consumer", help="Who shares a quota; where there is no such thing, the client address does."
     )
-    policy: Literal["local", "redis"] = field(
-        "local", help="Where to count: in the gateway's store, or in a Redis of this plugin's own."
-    )
-    fault_tolerant: bool = field(True, help="Whether requests pass when nothing can be counted.")
-    redis: Redis | None = field(None, help="The server of `policy: redis`.")
     block_on_first_violation: bool = field(
         False, help="Whether requests are refused once anything is used up, before the app is asked."
     )
     hide_client_headers: bool = field(False, help="Whether answers keep quiet about the limits.")
-    redis_host: str | None = older("host")
-    redis_port: Port | None = older("port")
-    redis_timeout: float | None = older("timeout")
-    redis_database: int | None = older("database")
-    redis_username: str | None = older("username")
-    redis_password: str | None = older("password")
-    redis_ssl: bool | None = older("ssl")
-    redis_ssl_verify: bool | None = older("ssl_verify")
-    redis_server_name: str | None = older("server_name")
 
     def check(self) -> Iterator[Finding]:
         for name in self.limits:

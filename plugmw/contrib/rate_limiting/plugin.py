@@ -22,13 +22,13 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from plugmw.contrib._counter_store import Counting, Redis, key_prefix, older, redis_problems
+from plugmw.contrib._counter_store import Counting, CountingConfig, key_prefix, redis_problems
 from plugmw.contrib._limits import PERIODS, Window, Windows, identity, misordered
 from plugmw.contrib.rate_limiting.write_behind import Collecting
 from plugmw.errors import StoreError
 from plugmw.kernel.exchange import Exchange
 from plugmw.schema import Finding, above, as_dict, between, config, field
-from plugmw.schema.fields import HeaderName, Port, URLPath
+from plugmw.schema.fields import HeaderName, URLPath
 from plugmw.stores import Store
 from plugmw.stores.base import MOST
 
@@ -39,7 +39,7 @@ FASTEST = 0.02
 
 
 @config
-class Config:
+class Config(CountingConfig):
     """At least one period; a longer one may not have the lower limit."""
 
     second: float | None = field(None, above(0), help="Requests allowed per second.")
@@ -53,26 +53,12 @@ class Config:
     )
     header_name: HeaderName | None = field(None, help="The header of `limit_by: header`.")
     path: URLPath | None = field(None, help="The path of `limit_by: path`.")
-    policy: Literal["local", "redis"] = field(
-        "local", help="Where to count: in the gateway's store, or in a Redis of this plugin's own."
-    )
-    fault_tolerant: bool = field(True, help="Whether requests pass when nothing can be counted.")
-    redis: Redis | None = field(None, help="The server of `policy: redis`.")
     hide_client_headers: bool = field(False, help="Whether answers keep quiet about the limits.")
     error_code: int = field(429, between(400, 599), help="Status of the refusal.")
     error_message: str = field("API rate limit exceeded", help="Text of the refusal.")
     sync_rate: float = field(
         -1, help="Seconds between writes to Redis; -1 counts each request there before it passes."
     )
-    redis_host: str | None = older("host")
-    redis_port: Port | None = older("port")
-    redis_timeout: float | None = older("timeout")
-    redis_database: int | None = older("database")
-    redis_username: str | None = older("username")
-    redis_password: str | None = older("password")
-    redis_ssl: bool | None = older("ssl")
-    redis_ssl_verify: bool | None = older("ssl_verify")
-    redis_server_name: str | None = older("server_name")
 
     def check(self) -> Iterator[Finding]:
         if all(getattr(self, period) is None for period in PERIODS):

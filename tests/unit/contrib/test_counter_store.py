@@ -8,28 +8,24 @@ import pytest
 
 from plugmw import ConfigError
 from plugmw.contrib import _counter_store as counting
-from plugmw.contrib._counter_store import Counting, Redis, key_prefix, older, redis_problems, redis_record
+from plugmw.contrib._counter_store import (
+    Counting,
+    CountingConfig,
+    Redis,
+    key_prefix,
+    redis_problems,
+    redis_record,
+)
 from plugmw.errors import StoreError
-from plugmw.schema import config, field
+from plugmw.schema import config
 from plugmw.stores import open_store
 from plugmw.testing import gateway, get
 from tests.support.clock import Clock
 
 
 @config
-class Config:
-    policy: str = field("local", help="Policy.")
-    redis: Redis | None = field(None, help="Server.")
-    fault_tolerant: bool = field(True, help="Tolerance.")
-    redis_host: str | None = older("host")
-    redis_port: int | None = older("port")
-    redis_timeout: float | None = older("timeout")
-    redis_database: int | None = older("database")
-    redis_username: str | None = older("username")
-    redis_password: str | None = older("password")
-    redis_ssl: bool | None = older("ssl")
-    redis_ssl_verify: bool | None = older("ssl_verify")
-    redis_server_name: str | None = older("server_name")
+class Config(CountingConfig):
+    """What is counted by no plugin of ours."""
 
     def check(self):
         yield from redis_problems(self)

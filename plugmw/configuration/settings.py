@@ -11,7 +11,7 @@ from plugmw.kernel.runtime import DEFAULT_BODY_LIMIT
 from plugmw.routing.conditions import Condition
 from plugmw.schema import Finding, above, at_least, between, config, each, field, matches, not_empty, patterns
 from plugmw.schema.fields import URL, HeaderName
-from plugmw.telemetry.delivery import SHUTDOWN_TIMEOUT
+from plugmw.telemetry.queue import SHUTDOWN_TIMEOUT
 
 _METHOD = matches("[A-Z]+", "HTTP methods in capitals")
 

@@ -28,7 +28,7 @@ from plugmw.kernel.exchange import Exchange
 from plugmw.schema import Finding, above, as_dict, at_least, between, config, field
 from plugmw.schema.fields import URL
 from plugmw.telemetry.custom_fields import Fields, custom_fields
-from plugmw.telemetry.delivery import Queue
+from plugmw.telemetry.queue import Queue
 from plugmw.telemetry.queue_config import QueueConfig
 from plugmw.telemetry.queues import Queues
 from plugmw.telemetry.reporting import HeaderNames, Reporting, redact_headers, redact_query

@@ -27,7 +27,7 @@ from plugmw.telemetry import log_entry
 from plugmw.telemetry.queue_config import QueueConfig
 from plugmw.telemetry.reporting import Sink
 from plugmw.telemetry.sinks.datagrams import UDP
-from plugmw.telemetry.sinks.lines import Lines
+from plugmw.telemetry.sinks.tcp import Lines
 from plugmw.telemetry.statsd_lines import (
     FLUSH_TIMEOUT,
     NO_RETRY_COUNT,

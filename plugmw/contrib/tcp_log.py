@@ -24,7 +24,7 @@ from plugmw.schema import above, at_least, config, field
 from plugmw.schema.fields import Port
 from plugmw.telemetry.custom_fields import Fields, custom_fields
 from plugmw.telemetry.reporting import Delivering, HeaderNames, redact_headers, redact_query
-from plugmw.telemetry.sinks.lines import Lines, tls_context
+from plugmw.telemetry.sinks.tcp import Lines, tls_context
 
 
 @config

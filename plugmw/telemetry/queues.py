@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
 from plugmw.concurrency.process import LazyLock, on_fork
-from plugmw.telemetry.delivery import SHUTDOWN_TIMEOUT, Queue, stop_all
+from plugmw.telemetry.queue import SHUTDOWN_TIMEOUT, Queue, stop_all
 
 if TYPE_CHECKING:
     from plugmw.kernel.runtime import Runtime

@@ -14,8 +14,8 @@ from plugmw.kernel.plugin import Plugin
 from plugmw.schema import field
 from plugmw.schema.fields import HeaderName
 from plugmw.telemetry.custom_fields import Fields, read_fields
-from plugmw.telemetry.delivery import Queue
 from plugmw.telemetry.log_entry import MAX_LENGTH, encode, entry
+from plugmw.telemetry.queue import Queue
 from plugmw.telemetry.queue_config import QueueConfig
 from plugmw.telemetry.queues import Queues
 from plugmw.wsgi.redaction import Redaction
@@ -38,7 +38,7 @@ class Sink(Protocol):
     """What a queue sends by; see :mod:`plugmw.telemetry.sinks`."""
 
     def send(self, batch: list[bytes]) -> None:
-        """Deliver the entries or raise, as :class:`plugmw.telemetry.delivery.Queue` wants it."""
+        """Deliver the entries or raise, as :class:`plugmw.telemetry.queue.Queue` wants it."""
 
     def close(self) -> None:
         """Give back what is open."""

@@ -15,8 +15,8 @@ from plugmw.concurrency.throttle import Throttle
 from plugmw.kernel.exchange import Exchange
 from plugmw.kernel.plugin import Plugin
 from plugmw.schema import Check, as_dict, between, field
-from plugmw.telemetry.delivery import Lost, Queue
 from plugmw.telemetry.log_entry import LogEntry
+from plugmw.telemetry.queue import Lost, Queue
 from plugmw.telemetry.queue_config import QueueConfig
 from plugmw.telemetry.queues import Queues
 from plugmw.telemetry.reporting import Sink

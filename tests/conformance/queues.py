@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from plugmw.telemetry.delivery import Queue
+from plugmw.telemetry.queue import Queue
 from plugmw.telemetry.queue_config import QueueConfig
 from tests.conformance.match import matched
 

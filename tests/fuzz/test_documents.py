@@ -17,7 +17,7 @@ from plugmw.configuration.extras import Extras
 from plugmw.configuration.plan import Plan, read_plan
 from plugmw.dialects.kong.schema.lua_patterns import lua_pattern
 from plugmw.dialects.kong.schema.tables import config_class
-from plugmw.dialects.krakend.settings import seconds
+from plugmw.dialects.krakend.fields import seconds
 from plugmw.dialects.prest.configuration import translate
 from plugmw.documents import Document, load
 from plugmw.documents.document import leaves_of, parse_place, render_place

@@ -209,7 +209,7 @@ FAULTS = {
                 "test_a_log_server_that_fails_holds_up_no_answer_and_gets_what_waited",
                 "test_the_end_of_a_worker_does_not_wait_for_a_log_server_that_hangs",
             ],
-            "telemetry/test_delivery.py": [
+            "telemetry/test_queue.py": [
                 "test_a_full_queue_drops_the_oldest_and_resumes",
                 "test_bytes_have_a_bound_of_their_own",
                 "test_a_sink_that_hangs_never_holds_up_who_puts",
@@ -297,7 +297,7 @@ FAULTS = {
             ],
             "stores/test_redis.py": ["test_forked_children_use_connections_of_their_own"],
             "stores/test_memory.py": ["test_a_child_forked_while_the_lock_is_held_goes_on_alone"],
-            "telemetry/test_delivery.py": ["test_a_forked_child_has_its_own_empty_queues"],
+            "telemetry/test_queue.py": ["test_a_forked_child_has_its_own_empty_queues"],
             f"{NATIVE}/test_isolation.py": ["test_a_forked_child_begins_with_processes_of_its_own"],
         },
     ),
@@ -310,7 +310,7 @@ FAULTS = {
                 "test_a_signature_is_judged_by_the_clock_of_the_wall_within_its_skew",
             ],
             "stores/test_table.py": ["test_a_clock_that_jumps_back_locks_for_one_window_at_most"],
-            "telemetry/test_delivery.py": ["test_the_wall_clock_plays_no_part"],
+            "telemetry/test_queue.py": ["test_the_wall_clock_plays_no_part"],
             "contrib/test_limits.py": ["test_windows_follow_the_clock_forth_and_back"],
         },
     ),

@@ -136,7 +136,7 @@ def test_s23_nothing_is_evaluated_no_yaml_object_made_and_no_shell_asked():
 #: Where certificates are not verified: each time because the configuration says so.
 UNVERIFIED = {
     "contrib/ldap_auth/plugin.py": "verify_ldap_host",
-    "telemetry/sinks/lines.py": "tls_verify of tcp-log",
+    "telemetry/sinks/tcp.py": "tls_verify of tcp-log",
     "upstream/forwarding.py": "verify of a service, https_verify of azure-functions",
 }
 

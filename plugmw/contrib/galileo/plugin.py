@@ -24,8 +24,8 @@ from plugmw.kernel.exchange import Exchange
 from plugmw.kernel.plugin import Plugin
 from plugmw.schema import above, at_least, between, config, field
 from plugmw.schema.fields import Port
-from plugmw.telemetry.delivery import Lost, Queue
 from plugmw.telemetry.log_entry import one_line
+from plugmw.telemetry.queue import Lost, Queue
 from plugmw.telemetry.queue_config import QueueConfig
 from plugmw.telemetry.queues import Queues
 from plugmw.telemetry.reporting import HeaderNames, redact_headers, redact_query

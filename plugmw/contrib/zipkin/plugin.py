@@ -34,8 +34,8 @@ from plugmw.kernel.plugin import Plugin
 from plugmw.schema import above, at_least, between, config, field, one_of
 from plugmw.schema.fields import URL, HeaderName
 from plugmw.telemetry import propagation
-from plugmw.telemetry.delivery import Queue
 from plugmw.telemetry.propagation import ALL, Format, Span, TraceContext
+from plugmw.telemetry.queue import Queue
 from plugmw.telemetry.queue_config import QueueConfig
 from plugmw.telemetry.queues import Queues
 from plugmw.telemetry.sinks.http import HTTP

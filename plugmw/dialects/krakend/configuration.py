@@ -20,8 +20,9 @@ from typing import Any, Final
 
 import attrs
 
-from plugmw.dialects.krakend.definitions import Definitions
+from plugmw.dialects.krakend.checking import Definitions
 from plugmw.dialects.krakend.endpoints import Endpoints
+from plugmw.dialects.krakend.fields import File, Plugins, RouterFields, Switches
 from plugmw.dialects.krakend.handlers import names_of
 from plugmw.dialects.krakend.http_server import Injected
 from plugmw.dialects.krakend.loader import Loader
@@ -29,7 +30,6 @@ from plugmw.dialects.krakend.model import Router, Service
 from plugmw.dialects.krakend.namespaces import ROUTER, SWITCHES, normalised, spelled
 from plugmw.dialects.krakend.reading import Reading, override
 from plugmw.dialects.krakend.registry import CLIENT, HANDLER, MODIFIER, Kind
-from plugmw.dialects.krakend.settings import File, Plugins, RouterFields, Switches
 from plugmw.documents import Document
 from plugmw.documents.document import Place
 from plugmw.documents.shapes import fold, folded

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from plugmw.dialects.krakend.fields import BackendFields, EndpointFields, File, Plugins
 from plugmw.dialects.krakend.namespaces import KNOWN, is_known
-from plugmw.dialects.krakend.settings import BackendFields, EndpointFields, File, Plugins
 from plugmw.documents import Document
 from plugmw.documents.document import Place
 from plugmw.documents.shapes import folded

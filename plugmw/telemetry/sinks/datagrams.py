@@ -8,7 +8,7 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Final
 
-from plugmw.telemetry.delivery import Lost
+from plugmw.telemetry.queue import Lost
 
 #: Bytes of the largest UDP datagram over IPv4.
 LARGEST: Final = 65_507

@@ -14,7 +14,7 @@ from plugmw.contrib.statsd import StatsD
 from plugmw.kernel.identity import Consumer
 from plugmw.telemetry.queues import Queues
 from plugmw.telemetry.sinks.datagrams import UDP
-from plugmw.telemetry.sinks.lines import Lines
+from plugmw.telemetry.sinks.tcp import Lines
 from plugmw.testing import gateway, get
 from tests.support.metrics import SCOPE, Known, UDPSink, reported, status_app
 

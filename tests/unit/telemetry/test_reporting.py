@@ -11,7 +11,7 @@ from plugmw import ConfigError
 from plugmw.schema import config, read
 from plugmw.schema.fields import HeaderName
 from plugmw.telemetry.custom_fields import Fields, custom_fields
-from plugmw.telemetry.delivery import Lost
+from plugmw.telemetry.queue import Lost
 from plugmw.telemetry.queues import Queues
 from plugmw.telemetry.reporting import Delivering, HeaderNames, Reporting, redact_headers, redact_query
 from plugmw.testing import gateway, get

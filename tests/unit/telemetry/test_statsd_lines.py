@@ -9,7 +9,7 @@ import pytest
 from plugmw.kernel.identity import Consumer
 from plugmw.schema import config, field
 from plugmw.telemetry import statsd_lines
-from plugmw.telemetry.delivery import Lost
+from plugmw.telemetry.queue import Lost
 from plugmw.telemetry.queue_config import QueueConfig
 from plugmw.telemetry.queues import Queues
 from plugmw.telemetry.statsd_lines import (

@@ -26,7 +26,7 @@ from plugmw.kernel import context
 from plugmw.kernel.exchange import Exchange
 from plugmw.kernel.plugin import Plugin
 from plugmw.kernel.runtime import Runtime
-from plugmw.telemetry.delivery import Queue
+from plugmw.telemetry.queue import Queue
 from plugmw.telemetry.queue_config import QueueConfig
 from plugmw.wsgi import answer
 

@@ -11,9 +11,9 @@ from werkzeug.test import Client
 from plugmw import Gateway
 from plugmw.configuration.plan import read_plan
 from plugmw.dialects.krakend.configuration import translate
+from plugmw.dialects.krakend.fields import seconds
 from plugmw.dialects.krakend.linting import lint
 from plugmw.dialects.krakend.model import Backend, Endpoint, Router
-from plugmw.dialects.krakend.settings import seconds
 from plugmw.documents import Document, load
 from plugmw.documents.translated import Options
 from plugmw.errors import ConfigErrors

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from plugmw.telemetry.delivery import Lost
+from plugmw.telemetry.queue import Lost
 from plugmw.telemetry.sinks.datagrams import LARGEST, LOOK_UP_EVERY, UDP, Unix
 from tests.support.clock import Clock
 from tests.support.sinks import closed_port, udp_sink, unix_sink

@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from plugmw.dialects.krakend.fields import BackendFields, EndpointFields, File
 from plugmw.dialects.krakend.model import APP, Backend, Endpoint
 from plugmw.dialects.krakend.namespaces import normalised
 from plugmw.dialects.krakend.reading import Reading
-from plugmw.dialects.krakend.settings import BackendFields, EndpointFields, File
 from plugmw.documents.document import Place, render_place
 from plugmw.schema.messages import suggest
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from plugmw.telemetry.delivery import Lost
+from plugmw.telemetry.queue import Lost
 
 #: Pieces of 4 KiB that are read of what a peer says.
 _HEARD: Final = 64

@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from plugmw.schema import read
-from plugmw.telemetry import delivery
-from plugmw.telemetry.delivery import IDLE, PARALLEL, Lost, Queue, drain_all
+from plugmw.telemetry import queue as queue_module
+from plugmw.telemetry.queue import IDLE, PARALLEL, Lost, Queue, drain_all
 from plugmw.telemetry.queue_config import QueueConfig
 from plugmw.telemetry.queues import Queues
 from tests.support.clock import Clock
@@ -301,7 +301,7 @@ def test_the_wall_clock_plays_no_part(monkeypatch, jump):
     monkeypatch.setattr("time.time", lambda: jump)
     queue.run("a")
     assert queue.sent == 1
-    assert delivery.Queue.__init__.__defaults__[0] is delivery.time.monotonic
+    assert queue_module.Queue.__init__.__defaults__[0] is queue_module.time.monotonic
 
 
 # -- bounds -------------------------------------------------------------------------------------------
@@ -568,7 +568,7 @@ def test_closing_drains_all_in_one_time_and_forgets_them():
     for key in "ab":
         queue = queues.get(key, lambda: real(seen.extend, max_batch_size=9, max_coalescing_delay=1000))
         queue.put(key)
-    assert queues.patience == delivery.SHUTDOWN_TIMEOUT
+    assert queues.patience == queue_module.SHUTDOWN_TIMEOUT
     assert queues.close() == 0
     assert sorted(seen) == ["a", "b"]
     assert (queues.all(), queues.close(), queues.patience) == ([], 0, 0)

@@ -20,7 +20,7 @@ if {gevent}:
     import gevent.monkey
     gevent.monkey.patch_all()
 import logging
-from plugmw.telemetry.delivery import Queue
+from plugmw.telemetry.queue import Queue
 from plugmw.telemetry.queue_config import QueueConfig
 settings = QueueConfig(max_batch_size=10, max_coalescing_delay=1000)
 queue = Queue("test", settings, lambda batch: print(batch, flush=True), logging.getLogger())

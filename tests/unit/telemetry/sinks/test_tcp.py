@@ -8,8 +8,8 @@ import ssl
 
 import pytest
 
-from plugmw.telemetry.delivery import Lost
-from plugmw.telemetry.sinks.lines import Lines, _has_gone, tls_context
+from plugmw.telemetry.queue import Lost
+from plugmw.telemetry.sinks.tcp import Lines, _has_gone, tls_context
 from tests.support.clock import Clock
 from tests.support.sinks import Certificate, closed_port, tcp_sink
 from tests.support.waiting import until
@@ -89,7 +89,7 @@ def test_what_the_peer_says_is_dropped(connect):
 
 
 def test_a_peer_that_talks_on_and_on_counts_as_gone(monkeypatch):
-    monkeypatch.setattr("plugmw.telemetry.sinks.lines._HEARD", 2)
+    monkeypatch.setattr("plugmw.telemetry.sinks.tcp._HEARD", 2)
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.sendall(b"x" * 4096)

@@ -457,6 +457,8 @@ class Closed(io.StringIO):
 
 def test_a_closed_pipe_ends_quietly(folder, monkeypatch):
     monkeypatch.setattr(sys, "stdout", Closed())
+    # Else pytest's own file for it would be given up, too.
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
     assert cli.main(["show", "gateway.yaml"]) == 141
 
 

@@ -20,7 +20,7 @@ SOURCE = """
         start_response("200 OK", [("X-Odd", "\\xe9\\x85"), ("X-Json", '"\\\\"}}')])
         return [b"served"]
 
-    CUSTOM = {{"custom_fields_by_lua": {{"said": "tests.security.test_s20_log_injection:said"}}}}
+    CUSTOM = {{"custom_fields_by_lua": {{"said": "tests.live.security.test_s20_log_injection:said"}}}}
     app = Gateway(site, {{"store": "memory://", "plugins": [
         {{"name": "file-log", "config": {{"path": {file!r}, **CUSTOM}}}},
         {{"name": "tcp-log", "config": {{"host": "127.0.0.1", "port": {tcp}, **CUSTOM}}}},

@@ -56,5 +56,5 @@ def get(
     else:
         plugins = plugin if isinstance(plugin, Sequence) else [plugin]
         wrapped = gateway(*plugins, app=app, **(config or {}))
-    client = Client(wrapped, use_cookies=False)
+    client = Client(wrapped)
     return client.open(path, method=method, environ_overrides=environ or {}, buffered=True, **request)

@@ -214,7 +214,9 @@ HOSTS = {
 
 @pytest.mark.parametrize(("sent", "host", "port"), HOSTS.values(), ids=HOSTS)
 def test_echo_splits_the_host(sent, host, port):
-    request = echo(environ={"HTTP_HOST": sent})["request"]
+    # Without werkzeug's client, which in its older versions takes no port that is none.
+    answer = serve(gateway(RequestTermination(echo=True)), environ_of(HTTP_HOST=sent))
+    request = json.loads(answer.body)["request"]
     assert (request["host"], request["port"]) == (host, port)
 
 

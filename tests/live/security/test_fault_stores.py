@@ -109,7 +109,7 @@ def check_absence_at_the_start(server, redis):
         load.wait(20)
         redis.start()
         assert seconds_until(lambda: serves(server.port)) < RECOVERY
-        until(lambda: all(counts(got) for got in load.got[-15:]))
+        until(lambda: all(counts(got) for got in load.got[-15:]) and 200 in strict.statuses)
     assert load.statuses == {200}
     assert strict.statuses == {500, 200}
     assert not counts(load.got[0])

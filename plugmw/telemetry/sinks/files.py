@@ -44,7 +44,8 @@ class Files:
                 if file is None:
                     file = self._open[path] = _opened(path, mode)
             except (OSError, ValueError) as error:
-                reason = getattr(error, "strerror", None) or error
+                # What is no OSError is a NUL in the path, which Python words in several ways.
+                reason = error.strerror if isinstance(error, OSError) else "embedded null character"
                 raise OSError(f"failed to open the file: {reason}") from error
             try:
                 torn = path in self._torn and os.fstat(file).st_size > 0

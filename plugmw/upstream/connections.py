@@ -206,7 +206,7 @@ class Answer:
         """Return what has arrived, at most so many bytes; ``b""`` at the end. Raises for a body cut short."""
         response = self._response
         if response.isclosed() and not response.length:
-            # From Python 3.13 on the last bytes of a sized body close it, and a socket that is not kept alive.
+            # From Python 3.13 on the last bytes of a sized body close it, and a socket not kept alive.
             return b""
         self._sock.settimeout(self._times.left(self._times.read))
         data = response.read1(most)

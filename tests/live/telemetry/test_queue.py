@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tests.support.servers import ROOT, require_module
-from tests.unit.telemetry.test_delivery import all_lines as all_lines
+from tests.unit.telemetry.test_queue import all_lines as all_lines
 
 
 @pytest.mark.parametrize("gevent", [False, True], ids=["threads", "gevent"])

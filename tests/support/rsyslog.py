@@ -21,7 +21,7 @@ _CONFIG = """
 module(load="imuxsock" SysSock.Use="off")
 module(load="imudp")
 input(type="imuxsock" Socket="{folder}/socket" RateLimit.Interval="0")
-input(type="imudp" address="127.0.0.1" port="{port}")
+input(type="imudp" address="127.0.0.1" port="{port}" rcvbufSize="8m")
 template(name="all" type="string" string="%pri%\\t%hostname%\\t%programname%\\t%structured-data%\\t%msg%\\n")
 *.* action(type="omfile" file="{folder}/written" template="all")
 """

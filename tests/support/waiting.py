@@ -10,11 +10,11 @@ from typing import Any
 PATIENCE = 20.0
 
 
-def until(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
-    """Wait until ``condition()`` is true and return its value; fail the test if it never is."""
+def until(condition: Callable[[], Any], seconds: float = PATIENCE, what: str = "not") -> Any:
+    """Wait until ``condition()`` is true and return its value; fail the test, with ``what``, if it never is."""
     end = time.monotonic() + seconds
     while not (value := condition()):
-        assert time.monotonic() < end, f"not within {seconds} s"
+        assert time.monotonic() < end, f"{what} within {seconds} s"
         time.sleep(0.005)
     return value
 

@@ -55,7 +55,8 @@ def test_memory_stays_flat_while_the_server_is_down(serve):
         later = ask(1400)
     finally:
         tracemalloc.stop()
-    assert later < 1.2 * full
+    # The 1400 entries that were dropped are larger than 700 bytes each.
+    assert later - full < 300_000
 
 
 SERVED = """

@@ -102,7 +102,8 @@ def test_a_full_disk_loses_lines_and_joins_none(site):
         full = max(path.stat().st_size for path in site.logs.iterdir()) + 5000
         for pid in server.worker_pids():
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (full, resource.RLIM_INFINITY))
-        load.wait(40)
+        load.wait(15)
+        until(lambda: all(f"{path}: failed to write" in server.log() for path in site.logs.iterdir()))
         before = len(load.got)
         for pid in server.worker_pids():
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))

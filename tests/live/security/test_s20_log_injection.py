@@ -103,14 +103,21 @@ def logs(request, gunicorn):
 def test_s20_one_request_is_one_record_in_every_log(logs):
     server, read = logs
     every = list(requests())
-    answers = side_by_side(lambda request: talk(server.port, request[1]), every)
-    served = [name for (name, _), answer in zip(every, answers) if b"200 OK" in answer[:20]]
+    served = []
+    # A few at a time: of datagrams that nobody has read yet, the system keeps only so many.
+    for begin in range(0, len(every), 8):
+        some = every[begin : begin + 8]
+        answers = side_by_side(lambda request: talk(server.port, request[1]), some)
+        served += [name for (name, _), answer in zip(some, answers) if b"200 OK" in answer[:20]]
+        for log, records in read.items():
+            count = len(served) * (2 if log == "syslog" else 1)
+            until(lambda: len(records()) >= count, what=f"not {count} records in {log}")
     # Most get through the server.
     assert len(served) > 0.7 * len(every)
     server.stop()
     for log, records in read.items():
         count = len(served) * (2 if log == "syslog" else 1)
-        found = until(lambda: got if len(got := records()) >= count else None)
+        found = records()
         assert len(found) == count, log
         entries = [json.loads(record) for record in found]
         for record in found:

@@ -1,4 +1,4 @@
-"""The server's log, with gunicorn's logger played by the test; tests/live/mounts/test_logging.py has gunicorn."""
+"""The server's log; gunicorn's logger is played here, tests/live/mounts/test_logging.py has gunicorn."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Lines(logging.Handler):
 
 @pytest.fixture
 def get_logger(monkeypatch):
-    """Return ``getLogger`` of a tree of loggers of its own: pytest has handlers at the root of the usual one."""
+    """Return ``getLogger`` of a tree of its own: pytest has handlers at the root of the usual one."""
     root = logging.RootLogger(logging.WARNING)
     manager = logging.Manager(root)
 

@@ -507,21 +507,6 @@ def plugmw(*arguments, **more):
     return subprocess.run(whole, capture_output=True, timeout=60, env=environment(**more))
 
 
-def test_the_program_names_its_version():
-    from plugmw import __version__
-
-    assert plugmw("--version").stdout.decode().strip() == f"plugmw {__version__}"
-
-
-def test_the_program_ends_quietly_when_its_reader_goes(folder):
-    reader, writer = os.pipe()
-    os.close(reader)
-    program = [sys.executable, "-m", "plugmw", "show", "gateway.yaml"]
-    done = subprocess.run(program, stdout=writer, stderr=subprocess.PIPE, timeout=60, env=environment())
-    os.close(writer)
-    assert (done.returncode, done.stderr) == (141, b"")
-
-
 def test_a_failure_carries_its_status():
     assert command.Failure("x").status == command.USAGE
 

@@ -14,9 +14,9 @@ REQUEST = {
     "headers": {
         "Host": "Shop.Example:8080",
         "Authorization": "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==",
+        "Cookie": "first=1; session=a=b; first=2",
         "X-Tenant": "acme",
     },
-    "environ_base": {"HTTP_COOKIE": "first=1; session=a=b; first=2"},
 }
 VALUES = {
     "host": "shop.example",

@@ -26,8 +26,7 @@ class Endpoint:
     def __call__(self, x: Exchange) -> bool:
         if x.method != self.method:
             return False
-        path, prefix = x.path, x.route.matched(x.path).rstrip("/") if x.route else ""
-        return is_too_long(x) or self._find(path[len(prefix) :] or "/") is not None
+        return is_too_long(x) or self._find(path_below(x)) is not None
 
 
 class First:
@@ -40,6 +39,12 @@ class First:
         if is_too_long(x):
             return self._own(x)
         return self._own(x) and not any(endpoint(x) for endpoint in self._before)
+
+
+def path_below(x: Exchange) -> str:
+    """Return the path of a request below that of its API, beginning with a slash."""
+    prefix = x.route.matched(x.path).rstrip("/") if x.route else ""
+    return x.path[len(prefix) :] or "/"
 
 
 def is_too_long(x: Exchange) -> bool:

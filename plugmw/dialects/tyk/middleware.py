@@ -293,7 +293,12 @@ class Middleware:
             self._put(Entry(plugin, priority=BANDS["token"], instance="token"), ("auth",))
         fields = self.definition.fields
         rules = SessionRules(
-            self.api, not fields.disable_rate_limit, not fields.disable_quota, self.options.compat
+            self.api,
+            not fields.disable_rate_limit,
+            not fields.disable_quota,
+            self.options.compat,
+            version=None if fields.version_data.not_versioned else self.version,
+            matching=self.conf.matching(self.options.compat),
         )
         self._put(Entry(rules, priority=BANDS["session"], instance="session"), ("auth",))
 

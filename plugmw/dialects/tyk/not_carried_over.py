@@ -6,6 +6,7 @@ value a warning. Silent are only those that decide nothing, or nothing without a
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -112,6 +113,55 @@ _ALWAYS: Final[Rules] = {
     ("upstream_certificates",): _left_out("no client certificate is shown to upstreams"),
     ("pinned_public_keys",): _left_out("upstreams are verified by their certificates"),
 }
+_SESSION: Final = ("plugmw", "sessions", "*")
+_POLICY: Final = ("plugmw", "policies", "*")
+_GRAPHQL: Final = _refused("the upstream to check its queries")
+_RIGHTS: Final[Rules] = {
+    (*owner, "access_rights", "*", name): rule
+    for owner in (_SESSION, _POLICY)
+    for names, rule in (
+        (("restricted_types", "allowed_types", "field_access_rights", "disable_introspection"), _GRAPHQL),
+        (("json_rpc_methods", "json_rpc_methods_access_rights"), _refused("an API of requests by path")),
+        (("mcp_primitives", "mcp_access_rights"), _refused("an API of requests by path")),
+    )
+    for name in names
+}
+_NO_WAIT: Final = _left_out("who is above a limit is refused at once")
+_SIGNED: Final = _left_out("the plugin hmac-auth checks signatures")
+#: Of sessions and policies.
+_STORED: Final[Rules] = {
+    **_RIGHTS,
+    (*_SESSION, "certificate"): _refused(_CERTIFICATES),
+    (*_SESSION, "mtls_static_certificate_bindings"): _refused(_CERTIFICATES),
+    (*_POLICY, "partitions"): _refused("a policy that counts as a whole"),
+    (*_POLICY, "graphql_access_rights"): _GRAPHQL,
+    **{
+        (*owner, name): rule
+        for owner in (_SESSION, _POLICY, (*_SESSION, "access_rights", "*", "limit"))
+        for name, rule in (
+            ("throttle_interval", _NO_WAIT),
+            ("throttle_retry_limit", _NO_WAIT),
+            ("smoothing", _left_out("limits are what they are")),
+            ("max_query_depth", _left_out("the upstream checks queries")),
+            ("enable_http_signature_validation", _SIGNED),
+            ("hmac_enabled", _SIGNED),
+            ("rsa_certificate_id", _SIGNED),
+            ("post_expiry_action", _left_out("nothing is kept of keys")),
+            ("post_expiry_grace_period", _left_out("nothing is kept of keys")),
+            ("date_created", _left_out("nothing looks at it")),
+            ("last_updated", _left_out("nothing looks at it")),
+            ("key_expires_in", _left_out("keys end when their sessions say")),
+            ("quota_renews", _left_out("quotas begin with their first request")),
+            ("quota_remaining", _left_out("quotas begin with their first request")),
+            ("_id", _left_out("the key of the mapping is the id")),
+            ("id", _left_out("the key of the mapping is the id")),
+        )
+    },
+}
+_UNKNOWN_TO_TYK: Final = {
+    _SESSION[:2]: "a field of a session of Tyk's",
+    _POLICY[:2]: "a field of a policy of Tyk's",
+}
 #: Options of what is reported if it is on, and what a database or an editor has written.
 _SILENT: Final[Rules] = dict.fromkeys(
     [
@@ -170,7 +220,7 @@ def unread(
 
 def _rules(definition: ApiDefinition, version: str | None) -> Rules:
     """Return the rules for a definition: what is off in it has none."""
-    rules = {**_SILENT, **_ALWAYS}
+    rules = {**_SILENT, **_ALWAYS, **_STORED}
     if not definition.use_keyless:
         rules.update(_AUTHENTICATION)
     else:
@@ -191,7 +241,16 @@ def _of_key(rules: Rules, place: Place, value: object, known: list[str]) -> Iter
         rule, inner = rules[steps], list(_below(value, steps[len(place) :]))
         if rule is not None:
             yield from (((*place, *more), rule) for more, found in inner if has_value(found))
-    if not exact and has_value(value):
+    if not exact and place[:2] in _UNKNOWN_TO_TYK:
+        yield (
+            place,
+            Unread(
+                f"unknown field {json.dumps(place[-1])}{suggest(place[-1], known)}",
+                _UNKNOWN_TO_TYK[place[:2]],
+                is_error=True,
+            ),
+        )
+    elif not exact and has_value(value):
         yield place, Unread(f"is left out: nothing here reads it{suggest(place[-1], known)}")
 
 

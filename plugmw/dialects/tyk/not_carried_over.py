@@ -158,7 +158,7 @@ _STORED: Final[Rules] = {
         )
     },
 }
-_UNKNOWN_TO_TYK: Final = {
+_UNKNOWN_TO_TYK: Final[dict[Place, str]] = {
     _SESSION[:2]: "a field of a session of Tyk's",
     _POLICY[:2]: "a field of a policy of Tyk's",
 }

@@ -182,7 +182,7 @@ class SessionRules(Plugin[Nothing]):
         self.quota = quota
         self.compat = compat
         #: The version that is served, None if the API is not versioned.
-        self.version = version
+        self.served = version
         self.matching = matching or Matching()
 
     def access(self, x: Exchange) -> None:
@@ -206,7 +206,7 @@ class SessionRules(Plugin[Nothing]):
         if not session.access_rights:
             return None
         access = session.access_rights.get(self.api.api_id)
-        if access is None or (self.version is not None and self.version not in access.versions):
+        if access is None or (self.served is not None and self.served not in access.versions):
             return 403, DISALLOWED
         return None if may_go(x, access, self.matching) else (403, ELSEWHERE)
 

@@ -28,7 +28,7 @@ from plugmw.dialects.tyk.reading import DefinitionReader, Tyk
 from plugmw.dialects.tyk.rights import problem as rights_problem
 from plugmw.dialects.tyk.session import SessionState
 from plugmw.dialects.tyk.settings import TykConf, conf_document, settings
-from plugmw.dialects.tyk.stored import AccessFields, PolicyFields, SessionFields
+from plugmw.dialects.tyk.stored import PolicyFields, RightFields, SessionFields
 from plugmw.documents import Document
 from plugmw.documents.document import Place, parse_place, render_place
 from plugmw.documents.translated import Options, Translated
@@ -236,7 +236,7 @@ class _Definition(DefinitionReader):
                 self.error((*place, "org_id"), problem, repr(self.fields.org_id))
         return policies
 
-    def _patterns(self, rights: Mapping[str, AccessFields], place: Place) -> None:
+    def _patterns(self, rights: Mapping[str, RightFields], place: Place) -> None:
         """Report patterns of access rights that cannot be used."""
         for api, access in rights.items():
             listed = [("allowed_urls", n, "url", one.url) for n, one in enumerate(access.allowed_urls)]

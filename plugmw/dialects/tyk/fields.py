@@ -61,7 +61,6 @@ class Auth:
 class AuthProvider:
     """``auth_provider``."""
 
-    name: object = field(None, help="What it is called.")
     storage_engine: Text = text("Where tokens are kept.")
     meta: object = field(None, help="Its options.")
 
@@ -191,6 +190,12 @@ class ApiDefinition:
     custom_middleware_bundle_disabled: Flag = flag("Whether it is not used.")
     analytics_plugin: AnalyticsPlugin = field(AnalyticsPlugin(), help="What sees the records.")
     config_data: object = field(None, help="Free data for hooks.")
+    # What Tyk's database and its editor write: hooks see it with the rest of the definition.
+    id: object = field(None, help="The id of its record.")
+    slug: object = field(None, help="A short name.")
+    checksum: object = field(None, help="Of what was written.")
+    last_schema_update: object = field(None, help="When the schema was.")
+    updated_at: object = field(None, help="When the record was.")
     plugmw: Annotated[
         dict[str, object], Holds({"sessions": list[SessionFields], "policies": dict[str, PolicyFields]})
     ] = field({}, empty=True, help="What is not Tyk's.")

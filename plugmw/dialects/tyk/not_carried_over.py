@@ -108,6 +108,11 @@ _ALWAYS: Final[Rules] = {
     ("enable_detailed_recording",): _left_out("analytics are those of plugins"),
     ("custom_middleware", "traffic_logs"): _left_out("analytics_plugin sees the records"),
     ("CORS", "debug"): _left_out("cors does not log"),
+    ("_id",): _left_out("only a database looks at it"),
+    ("session_provider",): _left_out("tokens are in plugmw.sessions, or keys of consumers"),
+    ("auth", "name"): _left_out("nothing looks at it"),
+    ("auth_configs", "*", "name"): _left_out("nothing looks at it"),
+    ("auth_provider", "name"): _left_out("nothing looks at it"),
     ("listen_port",): _left_out("ports are the server's"),
     ("certificates",): _left_out("TLS is the server's"),
     ("upstream_certificates",): _left_out("no client certificate is shown to upstreams"),
@@ -135,6 +140,8 @@ _STORED: Final[Rules] = {
     (*_SESSION, "mtls_static_certificate_bindings"): _refused(_CERTIFICATES),
     (*_POLICY, "partitions"): _refused("a policy that counts as a whole"),
     (*_POLICY, "graphql_access_rights"): _GRAPHQL,
+    (*_POLICY, "access_rights", "*", "limit"): _left_out("the policy's own limits count"),
+    (*_POLICY, "access_rights", "*", "allowance_scope"): _left_out("the policy's own limits count"),
     **{
         (*owner, name): rule
         for owner in (_SESSION, _POLICY, (*_SESSION, "access_rights", "*", "limit"))
@@ -162,10 +169,9 @@ _UNKNOWN_TO_TYK: Final[dict[Place, str]] = {
     _SESSION[:2]: "a field of a session of Tyk's",
     _POLICY[:2]: "a field of a policy of Tyk's",
 }
-#: Options of what is reported if it is on, and what a database or an editor has written.
+#: Options of what is reported if it is on, and nothing without it.
 _SILENT: Final[Rules] = dict.fromkeys(
     [
-        *((name,) for name in ("id", "_id", "slug", "checksum", "last_schema_update", "updated_at")),
         *((name,) for name in ("jwt_signing_method", "jwt_source", "jwt_jwks_uris", "jwt_skip_kid")),
         *((name,) for name in ("jwt_identity_base_field", "jwt_client_base_field", "jwt_policy_field_name")),
         *((name,) for name in ("jwt_default_policies", "jwt_scope_claim_name")),
@@ -173,9 +179,9 @@ _SILENT: Final[Rules] = dict.fromkeys(
         *((name,) for name in ("jwt_scope_to_policy_mapping", "scopes", "idp_client_id_mapping_disabled")),
         *((name,) for name in ("basic_auth", "oauth_meta", "notifications", "openid_options")),
         *((name,) for name in ("hmac_allowed_clock_skew", "hmac_allowed_algorithms", "client_certificates")),
-        *((name,) for name in ("session_provider", "certificate_pinning_disabled")),
-        *(("auth", name) for name in ("name", "signature")),
-        *(("auth_configs", "*", name) for name in ("name", "signature")),
+        ("certificate_pinning_disabled",),
+        ("auth", "signature"),
+        ("auth_configs", "*", "signature"),
         *(("proxy", name) for name in ("target_list", "check_host_against_uptime_tests")),
         *(("version_data", name) for name in ("default_version",)),
         *((*_VERSION, name) for name in ("paths", "extended_paths", "expires", "override_target")),

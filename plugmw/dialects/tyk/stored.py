@@ -61,15 +61,21 @@ class EndpointLimitFields:
 
 
 @config
-class AccessFields:
-    """What a session may do with one API."""
+class RightFields:
+    """What a policy lets sessions do with one API."""
 
     api_name: Text = text("What the API is called.")
     api_id: Text = text("Its id.")
     versions: list[Text] = field([], help="The versions that may be asked.")
     allowed_urls: list[UrlFields] = field([], help="Where requests may go; anywhere if there are none.")
-    limit: LimitFields = field(LimitFields(), help="Rate and quota for this API, instead of the session's.")
     endpoints: list[EndpointLimitFields] = field([], help="Rates of single endpoints.")
+
+
+@config
+class AccessFields(RightFields):
+    """What a session may do with one API."""
+
+    limit: LimitFields = field(LimitFields(), help="Rate and quota for this API, instead of the session's.")
     allowance_scope: Text = text("What shares the counters of the limit.")
 
 
@@ -142,7 +148,7 @@ class PolicyFields:
     per: Amount = amount("Seconds in which they may be made.")
     quota_max: Number = number("Requests until the quota is renewed; 0 or less: no quota.")
     quota_renewal_rate: Number = number("Seconds after which it is.")
-    access_rights: dict[str, AccessFields] = field({}, empty=True, help="What may be done, by the API's id.")
+    access_rights: dict[str, RightFields] = field({}, empty=True, help="What may be done, by the API's id.")
     is_inactive: Flag = flag("Whether sessions that name it open nothing.")
     active: Flag = flag("The same the other way round.", default=True)
     tags: list[Text] = field([], help="Tags of these sessions.")
@@ -169,18 +175,17 @@ def session(fields: SessionFields) -> SessionState:
     return state
 
 
-def rights_of(fields: Mapping[str, AccessFields]) -> AccessRights:
+def rights_of(fields: Mapping[str, RightFields]) -> AccessRights:
     """Return access rights as sessions have them, by the API's id."""
     return AccessRights({api: _access(one) for api, one in fields.items()})
 
 
-def _access(fields: AccessFields) -> AccessDefinition:
-    return AccessDefinition(
+def _access(fields: RightFields) -> AccessDefinition:
+    access = AccessDefinition(
         api_name=fields.api_name,
         api_id=fields.api_id,
         versions=list(fields.versions),
         allowed_urls=[AccessSpec(url=one.url, methods=list(one.methods)) for one in fields.allowed_urls],
-        limit=Limit(**as_dict(fields.limit)),
         endpoints=[
             EndpointLimit(
                 path=one.path,
@@ -188,5 +193,7 @@ def _access(fields: AccessFields) -> AccessDefinition:
             )
             for one in fields.endpoints
         ],
-        allowance_scope=fields.allowance_scope,
     )
+    if isinstance(fields, AccessFields):
+        access.limit, access.allowance_scope = Limit(**as_dict(fields.limit)), fields.allowance_scope
+    return access

@@ -15,7 +15,7 @@ from werkzeug.test import Client
 
 from plugmw import Gateway
 from plugmw.dialects.tyk.python import python_hooks
-from plugmw.dialects.tyk.stored import AccessFields, PolicyFields
+from plugmw.dialects.tyk.stored import PolicyFields, RightFields
 from plugmw.documents.translated import Options
 from plugmw.kernel.order import Entry
 
@@ -92,7 +92,7 @@ def bundle(tmp_path) -> Callable[..., Path]:
 
 def api(**fields: Any) -> SimpleNamespace:
     known = {"api_id": "7", "org_id": "1", "name": "Test", "config_data": {}, "bundle_hash": "abc"}
-    gold = PolicyFields(org_id="1", access_rights={"7": AccessFields()})
+    gold = PolicyFields(org_id="1", access_rights={"7": RightFields()})
     return SimpleNamespace(**{**known, "policies": {"gold": gold}, **fields})
 
 

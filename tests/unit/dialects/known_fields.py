@@ -13,7 +13,9 @@ writes the outcomes anew, after the list of names has grown or something that wa
 from __future__ import annotations
 
 import csv
+import functools
 import json
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +26,7 @@ from plugmw.configuration.extras import Extras
 from plugmw.configuration.plan import read_plan
 from plugmw.documents.document import Document, Origin, Place, parse_place, render_place
 from plugmw.errors import ConfigError, ConfigErrors
+from tests.support.certificates import certificates
 
 FOLDER: Final = Path(__file__).parent / "known"
 COLUMNS: Final = ("field", "value", "with", "outcome", "said")
@@ -31,7 +34,16 @@ UNHEARD_OF: Final = "unheard_of"
 
 #: The smallest document of each dialect.
 SMALLEST: Final[dict[str, dict[str, Any]]] = {
-    "kong": {"_format_version": "3.0"},
+    "kong": {
+        "_format_version": "3.0",
+        "services": [{"name": "s", "url": "http://a/", "routes": [{"name": "r", "paths": ["/a"]}]}],
+        "consumers": [{"username": "bob"}],
+        "plugins": [{"name": "key-auth"}],
+    },
+    "kong-plugins": {
+        "_format_version": "3.0",
+        "services": [{"name": "s", "url": "http://a/", "routes": [{"name": "r", "paths": ["/a"]}]}],
+    },
     "krakend": {
         "version": 3,
         "endpoints": [{"endpoint": "/a", "backend": [{"url_pattern": "/b", "host": ["http://a:8080"]}]}],
@@ -75,8 +87,16 @@ def document(dialect: str, row: Row, **more: object) -> dict[str, Any]:
     made = Document(json.loads(json.dumps(SMALLEST[dialect])))
     values = {**json.loads(row.needs or "{}"), row.field: json.loads(row.value), **more}
     for place, value in values.items():
-        made.put(parse_place(place), value, Origin(None))
+        made.put(parse_place(place), pair().get(str(value), value), Origin(None))
     return made.data
+
+
+@functools.cache
+def pair() -> dict[str, str]:
+    """Return a certificate and its key, by what stands for them in a table."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = certificates(Path(folder))
+        return {"CERT": files.certificate.read_text(), "KEY": files.key.read_text()}
 
 
 def told(dialect: str, data: dict[str, Any]) -> Iterator[tuple[str, Place, str]]:
@@ -84,7 +104,7 @@ def told(dialect: str, data: dict[str, Any]) -> Iterator[tuple[str, Place, str]]
     errors: list[ConfigError] = []
     warnings: list[ConfigError] = []
     try:
-        warnings = read_plan(data, Extras(dialect=dialect)).warnings
+        warnings = read_plan(data, Extras(dialect=dialect.partition("-")[0])).warnings
     except ConfigErrors as problems:
         errors = list(problems.errors)
     for kind, listed in (("error", errors), ("warning", warnings)):
@@ -96,7 +116,8 @@ def told(dialect: str, data: dict[str, Any]) -> Iterator[tuple[str, Place, str]]
 def outcome(dialect: str, row: Row) -> tuple[str, str]:
     """Return what becomes of a field, and what is said of it.
 
-    Raises ``ValueError`` if the document is not as good as it could be: something else is wrong in it.
+    Of a document that is refused as a whole every field is an error. Raises ``ValueError`` if something else
+    is wrong in the document.
     """
     about: dict[bool, list[tuple[str, str]]] = {True: [], False: []}
     needed = [parse_place(place) for place in json.loads(row.needs or "{}")]

@@ -5,7 +5,8 @@
      "checksum": "<md5 hex>", "signature": "<base64>"}
 
 ``checksum`` and ``signature`` are over the bytes of ``file_list`` in its order, one after the other; the
-manifest itself is in neither. Contract: Tyk's ``apidef/api_definitions.go`` (``BundleManifest``).
+manifest itself is in neither. Keys are read in any case, as by Go. Contract: ``BundleManifest`` in Tyk's
+``apidef/api_definitions.go``.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Final, TypeVar
 import attrs
 
 from plugmw.bundles.archive import inside
+from plugmw.documents.shapes import fold, folded_get
 from plugmw.errors import LoadError
 
 #: Bytes of a manifest that are read.
@@ -57,7 +59,7 @@ def parse(content: bytes, source: str) -> Manifest:
         custom_middleware=_value(data, "custom_middleware", dict, source),
         checksum=_value(data, "checksum", str, source),
         signature=_value(data, "signature", str, source),
-        other={name: value for name, value in data.items() if name not in _FIELDS},
+        other={name: value for name, value in data.items() if fold(name) not in _FIELDS},
     )
 
 
@@ -76,7 +78,7 @@ def _files(data: dict[str, object], source: str) -> tuple[str, ...]:
 
 def _value(data: dict[str, object], name: str, kind: type[T], source: str) -> T:
     """Return a field, empty if it is absent or null (as Go reads it)."""
-    value = data.get(name)
+    value = folded_get(data, name)
     if value is None:
         return kind()
     if not isinstance(value, kind):

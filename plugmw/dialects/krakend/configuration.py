@@ -33,7 +33,7 @@ from plugmw.dialects.krakend.reading import Reading, override
 from plugmw.dialects.krakend.registry import CLIENT, HANDLER, MODIFIER, Kind
 from plugmw.documents import Document
 from plugmw.documents.document import Place
-from plugmw.documents.shapes import folded
+from plugmw.documents.shapes import fold, folded
 from plugmw.documents.translated import Options, Translated
 from plugmw.kernel.order import Entry
 from plugmw.loading.watching import note
@@ -97,7 +97,7 @@ def _service(reading: Reading, file: File, router: RouterFields, options: Option
 
 def _leave_out(reading: Reading, file: File) -> None:
     """Report fields of the root that are not carried over."""
-    if file.tls and any(file.tls.get(key) for key in _CLIENT_CERTIFICATES):
+    if file.tls and any(value and fold(key) in _CLIENT_CERTIFICATES for key, value in file.tls.items()):
         reading.error(("tls",), "certificates of clients are not asked for here", "that in the server")
     elif file.tls:
         reading.warn(("tls",), "is left out: TLS belongs to the server")

@@ -12,7 +12,7 @@ from typing import Final
 
 from plugmw.dialects.tyk.fields import ApiDefinition, ExtendedPaths
 from plugmw.documents.document import Place
-from plugmw.documents.shapes import described, fold
+from plugmw.documents.shapes import described, fold, folded_get
 from plugmw.documents.translation import Unread
 from plugmw.schema import fields_of
 from plugmw.schema.messages import suggest
@@ -220,7 +220,7 @@ def unread(
         known = [field.name for field in fields_of(cls)]
         for key, value in mapping.items():
             switch = _SWITCHES.get(fold(key))
-            if key not in known and not (switch and _value(mapping, switch)):
+            if key not in known and not (switch and folded_get(mapping, switch)):
                 yield from _of_key(rules, (*place, key), value, known)
 
 
@@ -276,14 +276,10 @@ def _below(value: object, steps: tuple[str, ...]) -> Iterator[tuple[tuple[str, .
             yield from (((key, *more), found) for more, found in _below(inner, steps[1:]))
 
 
-def _value(mapping: Mapping[str, object], name: str) -> object:
-    return next((value for key, value in mapping.items() if fold(key) == name), None)
-
-
 def has_value(value: object) -> bool:
     """Say whether a value says something: zero, empty and disabled ones do not."""
     if isinstance(value, Mapping):
-        return not _value(value, "disabled") and any(has_value(inner) for inner in value.values())
+        return not folded_get(value, "disabled") and any(has_value(inner) for inner in value.values())
     if isinstance(value, list):
-        return any(not (isinstance(one, Mapping) and _value(one, "disabled")) for one in value)
+        return any(not (isinstance(one, Mapping) and folded_get(one, "disabled")) for one in value)
     return bool(value) and value != _NEVER

@@ -17,6 +17,7 @@ import attrs
 from plugmw.dialects.tyk.rights import Matching
 from plugmw.documents import Document
 from plugmw.documents.files import read
+from plugmw.documents.shapes import folded_get
 from plugmw.errors import ConfigError
 from plugmw.loading.watching import note
 
@@ -88,7 +89,7 @@ def settings(
         name = "TYK_GW_" + "_".join(step.replace("_", "").upper() for step in place)
         value: object = document.data
         for step in place:
-            value = value.get(step) if isinstance(value, Mapping) else None
+            value = folded_get(value, step) if isinstance(value, Mapping) else None
         if name in environ:
             try:
                 value = _typed(environ[name], kind)

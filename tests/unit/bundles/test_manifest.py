@@ -26,6 +26,12 @@ def test_what_is_absent_or_null_is_empty(content):
     assert parse(content, "m") == Manifest()
 
 
+def test_keys_are_read_in_any_case():
+    found = parse(b'{"File_List": ["a.py"], "Custom_Middleware": {"driver": "python"}, "CHECKSUM": "x"}', "m")
+    assert (found.file_list, found.custom_middleware) == (("a.py",), {"driver": "python"})
+    assert (found.checksum, found.other) == ("x", {})
+
+
 def test_what_was_written_reads_the_same_and_is_compact():
     manifest = Manifest(("é.py",), {"driver": "python"}, "c", "s", {"build_id": "7"})
     text = manifest.to_json()

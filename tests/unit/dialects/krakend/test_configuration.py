@@ -731,7 +731,7 @@ def test_a_plugin_s_namespace_at_an_endpoint_is_ignored_if_it_belongs_elsewhere(
     assert warnings(content) == [f"{place}: is ignored at an endpoint, expected it at the root"]
 
 
-@pytest.mark.parametrize("key", ["enable_mtls", "ca_certs"])
+@pytest.mark.parametrize("key", ["enable_mtls", "ca_certs", "Enable_MTLS"])
 def test_certificates_of_clients_are_an_error(key):
     (problem,) = problems(file(tls={key: True}))
     assert problem.startswith("tls: certificates of clients are not asked for here")

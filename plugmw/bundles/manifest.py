@@ -56,11 +56,32 @@ def parse(content: bytes, source: str) -> Manifest:
         raise LoadError(source, f"got {_kind(data)}", "an object")
     return Manifest(
         file_list=_files(data, source),
-        custom_middleware=_value(data, "custom_middleware", dict, source),
+        custom_middleware=_hooks(_value(data, "custom_middleware", dict, source), source),
         checksum=_value(data, "checksum", str, source),
         signature=_value(data, "signature", str, source),
         other={name: value for name, value in data.items() if fold(name) not in _FIELDS},
     )
+
+
+def _hooks(section: dict[str, object], source: str) -> dict[str, object]:
+    """Return the hooks with their keys in lower case."""
+    hooks: dict[str, object] = {}
+    for kind, value in _folded(section, source, "custom_middleware").items():
+        place = f"custom_middleware.{kind}"
+        if isinstance(value, list):
+            hooks[kind] = [_folded(one, source, place) if isinstance(one, dict) else one for one in value]
+        else:
+            hooks[kind] = _folded(value, source, place) if isinstance(value, dict) else value
+    return hooks
+
+
+def _folded(fields: dict[str, object], source: str, place: str) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for key, value in fields.items():
+        if fold(key) in found:
+            raise LoadError(source, f"{place}.{key}: is there in two spellings", "only one of the two")
+        found[fold(key)] = value
+    return found
 
 
 def _files(data: dict[str, object], source: str) -> tuple[str, ...]:

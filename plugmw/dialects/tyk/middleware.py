@@ -22,7 +22,6 @@ from plugmw.dialects.tyk import not_carried_over
 from plugmw.dialects.tyk.analytics import AnalyticsHook
 from plugmw.dialects.tyk.api import Api
 from plugmw.dialects.tyk.endpoints import First, endpoints
-from plugmw.dialects.tyk.fields import ApiDefinition
 from plugmw.dialects.tyk.hooks import AuthHook, Function, NativeHook, RequestHook
 from plugmw.dialects.tyk.lookup import Lookup
 from plugmw.dialects.tyk.reading import DefinitionReader
@@ -30,8 +29,7 @@ from plugmw.dialects.tyk.responses import ResponseHook
 from plugmw.dialects.tyk.session import SessionState
 from plugmw.dialects.tyk.settings import TykConf
 from plugmw.dialects.tyk.tokens import SessionRules, TokenAuth
-from plugmw.documents.document import Document, Place, render_place
-from plugmw.documents.shapes import folded
+from plugmw.documents.document import Place, render_place
 from plugmw.errors import LoadError
 from plugmw.kernel.exchange import Exchange
 from plugmw.kernel.order import Entry
@@ -158,22 +156,17 @@ class Middleware:
         self.steps = ("custom_middleware_bundle",)
         self._check_trust(name)
         self.bundle = bundle = self._bundles().get(name)
-        self.section = self._section(bundle.manifest.custom_middleware)
+        self.section = bundle.manifest.custom_middleware
+        self._check_manifest()
         self.api = attrs.evolve(self.api, bundle_hash=bundle.hash)
 
-    def _section(self, written: Mapping[str, object], report: bool = True) -> Mapping[str, object]:
-        """Return the hooks of a manifest, their keys as Tyk spells them; reports those that nothing reads."""
-        document = folded(Document({"custom_middleware": dict(written)}), ApiDefinition)
-        unread = not_carried_over.unread(document.data, self.definition.fields, self.version)
-        if report:
-            for error in document.errors:
-                self.definition.error(self.steps, f"{error.path} of its manifest: {error.problem}")
-            for inside, what in unread:
-                problem = f"{render_place(inside)} of its manifest: {what.problem}"
-                place = self.definition.at(*self.steps)
-                self.definition.into.report(place, attrs.evolve(what, problem=problem))
-        section: Mapping[str, object] = document.data["custom_middleware"]
-        return section
+    def _check_manifest(self) -> None:
+        """Report what of a manifest's hooks nothing reads."""
+        data = {"custom_middleware": self.section}
+        for inside, unread in not_carried_over.unread(data, self.definition.fields, self.version):
+            problem = f"{render_place(inside)} of its manifest: {unread.problem}"
+            place = self.definition.at(*self.steps)
+            self.definition.into.report(place, attrs.evolve(unread, problem=problem))
 
     def _check_trust(self, name: str) -> None:
         """Raise :class:`LoadError` for a bundle that is fetched if nothing says whose code may run."""
@@ -284,8 +277,7 @@ class Middleware:
             yield self.section, self.api.folder, self._files(), self.api
         for part in self.bundle.parts if self.bundle else ():
             api = attrs.evolve(self.api, bundle_hash=part.hash)
-            section = self._section(part.manifest.custom_middleware, report=False)
-            yield section, part.folder, part.manifest.file_list, api
+            yield part.manifest.custom_middleware, part.folder, part.manifest.file_list, api
 
     def _files(self) -> tuple[str, ...]:
         paths = (str(item.get("path") or "") for _, _, item in self._listed())

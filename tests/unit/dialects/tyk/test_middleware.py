@@ -77,12 +77,6 @@ def test_keys_of_a_manifest_are_read_in_any_case_and_those_that_nothing_reads_ar
     )
 
 
-def test_a_key_of_a_manifest_in_two_spellings_is_an_error(bundled):
-    path = bundled(packed({"FooBarPlugin.py": NATIVE}, post=[HOOK], Post=[], driver="goplugin"))
-    with pytest.raises(ConfigErrors, match="of its manifest: given beside 'post'"):
-        Gateway.from_tyk(None, str(path))
-
-
 def test_a_bundle_may_hold_python_hooks(bundled):
     text = (
         b"from tyk.decorators import *\n@Hook\ndef H(request, session, spec):\n"

@@ -116,7 +116,11 @@ _ALWAYS: Final[Rules] = {
     ("listen_port",): _left_out("ports are the server's"),
     ("certificates",): _left_out("TLS is the server's"),
     ("upstream_certificates",): _left_out("no client certificate is shown to upstreams"),
-    ("pinned_public_keys",): _left_out("upstreams are verified by their certificates"),
+    ("pinned_public_keys",): _refused("upstreams that are verified by their certificates"),
+    **{
+        ("custom_middleware", *kind, "code"): _refused("a function in a file: name and path")
+        for kind in (("pre", "*"), ("auth_check",), ("post_key_auth", "*"), ("post", "*"), ("response", "*"))
+    },
 }
 _SESSION: Final = ("plugmw", "sessions", "*")
 _POLICY: Final = ("plugmw", "policies", "*")

@@ -55,7 +55,8 @@ def is_too_long(x: Exchange) -> bool:
 def served_version(definition: DefinitionReader) -> str | None:
     """Return the name of the version that is served, None if there is none; several are an error."""
     data = definition.fields.version_data
-    if not data.not_versioned and (len(data.versions) > 1 or definition.fields.definition.key):
+    asked = definition.fields.definition.key or definition.fields.definition.location == "url"
+    if not data.not_versioned and (len(data.versions) > 1 or asked):
         where: Place = ("version_data", "not_versioned")
         definition.error(where, "versions have no counterpart", "true, and an API per version")
         return None

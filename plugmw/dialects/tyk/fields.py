@@ -139,6 +139,7 @@ class Versioning:
     """``definition``."""
 
     key: Text = text("The header or parameter that has the version.")
+    location: Text = text("Where it is; in the URL it needs no key.")
 
 
 @config

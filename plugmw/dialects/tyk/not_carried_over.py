@@ -190,7 +190,7 @@ _SILENT: Final[Rules] = dict.fromkeys(
         *(("version_data", name) for name in ("default_version",)),
         *((*_VERSION, name) for name in ("paths", "extended_paths", "expires", "override_target")),
         *((*_VERSION, f"global_{name}_disabled") for name in ("headers", "response_headers", "size_limit")),
-        *(("definition", name) for name in ("name", "location", "default", "versions", "strip_path")),
+        *(("definition", name) for name in ("name", "default", "versions", "strip_path")),
         *(("definition", name) for name in ("strip_versioning_data", "url_versioning_pattern")),
         *(("definition", name) for name in ("fallback_to_default",)),
         *((name,) for name in ("upstream_certificates_disabled", "tags_disabled")),

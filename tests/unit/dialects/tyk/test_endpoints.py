@@ -6,7 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from plugmw.dialects.tyk.definition import load_definitions, translate
 from plugmw.dialects.tyk.endpoints import Endpoint, First
+from plugmw.documents.translated import Options
 from plugmw.schema.patterns import LONGEST
 from tests.unit.dialects.tyk.conftest import headers_seen
 from tests.unit.dialects.tyk.test_definition import definition, problems, warnings
@@ -104,3 +106,19 @@ def test_versions_are_an_error():
         "version_data.not_versioned: versions have no counterpart, expected true, and an API per version"
     )
     assert problems(made) == [expected]
+
+
+@pytest.mark.parametrize("where", [{"key": "X-Version"}, {"location": "url"}])
+def test_a_single_version_that_requests_have_to_name_is_an_error(where):
+    made = {**paths(), "definition": where}
+    assert not problems_of(made)
+    made["version_data"]["not_versioned"] = False
+    assert problems_of(made) == [
+        "version_data.not_versioned: versions have no counterpart, expected true, and an API per version"
+    ]
+
+
+def problems_of(fields):
+    """Return what is wrong with a definition, nothing if it is good."""
+    plan = translate(load_definitions(fields), Options())
+    return [str(error) for error in plan.errors]

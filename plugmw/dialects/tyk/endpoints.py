@@ -9,6 +9,7 @@ from plugmw.dialects.tyk.reading import DefinitionReader
 from plugmw.documents.document import Place
 from plugmw.kernel.exchange import Exchange
 from plugmw.schema import patterns
+from plugmw.wsgi.text import decode
 
 
 class Endpoint:
@@ -42,9 +43,9 @@ class First:
 
 
 def path_below(x: Exchange) -> str:
-    """Return the path of a request below that of its API, beginning with a slash."""
+    """Return the path of a request below that of its API, beginning with a slash, as text."""
     prefix = x.route.matched(x.path).rstrip("/") if x.route else ""
-    return x.path[len(prefix) :] or "/"
+    return decode(x.path[len(prefix) :] or "/", "surrogateescape")
 
 
 def is_too_long(x: Exchange) -> bool:

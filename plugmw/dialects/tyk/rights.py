@@ -17,6 +17,7 @@ from plugmw.dialects.tyk.endpoints import is_too_long, path_below
 from plugmw.dialects.tyk.session import AccessDefinition, Limit, SessionState
 from plugmw.kernel.exchange import Exchange
 from plugmw.schema import patterns
+from plugmw.wsgi.text import decode
 
 _VARIABLE: Final = re.compile(r"\{[^}]+\}")
 
@@ -74,12 +75,12 @@ def may_go(x: Exchange, access: AccessDefinition, matching: Matching) -> bool:
         return True
     if is_too_long(x):
         return False
-    below = path_below(x)
+    below, whole = path_below(x), decode(x.path, "surrogateescape")
     # What matches no more of the whole path than the API's own says nothing of what is below it.
-    least = len(x.path) - len(below) if matching.prefix else 0
+    least = len(whole) - len(below) if matching.prefix else 0
     for spec in access.allowed_urls:
         if x.method in spec.methods and (
-            _reach(spec.url, x.path, matching) >= least
+            _reach(spec.url, whole, matching) >= least
             or (matching.prefix and _reach(spec.url, below, matching) >= 0)
         ):
             return True

@@ -62,6 +62,11 @@ def test_a_path_that_is_too_long_to_be_looked_at_is_one_of_every_endpoint_of_its
     assert not First([], first)(x)
 
 
+def test_a_pattern_is_text_and_a_path_is_what_wsgi_carries():
+    x = SimpleNamespace(method="GET", path="/caf\u00c3\u00a9", route=None)
+    assert [Endpoint("GET", path)(x) for path in ("/café$", "/caf.$", "/cafe")] == [True, True, False]
+
+
 def paths(**extended):
     versions = {"v1": {"use_extended_paths": True, "extended_paths": extended}}
     return definition(version_data={"not_versioned": True, "versions": versions})

@@ -43,6 +43,10 @@ def request(path, method="GET", listen="/api/"):
         ("/a", "/api/b", STRICT, False),
         ("/api", "/api/b", STRICT, True),
         ("/api/b", "/api/b", STRICT, True),
+        # Paths come in WSGI's form, patterns are text.
+        ("/caf.$", "/api/caf\u00c3\u00a9", STRICT, True),
+        ("/api/café$", "/api/caf\u00c3\u00a9", STRICT, True),
+        ("/caf", "/api/caf\u00ff", STRICT, True),
         ("", "/api/b", STRICT, False),
         ("^$", "/api/b", STRICT, False),
         ("(", "/api/b", STRICT, False),

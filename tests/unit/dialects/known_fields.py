@@ -15,6 +15,8 @@ from __future__ import annotations
 import csv
 import functools
 import json
+import logging
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,14 +101,34 @@ def pair() -> dict[str, str]:
         return {"CERT": files.certificate.read_text(), "KEY": files.key.read_text()}
 
 
+class Log(logging.Handler):
+    """Keeps the texts of warnings."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno == logging.WARNING:
+            self.texts.append(record.getMessage())
+
+
 def told(dialect: str, data: dict[str, Any]) -> Iterator[tuple[str, Place, str]]:
-    """Yield what is told of a document: ``error`` or ``warning``, the place, and the text."""
+    """Yield what is told of a document: ``error`` or ``warning``, the place, and the text.
+
+    What a plugin logs of its configuration has no place, but the name of a field in its text.
+    """
     errors: list[ConfigError] = []
     warnings: list[ConfigError] = []
+    logger, log = logging.getLogger("plugmw"), Log(logging.WARNING)
+    logger.addHandler(log)
     try:
         warnings = read_plan(data, Extras(dialect=dialect.partition("-")[0])).warnings
     except ConfigErrors as problems:
         errors = list(problems.errors)
+    finally:
+        logger.removeHandler(log)
+    yield from (("warning", (), text) for text in log.texts)
     for kind, listed in (("error", errors), ("warning", warnings)):
         for one in listed:
             text = one.problem + (f", expected {one.expected}" if one.expected else "")
@@ -124,7 +146,10 @@ def outcome(dialect: str, row: Row) -> tuple[str, str]:
     other = ""
     for kind, where, text in told(dialect, document(dialect, row)):
         place = row.place
-        if where[: len(place)] == place[: len(where)]:
+        if not where and kind == "warning":
+            if re.search(rf"\b{re.escape(str(place[-1]))}\b", text):
+                about[True].append((kind, text))
+        elif where[: len(place)] == place[: len(where)]:
             about[True].append((kind, text))
         elif any(where[: len(one)] == one[: len(where)] for one in needed):
             about[False].append((kind, f"{render_place(where)}: {text}"))

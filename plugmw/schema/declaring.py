@@ -216,8 +216,12 @@ def is_config(hint: object) -> TypeGuard[type]:
 
 def fields_of(cls: type) -> list[Field]:
     """Return the fields of a configuration class, in order."""
-    hints = _hints(cls)
-    return [_field(attribute, hints[attribute.name]) for attribute in attrs.fields(cls)]
+    fields: tuple[Field, ...] | None = cls.__dict__.get("__plugmw_fields__")
+    if fields is None:
+        hints = _hints(cls)
+        fields = tuple(_field(attribute, hints[attribute.name]) for attribute in attrs.fields(cls))
+        type.__setattr__(cls, "__plugmw_fields__", fields)
+    return list(fields)
 
 
 def _field(attribute: attrs.Attribute[object], hint: object) -> Field:

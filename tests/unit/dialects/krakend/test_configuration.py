@@ -620,7 +620,7 @@ def test_unknown_fields_and_namespaces_are_kept_and_told():
         'nothing: unknown field "nothing"',
         'endpoints[0].nothing: unknown field "nothing"',
         'endpoints[0].extra_config["my/own"]: unknown namespace "my/own"',
-        'endpoints[0].backend[0].nothing: unknown field "nothing"; did you mean "encoding"?',
+        'endpoints[0].backend[0].nothing: unknown field "nothing"',
     ]
 
 

@@ -5,17 +5,21 @@
 .. phase-table::                        every phase and when it is called
 .. error-table::                        every error and what it means
 .. flag-table::                         what a plugin class can say of itself
+.. known-fields:: kong                  every field that another gateway knows, and what becomes of it
 """
 
 from __future__ import annotations
 
 import ast
+import csv
 import inspect
 import itertools
+import json
 import re
 import typing
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import attrs
 from docutils import nodes
@@ -33,6 +37,8 @@ from plugmw.sources import bundled
 from plugmw.wsgi import keys
 
 Row = tuple[str, ...]
+#: The tables of other gateways' fields, which tests hold equal to what the code does.
+KNOWN: Final = Path(__file__).resolve().parents[2] / "tests/unit/dialects/known"
 
 
 class Table(SphinxDirective):
@@ -108,6 +114,27 @@ class ErrorTable(Table):
             if isinstance(value, type) and issubclass(value, errors.PlugmwError):
                 first = " ".join((value.__doc__ or "").partition("\n\n")[0].split())
                 yield f"``{name}``", prose(first)
+
+
+class KnownFields(Table):
+    """What becomes of each field that another gateway knows, as the tests have found it."""
+
+    titles = ("field", "here", "what is said")
+    required_arguments = 1
+
+    def rows(self) -> Iterator[Row]:
+        yield from known_rows(self.arguments[0])
+
+
+def known_rows(dialect: str) -> Iterator[Row]:
+    """Yield the rows of a dialect's table; fields of plugins stand under the plugin's name."""
+    with (KNOWN / f"{dialect}.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            name = row["field"]
+            plugin = json.loads(row["with"] or "{}").get("plugins[0].name")
+            if plugin and name.startswith("plugins[0].config"):
+                name = f"{plugin}: {name.removeprefix('plugins[0].')}"
+            yield f"``{name}``", row["outcome"], f"``{row['said']}``" if row["said"] else ""
 
 
 class EnvironKeys(Table):
@@ -200,6 +227,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("phase-table", PhaseTable)
     app.add_directive("error-table", ErrorTable)
     app.add_directive("flag-table", FlagTable)
+    app.add_directive("known-fields", KnownFields)
     app.add_directive("environ-keys", EnvironKeys)
     app.add_directive("context-keys", ContextKeys)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -5,7 +5,8 @@
      "checksum": "<md5 hex>", "signature": "<base64>"}
 
 ``checksum`` and ``signature`` are over the bytes of ``file_list`` in its order, one after the other; the
-manifest itself is in neither. Contract: Tyk's ``apidef/api_definitions.go`` (``BundleManifest``).
+manifest itself is in neither. Keys are read in any case, as by Go. Contract: ``BundleManifest`` in Tyk's
+``apidef/api_definitions.go``.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Final, TypeVar
 import attrs
 
 from plugmw.bundles.archive import inside
+from plugmw.documents.shapes import fold, folded_get
 from plugmw.errors import LoadError
 
 #: Bytes of a manifest that are read.
@@ -54,11 +56,32 @@ def parse(content: bytes, source: str) -> Manifest:
         raise LoadError(source, f"got {_kind(data)}", "an object")
     return Manifest(
         file_list=_files(data, source),
-        custom_middleware=_value(data, "custom_middleware", dict, source),
+        custom_middleware=_hooks(_value(data, "custom_middleware", dict, source), source),
         checksum=_value(data, "checksum", str, source),
         signature=_value(data, "signature", str, source),
-        other={name: value for name, value in data.items() if name not in _FIELDS},
+        other={name: value for name, value in data.items() if fold(name) not in _FIELDS},
     )
+
+
+def _hooks(section: dict[str, object], source: str) -> dict[str, object]:
+    """Return the hooks with their keys in lower case."""
+    hooks: dict[str, object] = {}
+    for kind, value in _folded(section, source, "custom_middleware").items():
+        place = f"custom_middleware.{kind}"
+        if isinstance(value, list):
+            hooks[kind] = [_folded(one, source, place) if isinstance(one, dict) else one for one in value]
+        else:
+            hooks[kind] = _folded(value, source, place) if isinstance(value, dict) else value
+    return hooks
+
+
+def _folded(fields: dict[str, object], source: str, place: str) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for key, value in fields.items():
+        if fold(key) in found:
+            raise LoadError(source, f"{place}.{key}: is there in two spellings", "only one of the two")
+        found[fold(key)] = value
+    return found
 
 
 def _files(data: dict[str, object], source: str) -> tuple[str, ...]:
@@ -76,7 +99,7 @@ def _files(data: dict[str, object], source: str) -> tuple[str, ...]:
 
 def _value(data: dict[str, object], name: str, kind: type[T], source: str) -> T:
     """Return a field, empty if it is absent or null (as Go reads it)."""
-    value = data.get(name)
+    value = folded_get(data, name)
     if value is None:
         return kind()
     if not isinstance(value, kind):

@@ -66,7 +66,8 @@ def check(args: Namespace, terminal: Terminal) -> int:
     if args.lint and status != USAGE:
         errors = [*errors, *_lint(args.file)]
         status = BAD if errors else GOOD
-    warnings = plan.warnings if plan else []
+    told = set(map(str, errors))
+    warnings = [warning for warning in plan.warnings if str(warning) not in told] if plan else []
     if args.json:
         problems = {"errors": [_problem(e) for e in errors], "warnings": [_problem(w) for w in warnings]}
         terminal.json({"ok": status == GOOD, **problems})

@@ -119,6 +119,7 @@ class EntryReader:
         plugin.bind(runtime)
         if id(plugin) in self._extras.used:
             return
+        _warn_of_inert(plugin)
         try:
             plugin.configure()
         except ConfigErrors as errors:
@@ -134,3 +135,11 @@ class EntryReader:
             problem.__cause__ = error
             self._problems.errors.append(problem)
             runtime.logger.error("%s: configure of %s failed", entry.where, plugin.name, exc_info=error)
+
+
+def _warn_of_inert(plugin: Plugin) -> None:
+    """Log which fields of a plugin's configuration are given and do nothing."""
+    config = plugin.config
+    for declared in attrs.fields(type(config)) if attrs.has(type(config)) else ():
+        if declared.metadata.get("inert") and getattr(config, declared.name) != declared.default:
+            plugin.logger.warning("%s: %s does nothing here", plugin.name, declared.name)

@@ -52,7 +52,9 @@ class Config:
     successful_severity: Severity = severity("Severity of answers below 400.")
     client_errors_severity: Severity = severity("Severity of answers from 400 to 499.")
     server_errors_severity: Severity = severity("Severity of answers from 500.")
-    timeout: float = field(10_000, above(0), help="Of Kong, in milliseconds; datagrams are never waited for.")
+    timeout: float = field(
+        10_000, above(0), inert=True, help="Of Kong, in milliseconds; datagrams are never waited for."
+    )
     custom_fields_by_lua: Fields | None = custom_fields()
     redact_headers: HeaderNames = redact_headers()
     redact_query: list[str] = redact_query()

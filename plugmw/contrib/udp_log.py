@@ -28,7 +28,9 @@ class Config:
 
     host: str = field(help="Name or address of the server.")
     port: Port = field(help="Port of the server.")
-    timeout: float = field(10_000, above(0), help="Of Kong, in milliseconds; datagrams are never waited for.")
+    timeout: float = field(
+        10_000, above(0), inert=True, help="Of Kong, in milliseconds; datagrams are never waited for."
+    )
     max_size: int = field(
         LARGEST, between(1024, 65_527), help="Bytes of a datagram, above which it is reduced."
     )

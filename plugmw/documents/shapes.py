@@ -8,7 +8,7 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Union
+from typing import Annotated, Any, TypeVar, Union
 
 import attrs
 
@@ -16,6 +16,8 @@ from plugmw.documents.document import Document, Place
 from plugmw.documents.translated import Translated
 from plugmw.errors import ConfigError
 from plugmw.schema import fields_of, is_config
+
+T = TypeVar("T")
 
 
 @attrs.frozen(eq=False)
@@ -56,6 +58,12 @@ def folded(document: Document, hint: object) -> Document:
 def fold(key: str) -> str:
     """Return a key as Go's decoders compare it; only the long s is a letter whose lower case is another's."""
     return key.lower().replace("\N{LATIN SMALL LETTER LONG S}", "s")
+
+
+def folded_get(mapping: Mapping[str, T], name: str) -> T | None:
+    """Return the value of a key in whatever case it is written, the later of two; None if there is none."""
+    found = [value for key, value in mapping.items() if fold(key) == name]
+    return found[-1] if found else None
 
 
 class _Folding:

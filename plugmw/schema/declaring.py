@@ -107,14 +107,16 @@ def field(
     credential: bool = False,
     empty: bool = False,
     aliases: tuple[str, ...] = (),
+    inert: bool = False,
     repr: bool = True,
 ) -> Any:
     """Declare a field: default (required if left out), checks, and one sentence of help with the unit.
 
     ``secret`` values never appear in messages and may be references (:mod:`plugmw.schema.references`);
     ``credential`` values are names of headers and parameters that log entries leave out; ``empty`` allows
-    ``""``; ``aliases`` are older spellings that are read too (both at once is an error). Without ``repr`` a
-    value that may hold a secret is left out of the repr of its class.
+    ``""``; ``aliases`` are older spellings that are read too (both at once is an error). An ``inert`` field
+    is checked and does nothing, which the log says of any value but the default. Without ``repr`` a value
+    that may hold a secret is left out of the repr of its class.
     """
     if isinstance(default, Check):
         raise TypeError(
@@ -128,6 +130,7 @@ def field(
         "credential": credential,
         "empty": empty,
         "aliases": aliases,
+        "inert": inert,
     }
     if isinstance(default, (list, dict, set)):
         factory = functools.partial(copy.deepcopy, default)
@@ -213,8 +216,12 @@ def is_config(hint: object) -> TypeGuard[type]:
 
 def fields_of(cls: type) -> list[Field]:
     """Return the fields of a configuration class, in order."""
-    hints = _hints(cls)
-    return [_field(attribute, hints[attribute.name]) for attribute in attrs.fields(cls)]
+    fields: tuple[Field, ...] | None = cls.__dict__.get("__plugmw_fields__")
+    if fields is None:
+        hints = _hints(cls)
+        fields = tuple(_field(attribute, hints[attribute.name]) for attribute in attrs.fields(cls))
+        type.__setattr__(cls, "__plugmw_fields__", fields)
+    return list(fields)
 
 
 def _field(attribute: attrs.Attribute[object], hint: object) -> Field:

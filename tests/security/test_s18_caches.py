@@ -43,6 +43,7 @@ REMEMBERED = {
     ("contrib/jwt/plugin.py", "partial"): "a credential's algorithm and key, from the consumers",
     ("dialects/kong/schema/lua_patterns.py", "lua_pattern"): "patterns of schemas",
     ("dialects/prest/native.py", "_member"): "names of headers",
+    ("dialects/tyk/rights.py", "_compiled"): "patterns of sessions",
     ("contrib/prometheus/exposition.py", "_key"): "names and labels of metrics, whose number is limited",
     ("kernel/generated.py", "compiled"): "texts of chains",
     ("kernel/generated.py", "source"): "shapes of chains",

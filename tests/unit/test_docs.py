@@ -20,6 +20,8 @@ from plugmw.sources import bundled
 from plugmw.testing import get, hello_app
 from plugmw.wsgi import keys
 from tests.support.servers import ROOT
+from tests.unit.dialects.known_fields import SMALLEST
+from tests.unit.dialects.known_fields import rows as known_fields
 
 DOCS = ROOT / "docs"
 RECIPES = sorted(folder for folder in (ROOT / "recipes").iterdir() if (folder / "app.py").exists())
@@ -115,6 +117,14 @@ def test_every_error_and_every_setting_is_named():
     assert ".. error-table::" in text
     assert ".. config-fields:: plugmw.configuration.settings:Settings" in text
     assert ".. config-fields:: plugmw.auth.consumers:ConsumerConfig" in text
+
+
+@pytest.mark.parametrize("dialect", SMALLEST)
+def test_every_field_of_another_gateway_is_on_the_page_of_fields(extension, dialect):
+    shown = list(extension.known_rows(dialect))
+    assert f".. known-fields:: {dialect}\n" in page("dialects/fields.rst")
+    assert [row[1] for row in shown] == [row.outcome for row in known_fields(dialect)]
+    assert all(row[2] for row in shown if row[1] != "read")
 
 
 def test_every_public_key_is_named_and_no_private_one(extension):

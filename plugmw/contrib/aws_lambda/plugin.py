@@ -72,7 +72,9 @@ class Config:
     )
     log_type: Literal["Tail", "None"] = field("Tail", help="Whether Lambda is asked for the end of the log.")
     timeout: float = field(60_000, above(0), help="Milliseconds to connect, and to send and read.")
-    keepalive: float = field(60_000, at_least(0), help="Milliseconds; does nothing, idle connections stay.")
+    keepalive: float = field(
+        60_000, at_least(0), inert=True, help="Milliseconds; does nothing, idle connections stay."
+    )
     proxy_url: URL | None = field(None, secret=True, help="An HTTP proxy for the calls.")
     unhandled_status: int | None = field(None, help="Status for errors that the function does not handle.")
     forward_request_method: bool = field(False, help="Whether the function is told the method.")

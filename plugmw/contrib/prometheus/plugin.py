@@ -80,9 +80,9 @@ class Config:
     status_code_metrics: bool = field(False, help="Whether requests are counted by status.")
     latency_metrics: bool = field(False, help="Whether latencies are kept, in milliseconds.")
     bandwidth_metrics: bool = field(False, help="Whether bytes in and out are counted.")
-    upstream_health_metrics: bool = field(False, help="Of Kong; there are no health checks here.")
-    ai_metrics: bool = field(False, help="Of Kong; does nothing.")
-    wasm_metrics: bool = field(False, help="Of Kong; does nothing.")
+    upstream_health_metrics: bool = field(False, inert=True, help="Of Kong; there are no health checks here.")
+    ai_metrics: bool = field(False, inert=True, help="Of Kong; does nothing.")
+    wasm_metrics: bool = field(False, inert=True, help="Of Kong; does nothing.")
     unrouted: bool = field(False, help="Whether requests without a route count too, with empty labels.")
     path: URLPath | None = field(
         None, help="Where listed addresses get the metrics; global entries of gateways only."
@@ -104,9 +104,6 @@ class Prometheus(Plugin[Config]):
 
     def configure(self) -> None:
         self._failing = Throttle()
-        for name in ("upstream_health_metrics", "ai_metrics", "wasm_metrics"):
-            if getattr(self.config, name):
-                self.logger.warning("prometheus: %s does nothing here", name)
 
     def init_worker(self) -> None:
         self._numbers()

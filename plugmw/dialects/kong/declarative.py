@@ -38,6 +38,8 @@ _FOREIGN: Final = {
     "upstreams": ("load balancing has no counterpart", "a host and port in each service"),
     "targets": ("load balancing has no counterpart", "a host and port in each service"),
     "consumer_groups": ("consumer groups have no counterpart", "consumers, with acls as their groups"),
+    "filter_chains": ("filters in WebAssembly have no counterpart", "plugins"),
+    "partials": ("decK puts them into the plugins that name them", "configurations that are whole"),
 }
 #: What every entity may have and nothing depends on: stamps of Kong's own, comments, parts set aside.
 _MEANINGLESS: Final = ("created_at", "updated_at", "ws_id", "_comment", "_ignore")
@@ -61,12 +63,18 @@ _UNREAD: Final[dict[str, dict[str, Unread]]] = {
     "plugin": {
         "consumer_group": Unread(*_FOREIGN["consumer_groups"], is_error=True),
         "condition": Unread("is in Kong's own language", "`when`, in a gateway file", is_error=True),
+        "partials": Unread(*_FOREIGN["partials"], is_error=True),
+        "_config": Unread("decK puts it into the plugin", "a configuration that is whole", is_error=True),
     },
     "certificate": {
         "cert_alt": _ONE_CERTIFICATE,
         "key_alt": _ONE_CERTIFICATE,
         "passphrase": Unread("keys with a passphrase cannot be read", "the key without one", is_error=True),
     },
+}
+_DECK: Final = Unread("is left out: decK alone looks at it")
+_DECK_DEFAULTS: Final = {
+    "defaults": Unread("decK puts them into the entities", "entities that are whole", is_error=True)
 }
 _OWNERS: Final = ("service", "route", "consumer")
 _HANDLING: Final = ("path_handling", "request_buffering", "response_buffering")
@@ -270,6 +278,8 @@ class _Kong(Translation):
         protocols = item.get("protocols", ["http"])
         if not isinstance(protocols, list) or not {"http", "https"} & set(map(str, protocols)):
             self.error((*place, "protocols"), f"got {protocols!r}", "http or https among them")
+        elif "protocols" in item and not {"http", "https"} <= set(map(str, protocols)):
+            self.warn((*place, "protocols"), "is left out: the plugin runs for http and https")
         read = ("name", "enabled", "config", "instance_name", "ordering", "protocols")
         self._fields("plugin", place, item, *read, *_OWNERS)
         self._owned(plugin, "plugin", place, item, owner, _OWNERS)
@@ -323,6 +333,9 @@ class _Kong(Translation):
                 self.error((key,), *_FOREIGN[key])
             elif key not in (*_TOP, *_OWN):
                 self.error((key,), f'unknown field "{key}"', f"one of {', '.join(_TOP)}")
+        info = data.get("_info")
+        if isinstance(info, Mapping):
+            self.unread(info, ("select_tags",), ("_info",), lambda key: _DECK_DEFAULTS.get(key, _DECK))
 
     def _vaults(self) -> None:
         """Put values of the environment for ``{vault://env/name}``; other vaults are errors."""

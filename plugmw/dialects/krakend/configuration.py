@@ -2,8 +2,8 @@
 
 Version 3, as JSON, YAML or TOML. What KrakenD refuses is refused, all of it at once and each with its
 place; what it accepts and plugmw cannot do is an error where it decides who may pass, a warning otherwise
-(:mod:`~plugmw.dialects.krakend.namespaces`). Unknown fields and namespaces are left alone, as by ``krakend
-run``; :mod:`~plugmw.dialects.krakend.linting` tells them.
+(:mod:`~plugmw.dialects.krakend.namespaces`). So are fields and namespaces that nothing reads
+(:mod:`~plugmw.dialects.krakend.linting`).
 
 Fields are read in any case, names of namespaces as they are written. ``KRAKEND_<KEY>`` in the environment
 replaces a text, number or boolean that the root of the file has. A host ``app:`` is the wrapped app. The
@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import attrs
 
+from plugmw.dialects.krakend import linting
 from plugmw.dialects.krakend.checking import Definitions
 from plugmw.dialects.krakend.endpoints import Endpoints
 from plugmw.dialects.krakend.fields import File, Plugins, RouterFields, Switches
@@ -41,12 +42,6 @@ from plugmw.schema.messages import suggest
 
 VERSION: Final = 3
 _CLIENT_CERTIFICATES: Final = ("enable_mtls", "ca_certs")
-#: Switches of KrakenD's router that do nothing here.
-_ROUTER_LEFT_OUT: Final = (
-    *("remote_ip_headers", "forwarded_by_client_ip", "app_engine", "hide_version_header"),
-    *("remove_extra_slash", "disable_path_decoding", "disable_access_log", "logger_skip_paths"),
-    *("max_multipart_memory",),
-)
 
 
 def translate(document: Document, options: Options) -> Translated:
@@ -56,6 +51,8 @@ def translate(document: Document, options: Options) -> Translated:
     # Of the namespaces the router alone is read in any case, as by the original.
     reading = Reading(folded(document, File), options)
     file = reading.part(File, reading.document.data, ())
+    for steps, unread in linting.unread(reading.document.data):
+        reading.report(steps, unread)
     options = _switched(reading, file, options)
     router = reading.namespace(RouterFields, file.extra_config, ROUTER)
     service = _service(reading, file, router, options)
@@ -100,7 +97,7 @@ def _service(reading: Reading, file: File, router: RouterFields, options: Option
 
 def _leave_out(reading: Reading, file: File) -> None:
     """Report fields of the root that are not carried over."""
-    if file.tls and any(file.tls.get(key) for key in _CLIENT_CERTIFICATES):
+    if file.tls and any(value and fold(key) in _CLIENT_CERTIFICATES for key, value in file.tls.items()):
         reading.error(("tls",), "certificates of clients are not asked for here", "that in the server")
     elif file.tls:
         reading.warn(("tls",), "is left out: TLS belongs to the server")
@@ -121,9 +118,7 @@ def _router(reading: Reading, fields: RouterFields, extra_config: Mapping[str, o
     if not fields.health_path.startswith("/"):
         reading.error((*place, "health_path"), f"got {fields.health_path!r}", "a path that starts with /")
     written = extra_config.get(name)
-    for key in written if isinstance(written, Mapping) else ():
-        if fold(key) in _ROUTER_LEFT_OUT:
-            reading.warn((*place, key), "is left out: it has no counterpart")
+    reading.inside(written, place, RouterFields)
     bodies = {int(status): body for status, body in fields.error_body.items() if status.isdecimal()}
     values = {name: value for name, value in as_dict(fields).items() if name != "trusted_proxies"}
     return Router(**{**values, "error_body": bodies})

@@ -1,7 +1,7 @@
 """The fields of a ``krakend.json``: the file itself, its endpoints, their backends, and two namespaces.
 
-Names, types and defaults are KrakenD's (``config/config.go`` of Lura). Fields that mean nothing inside a
-WSGI server are here too, so that linting knows them: they have no type.
+Names, types and defaults are KrakenD's (``config/config.go`` of Lura). What is not here is not read, and told
+(:mod:`~plugmw.dialects.krakend.linting`).
 """
 
 from __future__ import annotations
@@ -59,8 +59,12 @@ Output = Annotated[str, _word(OUTPUTS)]
 Encoding = Annotated[str, _word(ENCODINGS, str.lower)]
 
 
-def _unused() -> object:
-    return field(None, help="Belongs to the server that runs the app.")
+@config
+class BackendHttpFields:
+    """The namespace ``backend/http``."""
+
+    return_error_details: str = field("", empty=True, help="The name under which errors are shown.")
+    return_error_code: bool = field(False, help="Whether the status of an error is the endpoint's.")
 
 
 @config
@@ -89,7 +93,6 @@ class BackendFields:
     input_query_strings: list[str] = field([], help="Which of the endpoint's queries.")
     disable_host_sanitize: bool = field(False, help="Whether hosts are taken as they are.")
     sd: str = field("static", help="How hosts are found.")
-    sd_scheme: object = field(None, help="The scheme of hosts that are found.")
     extra_config: dict[str, object] = field({}, help="Namespaces of the backend.")
 
 
@@ -147,34 +150,12 @@ class File:
     )
     debug_endpoint: bool = field(False, help="Whether /__debug answers.")
     echo_endpoint: bool = field(False, help="Whether /__echo answers.")
-    disable_rest: bool = field(False, help="Whether parameters may be parts of a segment.")
     allow_insecure_connections: bool = field(False, help="Whether certificates are not verified.")
     async_agent: object = field(None, help="Consumers of queues.")
     tls: dict[str, object] | None = field(None, help="TLS of the server.")
     client_tls: dict[str, object] | None = field(None, help="TLS towards backends.")
     port: int = field(8080, at_least(1), help="The port of the server.")
     endpoints: Annotated[object, Holds(list[EndpointFields])] = field(None, help="The endpoints.")
-    address: object = _unused()
-    listen_ip: object = _unused()
-    read_timeout: object = _unused()
-    write_timeout: object = _unused()
-    idle_timeout: object = _unused()
-    read_header_timeout: object = _unused()
-    max_header_bytes: object = _unused()
-    max_shutdown_wait_time: object = _unused()
-    use_h2c: object = _unused()
-    sequential_start: object = _unused()
-    dns_cache_ttl: object = _unused()
-    disable_keep_alives: object = _unused()
-    disable_compression: object = _unused()
-    max_idle_connections: object = _unused()
-    max_idle_connections_per_host: object = _unused()
-    idle_connection_timeout: object = _unused()
-    response_header_timeout: object = _unused()
-    expect_continue_timeout: object = _unused()
-    dialer_timeout: object = _unused()
-    dialer_fallback_delay: object = _unused()
-    dialer_keep_alive: object = _unused()
 
 
 @config

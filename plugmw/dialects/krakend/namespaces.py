@@ -15,6 +15,8 @@ from plugmw.documents.translation import Unread
 ROUTER: Final = "router"
 BACKEND_HTTP: Final = "backend/http"
 SWITCHES: Final = "plugmw"
+#: What keys begin with that are comments.
+COMMENTS: Final = ("@", "$", "_", "#")
 _OLD: Final = "github.com/devopsfaith/krakend"
 _OLD_SERVICE: Final = "github_com/devopsfaith/krakend"
 
@@ -89,8 +91,9 @@ _REFUSED: Final = {
     "governance/": "rate-limiting",
     "websocket": "a plugin of your own",
     "workflow": "a plugin of your own",
+    "ai/llm": "a plugin of your own",
 }
-_LEFT_OUT: Final = ("qos/", "telemetry/", "documentation/", "async/", "grpc", "redis")
+_LEFT_OUT: Final = ("ai/", "qos/", "telemetry/", "documentation/", "async/", "grpc", "redis")
 #: Of the namespace ``proxy``: those that change which calls are made or which replies are shown.
 _PROXY_REFUSED: Final = ("sequential", "shadow")
 _PROXY_KNOWN: Final = ("flatmap_filter",)
@@ -141,5 +144,5 @@ def _proxy(name: str, value: object) -> Iterable[tuple[tuple[str, ...], Unread]]
     for key, inner in value.items() if isinstance(value, Mapping) else ():
         if key in _PROXY_REFUSED and inner:
             yield (name, key), Unread("has no counterpart", "an endpoint without it", is_error=True)
-        elif key not in (*_PROXY_REFUSED, *_PROXY_KNOWN):
+        elif key not in (*_PROXY_REFUSED, *_PROXY_KNOWN) and not key.startswith(COMMENTS):
             yield (name, key), _NO_COUNTERPART

@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, TypeVar
 
-from plugmw.dialects.krakend.namespaces import normalised, not_carried_over, spelled
+from plugmw.dialects.krakend.fields import BackendHttpFields
+from plugmw.dialects.krakend.namespaces import (
+    BACKEND_HTTP,
+    COMMENTS,
+    normalised,
+    not_carried_over,
+    spelled,
+)
 from plugmw.documents import Document
 from plugmw.documents.document import Origin, Place
 from plugmw.documents.plain import scalar
 from plugmw.documents.translation import Translation
+from plugmw.schema import fields_of
+from plugmw.schema.messages import suggest
 
 T = TypeVar("T")
 
@@ -27,10 +36,21 @@ class Reading(Translation):
         value = normalised(extra_config).get(alias, {})
         return self.part(cls, value, ("extra_config", spelled(extra_config, alias)))
 
+    def inside(self, value: object, place: Place, cls: type) -> None:
+        """Report what a namespace has and nothing reads: all but the fields of a class, and comments."""
+        known = [field.name for field in fields_of(cls)]
+        keys = [key for key in value if not key.startswith(COMMENTS)] if isinstance(value, Mapping) else []
+        for key in keys:
+            if key not in known:
+                self.warn((*place, key), f"is left out: it has no counterpart{suggest(key, known)}")
+
     def features(self, extra_config: Mapping[str, object], place: Place, level: str) -> None:
         """Report namespaces of an ``extra_config`` that are not carried over."""
         for steps, unread in not_carried_over(extra_config, level):
             self.report((*place, "extra_config", *steps), unread)
+        if level == "backend":
+            name = spelled(extra_config, BACKEND_HTTP)
+            self.inside(extra_config.get(name), (*place, "extra_config", name), BackendHttpFields)
 
 
 def override(document: Document, environ: Mapping[str, str]) -> None:

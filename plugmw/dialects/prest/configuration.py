@@ -64,7 +64,7 @@ class _Prest(Translation):
         config = {
             "path": self._setting("pluginpath"),
             "prefix": self._setting("context"),
-            "middlewares": self.values.get("pluginmiddlewarelist"),
+            "middlewares": _lower(self.values.get("pluginmiddlewarelist")),
             "build": self.environ.get("PREST_BUILD_PLUGINS") == "1" or None,
             "compat": self.options.compat,
             "strict": self.options.strict,
@@ -82,6 +82,13 @@ class _Prest(Translation):
             self.error(place, "got true, which has no counterpart", expected)
         known = [key for name, key in self.keys.items() if name in _READ]
         self.unread(self.document.data, known, (), lambda key: _LEFT_OUT)
+
+
+def _lower(items: object) -> object:
+    """Return a list of tables with their keys in lower case; of two spellings the later counts."""
+    if not isinstance(items, list):
+        return items
+    return [{key.lower(): v for key, v in one.items()} if isinstance(one, Mapping) else one for one in items]
 
 
 def _is_true(value: object) -> bool:

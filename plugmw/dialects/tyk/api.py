@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 
+from plugmw.dialects.tyk.policies import Policies
 from plugmw.dialects.tyk.spelling import Fields
 
 
@@ -26,6 +27,8 @@ class Api:
     version: str = ""
     #: Of its bundle, ``""`` without one.
     bundle_hash: str = ""
+    #: What sessions that name one may do, by its id.
+    policies: Policies = attrs.field(factory=dict)
 
     @property
     def api_id(self) -> str:

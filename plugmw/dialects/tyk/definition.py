@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
-from plugmw.dialects.tyk import not_carried_over
+from plugmw.dialects.tyk import not_carried_over, stored
 from plugmw.dialects.tyk.api import Api
 from plugmw.dialects.tyk.documents import APIS, Definitions
 from plugmw.dialects.tyk.documents import load_definitions as load_definitions
@@ -23,10 +23,12 @@ from plugmw.dialects.tyk.endpoints import served_version
 from plugmw.dialects.tyk.fields import Own
 from plugmw.dialects.tyk.lookup import Lookup
 from plugmw.dialects.tyk.middleware import Middleware
+from plugmw.dialects.tyk.policies import Policies, apply
 from plugmw.dialects.tyk.reading import DefinitionReader, Tyk
+from plugmw.dialects.tyk.rights import problem as rights_problem
 from plugmw.dialects.tyk.session import SessionState
 from plugmw.dialects.tyk.settings import TykConf, conf_document, settings
-from plugmw.dialects.tyk.spelling import fold_name
+from plugmw.dialects.tyk.stored import PolicyFields, RightFields, SessionFields
 from plugmw.documents import Document
 from plugmw.documents.document import Place, parse_place, render_place
 from plugmw.documents.translated import Options, Translated
@@ -59,12 +61,13 @@ class _Definition(DefinitionReader):
         version = served_version(self)
         self._check(version)
         route = self._route()
-        api = Api(self.data, self.folder, route, str(self.own.version or ""))
+        policies = self._policies()
+        api = Api(self.data, self.folder, route, str(self.own.version or ""), policies=policies)
         if route:
             self._networks(route)
             self._cors(route)
             lookup = self.into.lookups.setdefault(api.version, Lookup(api.version))
-            Middleware(self, api, self._conf(), lookup, self._sessions(), version).add()
+            Middleware(self, api, self._conf(), lookup, self._sessions(policies), version).add()
         self._own(route)
 
     def _check(self, version: str | None) -> None:
@@ -189,9 +192,10 @@ class _Definition(DefinitionReader):
 
     # -- the section plugmw -----------------------------------------------------------------------
 
-    def _sessions(self) -> dict[str, SessionState]:
+    def _sessions(self, policies: Policies) -> dict[str, SessionState]:
         """Return the sessions by token; tokens are secret, and never in a message."""
         sessions: dict[str, SessionState] = {}
+        taken: set[str] = set()
         for index, item in enumerate(self.own.sessions):
             place: Place = ("plugmw", "sessions", index)
             if not isinstance(item, Mapping):
@@ -200,14 +204,48 @@ class _Definition(DefinitionReader):
             key = self.into.document.text(self.at(*place, "key")) or item.get("key")
             if not isinstance(key, str) or not key:
                 self.error((*place, "key"), "missing or no text", "the token")
-            elif key in sessions:
+            elif key in taken:
                 self.error((*place, "key"), "is the token of another session", "a unique one")
             else:
-                try:
-                    sessions[key] = session({name: value for name, value in item.items() if name != "key"})
-                except (TypeError, ValueError, AttributeError) as error:
-                    self.error(place, str(error), "the fields of a session")
+                taken.add(key)
+                fields = self.into.part(SessionFields, item, self.at(*place))
+                self._patterns(fields.access_rights, place)
+                state = stored.session(fields)
+                if apply(state, policies, self.fields.org_id):
+                    sessions[key] = state
+                else:
+                    self._without_policies(state, place)
         return sessions
+
+    def _without_policies(self, state: SessionState, place: Place) -> None:
+        """Report a session that opens nothing, because its policies cannot be applied."""
+        named = "apply_policies" if state.apply_policies else "apply_policy_id"
+        names = ", ".join(state.policies)
+        problem = f"names no policy that there is, so requests with this token are refused: got {names}"
+        (self.error if self.options.strict else self.warn)((*place, named), problem, "ids in plugmw.policies")
+
+    def _policies(self) -> dict[str, PolicyFields]:
+        """Return the policies by id."""
+        policies: dict[str, PolicyFields] = {}
+        for id, item in self.own.policies.items():
+            place: Place = ("plugmw", "policies", id)
+            policy = policies[id] = self.into.part(PolicyFields, item, self.at(*place))
+            self._patterns(policy.access_rights, place)
+            if policy.org_id != self.fields.org_id:
+                problem = f"got {policy.org_id!r}, which is not the API's"
+                self.error((*place, "org_id"), problem, repr(self.fields.org_id))
+        return policies
+
+    def _patterns(self, rights: Mapping[str, RightFields], place: Place) -> None:
+        """Report patterns of access rights that cannot be used."""
+        for api, access in rights.items():
+            listed = [("allowed_urls", n, "url", one.url) for n, one in enumerate(access.allowed_urls)]
+            listed += [("endpoints", n, "path", one.path) for n, one in enumerate(access.endpoints)]
+            for name, number, key, pattern in listed:
+                problem = rights_problem(pattern)
+                if problem is not None:
+                    where: Place = (*place, "access_rights", api, name, number, key)
+                    self.error(where, f"got {pattern!r}", f"a regular expression ({problem})")
 
     def _own(self, route: str) -> None:
         for kind in ("plugins", "consumers"):
@@ -233,17 +271,6 @@ class _Definition(DefinitionReader):
             self.into.error(place, f"is another value than at {where}", "one value for all APIs")
         self.into.native[key] = value
         self.into.places.setdefault((key,), place)
-
-
-def session(fields: Mapping[str, object]) -> SessionState:
-    """Return the session of Tyk's JSON; raises ``TypeError`` for fields that it does not have."""
-    known = {fold_name(name): name for name in SessionState.__annotations__}
-    values: dict[str, Any] = {}
-    for name, value in fields.items():
-        if fold_name(name) not in known:
-            raise TypeError(f'unknown field "{name}"')
-        values[known[fold_name(name)]] = value
-    return SessionState(**values)
 
 
 def _pattern(path: str) -> str:

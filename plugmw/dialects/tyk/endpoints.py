@@ -9,6 +9,7 @@ from plugmw.dialects.tyk.reading import DefinitionReader
 from plugmw.documents.document import Place
 from plugmw.kernel.exchange import Exchange
 from plugmw.schema import patterns
+from plugmw.wsgi.text import decode
 
 
 class Endpoint:
@@ -26,8 +27,7 @@ class Endpoint:
     def __call__(self, x: Exchange) -> bool:
         if x.method != self.method:
             return False
-        path, prefix = x.path, x.route.matched(x.path).rstrip("/") if x.route else ""
-        return is_too_long(x) or self._find(path[len(prefix) :] or "/") is not None
+        return is_too_long(x) or self._find(path_below(x)) is not None
 
 
 class First:
@@ -42,6 +42,12 @@ class First:
         return self._own(x) and not any(endpoint(x) for endpoint in self._before)
 
 
+def path_below(x: Exchange) -> str:
+    """Return the path of a request below that of its API, beginning with a slash, as text."""
+    prefix = x.route.matched(x.path).rstrip("/") if x.route else ""
+    return decode(x.path[len(prefix) :] or "/", "surrogateescape")
+
+
 def is_too_long(x: Exchange) -> bool:
     """Say whether no pattern is tried on the path: it is one of every endpoint, as any may be a guard."""
     return len(x.path) > patterns.LONGEST
@@ -50,7 +56,8 @@ def is_too_long(x: Exchange) -> bool:
 def served_version(definition: DefinitionReader) -> str | None:
     """Return the name of the version that is served, None if there is none; several are an error."""
     data = definition.fields.version_data
-    if not data.not_versioned and (len(data.versions) > 1 or definition.fields.definition.key):
+    asked = definition.fields.definition.key or definition.fields.definition.location == "url"
+    if not data.not_versioned and (len(data.versions) > 1 or asked):
         where: Place = ("version_data", "not_versioned")
         definition.error(where, "versions have no counterpart", "true, and an API per version")
         return None

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 MIDDLEWARE_ERROR: Final = "Middleware error"
 NOT_AUTHORISED: Final = "Key not authorised"
 FORBIDDEN: Final = "Forbidden"
+#: What Tyk says of a token that it does not know, or whose session may not use the API.
+DISALLOWED: Final = "Access to this API has been disallowed"
 
 _XML: Final = ("application/xml", "text/xml", "application/soap+xml")
 

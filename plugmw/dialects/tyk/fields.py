@@ -5,63 +5,29 @@ Every other key that has a value is reported (:mod:`~plugmw.dialects.tyk.not_car
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated
 
+from plugmw.dialects.tyk.kinds import Flag, Items, Number, Text, flag, items, text
+from plugmw.dialects.tyk.stored import PolicyFields, SessionFields
 from plugmw.documents.shapes import Holds
-from plugmw.schema import Kind, config, field
-
-_WORDS: Final[dict[type, tuple[str, str]]] = {
-    bool: ("true or false", "boolean"),
-    str: ("a text", "string"),
-    int: ("a number", "integer"),
-    list: ("a list", "array"),
-}
-
-
-def _kind(wanted: type) -> Kind:
-    expected, json_type = _WORDS[wanted]
-
-    def parse(value: object) -> object:
-        if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
-            raise ValueError
-        return value
-
-    return Kind(parse, expected, {"type": json_type})
-
-
-Flag = Annotated[bool, _kind(bool)]
-Text = Annotated[str, _kind(str)]
-Number = Annotated[int, _kind(int)]
-Items = Annotated[list[object], _kind(list)]
-
-
-def _flag(help: str, default: bool = False) -> Any:
-    return field(default, help=help)
-
-
-def _text(help: str) -> Any:
-    return field("", empty=True, help=help)
-
-
-def _items(help: str) -> Any:
-    return field([], help=help)
+from plugmw.schema import config, field
 
 
 @config
 class Transport:
     """``proxy.transport``."""
 
-    ssl_insecure_skip_verify: Flag = _flag("Whether the upstream's certificate is not verified.")
+    ssl_insecure_skip_verify: Flag = flag("Whether the upstream's certificate is not verified.")
 
 
 @config
 class Proxy:
     """``proxy``."""
 
-    listen_path: Text = _text("The path of the API, with {variables}.")
-    strip_listen_path: Flag = _flag("Whether the upstream gets the path without it.")
-    target_url: Text = _text("The upstream.")
-    preserve_host_header: Flag = _flag("Whether the upstream gets the client's Host.")
+    listen_path: Text = text("The path of the API, with {variables}.")
+    strip_listen_path: Flag = flag("Whether the upstream gets the path without it.")
+    target_url: Text = text("The upstream.")
+    preserve_host_header: Flag = flag("Whether the upstream gets the client's Host.")
     transport: Transport = field(Transport(), help="TLS to the upstream.")
 
 
@@ -69,34 +35,33 @@ class Proxy:
 class Cors:
     """``CORS``."""
 
-    enable: Flag = _flag("Whether requests of other origins are answered.")
-    allowed_origins: Items = _items("Origins, with * in them.")
-    allowed_methods: Items = _items("Methods.")
-    allowed_headers: Items = _items("Headers of requests.")
-    exposed_headers: Items = _items("Headers of answers.")
-    allow_credentials: Flag = _flag("Whether cookies are sent.")
+    enable: Flag = flag("Whether requests of other origins are answered.")
+    allowed_origins: Items = items("Origins, with * in them.")
+    allowed_methods: Items = items("Methods.")
+    allowed_headers: Items = items("Headers of requests.")
+    exposed_headers: Items = items("Headers of answers.")
+    allow_credentials: Flag = flag("Whether cookies are sent.")
     max_age: Number = field(0, help="Seconds.")
-    options_passthrough: Flag = _flag("Whether the upstream answers preflights.")
+    options_passthrough: Flag = flag("Whether the upstream answers preflights.")
 
 
 @config
 class Auth:
     """``auth`` and those in ``auth_configs``."""
 
-    auth_header_name: Text = _text("The header that has the token.")
-    disable_header: Flag = _flag("Whether it does not count.")
-    use_param: Flag = _flag("Whether the token may be a query parameter.")
-    param_name: Text = _text("Its name.")
-    use_cookie: Flag = _flag("Whether the token may be a cookie.")
-    cookie_name: Text = _text("Its name.")
+    auth_header_name: Text = text("The header that has the token.")
+    disable_header: Flag = flag("Whether it does not count.")
+    use_param: Flag = flag("Whether the token may be a query parameter.")
+    param_name: Text = text("Its name.")
+    use_cookie: Flag = flag("Whether the token may be a cookie.")
+    cookie_name: Text = text("Its name.")
 
 
 @config
 class AuthProvider:
     """``auth_provider``."""
 
-    name: object = field(None, help="What it is called.")
-    storage_engine: Text = _text("Where tokens are kept.")
+    storage_engine: Text = text("Where tokens are kept.")
     meta: object = field(None, help="Its options.")
 
 
@@ -149,15 +114,15 @@ class GoPlugin:
 class ExtendedPaths:
     """``extended_paths`` of a version."""
 
-    go_plugin: Annotated[Items, Holds(list[GoPlugin])] = _items("Plugins of single endpoints.")
+    go_plugin: Annotated[Items, Holds(list[GoPlugin])] = items("Plugins of single endpoints.")
 
 
 @config
 class Version:
     """One of ``version_data.versions``."""
 
-    name: Text = _text("What it is called.")
-    use_extended_paths: Flag = _flag("Whether its paths are the extended ones.")
+    name: Text = text("What it is called.")
+    use_extended_paths: Flag = flag("Whether its paths are the extended ones.")
     extended_paths: ExtendedPaths = field(ExtendedPaths(), help="What is done for single endpoints.")
 
 
@@ -165,7 +130,7 @@ class Version:
 class VersionData:
     """``version_data``."""
 
-    not_versioned: Flag = _flag("Whether there are no versions.", default=True)
+    not_versioned: Flag = flag("Whether there are no versions.", default=True)
     versions: dict[str, Version] = field({}, empty=True, help="The versions by name.")
 
 
@@ -173,59 +138,68 @@ class VersionData:
 class Versioning:
     """``definition``."""
 
-    key: Text = _text("The header or parameter that has the version.")
+    key: Text = text("The header or parameter that has the version.")
+    location: Text = text("Where it is; in the URL it needs no key.")
 
 
 @config
 class AnalyticsPlugin:
     """``analytics_plugin``."""
 
-    enable: Flag = _flag("Whether there is one.")
-    plugin_path: Text = _text("Its file.")
-    func_name: Text = _text("Its function.")
+    enable: Flag = flag("Whether there is one.")
+    plugin_path: Text = text("Its file.")
+    func_name: Text = text("Its function.")
 
 
 @config
 class ApiDefinition:
     """The root."""
 
-    name: Text = _text("What the API is called.")
-    api_id: Text = _text("Its id.")
-    org_id: Text = _text("The id of its organisation.")
-    active: Flag = _flag("Whether it is served.", default=True)
-    protocol: Text = _text("The protocol of its clients.")
-    domain: Text = _text("The host it is limited to.")
-    domain_disabled: Flag = _flag("Whether it is not.")
+    name: Text = text("What the API is called.")
+    api_id: Text = text("Its id.")
+    org_id: Text = text("The id of its organisation.")
+    active: Flag = flag("Whether it is served.", default=True)
+    protocol: Text = text("The protocol of its clients.")
+    domain: Text = text("The host it is limited to.")
+    domain_disabled: Flag = flag("Whether it is not.")
     proxy: Proxy = field(Proxy(), help="Where it listens, and its upstream.")
-    use_keyless: Flag = _flag("Whether everybody may pass.")
-    use_standard_auth: Flag = _flag("Whether a token is asked for.")
+    use_keyless: Flag = flag("Whether everybody may pass.")
+    use_standard_auth: Flag = flag("Whether a token is asked for.")
     auth: Auth = field(Auth(), help="Where the token is.")
     auth_configs: dict[str, Auth | None] = field(
         {}, empty=True, help="Where it is, by kind of authentication."
     )
     auth_provider: AuthProvider = field(AuthProvider(), help="Who knows the tokens.")
-    strip_auth_data: Flag = _flag("Whether the upstream gets no token.")
-    custom_plugin_auth_enabled: Flag = _flag("Whether auth_check authenticates.")
-    use_go_plugin_auth: Flag = _flag("An older name of it.")
-    enable_coprocess_auth: Flag = _flag("Another one.")
-    disable_rate_limit: Flag = _flag("Whether rates of sessions do not count.")
-    disable_quota: Flag = _flag("Whether their quotas do not count.")
-    allowed_ips: Items = _items("Addresses that may pass.")
-    enable_ip_whitelisting: Flag = _flag("Whether only they may.")
-    blacklisted_ips: Items = _items("Addresses that may not pass.")
-    enable_ip_blacklisting: Flag = _flag("Whether they may not.")
-    ip_access_control_disabled: Flag = _flag("Whether a list without its switch does not count.")
+    strip_auth_data: Flag = flag("Whether the upstream gets no token.")
+    custom_plugin_auth_enabled: Flag = flag("Whether auth_check authenticates.")
+    use_go_plugin_auth: Flag = flag("An older name of it.")
+    enable_coprocess_auth: Flag = flag("Another one.")
+    disable_rate_limit: Flag = flag("Whether rates of sessions do not count.")
+    disable_quota: Flag = flag("Whether their quotas do not count.")
+    allowed_ips: Items = items("Addresses that may pass.")
+    enable_ip_whitelisting: Flag = flag("Whether only they may.")
+    blacklisted_ips: Items = items("Addresses that may not pass.")
+    enable_ip_blacklisting: Flag = flag("Whether they may not.")
+    ip_access_control_disabled: Flag = flag("Whether a list without its switch does not count.")
     CORS: Cors = field(Cors(), help="Requests of other origins.")
     version_data: VersionData = field(VersionData(), help="The versions.")
     definition: Versioning = field(Versioning(), help="Where a request says which version it wants.")
     custom_middleware: Annotated[dict[str, object], Holds(CustomMiddleware)] = field(
         {}, empty=True, help="The hooks."
     )
-    custom_middleware_bundle: Text = _text("The bundle that has them.")
-    custom_middleware_bundle_disabled: Flag = _flag("Whether it is not used.")
+    custom_middleware_bundle: Text = text("The bundle that has them.")
+    custom_middleware_bundle_disabled: Flag = flag("Whether it is not used.")
     analytics_plugin: AnalyticsPlugin = field(AnalyticsPlugin(), help="What sees the records.")
     config_data: object = field(None, help="Free data for hooks.")
-    plugmw: dict[str, object] = field({}, empty=True, help="What is not Tyk's.")
+    # What Tyk's database and its editor write: hooks see it with the rest of the definition.
+    id: object = field(None, help="The id of its record.")
+    slug: object = field(None, help="A short name.")
+    checksum: object = field(None, help="Of what was written.")
+    last_schema_update: object = field(None, help="When the schema was.")
+    updated_at: object = field(None, help="When the record was.")
+    plugmw: Annotated[
+        dict[str, object], Holds({"sessions": list[SessionFields], "policies": dict[str, PolicyFields]})
+    ] = field({}, empty=True, help="What is not Tyk's.")
 
 
 @config
@@ -234,8 +208,9 @@ class Own:
 
     plugins: object = field(None, help="Entries.")
     consumers: object = field(None, help="Consumers.")
-    sessions: Items = _items("Sessions with their tokens.")
+    sessions: Items = items("Sessions with their tokens.")
+    policies: dict[str, object] = field({}, empty=True, help="What sessions that name one may do, by its id.")
     tyk_conf: object = field(None, help="The file tyk.conf, or its values.")
     version: object = field(None, help="The gateway's version, as in names of plugin files.")
-    strict: Flag = _flag("Whether hooks that cannot be loaded are errors.")
-    compat: Flag = _flag("Whether Tyk's behaviour is kept where plugmw's differs.")
+    strict: Flag = flag("Whether hooks that cannot be loaded are errors.")
+    compat: Flag = flag("Whether Tyk's behaviour is kept where plugmw's differs.")

@@ -19,8 +19,9 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar, Final, NoReturn
 
 from plugmw.dialects.tyk.api import Api
-from plugmw.dialects.tyk.errors import error_answer
-from plugmw.dialects.tyk.session import session_of
+from plugmw.dialects.tyk.errors import DISALLOWED, error_answer
+from plugmw.dialects.tyk.policies import apply
+from plugmw.dialects.tyk.session import session_of, set_session
 from plugmw.dialects.tyk.views import Request, ResponseWriter
 from plugmw.errors import LoadError
 from plugmw.kernel.exchange import Exchange
@@ -147,6 +148,12 @@ class AuthHook(RequestHook):
 
     def access(self, x: Exchange) -> None:
         super().access(x)
-        if self.alone and session_of(x) is None:
+        session = session_of(x)
+        if session is not None and session.policies:
+            if not apply(session, self.api.policies, self.api.org_id):
+                self.logger.info("%s named no policy that there is (request %s)", self.label, x.request_id)
+                raise error_answer(x, 403, DISALLOWED, self.compat)
+            set_session(x, session)
+        if self.alone and session is None:
             self.logger.info("%s neither wrote nor set a session (request %s)", self.label, x.request_id)
             raise error_answer(x, 400, NO_SESSION, self.compat)

@@ -18,6 +18,7 @@ from typing import Final
 import attrs
 
 from plugmw.bundles import Bundle, Bundles
+from plugmw.dialects.tyk import not_carried_over
 from plugmw.dialects.tyk.analytics import AnalyticsHook
 from plugmw.dialects.tyk.api import Api
 from plugmw.dialects.tyk.endpoints import First, endpoints
@@ -156,7 +157,16 @@ class Middleware:
         self._check_trust(name)
         self.bundle = bundle = self._bundles().get(name)
         self.section = bundle.manifest.custom_middleware
+        self._check_manifest()
         self.api = attrs.evolve(self.api, bundle_hash=bundle.hash)
+
+    def _check_manifest(self) -> None:
+        """Report what of a manifest's hooks nothing reads."""
+        data = {"custom_middleware": self.section}
+        for inside, unread in not_carried_over.unread(data, self.definition.fields, self.version):
+            problem = f"{render_place(inside)} of its manifest: {unread.problem}"
+            place = self.definition.at(*self.steps)
+            self.definition.into.report(place, attrs.evolve(unread, problem=problem))
 
     def _check_trust(self, name: str) -> None:
         """Raise :class:`LoadError` for a bundle that is fetched if nothing says whose code may run."""
@@ -293,7 +303,12 @@ class Middleware:
             self._put(Entry(plugin, priority=BANDS["token"], instance="token"), ("auth",))
         fields = self.definition.fields
         rules = SessionRules(
-            self.api, not fields.disable_rate_limit, not fields.disable_quota, self.options.compat
+            self.api,
+            not fields.disable_rate_limit,
+            not fields.disable_quota,
+            self.options.compat,
+            version=None if fields.version_data.not_versioned else self.version,
+            matching=self.conf.matching(self.options.compat),
         )
         self._put(Entry(rules, priority=BANDS["session"], instance="session"), ("auth",))
 

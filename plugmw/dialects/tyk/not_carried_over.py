@@ -6,12 +6,13 @@ value a warning. Silent are only those that decide nothing, or nothing without a
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Final
 
 from plugmw.dialects.tyk.fields import ApiDefinition, ExtendedPaths
 from plugmw.documents.document import Place
-from plugmw.documents.shapes import described, fold
+from plugmw.documents.shapes import described, fold, folded_get
 from plugmw.documents.translation import Unread
 from plugmw.schema import fields_of
 from plugmw.schema.messages import suggest
@@ -107,15 +108,74 @@ _ALWAYS: Final[Rules] = {
     ("enable_detailed_recording",): _left_out("analytics are those of plugins"),
     ("custom_middleware", "traffic_logs"): _left_out("analytics_plugin sees the records"),
     ("CORS", "debug"): _left_out("cors does not log"),
+    ("_id",): _left_out("only a database looks at it"),
+    ("session_provider",): _left_out("tokens are in plugmw.sessions, or keys of consumers"),
+    ("auth", "name"): _left_out("nothing looks at it"),
+    ("auth_configs", "*", "name"): _left_out("nothing looks at it"),
+    ("auth_provider", "name"): _left_out("nothing looks at it"),
     ("listen_port",): _left_out("ports are the server's"),
     ("certificates",): _left_out("TLS is the server's"),
     ("upstream_certificates",): _left_out("no client certificate is shown to upstreams"),
-    ("pinned_public_keys",): _left_out("upstreams are verified by their certificates"),
+    ("pinned_public_keys",): _refused("upstreams that are verified by their certificates"),
+    **{
+        ("custom_middleware", *kind, "code"): _refused("a function in a file: name and path")
+        for kind in (("pre", "*"), ("auth_check",), ("post_key_auth", "*"), ("post", "*"), ("response", "*"))
+    },
 }
-#: Options of what is reported if it is on, and what a database or an editor has written.
+_SESSION: Final = ("plugmw", "sessions", "*")
+_POLICY: Final = ("plugmw", "policies", "*")
+_GRAPHQL: Final = _refused("the upstream to check its queries")
+_RIGHTS: Final[Rules] = {
+    (*owner, "access_rights", "*", name): rule
+    for owner in (_SESSION, _POLICY)
+    for names, rule in (
+        (("restricted_types", "allowed_types", "field_access_rights", "disable_introspection"), _GRAPHQL),
+        (("json_rpc_methods", "json_rpc_methods_access_rights"), _refused("an API of requests by path")),
+        (("mcp_primitives", "mcp_access_rights"), _refused("an API of requests by path")),
+    )
+    for name in names
+}
+_NO_WAIT: Final = _left_out("who is above a limit is refused at once")
+_SIGNED: Final = _left_out("the plugin hmac-auth checks signatures")
+#: Of sessions and policies.
+_STORED: Final[Rules] = {
+    **_RIGHTS,
+    (*_SESSION, "certificate"): _refused(_CERTIFICATES),
+    (*_SESSION, "mtls_static_certificate_bindings"): _refused(_CERTIFICATES),
+    (*_POLICY, "partitions"): _refused("a policy that counts as a whole"),
+    (*_POLICY, "graphql_access_rights"): _GRAPHQL,
+    (*_POLICY, "access_rights", "*", "limit"): _left_out("the policy's own limits count"),
+    (*_POLICY, "access_rights", "*", "allowance_scope"): _left_out("the policy's own limits count"),
+    **{
+        (*owner, name): rule
+        for owner in (_SESSION, _POLICY, (*_SESSION, "access_rights", "*", "limit"))
+        for name, rule in (
+            ("throttle_interval", _NO_WAIT),
+            ("throttle_retry_limit", _NO_WAIT),
+            ("smoothing", _left_out("limits are what they are")),
+            ("max_query_depth", _left_out("the upstream checks queries")),
+            ("enable_http_signature_validation", _SIGNED),
+            ("hmac_enabled", _SIGNED),
+            ("rsa_certificate_id", _SIGNED),
+            ("post_expiry_action", _left_out("nothing is kept of keys")),
+            ("post_expiry_grace_period", _left_out("nothing is kept of keys")),
+            ("date_created", _left_out("nothing looks at it")),
+            ("last_updated", _left_out("nothing looks at it")),
+            ("key_expires_in", _left_out("keys end when their sessions say")),
+            ("quota_renews", _left_out("quotas begin with their first request")),
+            ("quota_remaining", _left_out("quotas begin with their first request")),
+            ("_id", _left_out("the key of the mapping is the id")),
+            ("id", _left_out("the key of the mapping is the id")),
+        )
+    },
+}
+_UNKNOWN_TO_TYK: Final[dict[Place, str]] = {
+    _SESSION[:2]: "a field of a session of Tyk's",
+    _POLICY[:2]: "a field of a policy of Tyk's",
+}
+#: Options of what is reported if it is on, and nothing without it.
 _SILENT: Final[Rules] = dict.fromkeys(
     [
-        *((name,) for name in ("id", "_id", "slug", "checksum", "last_schema_update", "updated_at")),
         *((name,) for name in ("jwt_signing_method", "jwt_source", "jwt_jwks_uris", "jwt_skip_kid")),
         *((name,) for name in ("jwt_identity_base_field", "jwt_client_base_field", "jwt_policy_field_name")),
         *((name,) for name in ("jwt_default_policies", "jwt_scope_claim_name")),
@@ -123,14 +183,14 @@ _SILENT: Final[Rules] = dict.fromkeys(
         *((name,) for name in ("jwt_scope_to_policy_mapping", "scopes", "idp_client_id_mapping_disabled")),
         *((name,) for name in ("basic_auth", "oauth_meta", "notifications", "openid_options")),
         *((name,) for name in ("hmac_allowed_clock_skew", "hmac_allowed_algorithms", "client_certificates")),
-        *((name,) for name in ("session_provider", "certificate_pinning_disabled")),
-        *(("auth", name) for name in ("name", "signature")),
-        *(("auth_configs", "*", name) for name in ("name", "signature")),
+        ("certificate_pinning_disabled",),
+        ("auth", "signature"),
+        ("auth_configs", "*", "signature"),
         *(("proxy", name) for name in ("target_list", "check_host_against_uptime_tests")),
         *(("version_data", name) for name in ("default_version",)),
         *((*_VERSION, name) for name in ("paths", "extended_paths", "expires", "override_target")),
         *((*_VERSION, f"global_{name}_disabled") for name in ("headers", "response_headers", "size_limit")),
-        *(("definition", name) for name in ("name", "location", "default", "versions", "strip_path")),
+        *(("definition", name) for name in ("name", "default", "versions", "strip_path")),
         *(("definition", name) for name in ("strip_versioning_data", "url_versioning_pattern")),
         *(("definition", name) for name in ("fallback_to_default",)),
         *((name,) for name in ("upstream_certificates_disabled", "tags_disabled")),
@@ -164,13 +224,13 @@ def unread(
         known = [field.name for field in fields_of(cls)]
         for key, value in mapping.items():
             switch = _SWITCHES.get(fold(key))
-            if key not in known and not (switch and _value(mapping, switch)):
+            if key not in known and not (switch and folded_get(mapping, switch)):
                 yield from _of_key(rules, (*place, key), value, known)
 
 
 def _rules(definition: ApiDefinition, version: str | None) -> Rules:
     """Return the rules for a definition: what is off in it has none."""
-    rules = {**_SILENT, **_ALWAYS}
+    rules = {**_SILENT, **_ALWAYS, **_STORED}
     if not definition.use_keyless:
         rules.update(_AUTHENTICATION)
     else:
@@ -191,7 +251,16 @@ def _of_key(rules: Rules, place: Place, value: object, known: list[str]) -> Iter
         rule, inner = rules[steps], list(_below(value, steps[len(place) :]))
         if rule is not None:
             yield from (((*place, *more), rule) for more, found in inner if has_value(found))
-    if not exact and has_value(value):
+    if not exact and place[:2] in _UNKNOWN_TO_TYK:
+        yield (
+            place,
+            Unread(
+                f"unknown field {json.dumps(place[-1])}{suggest(place[-1], known)}",
+                _UNKNOWN_TO_TYK[place[:2]],
+                is_error=True,
+            ),
+        )
+    elif not exact and has_value(value):
         yield place, Unread(f"is left out: nothing here reads it{suggest(place[-1], known)}")
 
 
@@ -211,14 +280,10 @@ def _below(value: object, steps: tuple[str, ...]) -> Iterator[tuple[tuple[str, .
             yield from (((key, *more), found) for more, found in _below(inner, steps[1:]))
 
 
-def _value(mapping: Mapping[str, object], name: str) -> object:
-    return next((value for key, value in mapping.items() if fold(key) == name), None)
-
-
 def has_value(value: object) -> bool:
     """Say whether a value says something: zero, empty and disabled ones do not."""
     if isinstance(value, Mapping):
-        return not _value(value, "disabled") and any(has_value(inner) for inner in value.values())
+        return not folded_get(value, "disabled") and any(has_value(inner) for inner in value.values())
     if isinstance(value, list):
-        return any(not (isinstance(one, Mapping) and _value(one, "disabled")) for one in value)
+        return any(not (isinstance(one, Mapping) and folded_get(one, "disabled")) for one in value)
     return bool(value) and value != _NEVER

@@ -127,13 +127,50 @@ class AccessSpec(Message):
 
 
 @attrs.define
+class Limit(Message):
+    """Rate and quota: ``rate`` requests per ``per`` seconds, ``quota_max`` until it is renewed."""
+
+    rate: float = _float()
+    per: float = _float()
+    quota_max: int = _int()
+    quota_renewal_rate: int = _int()
+
+    def __bool__(self) -> bool:
+        return any((self.rate, self.per, self.quota_max, self.quota_renewal_rate))
+
+
+@attrs.define
+class MethodLimit(Message):
+    """A method of an endpoint, and its rate."""
+
+    name: str = _string()
+    rate: float = _float()
+    per: float = _float()
+
+
+@attrs.define
+class EndpointLimit(Message):
+    """An endpoint of an API whose methods have rates of their own."""
+
+    path: str = _string()
+    methods: list[MethodLimit] = attrs.field(factory=list)
+
+
+@attrs.define
 class AccessDefinition(Message):
-    """What a session may do with one API."""
+    """What a session may do with one API.
+
+    ``limit`` counts instead of the session's, ``endpoints`` have rates of their own; ``allowance_scope``
+    says what shares the counters.
+    """
 
     api_name: str = _string()
     api_id: str = _string()
     versions: list[str] = attrs.field(factory=list)
     allowed_urls: list[AccessSpec] = attrs.field(factory=list)
+    limit: Limit = attrs.field(factory=Limit)
+    endpoints: list[EndpointLimit] = attrs.field(factory=list)
+    allowance_scope: str = _string()
 
 
 class AccessRights(dict[str, AccessDefinition]):

@@ -14,12 +14,20 @@ from typing import Any, Final
 
 import attrs
 
+from plugmw.dialects.tyk.rights import Matching
 from plugmw.documents import Document
 from plugmw.documents.files import read
+from plugmw.documents.shapes import folded_get
 from plugmw.errors import ConfigError
 from plugmw.loading.watching import note
 
 NAME: Final = "tyk.conf"
+#: Where settings stand that are not at the top.
+_TABLES: Final = {
+    "enable_coprocess": "coprocess_options",
+    "enable_path_prefix_matching": "http_server_options",
+    "enable_path_suffix_matching": "http_server_options",
+}
 
 
 @attrs.frozen
@@ -36,8 +44,16 @@ class TykConf:
     middleware_path: str = "middleware"
     #: ``coprocess_options.enable_coprocess``; None if it is not said.
     enable_coprocess: bool | None = None
+    #: Those of ``http_server_options``; None if they are not said.
+    enable_path_prefix_matching: bool | None = None
+    enable_path_suffix_matching: bool | None = None
     #: Where relative paths begin.
     folder: Path = Path()
+
+    def matching(self, compat: bool) -> Matching:
+        """Return how patterns match: what is not said is the stricter, or Tyk's where ``compat`` is on."""
+        prefix = self.enable_path_prefix_matching
+        return Matching(not compat if prefix is None else prefix, bool(self.enable_path_suffix_matching))
 
 
 def find(folder: Path) -> Path | None:
@@ -73,7 +89,7 @@ def settings(
         name = "TYK_GW_" + "_".join(step.replace("_", "").upper() for step in place)
         value: object = document.data
         for step in place:
-            value = value.get(step) if isinstance(value, Mapping) else None
+            value = folded_get(value, step) if isinstance(value, Mapping) else None
         if name in environ:
             try:
                 value = _typed(environ[name], kind)
@@ -91,8 +107,8 @@ def settings(
 
 def _known() -> Iterator[tuple[str, tuple[str, ...], type]]:
     for field in attrs.fields(TykConf):
-        if field.name == "enable_coprocess":
-            yield field.name, ("coprocess_options", field.name), bool
+        if field.name in _TABLES:
+            yield field.name, (_TABLES[field.name], field.name), bool
         elif field.name != "folder":
             yield field.name, (field.name,), type(field.default)
 

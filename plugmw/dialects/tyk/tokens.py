@@ -6,7 +6,7 @@ the consumer with this key (``keyauth_credentials``). Without a token the client
 field missing``, with an unknown one 403 ``Access to this API has been disallowed``.
 
 :class:`SessionRules` is what every request of an API that is not keyless has to pass after post_key_auth: the
-session is there, in force, has a right to the API, and is within its rate and quota.
+session is there, in force, has a right to the API and to what is asked of it, and is within its limits.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar, Final
 
 from plugmw.dialects.tyk.api import Api
-from plugmw.dialects.tyk.errors import error_answer
+from plugmw.dialects.tyk.errors import DISALLOWED, error_answer
 from plugmw.dialects.tyk.hooks import NO_SESSION
+from plugmw.dialects.tyk.rights import Matching, limit_in_force, may_go
 from plugmw.dialects.tyk.session import SessionState, session_of, set_session
 from plugmw.kernel.exchange import Exchange
 from plugmw.kernel.identity import digest
@@ -25,9 +26,11 @@ from plugmw.schema import Nothing, config, field
 from plugmw.wsgi import forms, keys
 
 MISSING: Final = "Authorization field missing"
-DISALLOWED: Final = "Access to this API has been disallowed"
+ELSEWHERE: Final = "Access to this resource has been disallowed"
 EXPIRED: Final = "Key has expired, please renew"
 INACTIVE: Final = "Key is inactive, please renew"
+#: Seconds until a quota is renewed that has no time for it: ten years.
+_NEVER: Final = 315_360_000
 #: Of headers with a scheme, the scheme Tyk cuts off.
 _BEARER: Final = "bearer "
 
@@ -94,7 +97,6 @@ class TokenAuth(Plugin[TokenConfig]):
             alias=consumer.username or consumer.custom_id or "",
             org_id=self.api.org_id,
             tags=list(consumer.tags),
-            apply_policies=list(consumer.groups),
             key_id=token,
         )
         x.authenticate(consumer, credential)
@@ -164,12 +166,24 @@ class SessionRules(Plugin[Nothing]):
     name: ClassVar[str] = "tyk-session"
     fail_closed = True
 
-    def __init__(self, api: Api, rate: bool = True, quota: bool = True, compat: bool = False) -> None:
+    def __init__(
+        self,
+        api: Api,
+        rate: bool = True,
+        quota: bool = True,
+        compat: bool = False,
+        *,
+        version: str | None = None,
+        matching: Matching | None = None,
+    ) -> None:
         super().__init__()
         self.api = api
         self.rate = rate
         self.quota = quota
         self.compat = compat
+        #: The version that is served, None if the API is not versioned.
+        self.served = version
+        self.matching = matching or Matching()
 
     def access(self, x: Exchange) -> None:
         session = session_of(x)
@@ -185,19 +199,29 @@ class SessionRules(Plugin[Nothing]):
         now = self.runtime.clock()
         if 0 < session.expires <= now:
             return 401, EXPIRED
-        if session.access_rights and self.api.api_id not in session.access_rights:
+        return self._disallowed(x, session) or self._over(x, session)
+
+    def _disallowed(self, x: Exchange, session: SessionState) -> tuple[int, str] | None:
+        """Say what of its rights a session lacks; without any it may do everything."""
+        if not session.access_rights:
+            return None
+        access = session.access_rights.get(self.api.api_id)
+        if access is None or (self.served is not None and self.served not in access.versions):
             return 403, DISALLOWED
-        return self._over(x, session)
+        return None if may_go(x, access, self.matching) else (403, ELSEWHERE)
 
     def _over(self, x: Exchange, session: SessionState) -> tuple[int, str] | None:
         """Count the request against rate and quota of the session's consumer."""
         who = x.consumer.id if x.consumer is not None else ""
-        if self.rate and session.rate > 0 and session.per > 0:
-            key = f"tyk-rate\0{who}"
-            if not self.runtime.store.take([(key, max(1, int(session.rate)), session.per)])[0]:
+        counted = limit_in_force(x, session, self.api.api_id, self.matching)
+        limit, scope = counted.limit, f"\0{counted.scope}" if counted.scope else ""
+        if self.rate and limit.rate > 0 and limit.per > 0:
+            endpoint = f"\0{counted.endpoint}" if counted.endpoint else ""
+            key = f"tyk-rate\0{who}{scope}{endpoint}"
+            if not self.runtime.store.take([(key, max(1, int(limit.rate)), limit.per)])[0]:
                 return 429, "Rate limit exceeded"
-        if self.quota and session.quota_max > 0 and session.quota_renewal_rate > 0:
-            key = f"tyk-quota\0{who}"
-            if not self.runtime.store.take([(key, session.quota_max, float(session.quota_renewal_rate))])[0]:
+        if self.quota and limit.quota_max > 0:
+            key, renewal = f"tyk-quota\0{who}{scope}", max(0, limit.quota_renewal_rate) or _NEVER
+            if not self.runtime.store.take([(key, limit.quota_max, float(renewal))])[0]:
                 return 403, "Quota exceeded"
         return None

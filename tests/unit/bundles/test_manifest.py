@@ -26,6 +26,29 @@ def test_what_is_absent_or_null_is_empty(content):
     assert parse(content, "m") == Manifest()
 
 
+def test_keys_are_read_in_any_case():
+    hooks = b'{"Driver": "python", "Pre": [{"Name": "A"}, 5], "Auth_Check": {"NAME": "B"}}'
+    found = parse(b'{"File_List": ["a.py"], "Custom_Middleware": ' + hooks + b', "CHECKSUM": "x"}', "m")
+    assert (found.file_list, found.checksum, found.other) == (("a.py",), "x", {})
+    assert found.custom_middleware == {
+        "driver": "python",
+        "pre": [{"name": "A"}, 5],
+        "auth_check": {"name": "B"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("hooks", "place"),
+    [
+        ('{"pre": [], "Pre": []}', "custom_middleware.Pre"),
+        ('{"pre": [{"name": "A", "Name": "B"}]}', "custom_middleware.pre.Name"),
+    ],
+)
+def test_a_key_in_two_spellings_is_refused(hooks, place):
+    with pytest.raises(LoadError, match=f"m: {place}: is there in two spellings"):
+        parse(f'{{"custom_middleware": {hooks}}}'.encode(), "m")
+
+
 def test_what_was_written_reads_the_same_and_is_compact():
     manifest = Manifest(("é.py",), {"driver": "python"}, "c", "s", {"build_id": "7"})
     text = manifest.to_json()

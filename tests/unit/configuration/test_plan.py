@@ -546,3 +546,29 @@ def test_bad_consumer_stores_are_told(data, given, message):
         read_plan(Document(data), Extras(consumers=given))
     assert message in str(raised.value)
     assert "pw" not in str(raised.value)
+
+
+# -- fields that do nothing -----------------------------------------------------------------------------
+
+
+@config
+class WithInert:
+    idle: int = field(5, inert=True, help="Does nothing.")
+    other: int = field(5, help="Does something.")
+
+
+class Inert(Plugin[WithInert]):
+    name, Config = "inert", WithInert
+
+    def access(self, x):
+        """Do nothing."""
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [({}, []), ({"other": 6}, []), ({"idle": 5}, []), ({"idle": 6}, ["inert: idle does nothing here"])],
+    ids=str,
+)
+def test_a_field_that_is_given_and_does_nothing_is_told(caplog, fields, said):
+    read_plan({}, Extras(plugins=[Inert(**fields)]))
+    assert caplog.messages == said

@@ -21,6 +21,7 @@ from typing import Any, ClassVar, Final
 
 from plugmw.dialects.tyk.api import Api
 from plugmw.dialects.tyk.errors import FORBIDDEN, MIDDLEWARE_ERROR, NOT_AUTHORISED, error_answer
+from plugmw.dialects.tyk.policies import Policies, apply
 from plugmw.dialects.tyk.python import id_extractor, loading
 from plugmw.dialects.tyk.python.messages import ResponseObject
 from plugmw.dialects.tyk.python.overrides import answer_of, refused
@@ -153,8 +154,10 @@ class AuthHook(RequestHook):
         compat: bool = False,
         extract: id_extractor.Extract | None = None,
         secrets: Set[str] = frozenset(),
+        policies: Policies | None = None,
     ) -> None:
         super().__init__(function, bundle, spec, raw_only=raw_only, compat=compat)
+        self.policies = policies or {}
         self.extract = extract
         #: Names of the headers and parameters that credentials come in.
         self.secrets = secrets
@@ -188,6 +191,11 @@ class AuthHook(RequestHook):
             raise error_answer(x, 403, FORBIDDEN, self.compat)
         session.org_id = self.spec["OrgID"]
         session.key_id = token
+        if not apply(session, self.policies, self.spec["OrgID"]):
+            self.logger.info(
+                "hook %s named no policy that there is (request %s)", self.function, x.request_id
+            )
+            raise error_answer(x, 403, FORBIDDEN, self.compat)
 
 
 class ResponseHook(PythonHook):
@@ -247,6 +255,7 @@ def python_hooks(
                 compat=options.compat,
                 extract=extract,
                 secrets=secrets,
+                policies=api.policies,
             )
         else:
             hook = _CLASSES[kind](name, bundle, spec, raw_only=raw_only, compat=options.compat)

@@ -605,14 +605,42 @@ def test_the_router_s_trusted_proxies_are_the_gateway_s():
 def test_switches_of_the_router_that_do_nothing_here_are_told():
     content = file(extra_config={"router": {"hide_version_header": True, "nothing": 1}})
     assert warnings(content) == [
-        "extra_config.router.hide_version_header: is left out: it has no counterpart"
+        "extra_config.router.hide_version_header: is left out: it has no counterpart",
+        "extra_config.router.nothing: is left out: it has no counterpart",
     ]
 
 
-def test_unknown_fields_and_namespaces_are_kept_or_left_alone():
-    content = file(endpoint(backend(nothing=1), nothing=1, extra_config={"my/own": 5}), nothing=1)
+def test_unknown_fields_and_namespaces_are_kept_and_told():
+    comments = {"@comment": 1, "$schema": "x", "_note": 1, "#": 1}
+    content = file(
+        endpoint(backend(nothing=1, **comments), nothing=1, extra_config={"my/own": 5}), nothing=1, **comments
+    )
     assert service(content).endpoints[0].extra_config == {"my/own": 5}
-    assert warnings(content) == []
+    assert warnings(content) == [
+        'nothing: unknown field "nothing"',
+        'endpoints[0].nothing: unknown field "nothing"',
+        'endpoints[0].extra_config["my/own"]: unknown namespace "my/own"',
+        'endpoints[0].backend[0].nothing: unknown field "nothing"',
+    ]
+
+
+def test_what_belongs_to_the_server_is_told_in_any_case():
+    content = file(port=8081, Listen_IP="127.0.0.1", dialer_timeout="2s", use_h2c=False)
+    assert warnings(content) == [
+        "Listen_IP: is left out: it belongs to the server that runs the app",
+        "dialer_timeout: is left out: connections to backends are those of the gateway",
+        "port: is left out: it belongs to the server that runs the app",
+    ]
+
+
+def test_what_a_namespace_has_and_nothing_reads_is_told():
+    content = file(
+        endpoint(backend(extra_config={"backend/http": {"return_error_cod": True, "@why": "a comment"}}))
+    )
+    assert warnings(content) == [
+        'endpoints[0].backend[0].extra_config["backend/http"].return_error_cod: is left out: it has no '
+        'counterpart; did you mean "return_error_code"?'
+    ]
 
 
 # -- namespaces -----------------------------------------------------------------------------------------
@@ -703,7 +731,7 @@ def test_a_plugin_s_namespace_at_an_endpoint_is_ignored_if_it_belongs_elsewhere(
     assert warnings(content) == [f"{place}: is ignored at an endpoint, expected it at the root"]
 
 
-@pytest.mark.parametrize("key", ["enable_mtls", "ca_certs"])
+@pytest.mark.parametrize("key", ["enable_mtls", "ca_certs", "Enable_MTLS"])
 def test_certificates_of_clients_are_an_error(key):
     (problem,) = problems(file(tls={key: True}))
     assert problem.startswith("tls: certificates of clients are not asked for here")

@@ -181,3 +181,11 @@ def test_warnings_reach_the_log(toml, caplog):
     caplog.set_level(logging.WARNING)
     Gateway(app, toml(DOCUMENT + '[pg]\nhost = "db"\n'))
     assert "prest.toml: pg: left out: only functions and middlewares are served" in caplog.text
+
+
+def test_keys_of_a_middleware_are_read_in_any_case():
+    listed = [{"File": "hello", "FUNC": "Hello"}, "no table"]
+    assert config({"PluginMiddlewareList": listed})["middlewares"] == [
+        {"file": "hello", "func": "Hello"},
+        "no table",
+    ]

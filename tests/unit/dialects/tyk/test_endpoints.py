@@ -6,7 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from plugmw.dialects.tyk.definition import load_definitions, translate
 from plugmw.dialects.tyk.endpoints import Endpoint, First
+from plugmw.documents.translated import Options
 from plugmw.schema.patterns import LONGEST
 from tests.unit.dialects.tyk.conftest import headers_seen
 from tests.unit.dialects.tyk.test_definition import definition, problems, warnings
@@ -60,6 +62,11 @@ def test_a_path_that_is_too_long_to_be_looked_at_is_one_of_every_endpoint_of_its
     assert not First([], first)(x)
 
 
+def test_a_pattern_is_text_and_a_path_is_what_wsgi_carries():
+    x = SimpleNamespace(method="GET", path="/caf\u00c3\u00a9", route=None)
+    assert [Endpoint("GET", path)(x) for path in ("/café$", "/caf.$", "/cafe")] == [True, True, False]
+
+
 def paths(**extended):
     versions = {"v1": {"use_extended_paths": True, "extended_paths": extended}}
     return definition(version_data={"not_versioned": True, "versions": versions})
@@ -104,3 +111,19 @@ def test_versions_are_an_error():
         "version_data.not_versioned: versions have no counterpart, expected true, and an API per version"
     )
     assert problems(made) == [expected]
+
+
+@pytest.mark.parametrize("where", [{"key": "X-Version"}, {"location": "url"}])
+def test_a_single_version_that_requests_have_to_name_is_an_error(where):
+    made = {**paths(), "definition": where}
+    assert not problems_of(made)
+    made["version_data"]["not_versioned"] = False
+    assert problems_of(made) == [
+        "version_data.not_versioned: versions have no counterpart, expected true, and an API per version"
+    ]
+
+
+def problems_of(fields):
+    """Return what is wrong with a definition, nothing if it is good."""
+    plan = translate(load_definitions(fields), Options())
+    return [str(error) for error in plan.errors]

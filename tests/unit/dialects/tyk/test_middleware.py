@@ -65,6 +65,18 @@ def test_the_hooks_of_a_bundle_replace_those_of_the_definition(bundled):
     assert headers_seen(answer)["Foo"] == "Bar"
 
 
+def test_keys_of_a_manifest_are_read_in_any_case_and_those_that_nothing_reads_are_told(bundled):
+    hook = {"Name": "AddFooBarHeader", "PATH": "FooBarPlugin.so"}
+    path = bundled(packed({"FooBarPlugin.py": NATIVE}, Post=[hook], Driver="goplugin", prre=[hook]))
+    gateway = Gateway.from_tyk(None, str(path))
+    assert [entry.name for entry in gateway.entries] == ["post:AddFooBarHeader"]
+    (warning,) = map(str, gateway.plan.warnings)
+    assert warning.endswith(
+        "api.json: custom_middleware_bundle: custom_middleware.prre of its manifest: "
+        'is left out: nothing here reads it; did you mean "pre"?'
+    )
+
+
 def test_a_bundle_may_hold_python_hooks(bundled):
     text = (
         b"from tyk.decorators import *\n@Hook\ndef H(request, session, spec):\n"

@@ -48,6 +48,13 @@ def test_values_may_be_given_as_they_are():
     assert (conf.enable_coprocess, conf.public_key_path, errors) == (False, "a.pem", [])
 
 
+def test_keys_are_read_in_any_case():
+    conf, errors = read(
+        {"Coprocess_Options": {"Enable_Coprocess": False}, "PUBLIC_KEY_PATH": "a.pem"}, Path()
+    )
+    assert (conf.enable_coprocess, conf.public_key_path, errors) == (False, "a.pem", [])
+
+
 def test_the_environment_wins():
     environ = {
         "TYK_GW_BUNDLEBASEURL": "http://other",

@@ -15,6 +15,7 @@ from werkzeug.test import Client
 
 from plugmw import Gateway
 from plugmw.dialects.tyk.python import python_hooks
+from plugmw.dialects.tyk.stored import PolicyFields, RightFields
 from plugmw.documents.translated import Options
 from plugmw.kernel.order import Entry
 
@@ -91,7 +92,8 @@ def bundle(tmp_path) -> Callable[..., Path]:
 
 def api(**fields: Any) -> SimpleNamespace:
     known = {"api_id": "7", "org_id": "1", "name": "Test", "config_data": {}, "bundle_hash": "abc"}
-    return SimpleNamespace(**{**known, **fields})
+    gold = PolicyFields(org_id="1", access_rights={"7": RightFields()})
+    return SimpleNamespace(**{**known, "policies": {"gold": gold}, **fields})
 
 
 @pytest.fixture

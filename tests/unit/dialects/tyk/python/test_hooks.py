@@ -251,6 +251,12 @@ def test_a_session_is_the_consumer_of_other_plugins(entries):
     assert client.get("/", headers=KEY).status_code == 418
 
 
+def test_a_session_whose_policy_does_not_exist_opens_nothing(serve):
+    text = AUTH.replace('session.alias = "ann"', 'session.apply_policies.append("gone")')
+    answer = serve(text, auth_check="AuthHook").get("/", headers=KEY)
+    assert (answer.status_code, answer.json) == (403, {"error": "Forbidden"})
+
+
 @pytest.mark.parametrize(
     ("config_data", "keys"),
     [

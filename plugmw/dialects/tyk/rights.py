@@ -1,0 +1,104 @@
+"""Where a session may go within an API, and which limits count for a request.
+
+Patterns are those of Tyk's endpoints, looked for in the path below the API's and in the whole one; one that
+begins with a slash has to match from the beginning. Tyk does so with ``enable_path_prefix_matching``, as its
+own ``tyk.conf`` has it, and looks anywhere in the whole path without: that is so in ``compat``.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import Final
+
+import attrs
+
+from plugmw.dialects.tyk.endpoints import is_too_long, path_below
+from plugmw.dialects.tyk.session import AccessDefinition, Limit, SessionState
+from plugmw.kernel.exchange import Exchange
+from plugmw.schema import patterns
+from plugmw.wsgi.text import decode
+
+_VARIABLE: Final = re.compile(r"\{[^}]+\}")
+
+
+@attrs.frozen
+class Matching:
+    """Whether patterns have to match from the beginning, and to the end."""
+
+    prefix: bool = True
+    suffix: bool = False
+
+
+@attrs.frozen
+class Counted:
+    """A limit in force, and what tells its counters from others."""
+
+    limit: Limit
+    scope: str = ""
+    endpoint: str = ""
+
+
+def problem(pattern: str) -> str | None:
+    """Say what is wrong with a pattern, None if it may be used."""
+    try:
+        _compiled(pattern, Matching())
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+@functools.lru_cache(maxsize=4096)
+def _compiled(pattern: str, matching: Matching) -> re.Pattern[str]:
+    text = pattern
+    if 0 < text.count("{") == text.count("}"):
+        text = _VARIABLE.sub("([^/]+)", text)
+    text = text.replace("/*/", "/[^/]+/").replace("/*", "/.*")
+    text = ("^" if matching.prefix and text.startswith("/") else "") + text
+    return patterns.compiled(f"{text}$" if matching.suffix and not text.endswith("$") else text)
+
+
+def _reach(pattern: str, path: str, matching: Matching) -> int:
+    """Return how far into a path a pattern matches, -1 if it does not; one that cannot be used never does."""
+    if not pattern.strip("^$"):
+        return -1
+    try:
+        match = _compiled(pattern, matching).search(path)
+    except ValueError:
+        return -1
+    return -1 if match is None else match.end()
+
+
+def may_go(x: Exchange, access: AccessDefinition, matching: Matching) -> bool:
+    """Say whether a request is one of ``allowed_urls``; without any, every one is."""
+    if not access.allowed_urls:
+        return True
+    if is_too_long(x):
+        return False
+    below, whole = path_below(x), decode(x.path, "surrogateescape")
+    # What matches no more of the whole path than the API's own says nothing of what is below it.
+    least = len(whole) - len(below) if matching.prefix else 0
+    for spec in access.allowed_urls:
+        if x.method in spec.methods and (
+            _reach(spec.url, whole, matching) >= least
+            or (matching.prefix and _reach(spec.url, below, matching) >= 0)
+        ):
+            return True
+    return False
+
+
+def limit_in_force(x: Exchange, session: SessionState, api_id: str, matching: Matching) -> Counted:
+    """Return the limit that counts for a request: of its endpoint, of the API, or of the whole session."""
+    access = session.access_rights[api_id] if api_id in session.access_rights else AccessDefinition()
+    if access.limit:
+        counted = Counted(access.limit, access.allowance_scope or ("" if session.policies else api_id))
+    else:
+        own = Limit(session.rate, session.per, session.quota_max, session.quota_renewal_rate)
+        counted = Counted(own, access.allowance_scope)
+    for endpoint in () if is_too_long(x) else access.endpoints:
+        for method in endpoint.methods:
+            same = method.name.upper() == x.method.upper()
+            if same and _reach(endpoint.path, path_below(x), matching) >= 0:
+                limit = attrs.evolve(counted.limit, rate=method.rate, per=method.per)
+                return Counted(limit, counted.scope, f"{method.name} {endpoint.path}")
+    return counted

@@ -1,0 +1,84 @@
+"""Where a session may go, and which limits count: patterns and their readings of a path."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from plugmw.dialects.tyk.rights import Counted, Matching, limit_in_force, may_go, problem
+from plugmw.dialects.tyk.session import (
+    AccessDefinition,
+    AccessSpec,
+    EndpointLimit,
+    Limit,
+    MethodLimit,
+    SessionState,
+)
+
+STRICT, TYK = Matching(), Matching(prefix=False)
+WHOLE = Matching(prefix=True, suffix=True)
+
+
+def request(path, method="GET", listen="/api/"):
+    route = SimpleNamespace(matched=lambda path: listen if path.startswith(listen) else "")
+    return SimpleNamespace(path=path, method=method, route=route)
+
+
+@pytest.mark.parametrize(
+    ("url", "path", "matching", "allowed"),
+    [
+        ("/users", "/api/users", STRICT, True),
+        ("/users", "/api/users/5", STRICT, True),
+        ("/users", "/api/x/users", STRICT, False),
+        ("/users", "/api/x/users", TYK, True),
+        ("/users", "/api/users/5", WHOLE, False),
+        ("/users$", "/api/users", WHOLE, True),
+        ("users", "/api/x/users", STRICT, True),
+        ("/users/{id}/posts", "/api/users/5/posts", STRICT, True),
+        ("/users/{id}/posts", "/api/users/5/6/posts", STRICT, False),
+        ("/users/*/posts", "/api/users/5/posts", STRICT, True),
+        ("/users/*", "/api/users/5/6", WHOLE, True),
+        # What is no more than the API's own path says nothing of what is below it.
+        ("/a", "/api/b", STRICT, False),
+        ("/api", "/api/b", STRICT, True),
+        ("/api/b", "/api/b", STRICT, True),
+        # Paths come in WSGI's form, patterns are text.
+        ("/caf.$", "/api/caf\u00c3\u00a9", STRICT, True),
+        ("/api/café$", "/api/caf\u00c3\u00a9", STRICT, True),
+        ("/caf", "/api/caf\u00ff", STRICT, True),
+        ("", "/api/b", STRICT, False),
+        ("^$", "/api/b", STRICT, False),
+        ("(", "/api/b", STRICT, False),
+    ],
+)
+def test_a_pattern_is_looked_for_below_the_api_and_in_the_whole_path(url, path, matching, allowed):
+    access = AccessDefinition(allowed_urls=[AccessSpec(url=url, methods=["GET"])])
+    assert may_go(request(path), access, matching) is allowed
+
+
+def test_without_allowed_urls_a_session_may_go_anywhere_and_methods_are_exact():
+    assert may_go(request("/api/x"), AccessDefinition(), STRICT)
+    access = AccessDefinition(allowed_urls=[AccessSpec(url="/x", methods=["get"])])
+    assert not may_go(request("/api/x"), access, STRICT)
+
+
+def test_a_pattern_that_cannot_be_used_or_would_take_for_ever_is_a_problem():
+    assert problem("/users/{id}") is None
+    assert problem("(") == "missing ), unterminated subpattern at position 0"
+    assert problem("(a+)+b") == "a repeated part holds one of varying length, or alternatives"
+
+
+def test_the_limit_of_the_endpoint_counts_before_that_of_the_api_and_of_the_session():
+    session = SessionState(rate=9, per=60, quota_max=5, quota_renewal_rate=60)
+    x = request("/api/slow")
+    assert limit_in_force(x, session, "id1", STRICT) == Counted(Limit(9, 60, 5, 60))
+    access = session.access_rights["id1"]
+    access.endpoints.append(EndpointLimit("/slow", [MethodLimit("get", 1, 10)]))
+    assert limit_in_force(x, session, "id1", STRICT) == Counted(Limit(1, 10, 5, 60), "", "get /slow")
+    access.limit = Limit(rate=3, per=30)
+    assert limit_in_force(request("/api/x"), session, "id1", STRICT) == Counted(Limit(3, 30), "id1")
+    access.allowance_scope = "shared"
+    assert limit_in_force(x, session, "id1", STRICT) == Counted(Limit(1, 10), "shared", "get /slow")
+    assert limit_in_force(x, session, "id2", STRICT) == Counted(Limit(9, 60, 5, 60))
+    assert "id2" not in session.access_rights

@@ -612,15 +612,13 @@ def test_switches_of_the_router_that_do_nothing_here_are_told():
 
 def test_unknown_fields_and_namespaces_are_kept_and_told():
     comments = {"@comment": 1, "$schema": "x", "_note": 1, "#": 1}
-    content = file(
-        endpoint(backend(nothing=1, **comments), nothing=1, extra_config={"my/own": 5}), nothing=1, **comments
-    )
+    content = file(endpoint(backend(zzz=1, **comments), zzz=1, extra_config={"my/own": 5}), zzz=1, **comments)
     assert service(content).endpoints[0].extra_config == {"my/own": 5}
     assert warnings(content) == [
-        'nothing: unknown field "nothing"',
-        'endpoints[0].nothing: unknown field "nothing"',
+        'zzz: unknown field "zzz"',
+        'endpoints[0].zzz: unknown field "zzz"',
         'endpoints[0].extra_config["my/own"]: unknown namespace "my/own"',
-        'endpoints[0].backend[0].nothing: unknown field "nothing"',
+        'endpoints[0].backend[0].zzz: unknown field "zzz"',
     ]
 
 

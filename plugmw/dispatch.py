@@ -111,9 +111,9 @@ class Dispatcher:
         return Compiled(line, end, self.runtime, attributes)
 
     def _route(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+        path = environ.get("PATH_INFO", "")
         router = self.router
-        if router.simple and is_plain(path):
+        if router.simple and not environ.get("SCRIPT_NAME") and is_plain(path):
             # What router.decide would say, for almost every request.
             rule = router.longest(path)
             if rule is None:

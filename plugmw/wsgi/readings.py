@@ -103,6 +103,12 @@ def paths(environ: WSGIEnvironment) -> Paths:
     return Paths(normalise(path), frozenset().union(*all_ways), too_many)
 
 
+def mount(environ: WSGIEnvironment) -> str:
+    """Return SCRIPT_NAME, but nothing where a client could have said it."""
+    script = str(environ.get("SCRIPT_NAME", ""))
+    return "" if script and any(True for _ in _without_clients(environ, script.strip("/"))) else script
+
+
 def _cut_elsewhere(environ: WSGIEnvironment, script: str) -> Iterable[str]:
     """Yield what apps read as the path that do not join SCRIPT_NAME and PATH_INFO as they are."""
     info = str(environ.get("PATH_INFO", ""))

@@ -35,7 +35,8 @@ from plugmw.kernel.runtime import Runtime
 from plugmw.schema import Nothing
 from plugmw.wsgi import keys
 from plugmw.wsgi.body import BadLength, BodyTooLarge, Incomplete
-from plugmw.wsgi.paths import full_path, interpretations
+from plugmw.wsgi.paths import full_path
+from plugmw.wsgi.readings import paths
 from plugmw.wsgi.text import decode
 
 if TYPE_CHECKING:
@@ -143,8 +144,8 @@ class Endpoints(Plugin[Nothing]):
 
     def _is_disguised(self, environ: WSGIEnvironment) -> bool:
         """Say whether an app could take the path for one that an endpoint has (CVE-2021-43557)."""
-        ways = interpretations(full_path(environ))
-        return any(self._routes.methods(decode(way, "surrogateescape")) for way in ways)
+        path = paths(environ)
+        return path.too_many or any(self._routes.methods(decode(way, "surrogateescape")) for way in path.ways)
 
     # -- what is there ----------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ from plugmw.wsgi.forms import read_pairs
 from plugmw.wsgi.headers import cgi_key
 from plugmw.wsgi.paths import PATH_SAFE, SENDABLE, unescape
 from plugmw.wsgi.proxies import Trusted
+from plugmw.wsgi.readings import mount
 from plugmw.wsgi.urls import origin
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ def environ_for(
 def _locate(request: WSGIEnvironment, environ: WSGIEnvironment, url: str) -> None:
     """Set what says where a request goes; the app stays at the host, and the prefix, it is known under."""
     if url.startswith(APP):
-        target, script = url[len(APP) :], str(request.get("SCRIPT_NAME", ""))
+        target, script = url[len(APP) :], mount(environ)
         request["HTTP_HOST"] = environ.get("HTTP_HOST", "")
     else:
         scheme, host, port = origin(url)

@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from plugmw.dialects.tyk.reading import DefinitionReader
 from plugmw.documents.document import Place
 from plugmw.kernel.exchange import Exchange
 from plugmw.schema import patterns
+from plugmw.wsgi.readings import covered, methods, paths
 
 
 class Endpoint:
     """The requests that an endpoint's plugin is for: a method, and a pattern found in the path.
 
     As in Tyk the pattern is a regular expression that may match anywhere in the path below the API's, and
-    ``{id}`` in it any one segment.
+    ``{id}`` in it any one segment. Other than in Tyk an endpoint of GET is one of HEAD too.
     """
 
     def __init__(self, method: str, path: str) -> None:
         self.method = method
         self.path = path
+        self._methods = covered([method])
         self._find = patterns.compiled(re.sub(r"\{[^{}/]*\}", "([^/]+)", path)).search
 
     def __call__(self, x: Exchange) -> bool:
-        if x.method != self.method:
-            return False
-        path, prefix = x.path, x.route.matched(x.path).rstrip("/") if x.route else ""
-        return is_too_long(x) or self._find(path[len(prefix) :] or "/") is not None
+        return any(self.fits(*reading) for reading in _readings(x))
+
+    def fits(self, method: str, path: str | None) -> bool:
+        """Look at one reading of a request; a path of None is one that no pattern is tried on."""
+        return method in self._methods and (path is None or self._find(path) is not None)
 
 
 class First:
@@ -37,14 +40,21 @@ class First:
         self._before, self._own = before, endpoint
 
     def __call__(self, x: Exchange) -> bool:
-        if is_too_long(x):
-            return self._own(x)
-        return self._own(x) and not any(endpoint(x) for endpoint in self._before)
+        return any(
+            self._own.fits(method, path)
+            and (path is None or not any(endpoint.fits(method, path) for endpoint in self._before))
+            for method, path in _readings(x)
+        )
 
 
-def is_too_long(x: Exchange) -> bool:
-    """Say whether no pattern is tried on the path: it is one of every endpoint, as any may be a guard."""
-    return len(x.path) > patterns.LONGEST
+def _readings(x: Exchange) -> Iterator[tuple[str, str | None]]:
+    """Yield each method and path, below the API's, that an app could read; any endpoint may be a guard."""
+    whole = paths(x.environ)
+    for way in whole.ways:
+        prefix = x.route.matched(way).rstrip("/") if x.route else ""
+        long = whole.too_many or len(way) > patterns.LONGEST
+        for method in methods(x.environ):
+            yield method, None if long else way[len(prefix) :] or "/"
 
 
 def served_version(definition: DefinitionReader) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from plugmw.wsgi.paths import TOO_MANY
-from plugmw.wsgi.readings import arguments, covered, host_names, methods, paths
+from plugmw.wsgi.readings import arguments, covered, host_names, methods, mount, paths
 from tests.support.wsgi import environ_of
 
 
@@ -75,6 +75,13 @@ def test_path_info_is_read_alone_where_a_client_could_have_said_the_mount(name):
     path = paths(environ_of("/admin", SCRIPT_NAME="/x", **headers))
     assert (path.normal, path.too_many) == ("/x/admin", False)
     assert path.ways == ({"/x/admin", "/admin"} if alone else {"/x/admin"})
+
+
+@pytest.mark.parametrize("name", SPOOFS)
+def test_a_mount_that_a_client_could_have_said_is_none(name):
+    headers, said = SPOOFS[name]
+    assert mount(environ_of("/admin", SCRIPT_NAME="/x", **headers)) == ("" if said else "/x")
+    assert mount(environ_of("/admin", **headers)) == ""
 
 
 def test_a_mount_below_one_that_a_client_says_is_read_without_that():

@@ -8,6 +8,7 @@ import pytest
 
 from plugmw.dialects.tyk.endpoints import Endpoint, First
 from plugmw.schema.patterns import LONGEST
+from tests.support.wsgi import environ_of
 from tests.unit.dialects.tyk.conftest import headers_seen
 from tests.unit.dialects.tyk.test_definition import definition, problems, warnings
 
@@ -32,6 +33,8 @@ one, two, three = map(_mark, ["one", "two", "three"])
         ("GET", "/api/other", None),
         ("DELETE", "/api/users/5", None),
         ("GET", "/api/a/../users/5", "one"),
+        ("GET", "/api/users%2f5", "one"),
+        ("post", "/api/users/5", "two"),
     ],
 )
 def test_endpoints_have_plugins_of_their_own_and_the_first_that_matches_runs(
@@ -51,13 +54,27 @@ def test_endpoints_have_plugins_of_their_own_and_the_first_that_matches_runs(
 
 
 def test_a_path_that_is_too_long_to_be_looked_at_is_one_of_every_endpoint_of_its_method():
-    x = SimpleNamespace(method="GET", path="/" + "a" * LONGEST, route=None)
+    x = SimpleNamespace(environ=environ_of("/" + "a" * LONGEST), route=None)
     first, second, other = Endpoint("GET", "/x"), Endpoint("GET", "/y"), Endpoint("POST", "/y")
     assert First([], first)(x)
     assert First([first], second)(x)
     assert not First([first], other)(x)
-    x.path = "/" + "a" * (LONGEST - 1)
+    x.environ = environ_of("/" + "a" * (LONGEST - 1))
     assert not First([], first)(x)
+
+
+def test_an_endpoint_of_get_is_one_of_head():
+    x = SimpleNamespace(environ=environ_of("/x", "HEAD"), route=None)
+    assert Endpoint("GET", "/x")(x)
+    assert not Endpoint("POST", "/x")(x)
+
+
+def test_an_endpoint_is_meant_by_one_reading_that_no_endpoint_before_it_is_meant_by():
+    x = SimpleNamespace(environ=environ_of("/x;/y", "POST", HTTP_X_HTTP_METHOD_OVERRIDE="GET"), route=None)
+    first, second = Endpoint("GET", "/x"), Endpoint("POST", "/x")
+    assert First([], first)(x)
+    assert First([first], second)(x)
+    assert not First([second], Endpoint("POST", ";"))(x)
 
 
 def paths(**extended):

@@ -22,7 +22,7 @@ from plugmw.kernel.user_code import is_failure
 from plugmw.routing.router import Decision, Route, Router, without_port
 from plugmw.upstream.forwarding import noting_named
 from plugmw.upstream.services import Service, destination
-from plugmw.wsgi import answer
+from plugmw.wsgi import answer, keys
 from plugmw.wsgi.paths import is_plain
 from plugmw.wsgi.request_target import sent
 
@@ -194,10 +194,13 @@ def no_app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[
 
 
 def without_identity(run: WSGIApplication) -> WSGIApplication:
-    """Remove identity headers that a client sent before anything else sees the request."""
+    """Remove identity headers that a client sent before anything else sees the request.
+
+    Those of a gateway outside of this one, in the same process, stay.
+    """
 
     def stripped(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if not IDENTITY_KEYS.isdisjoint(environ):
+        if not environ.keys().isdisjoint(IDENTITY_KEYS) and keys.CONSUMER not in environ:
             for key in IDENTITY_KEYS:
                 environ.pop(key, None)
         return run(environ, start_response)

@@ -124,6 +124,11 @@ class Settings:
     remote_user: Literal["username", "custom_id", "id"] | Literal[False] = field(
         False, help="What of the consumer the app sees as REMOTE_USER; `false` leaves that to the server."
     )
+    identity_headers: Literal["remove", "keep"] = field(
+        "remove",
+        help="X-Consumer-Username and the like from a client: `remove` them, or `keep` them as set by a "
+        "gateway in front; where an entry authenticates they are always removed.",
+    )
     certificates: list[CertificateConfig] = field(
         [], help="Certificates for TLS handshakes by name, where gunicorn does TLS itself."
     )

@@ -59,7 +59,7 @@ class Plugin(Generic[C]):
     version: ClassVar[str] = "0.1.0"
     #: The configuration class, made by :func:`plugmw.config`.
     Config: ClassVar[type] = schema.Nothing
-    #: The plugin finds out who is asking: client-sent identity headers are removed before the chain.
+    #: The plugin finds out who is asking: client-sent identity headers are always removed.
     authenticates: ClassVar[bool] = False
     #: Requests are refused when the plugin cannot start (authentication, restriction); else the worker goes
     #: on without it. May be set on an object, in ``configure`` at the latest.

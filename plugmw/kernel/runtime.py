@@ -80,7 +80,7 @@ class Runtime:
     multiprocess: bool | None = None
     #: What of the consumer is told as REMOTE_USER: ``username``, ``custom_id``, ``id``, or nothing.
     remote_user: str | None = None
-    #: Whether identity headers of clients are removed: true once an entry authenticates.
+    #: Whether identity headers of clients are removed: as configured, and true once an entry authenticates.
     identity: bool = False
     #: Names under which credentials come, in headers and queries; log entries leave their values out.
     credential_names: set[str] = attrs.field(factory=set, init=False)

@@ -13,6 +13,7 @@ entries, plugins and dialects all ask here, so that none of them is passed by an
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
@@ -32,6 +33,8 @@ OVERRIDES: Final = ("HTTP_X_HTTP_METHOD_OVERRIDE", "HTTP_X_HTTP_METHOD", "HTTP_X
 #: How the keys of headers end by which servers and middlewares are told where an app is mounted:
 #: gunicorn's SCRIPT_NAME, X-Script-Name, X-Forwarded-Prefix and their like.
 _MOUNTS: Final = ("SCRIPT_NAME", "PREFIX", "BASE_PATH", "BASEPATH", "ROOT_PATH")
+#: Where werkzeug's ProxyFix keeps what it has replaced.
+PROXY_FIX: Final = "werkzeug.proxy_fix.orig"
 
 
 # -- the method -------------------------------------------------------------------------------------------
@@ -115,25 +118,33 @@ def _cut_elsewhere(environ: WSGIEnvironment, script: str) -> Iterable[str]:
     if not info.startswith("/"):
         # Of `/xadmin` under a mount at `/x` frameworks make `/admin` under it.
         info = f"/{info}"
-        yield script + info
+        yield script.rstrip("/") + info
     for left in _without_clients(environ, script.strip("/")):
         yield left + info
 
 
 def _without_clients(environ: WSGIEnvironment, script: str) -> Iterable[str]:
-    """Yield what is left of SCRIPT_NAME without a beginning that the server could have from a header.
+    """Yield what SCRIPT_NAME may be without what the server could have from a header, if it could.
 
-    gunicorn takes it from loopback peers, and proxies there pass on what clients send.
+    gunicorn takes all of it from loopback peers, and proxies there pass on what clients send.
     """
+    # As gunicorn, the one place where whoever runs the server says where the app is.
+    own = os.environ.get("SCRIPT_NAME", "").strip("/")
+    if script == own:
+        return
+    said = False
     for key, value in environ.items():
         if key.startswith("HTTP_") and key.endswith(_MOUNTS):
-            told = str(value)
-            for one in (told, *told.split(",")):
+            text = str(value)
+            for one in (text, *text.split(",")):
                 mount = one.strip().strip("/")
-                if script == mount:
-                    yield ""
-                elif mount and script.startswith(f"{mount}/"):
+                if script == mount or (mount and script.startswith(f"{mount}/")):
+                    said = True
                     yield script[len(mount) :]
+    if said and own:
+        yield f"/{own}"
+    if said and PROXY_FIX in environ:
+        yield str(environ[PROXY_FIX].get("SCRIPT_NAME") or "").rstrip("/")
 
 
 # -- the query --------------------------------------------------------------------------------------------

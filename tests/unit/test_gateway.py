@@ -10,6 +10,7 @@ import pytest
 import plugmw
 from plugmw import ConfigError, Entry, Gateway, Plugin
 from plugmw.gateway import GatewayOptions
+from plugmw.kernel.identity import Consumer
 from plugmw.testing import gateway, get, hello_app
 from plugmw.upstream.forwarding import request_headers
 from plugmw.wsgi.answer import Exit
@@ -247,8 +248,41 @@ def test_they_are_gone_before_any_plugin_looks():
     assert seen == [None]
 
 
-def test_without_authentication_here_somebody_in_front_may_have_set_them():
-    assert len(saw_by_app(nothing("access"), SPOOFED)) == 9
+@pytest.mark.parametrize("plugins", [[], nothing("access"), nothing("log")], ids=["none", "access", "log"])
+def test_without_authentication_they_never_reach_an_app_either(plugins):
+    assert saw_by_app(plugins, SPOOFED) == set()
+
+
+def test_they_are_kept_for_somebody_in_front_if_that_is_configured():
+    saw: list = []
+    kept = {"store": "memory://", "identity_headers": "keep"}
+    for app in (Gateway(hello_app, kept), Gateway(hello_app, kept, plugins=[nothing("access")])):
+        serve(app, environ_of(HTTP_X_CONSUMER_USERNAME="root", **{"plugmw.testing.saw": saw}))
+    assert [environ["HTTP_X_CONSUMER_USERNAME"] for environ in saw] == ["root", "root"]
+
+
+def test_where_somebody_authenticates_they_are_removed_whatever_is_configured():
+    saw: list = []
+    auth = made("auth", access=lambda x: None, authenticates=True)
+    app = Gateway(hello_app, {"store": "memory://", "identity_headers": "keep"}, plugins=[auth])
+    serve(app, environ_of(HTTP_X_CONSUMER_USERNAME="root", **{"plugmw.testing.saw": saw}))
+    assert "HTTP_X_CONSUMER_USERNAME" not in saw[0]
+
+
+def test_a_gateway_inside_leaves_those_of_the_gateway_outside():
+    saw: list = []
+    auth = made(
+        "auth", access=lambda x: x.authenticate(Consumer(id="1", username="jo"), None), authenticates=True
+    )
+    inside = Gateway(hello_app, plugins=[nothing("access")])
+    serve(
+        Gateway(inside, plugins=[auth]),
+        environ_of(
+            HTTP_X_CONSUMER_USERNAME="root", HTTP_X_CONSUMER_GROUPS="a", **{"plugmw.testing.saw": saw}
+        ),
+    )
+    assert saw[0]["HTTP_X_CONSUMER_USERNAME"] == "jo"
+    assert "HTTP_X_CONSUMER_GROUPS" not in saw[0]
 
 
 def test_a_spoofed_consumer_gets_nobody_elses_configuration():

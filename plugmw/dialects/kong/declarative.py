@@ -107,6 +107,8 @@ class _Kong(Translation):
                 self._translate(name, place, item)
         self.names.resolve()
         self.native["unrouted"] = "404"
+        if self.options.compat:
+            self.native["identity_headers"] = "keep"
         return self.translated()
 
     def _translate(self, name: str, place: Place, item: dict[str, object]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from plugmw.wsgi.paths import TOO_MANY
 from plugmw.wsgi.readings import arguments, covered, host_names, methods, mount, paths
@@ -89,9 +90,25 @@ def test_a_mount_below_one_that_a_client_says_is_read_without_that():
     assert paths(environ).ways == {"/evil/x/admin", "/x/admin"}
 
 
+def test_what_a_client_says_is_read_as_the_mount_that_the_server_is_started_with(monkeypatch):
+    monkeypatch.setenv("SCRIPT_NAME", "/site")
+    environ = environ_of("/admin", SCRIPT_NAME="/site/x", HTTP_SCRIPT_NAME="/site/x")
+    assert paths(environ).ways == {"/site/x/admin", "/admin", "/site/admin"}
+    environ = environ_of("/admin", SCRIPT_NAME="/site", HTTP_SCRIPT_NAME="/site")
+    assert paths(environ).ways == {"/site/admin"}
+    assert mount(environ) == "/site"
+
+
+def test_what_a_client_says_is_read_as_the_mount_that_proxy_fix_has_replaced():
+    environ = environ_of("/admin", SCRIPT_NAME="/x", HTTP_X_FORWARDED_PREFIX="/x")
+    fix = ProxyFix(lambda environ, _: [paths(environ).ways], x_prefix=1)
+    assert fix({**environ, "SCRIPT_NAME": "/site"}, None) == [{"/x/admin", "/admin", "/site/admin"}]
+
+
 def test_a_slash_that_frameworks_put_behind_the_mount_is_read():
     assert paths(environ_of("admin", SCRIPT_NAME="/x")).ways == {"/xadmin", "/x/admin"}
     assert paths(environ_of("", SCRIPT_NAME="/x")).ways == {"/x", "/x/"}
+    assert paths(environ_of("admin", SCRIPT_NAME="/x/")).ways == {"/x/admin"}
     assert paths(environ_of("")).ways == {"/"}
 
 

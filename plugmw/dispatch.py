@@ -1,6 +1,7 @@
 """Dispatch a request to the chain that serves it, for gateways with routes and without.
 
-    noting_named -> without_identity -> without_remote_user -> rewrite -> routing -> the chain of the route
+    noting_named -> without_overrides -> without_identity -> without_remote_user
+        -> rewrite -> routing -> the chain of the route
 
 Only what a gateway needs is there: without routes and without a rewrite phase, the chain of all requests is
 called directly.
@@ -24,6 +25,7 @@ from plugmw.upstream.forwarding import noting_named
 from plugmw.upstream.services import Service, destination
 from plugmw.wsgi import answer, keys
 from plugmw.wsgi.paths import is_plain
+from plugmw.wsgi.readings import METHODS, OVERRIDES
 from plugmw.wsgi.request_target import sent
 
 if TYPE_CHECKING:
@@ -52,6 +54,8 @@ def compile_chain(
         run = without_remote_user(run)
     if runtime.identity:
         run = without_identity(run)
+    if runtime.method_override != "keep":
+        run = without_overrides(run, runtime.method_override == "honour")
     forwarding = (app, *(entry.plugin for entry in entries if entry.enabled))
     if any(getattr(each, "forwards", False) for each in forwarding) or any(s.url for s in services.values()):
         run = noting_named(run)
@@ -213,6 +217,20 @@ def without_remote_user(run: WSGIApplication) -> WSGIApplication:
 
     def stripped(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         environ.pop("REMOTE_USER", None)
+        return run(environ, start_response)
+
+    return stripped
+
+
+def without_overrides(run: WSGIApplication, honour: bool) -> WSGIApplication:
+    """Remove the headers that ask for another method; with ``honour`` a POST has the method they ask for."""
+
+    def stripped(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if not environ.keys().isdisjoint(OVERRIDES):
+            asked = [environ.pop(key, "").strip().upper() for key in OVERRIDES]
+            method = next(filter(None, asked), "")
+            if honour and environ["REQUEST_METHOD"] == "POST" and method in METHODS:
+                environ["REQUEST_METHOD"] = method
         return run(environ, start_response)
 
     return stripped

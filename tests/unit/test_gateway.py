@@ -9,6 +9,7 @@ import pytest
 
 import plugmw
 from plugmw import ConfigError, Entry, Gateway, Plugin
+from plugmw.errors import ConfigErrors
 from plugmw.gateway import GatewayOptions
 from plugmw.kernel.identity import Consumer
 from plugmw.testing import gateway, get, hello_app
@@ -410,6 +411,51 @@ def test_a_gateway_can_be_tried_like_a_plugin():
 
 def test_identity_headers_nobody_sent_cost_nothing():
     assert saw_by_app(made("auth", access=lambda x: None, authenticates=True), {}) == set()
+
+
+# -- mounted twice ----------------------------------------------------------------------------------------
+
+KEYED = {
+    "store": "memory://",
+    "consumers": [{"username": "jo", "keyauth_credentials": [{"key": "k"}]}],
+    "plugins": [{"name": "key-auth", "config": {"hide_credentials": True}}],
+}
+
+
+class Middleware:
+    """Keep the app where most do."""
+
+    def __init__(self, app):
+        self.app = app
+
+    def __call__(self, environ, start_response):
+        return self.app(environ, start_response)
+
+
+@pytest.mark.parametrize(
+    "between",
+    [lambda app: app, Middleware, lambda app: Middleware(app).__call__],
+    ids=["itself", "a middleware", "a method"],
+)
+@pytest.mark.parametrize("named", ["file", "mapping"])
+def test_an_app_in_a_gateway_of_the_same_configuration_is_refused(tmp_path, between, named):
+    file = tmp_path / "gateway.json"
+    file.write_text(json.dumps(KEYED), encoding="utf-8")
+    config = str(file) if named == "file" else KEYED
+    once = between(Gateway(hello_app, config))
+    name = str(file) if named == "file" else "the same mapping"
+    with pytest.raises(ConfigErrors) as caught:
+        Gateway(once, config)
+    expected = "expected an app that is in no gateway of it"
+    assert str(caught.value) == f"app: got one that is in a gateway of {name} already, {expected}"
+    assert serve(once, environ_of(HTTP_APIKEY="k")).status == "200 OK"
+
+
+def test_gateways_of_two_configurations_stand_in_each_other():
+    inside = Gateway(hello_app, {"store": "memory://", "plugins": [{"name": "cors"}]})
+    app = Gateway(Middleware(inside), KEYED)
+    assert get(app, headers={"apikey": "k"}).status_code == 200
+    assert get(Gateway(Gateway(hello_app))).status_code == 200
 
 
 # -- REMOTE_USER ----------------------------------------------------------------------------------

@@ -126,7 +126,7 @@ class Gateway(Reloading):
         return cls(app, config, dialect="prest", **options)
 
     def _refuse_twice(self) -> None:
-        """Raise ConfigErrors if the app is in a gateway of the same configuration: plugins would run twice."""
+        """Raise ConfigErrors if the app is in a gateway of the same configuration: all would run twice."""
         for inside in _gateways_in(self.app):
             by_file = bool(self.sources) and self.sources == inside.sources
             by_mapping = isinstance(self._source, Mapping) and self._source == inside._source

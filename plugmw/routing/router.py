@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
@@ -278,6 +278,24 @@ def _rules(route: Route, place: int) -> Iterable[Rule]:
         meant = covered(named) - named
         if meant:
             yield attrs.evolve(rule, methods=meant, rank=(*rule.rank[:5], 1, place))
+
+
+def never_taken(routes: Sequence[Route]) -> Iterator[tuple[int, int | None, Route]]:
+    """Yield whose requests another route takes: the route's place, its path's (None without), the other."""
+    ranked = sorted(
+        (
+            (rule.rank, place, number if route.paths else None, rule)
+            for place, route in enumerate(routes)
+            for number, rule in enumerate(rule for rule in _rules(route, place) if not rule.rank[-2])
+        ),
+        key=lambda item: item[:2],
+    )
+    first: dict[tuple[object, ...], Route] = {}
+    for _, place, number, rule in ranked:
+        pattern = rule.host_pattern.pattern if rule.host_pattern else None
+        other = first.setdefault((rule.path, rule.hosts, pattern, rule.methods, rule.headers), rule.route)
+        if other is not rule.route:
+            yield place, number, other
 
 
 def _host(host: str) -> str:

@@ -48,7 +48,7 @@ class DialectOptions(TypedDict, total=False):
     logger: Logger | None
     clock: Callable[[], float] | None
     compat: Dialect | None
-    strict: bool
+    strict: bool | None
     reload: bool | None
 
 
@@ -70,7 +70,8 @@ class Gateway(Reloading):
 
     ``config`` may also be a document of another gateway: its content says whose, or ``dialect`` does.
     ``compat`` names the gateway whose own behaviour is kept where plugmw's differs by default (see the
-    pages of the dialects), ``strict`` makes an error of what that gateway would only log. Without an app
+    pages of the dialects). ``strict`` makes an error of what that gateway would only log; without ``compat``
+    that is so for all that could guard and would be left out, unless ``strict`` is False. Without an app
     (None) what the configuration does not answer is a 404. ``reload`` replaces the setting of that name.
     An app that is in a gateway of the same configuration already is refused.
     """
@@ -87,7 +88,7 @@ class Gateway(Reloading):
         clock: Callable[[], float] | None = None,
         dialect: Dialect | None = None,
         compat: Dialect | None = None,
-        strict: bool = False,
+        strict: bool | None = None,
         reload: bool | None = None,
     ) -> None:
         if not callable(app) and app is not None:

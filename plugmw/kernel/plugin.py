@@ -133,6 +133,12 @@ class Plugin(Generic[C]):
     def configure(self) -> None:
         """Precompute from ``self.config``; may raise ConfigError. Runs when the entry is built."""
 
+    def rehearse(self) -> None:
+        """Make what ``init_worker`` makes by code of others, to be thrown away; raises what is wrong.
+
+        Called by ``plugmw check`` alone, after ``configure``. It opens nothing.
+        """
+
     def close(self) -> None:
         """Give back what ``init_worker`` opened; called at worker exit and when a reload drops the plugin."""
 

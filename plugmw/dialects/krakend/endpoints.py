@@ -91,6 +91,11 @@ class Endpoints(Plugin[Nothing]):
             self._add_options(routes)
         self._routes = routes
 
+    def rehearse(self) -> None:
+        # Of the endpoints alone: server plugins are an entry of their own.
+        Endpoints.init_worker(self)
+        Endpoints.close(self)
+
     def close(self) -> None:
         self.loader.context.done.set()
         opened, self._opened = self._opened, []
@@ -182,7 +187,7 @@ class Endpoints(Plugin[Nothing]):
         backends = [self._backend(endpoint, backend, pool, clients) for backend in endpoint.backend]
         if len(backends) > 1:
             log.debug(f"{scope}[Merge] Backends: {len(backends)}, merger: parallel, combiner: default")
-        compat, strict = self.options.compat, self.options.strict
+        compat, strict = self.options.compat, self.options.refuses
         modifiers = build_modifiers(self.loader, endpoint.extra_config, scope, compat=compat, strict=strict)
         log.debug(scope, "Building the http handler")
         proxy = EndpointProxy(endpoint, backends, modifiers, pool, compat)
@@ -194,7 +199,7 @@ class Endpoints(Plugin[Nothing]):
     def _backend(self, endpoint: Endpoint, backend: Backend, pool: Pool, clients: _Clients) -> BackendProxy:
         scope = f"[BACKEND: {endpoint.method} {endpoint.endpoint} -> {backend.url_pattern}]"
         self.loader.logger.debug(scope, "Building the backend pipe")
-        compat, strict = self.options.compat, self.options.strict
+        compat, strict = self.options.compat, self.options.refuses
         extra = backend.extra_config
         limit = self.runtime.max_response_body
         client = build_client(self.loader, extra, scope, backend.url_pattern, clients, strict, limit)

@@ -237,5 +237,5 @@ class Own:
     sessions: Items = _items("Sessions with their tokens.")
     tyk_conf: object = field(None, help="The file tyk.conf, or its values.")
     version: object = field(None, help="The gateway's version, as in names of plugin files.")
-    strict: Flag = _flag("Whether hooks that cannot be loaded are errors.")
+    strict: Flag | None = field(None, help="Whether hooks that cannot be loaded are errors; unless `compat`.")
     compat: Flag = _flag("Whether Tyk's behaviour is kept where plugmw's differs.")

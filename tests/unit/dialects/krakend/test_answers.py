@@ -63,7 +63,7 @@ def gateways(backend):
 
     def serve(group, compat):
         if (group["name"], compat) not in serving:
-            gateway = Gateway.from_krakend(None, document(group, backend.port), compat=compat)
+            gateway = Gateway.from_krakend(None, document(group, backend.port), compat=compat, strict=False)
             server = make_server("127.0.0.1", 0, gateway, threaded=True, request_handler=Quiet)
             thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
             thread.start()

@@ -41,7 +41,7 @@ AGENT: Final = f"KrakenD {VERSION}"
 _PLACE: Final = re.compile(r"\{([^{}]+)\}")
 _FRAMING: Final = ("Content-Length", "Transfer-Encoding", "Host")
 _FRAMING_KEYS: Final = frozenset(map(cgi_key, _FRAMING))
-#: A segment that leads elsewhere, also with ``;parameters``, as Tomcat and others resolve it; for some ``\`` is
+#: A segment that leads elsewhere, also with ``;parameters``, as Tomcat resolves it; for some ``\`` is
 #: a slash too.
 _DOTS: Final = re.compile(r"(?:^|(?<=[/\\])|(?<=%5C))\.\.?(?=$|[/\\;]|%5C)")
 #: Prefixes of environ keys that a backend request takes over from the client's.

@@ -64,7 +64,7 @@ _HOST: Final = matches(
 _ATTRIBUTE: Final = matches(r"[A-Za-z][A-Za-z0-9-]*|\d+(\.\d+)+", "the name of an attribute, such as uid")
 
 
-#: What a directory maps to nothing (RFC 4518 section 2.2), and what else nobody sees, of what counts as printable.
+#: What directories map to nothing (RFC 4518 section 2.2), and what else nobody sees, of what is printable.
 _UNSEEN: Final = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u1806\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\ufffc\U000e0100-\U000e01ef]"
 )

@@ -25,7 +25,7 @@ from plugmw.upstream.forwarding import noting_named
 from plugmw.upstream.services import Service, destination
 from plugmw.wsgi import answer, keys
 from plugmw.wsgi.paths import is_plain
-from plugmw.wsgi.readings import METHODS, OVERRIDES
+from plugmw.wsgi.readings import METHODS, OVERRIDES, mounted_path
 from plugmw.wsgi.request_target import sent
 
 if TYPE_CHECKING:
@@ -115,9 +115,9 @@ class Dispatcher:
         return Compiled(line, end, self.runtime, attributes)
 
     def _route(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        path = environ.get("PATH_INFO", "")
+        path = mounted_path(environ) if environ.get("SCRIPT_NAME") else environ.get("PATH_INFO", "")
         router = self.router
-        if router.simple and not environ.get("SCRIPT_NAME") and is_plain(path):
+        if router.simple and is_plain(path):
             # What router.decide would say, for almost every request.
             rule = router.longest(path)
             if rule is None:

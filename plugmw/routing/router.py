@@ -176,14 +176,21 @@ class Router:
         if self._patterns and any(len(way) > LONGEST for way in path.ways):
             text = f"the path has more than the {LONGEST} characters that patterns look at, so it is refused"
             return Decision("ambiguous", because=text)
-        method, *others = methods(environ)
-        rule = self.match(environ, trusted, path.normal, method)
-        if path.too_many or any(self._differs(rule, environ, trusted, way, method) for way in path.ways):
+        method, *others = ("",) if self.simple else methods(environ)
+        names = None if self.simple else host_names(trusted.host(environ), trusted.scheme(environ))
+        rule = self._match(environ, path.normal, method, names)
+        route = rule and rule.route
+
+        def differs(way: str, method: str) -> bool:
+            other = self._match(environ, way, method, names)
+            return (other and other.route) is not route
+
+        if path.too_many or (len(path.ways) > 1 and any(differs(way, method) for way in path.ways)):
             text = "an app could read the path as one of another route, so it is refused"
             return Decision("ambiguous", because=text, interpretations=path.ways)
         for other in others:
             # Frameworks do not look at the case of a method (RFC 9110 section 9.1), some at other headers.
-            if any(self._differs(rule, environ, trusted, way, other) for way in path.ways):
+            if any(differs(way, other) for way in path.ways):
                 text = (
                     f"an app could read the method as {other}, for which is another route, so it is refused"
                 )
@@ -194,13 +201,6 @@ class Router:
             text = f"{rule.route.name} is for https only"
             return Decision("insecure", rule, text)
         return Decision("matched", rule)
-
-    def _differs(
-        self, rule: Rule | None, environ: WSGIEnvironment, trusted: Trusted, path: str, method: str
-    ) -> bool:
-        """Say whether another reading of the request takes another route than ``rule``'s."""
-        other = self.match(environ, trusted, path, method)
-        return (other and other.route) is not (rule and rule.route)
 
     def longest(self, path: str) -> Rule | None:
         """Return the rule with the longest prefix of ``path``; right only if :attr:`simple`."""
@@ -213,15 +213,18 @@ class Router:
                     return rules[0][1]
         return None
 
-    def match(
-        self, environ: WSGIEnvironment, trusted: Trusted, path: str, method: str | None = None
+    def match(self, environ: WSGIEnvironment, trusted: Trusted, path: str) -> Rule | None:
+        """Return the first rule for ``path``, and the request's host, headers and method, or None."""
+        names = host_names(trusted.host(environ), trusted.scheme(environ))
+        return self._match(environ, path, environ["REQUEST_METHOD"], names)
+
+    def _match(
+        self, environ: WSGIEnvironment, path: str, method: str, names: tuple[str, str] | None
     ) -> Rule | None:
-        """Return the first rule for ``path``, and the request's host, headers and method (or ``method``)."""
-        if self.simple:
+        """Return the first rule for one reading of a request; simple routers need no ``names``."""
+        if self.simple or names is None:
             return self.longest(path)
         table = self._by_prefix
-        method = environ["REQUEST_METHOD"] if method is None else method
-        names = host_names(trusted.host(environ), trusted.scheme(environ))
         best: tuple[int, Rule] | None = None
         for length in self._lengths:
             for order, rule in table.get(path[:length], ()) if length <= len(path) else ():

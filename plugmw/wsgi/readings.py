@@ -14,10 +14,8 @@ entries, plugins and dialects all ask here, so that none of them is passed by an
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
-
-import attrs
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from plugmw.wsgi.forms import pair_values
 from plugmw.wsgi.paths import TOO_MANY, full_path, interpretations, is_plain, normalise
@@ -30,9 +28,12 @@ if TYPE_CHECKING:
 METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE"))
 #: Headers by which frameworks and middlewares take another method than that of the request.
 OVERRIDES: Final = ("HTTP_X_HTTP_METHOD_OVERRIDE", "HTTP_X_HTTP_METHOD", "HTTP_X_METHOD_OVERRIDE")
-#: How the keys of headers end by which servers and middlewares are told where an app is mounted:
-#: gunicorn's SCRIPT_NAME, X-Script-Name, X-Forwarded-Prefix and their like.
-_MOUNTS: Final = ("SCRIPT_NAME", "PREFIX", "BASE_PATH", "BASEPATH", "ROOT_PATH")
+#: Headers by which servers and middlewares are told where an app is mounted: gunicorn's, ProxyFix's, others'.
+_MOUNTS: Final = (
+    *("HTTP_SCRIPT_NAME", "HTTP_X_SCRIPT_NAME", "HTTP_X_FORWARDED_SCRIPT_NAME"),
+    *("HTTP_X_FORWARDED_PREFIX", "HTTP_X_PREFIX", "HTTP_X_BASE_PATH", "HTTP_X_FORWARDED_BASE_PATH"),
+    *("HTTP_X_ROOT_PATH", "HTTP_X_FORWARDED_ROOT_PATH"),
+)
 #: Where werkzeug's ProxyFix keeps what it has replaced.
 PROXY_FIX: Final = "werkzeug.proxy_fix.orig"
 
@@ -46,6 +47,8 @@ def methods(environ: WSGIEnvironment) -> tuple[str, ...]:
     HEAD is not read as GET here, because an app may tell the two apart: :func:`covered` takes care of it.
     """
     method = str(environ["REQUEST_METHOD"])
+    if method.isupper() and environ.keys().isdisjoint(OVERRIDES):
+        return (method,)
     others = [method.upper()]
     others += [str(environ[key]).strip().upper() for key in OVERRIDES if environ.get(key)]
     return tuple(dict.fromkeys((method, *others)))
@@ -82,14 +85,13 @@ def split_host(host: str) -> tuple[str, str]:
 # -- the path ---------------------------------------------------------------------------------------------
 
 
-@attrs.frozen
-class Paths:
+class Paths(NamedTuple):
     """A path in all its readings."""
 
     #: The one that routes match and plugins see.
     normal: str
     #: All, the normal one and the path as it came among them; cut if there are too many.
-    ways: frozenset[str]
+    ways: Collection[str]
     #: Whether the path was made to have more readings than anybody looks at: a guard holds for it.
     too_many: bool = False
 
@@ -100,10 +102,18 @@ def paths(environ: WSGIEnvironment) -> Paths:
     script = str(environ.get("SCRIPT_NAME", ""))
     others = list(_cut_elsewhere(environ, script)) if script else []
     if not others and is_plain(path):
-        return Paths(path, frozenset((path,)))
+        return Paths(path, (path,))
     all_ways = [interpretations(each) for each in (path, *others)]
     too_many = any(len(ways) >= TOO_MANY for ways in all_ways)
     return Paths(normalise(path), frozenset().union(*all_ways), too_many)
+
+
+def mounted_path(environ: WSGIEnvironment) -> str:
+    """Return the path below a mount, ``""`` if there may be more ways to read where it is cut."""
+    info = str(environ.get("PATH_INFO", ""))
+    if not info.startswith("/") or not environ.keys().isdisjoint(_MOUNTS):
+        return ""
+    return full_path(environ)
 
 
 def mount(environ: WSGIEnvironment) -> str:
@@ -128,19 +138,19 @@ def _without_clients(environ: WSGIEnvironment, script: str) -> Iterable[str]:
 
     gunicorn takes all of it from loopback peers, and proxies there pass on what clients send.
     """
+    if environ.keys().isdisjoint(_MOUNTS):
+        return
     # As gunicorn, the one place where whoever runs the server says where the app is.
     own = os.environ.get("SCRIPT_NAME", "").strip("/")
     if script == own:
         return
     said = False
-    for key, value in environ.items():
-        if key.startswith("HTTP_") and key.endswith(_MOUNTS):
-            text = str(value)
-            for one in (text, *text.split(",")):
-                mount = one.strip().strip("/")
-                if script == mount or (mount and script.startswith(f"{mount}/")):
-                    said = True
-                    yield script[len(mount) :]
+    for text in (str(environ[key]) for key in _MOUNTS if key in environ):
+        for one in (text, *text.split(",")):
+            mount = one.strip().strip("/")
+            if script == mount or (mount and script.startswith(f"{mount}/")):
+                said = True
+                yield script[len(mount) :]
     if said and own:
         yield f"/{own}"
     if said and PROXY_FIX in environ:

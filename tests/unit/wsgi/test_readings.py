@@ -6,7 +6,7 @@ import pytest
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from plugmw.wsgi.paths import TOO_MANY
-from plugmw.wsgi.readings import arguments, covered, host_names, methods, mount, paths
+from plugmw.wsgi.readings import arguments, covered, host_names, methods, mount, mounted_path, paths
 from tests.support.wsgi import environ_of
 
 
@@ -75,7 +75,7 @@ def test_path_info_is_read_alone_where_a_client_could_have_said_the_mount(name):
     headers, alone = SPOOFS[name]
     path = paths(environ_of("/admin", SCRIPT_NAME="/x", **headers))
     assert (path.normal, path.too_many) == ("/x/admin", False)
-    assert path.ways == ({"/x/admin", "/admin"} if alone else {"/x/admin"})
+    assert set(path.ways) == ({"/x/admin", "/admin"} if alone else {"/x/admin"})
 
 
 @pytest.mark.parametrize("name", SPOOFS)
@@ -87,35 +87,49 @@ def test_a_mount_that_a_client_could_have_said_is_none(name):
 
 def test_a_mount_below_one_that_a_client_says_is_read_without_that():
     environ = environ_of("/admin", SCRIPT_NAME="/evil/x", HTTP_X_FORWARDED_PREFIX="/evil")
-    assert paths(environ).ways == {"/evil/x/admin", "/x/admin"}
+    assert set(paths(environ).ways) == {"/evil/x/admin", "/x/admin"}
 
 
 def test_what_a_client_says_is_read_as_the_mount_that_the_server_is_started_with(monkeypatch):
     monkeypatch.setenv("SCRIPT_NAME", "/site")
     environ = environ_of("/admin", SCRIPT_NAME="/site/x", HTTP_SCRIPT_NAME="/site/x")
-    assert paths(environ).ways == {"/site/x/admin", "/admin", "/site/admin"}
+    assert set(paths(environ).ways) == {"/site/x/admin", "/admin", "/site/admin"}
     environ = environ_of("/admin", SCRIPT_NAME="/site", HTTP_SCRIPT_NAME="/site")
-    assert paths(environ).ways == {"/site/admin"}
+    assert set(paths(environ).ways) == {"/site/admin"}
     assert mount(environ) == "/site"
 
 
 def test_what_a_client_says_is_read_as_the_mount_that_proxy_fix_has_replaced():
     environ = environ_of("/admin", SCRIPT_NAME="/x", HTTP_X_FORWARDED_PREFIX="/x")
-    fix = ProxyFix(lambda environ, _: [paths(environ).ways], x_prefix=1)
+    fix = ProxyFix(lambda environ, _: [set(paths(environ).ways)], x_prefix=1)
     assert fix({**environ, "SCRIPT_NAME": "/site"}, None) == [{"/x/admin", "/admin", "/site/admin"}]
 
 
 def test_a_slash_that_frameworks_put_behind_the_mount_is_read():
-    assert paths(environ_of("admin", SCRIPT_NAME="/x")).ways == {"/xadmin", "/x/admin"}
-    assert paths(environ_of("", SCRIPT_NAME="/x")).ways == {"/x", "/x/"}
-    assert paths(environ_of("admin", SCRIPT_NAME="/x/")).ways == {"/x/admin"}
-    assert paths(environ_of("")).ways == {"/"}
+    assert set(paths(environ_of("admin", SCRIPT_NAME="/x")).ways) == {"/xadmin", "/x/admin"}
+    assert set(paths(environ_of("", SCRIPT_NAME="/x")).ways) == {"/x", "/x/"}
+    assert set(paths(environ_of("admin", SCRIPT_NAME="/x/")).ways) == {"/x/admin"}
+    assert set(paths(environ_of("")).ways) == {"/"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "path"),
+    [
+        ({"SCRIPT_NAME": "/x", "PATH_INFO": "/a"}, "/x/a"),
+        ({"SCRIPT_NAME": "/x/", "PATH_INFO": "/a"}, "/x/a"),
+        ({"SCRIPT_NAME": "/x", "PATH_INFO": "a"}, ""),
+        ({"SCRIPT_NAME": "/x", "PATH_INFO": ""}, ""),
+        ({"SCRIPT_NAME": "/x", "PATH_INFO": "/a", "HTTP_X_FORWARDED_PREFIX": "/y"}, ""),
+    ],
+)
+def test_a_path_below_a_mount_is_known_at_once_where_nobody_could_cut_it_elsewhere(environ, path):
+    assert mounted_path(environ) == path
 
 
 def test_every_reading_of_a_path_is_one_of_its_ways():
     path = paths(environ_of("/a/%2e%2e/b"))
     assert path.normal == "/a/%2e%2e/b"
-    assert {"/a/%2e%2e/b", "/b", "/a/../b"} <= path.ways
+    assert {"/a/%2e%2e/b", "/b", "/a/../b"} <= set(path.ways)
     assert not path.too_many
 
 

@@ -13,6 +13,7 @@ entries, plugins and dialects all ask here, so that none of them is passed by an
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -63,6 +64,7 @@ def covered(guarded: Iterable[str]) -> frozenset[str]:
 # -- the host ---------------------------------------------------------------------------------------------
 
 
+@functools.lru_cache(maxsize=256)
 def host_names(host: str, scheme: str) -> tuple[str, str]:
     """Return the name in a Host field, and the name with its port, in the one form that guards compare.
 

@@ -1,6 +1,7 @@
 """Dispatch a request to the chain that serves it, for gateways with routes and without.
 
-    noting_named -> without_identity -> without_remote_user -> rewrite -> routing -> the chain of the route
+    noting_named -> without_overrides -> without_identity -> without_remote_user
+        -> rewrite -> routing -> the chain of the route
 
 Only what a gateway needs is there: without routes and without a rewrite phase, the chain of all requests is
 called directly.
@@ -22,8 +23,9 @@ from plugmw.kernel.user_code import is_failure
 from plugmw.routing.router import Decision, Route, Router, without_port
 from plugmw.upstream.forwarding import noting_named
 from plugmw.upstream.services import Service, destination
-from plugmw.wsgi import answer
+from plugmw.wsgi import answer, keys
 from plugmw.wsgi.paths import is_plain
+from plugmw.wsgi.readings import METHODS, OVERRIDES, mounted_path
 from plugmw.wsgi.request_target import sent
 
 if TYPE_CHECKING:
@@ -52,6 +54,8 @@ def compile_chain(
         run = without_remote_user(run)
     if runtime.identity:
         run = without_identity(run)
+    if runtime.method_override != "keep":
+        run = without_overrides(run, runtime.method_override == "honour")
     forwarding = (app, *(entry.plugin for entry in entries if entry.enabled))
     if any(getattr(each, "forwards", False) for each in forwarding) or any(s.url for s in services.values()):
         run = noting_named(run)
@@ -111,7 +115,7 @@ class Dispatcher:
         return Compiled(line, end, self.runtime, attributes)
 
     def _route(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+        path = mounted_path(environ) if environ.get("SCRIPT_NAME") else environ.get("PATH_INFO", "")
         router = self.router
         if router.simple and is_plain(path):
             # What router.decide would say, for almost every request.
@@ -194,10 +198,13 @@ def no_app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[
 
 
 def without_identity(run: WSGIApplication) -> WSGIApplication:
-    """Remove identity headers that a client sent before anything else sees the request."""
+    """Remove identity headers that a client sent before anything else sees the request.
+
+    Those of a gateway outside of this one, in the same process, stay.
+    """
 
     def stripped(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if not IDENTITY_KEYS.isdisjoint(environ):
+        if not environ.keys().isdisjoint(IDENTITY_KEYS) and keys.CONSUMER not in environ:
             for key in IDENTITY_KEYS:
                 environ.pop(key, None)
         return run(environ, start_response)
@@ -210,6 +217,20 @@ def without_remote_user(run: WSGIApplication) -> WSGIApplication:
 
     def stripped(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         environ.pop("REMOTE_USER", None)
+        return run(environ, start_response)
+
+    return stripped
+
+
+def without_overrides(run: WSGIApplication, honour: bool) -> WSGIApplication:
+    """Remove the headers that ask for another method; with ``honour`` a POST has the method they ask for."""
+
+    def stripped(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if not environ.keys().isdisjoint(OVERRIDES):
+            asked = [environ.pop(key, "").strip().upper() for key in OVERRIDES]
+            method = next(filter(None, asked), "")
+            if honour and environ["REQUEST_METHOD"] == "POST" and method in METHODS:
+                environ["REQUEST_METHOD"] = method
         return run(environ, start_response)
 
     return stripped

@@ -6,8 +6,9 @@ app = Gateway(app, plugins=[KeyAuth(key_names=["apikey"]), Entry(Cors(), route="
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MethodType
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
 import attrs
 
@@ -15,6 +16,7 @@ from plugmw.configuration.extras import Extras, Item
 from plugmw.configuration.plan import Plan
 from plugmw.dispatch import compile_chain, no_app
 from plugmw.documents.translated import Options
+from plugmw.errors import ConfigError, ConfigErrors
 from plugmw.kernel.order import Entry
 from plugmw.kernel.plugin import inject
 from plugmw.kernel.worker import in_force, plugins_of
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
     from plugmw.kernel.runtime import Logger
     from plugmw.stores import Store
 
+#: Where apps and middlewares keep what is inside of them.
+_INSIDE: Final = ("app", "wsgi_app", "application", "__wrapped__")
+
 Dialect = Literal["kong", "krakend", "tyk", "prest"]
 
 
@@ -43,7 +48,7 @@ class DialectOptions(TypedDict, total=False):
     logger: Logger | None
     clock: Callable[[], float] | None
     compat: Dialect | None
-    strict: bool
+    strict: bool | None
     reload: bool | None
 
 
@@ -65,8 +70,10 @@ class Gateway(Reloading):
 
     ``config`` may also be a document of another gateway: its content says whose, or ``dialect`` does.
     ``compat`` names the gateway whose own behaviour is kept where plugmw's differs by default (see the
-    pages of the dialects), ``strict`` makes an error of what that gateway would only log. Without an app
+    pages of the dialects). ``strict`` makes an error of what that gateway would only log; without ``compat``
+    that is so for all that could guard and would be left out, unless ``strict`` is False. Without an app
     (None) what the configuration does not answer is a 404. ``reload`` replaces the setting of that name.
+    An app that is in a gateway of the same configuration already is refused.
     """
 
     def __init__(
@@ -81,7 +88,7 @@ class Gateway(Reloading):
         clock: Callable[[], float] | None = None,
         dialect: Dialect | None = None,
         compat: Dialect | None = None,
-        strict: bool = False,
+        strict: bool | None = None,
         reload: bool | None = None,
     ) -> None:
         if not callable(app) and app is not None:
@@ -91,6 +98,7 @@ class Gateway(Reloading):
         super().__init__(
             config, Extras(plugins, consumers, store, logger, clock, dialect or compat, options), reload
         )
+        self._refuse_twice()
 
     @classmethod
     def from_kong(
@@ -118,6 +126,16 @@ class Gateway(Reloading):
         """Return a gateway round ``app`` (or None) for a ``prest.toml``; options as of the class."""
         return cls(app, config, dialect="prest", **options)
 
+    def _refuse_twice(self) -> None:
+        """Raise ConfigErrors if the app is in a gateway of the same configuration: all would run twice."""
+        for inside in _gateways_in(self.app):
+            by_file = bool(self.sources) and self.sources == inside.sources
+            by_mapping = isinstance(self._source, Mapping) and self._source == inside._source
+            if by_file or (by_mapping and self.entries):
+                name = self.plan.document.source or "the same mapping"
+                problem = f"got one that is in a gateway of {name} already"
+                raise ConfigErrors([ConfigError("app", problem, "an app that is in no gateway of it")])
+
     def _build(self, plan: Plan, entries: list[Entry]) -> Generation:
         served = in_force(entries)
         run = compile_chain(
@@ -143,3 +161,21 @@ class Gateway(Reloading):
         for entry in self.entries:
             entry.plugin.bind(self.runtime)
         inject(self.app, logger)
+
+
+def _gateways_in(app: object) -> Iterator[Gateway]:
+    """Yield the gateways that an app is, or has inside where middlewares usually keep theirs."""
+    seen: set[int] = set()
+    todo = [app]
+    while todo:
+        one = todo.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        if isinstance(one, Gateway):
+            yield one
+        # No attribute is asked for that something could be made by, as a proxy's.
+        own = getattr(one, "__dict__", {})
+        todo += [own.get(name) for name in _INSIDE]
+        if isinstance(one, MethodType):
+            todo.append(one.__self__)

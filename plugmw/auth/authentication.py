@@ -37,6 +37,7 @@ from plugmw.kernel.identity import Consumer, Credential
 from plugmw.kernel.plugin import Plugin
 from plugmw.schema import matches
 from plugmw.wsgi.answer import HeaderItems
+from plugmw.wsgi.readings import methods
 
 UNAUTHORIZED: Final = "Unauthorized"
 ANONYMOUS_HELP: Final = "Id or username of the consumer for requests without valid credentials."
@@ -94,7 +95,8 @@ class Authentication(Plugin[C]):
 
     def access(self, x: Exchange) -> None:
         config = self.config
-        if x.method == "OPTIONS" and not getattr(config, "run_on_preflight", True):
+        # Only what every app takes for one: no method that a header asks for beside it.
+        if not getattr(config, "run_on_preflight", True) and methods(x.environ) == ("OPTIONS",):
             return
         if config.anonymous and x.credential is not None:
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Sized
+from collections.abc import Iterator, Sized
 
 from plugmw.cli import report_lines
 from plugmw.cli.command import BAD, GOOD, USAGE, Command, Failure, Terminal
@@ -12,11 +12,12 @@ from plugmw.configuration.plan import Plan, read_plan
 from plugmw.configuration.translators import translator
 from plugmw.documents import fingerprint, load
 from plugmw.documents.translated import Options
-from plugmw.errors import ConfigError, ConfigErrors
+from plugmw.errors import ConfigError, ConfigErrors, PlugmwError
 from plugmw.inspection import description
 from plugmw.inspection.dry_run import SideEffect
 from plugmw.inspection.explain import Request
 from plugmw.inspection.explain import explain as explain_request
+from plugmw.kernel.user_code import contained
 from plugmw.schema.messages import suggest
 from plugmw.wsgi.answer import check_header
 from plugmw.wsgi.text import encode
@@ -54,6 +55,8 @@ def check(args: Namespace, terminal: Terminal) -> int:
     errors: list[ConfigError] = []
     try:
         plan = read(args.file)
+        errors = list(_rehearsed(plan))
+        status = BAD if errors else GOOD
     except ConfigErrors as refused:
         errors, status = refused.errors, BAD
     except ConfigError as refused:
@@ -80,6 +83,19 @@ def check(args: Namespace, terminal: Terminal) -> int:
         counts = f"{_count(plan.entries, 'entry', 'entries')}, {_count(plan.routes, 'route', 'routes')}"
         terminal.print(f"{args.file}: good, {counts}")
     return status
+
+
+def _rehearsed(plan: Plan) -> Iterator[ConfigError]:
+    """Build what a start would build, in this process, and yield what would fail there."""
+    for entry in plan.entries:
+        if not entry.enabled:
+            continue
+        try:
+            contained(entry.plugin.rehearse)
+        except PlugmwError as error:
+            yield plan.document.error(entry.path, f"cannot be started: {error}")
+        except Exception as error:
+            yield plan.document.error(entry.path, f"cannot be started: {type(error).__name__}: {error}")
 
 
 def _lint(path: str) -> list[ConfigError]:

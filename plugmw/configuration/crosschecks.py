@@ -1,14 +1,16 @@
-"""Checks across entries, routes and services: names that must exist, scopes, the order."""
+"""Checks across entries, routes and services: names that must exist, scopes, orders, guards that are none."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
+from plugmw.auth.consumers import CREDENTIALS
 from plugmw.configuration.problems import Problems
 from plugmw.errors import OrderError
 from plugmw.kernel.identity import MemoryDirectory
 from plugmw.kernel.order import Entry, slots
-from plugmw.routing.router import Route
+from plugmw.routing.router import Route, never_taken
 from plugmw.schema.messages import Path, suggest
 
 
@@ -65,3 +67,54 @@ def check_orders(entries: Sequence[Entry], routes: Sequence[Route], problems: Pr
             if str(error) not in reported:
                 reported.add(str(error))
                 problems.error(("plugins",), str(error))
+
+
+#: The plugins that know only whom a consumer's credentials of their name open.
+_KINDS: Final = frozenset(kind for kind, *_ in CREDENTIALS.values())
+
+
+def check_guards(
+    entries: Sequence[Entry], routes: Sequence[Route], consumers: MemoryDirectory | None, problems: Problems
+) -> None:
+    """Warn of what can never guard as it is meant; ``consumers`` is the list, if there is only the list."""
+    for place, path, other in never_taken(routes):
+        where: Path = ("routes", place) if path is None else ("routes", place, "paths", path)
+        problems.warn(where, f"takes no request: {other.name} has the same conditions and comes first")
+    for entry in entries:
+        if not entry.enabled:
+            continue
+        anonymous = getattr(entry.plugin.config, "anonymous", None) if entry.plugin.authenticates else None
+        if consumers is not None:
+            _check_consumers(entry, anonymous, consumers, problems)
+        if entry.plugin.name == "acl" and not _is_asked_of_somebody(entry, entries, routes):
+            problem = (
+                "no entry that authenticates runs before it, so it knows nobody, unless code names groups"
+            )
+            problems.warn(entry.path, problem)
+
+
+def _check_consumers(
+    entry: Entry, anonymous: str | None, consumers: MemoryDirectory, problems: Problems
+) -> None:
+    """Warn of an entry that nobody listed can pass, or that takes strangers for somebody who is not."""
+    name = entry.plugin.name
+    if anonymous:
+        consumer = consumers.consumer(anonymous)
+        if consumer is None or anonymous not in (consumer.id, consumer.username):
+            where = (*entry.path, "config", "anonymous")
+            problems.warn(
+                where, f'no consumer "{anonymous}", so requests without credentials are answered 500'
+            )
+    elif name in _KINDS and not consumers.credentials(name):
+        problems.warn(entry.path, f"no consumer has a credential for {name}, so every request is refused")
+
+
+def _is_asked_of_somebody(entry: Entry, entries: Sequence[Entry], routes: Sequence[Route]) -> bool:
+    """Say whether in a chain of the entry somebody is authenticated before it."""
+    for route in (None, *routes):
+        known = False
+        for slot in slots(entries, *((route.name, route.service) if route else (None, None))):
+            if known and any(one is entry for one in slot.entries):
+                return True
+            known = known or any(one.plugin.authenticates for one in slot.entries)
+    return False

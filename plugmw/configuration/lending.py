@@ -25,6 +25,8 @@ def runtime_of(settings: Settings, document: Document, extras: Extras, problems:
         max_response_body=settings.max_response_body,
         answer_crashes=settings.answer_crashes,
         remote_user=settings.remote_user or None,
+        identity=settings.identity_headers == "remove",
+        method_override=settings.method_override,
         consumers=_consumers(settings, document, extras, problems),
     )
     Queues.of(runtime).shutdown_timeout = settings.shutdown_timeout

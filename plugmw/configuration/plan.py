@@ -11,7 +11,7 @@ from pathlib import Path as FilePath
 import attrs
 
 from plugmw.configuration import translators
-from plugmw.configuration.crosschecks import check_orders, check_references, check_scopes
+from plugmw.configuration.crosschecks import check_guards, check_orders, check_references, check_scopes
 from plugmw.configuration.entries import EntryReader
 from plugmw.configuration.extras import Extras
 from plugmw.configuration.lending import runtime_of
@@ -78,6 +78,7 @@ def _plan(document: Document, extras: Extras) -> Plan:
     if problems.errors:
         # A plugin that is not known may be in a file that could not be loaded.
         raise ConfigErrors([*problems.errors, *problems.broken_files])
+    check_guards(entries, routes, only_list, problems)
     warnings = [*problems.warnings, *problems.broken_files]
     return Plan(document, settings, runtime, entries, routes, services, catalogue, warnings)
 

@@ -23,7 +23,7 @@ class RouteConfig:
     name: str = field(help="Name by which entries refer to the route.")
     paths: list[str] = field([], help="Path prefixes (`/admin`), or regular expressions with a leading `~`.")
     hosts: list[str] = field([], help="Host names; one `*` at either end stands for anything.")
-    methods: list[str] = field([], each(_METHOD), help="Methods, exactly as sent.")
+    methods: list[str] = field([], each(_METHOD), help="Methods, exactly as sent; `GET` is for HEAD too.")
     headers: dict[str, list[str]] = field({}, help="Request headers and the values that match, any case.")
     regex_priority: int = field(0, help="Order among routes with regular expressions, the highest first.")
     service: str | None = field(None, help="Name of the service the route belongs to.")
@@ -123,6 +123,16 @@ class Settings:
     )
     remote_user: Literal["username", "custom_id", "id"] | Literal[False] = field(
         False, help="What of the consumer the app sees as REMOTE_USER; `false` leaves that to the server."
+    )
+    identity_headers: Literal["remove", "keep"] = field(
+        "remove",
+        help="X-Consumer-Username and the like from a client: `remove` them, or `keep` them as set by a "
+        "gateway in front; where an entry authenticates they are always removed.",
+    )
+    method_override: Literal["keep", "remove", "honour"] = field(
+        "keep",
+        help="X-HTTP-Method-Override and the like: `keep` them for the app, with guards for both methods; "
+        "`remove` them; or `honour` them on a POST, before anything looks at the method.",
     )
     certificates: list[CertificateConfig] = field(
         [], help="Certificates for TLS handshakes by name, where gunicorn does TLS itself."

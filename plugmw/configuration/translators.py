@@ -31,7 +31,7 @@ class Translator:
 def _kong(document: Document, options: Options) -> Translated:
     from plugmw.dialects.kong.declarative import translate
 
-    return translate(document)
+    return translate(document, options)
 
 
 def _krakend(document: Document, options: Options) -> Translated:

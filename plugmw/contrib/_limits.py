@@ -17,6 +17,7 @@ from plugmw.kernel.exchange import Exchange
 from plugmw.stores.base import short
 from plugmw.wsgi.headers import cgi_key
 from plugmw.wsgi.paths import normalise
+from plugmw.wsgi.readings import paths
 from plugmw.wsgi.text import encode
 
 #: From the shortest to the longest; each lies within one window of the next.
@@ -136,6 +137,8 @@ def _by_path(path: str) -> Identify:
     found = f"p:{short(wanted)}"
 
     def by_path(x: Exchange) -> str:
-        return found if x.path == wanted else by_address(x)
+        # No other spelling of the path is a way round its limit.
+        asked = paths(x.environ)
+        return found if asked.too_many or wanted in asked.ways else by_address(x)
 
     return by_path

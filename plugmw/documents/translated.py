@@ -21,13 +21,29 @@ class Options:
 
     #: Keep the original's behaviour where plugmw's own is another by default.
     compat: bool = False
-    #: What is missing or broken is an error, where the original only logs it.
-    strict: bool = False
+    #: What is missing or broken is an error, where the original only logs it; None: unless `compat`.
+    strict: bool | None = None
     #: Whether there is an app for what the document says nothing about.
     has_app: bool = True
     #: Fetch nothing: the document is only looked at.
     offline: bool = False
     logger: Logger | None = None
+
+    @property
+    def refuses(self) -> bool:
+        """Whether what could guard, and cannot be used, is an error."""
+        return not self.compat if self.strict is None else self.strict
+
+    @property
+    def reports(self) -> bool:
+        """Whether what would be served as a refusal of all requests is an error: to who only looks, it is."""
+        return bool(self.strict) or self.offline
+
+    def switched(self, strict: bool | None, compat: bool) -> Options:
+        """Return the options with what a document says itself, which is less than what code says."""
+        return attrs.evolve(
+            self, strict=strict if self.strict is None else self.strict, compat=self.compat or compat
+        )
 
 
 class Translated(Document):

@@ -294,6 +294,7 @@ _RANKS = (
     "has fewer headers",
     "has a path prefix, and regular expressions come first",
     "has a shorter path",
+    "is for HEAD because it is for GET",
     "is later in the file",
 )
 

@@ -59,7 +59,7 @@ class Plugin(Generic[C]):
     version: ClassVar[str] = "0.1.0"
     #: The configuration class, made by :func:`plugmw.config`.
     Config: ClassVar[type] = schema.Nothing
-    #: The plugin finds out who is asking: client-sent identity headers are removed before the chain.
+    #: The plugin finds out who is asking: client-sent identity headers are always removed.
     authenticates: ClassVar[bool] = False
     #: Requests are refused when the plugin cannot start (authentication, restriction); else the worker goes
     #: on without it. May be set on an object, in ``configure`` at the latest.
@@ -132,6 +132,12 @@ class Plugin(Generic[C]):
 
     def configure(self) -> None:
         """Precompute from ``self.config``; may raise ConfigError. Runs when the entry is built."""
+
+    def rehearse(self) -> None:
+        """Make what ``init_worker`` makes by code of others, to be thrown away; raises what is wrong.
+
+        Called by ``plugmw check`` alone, after ``configure``. It opens nothing.
+        """
 
     def close(self) -> None:
         """Give back what ``init_worker`` opened; called at worker exit and when a reload drops the plugin."""

@@ -80,8 +80,10 @@ class Runtime:
     multiprocess: bool | None = None
     #: What of the consumer is told as REMOTE_USER: ``username``, ``custom_id``, ``id``, or nothing.
     remote_user: str | None = None
-    #: Whether identity headers of clients are removed: true once an entry authenticates.
+    #: Whether identity headers of clients are removed: as configured, and true once an entry authenticates.
     identity: bool = False
+    #: What becomes of headers that ask for another method: ``keep``, ``remove`` or ``honour``.
+    method_override: str = "keep"
     #: Names under which credentials come, in headers and queries; log entries leave their values out.
     credential_names: set[str] = attrs.field(factory=set, init=False)
     _resources: dict[Hashable, Closable] = attrs.field(factory=dict, init=False, repr=False)

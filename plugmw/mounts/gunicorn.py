@@ -16,7 +16,12 @@ the certificate phase, and the ``certificates`` of the gateway, choose by the na
 SIGHUP makes gunicorn replace its workers. Here the app and its configuration are first loaded in a child of
 the master; when that fails, the workers that run stay, where gunicorn alone would end.
 
-gunicorn reads every name of this module that is one of its settings, so there are only the four hooks.
+No header of a request says where the app is mounted: gunicorn takes SCRIPT_NAME from peers in
+``forwarded_allow_ips``, loopback by default, where proxies pass on what clients send. That is switched off by
+``forwarder_headers``; for a proxy that sets it itself write ``forwarder_headers = "SCRIPT_NAME"`` below the
+import. The environment variable SCRIPT_NAME of the server says the same without a header.
+
+gunicorn reads every name of this module that is one of its settings, so there are only these five.
 """
 
 from __future__ import annotations
@@ -38,8 +43,10 @@ if TYPE_CHECKING:
 
     from plugmw.kernel.worker import Worker
 
-__all__ = ["post_worker_init", "ssl_context", "when_ready", "worker_exit"]
+__all__ = ["forwarder_headers", "post_worker_init", "ssl_context", "when_ready", "worker_exit"]
 
+#: The headers that gunicorn takes for more than headers: none.
+forwarder_headers: Final = ""
 #: Seconds for everything that is closed at worker exit, beside the ``shutdown_timeout`` of what waits to be
 #: sent; the master kills what takes longer than its own graceful_timeout (30 by default), of which running
 #: requests have had their part by then.

@@ -5,8 +5,9 @@
         when: {methods: [POST], headers: {X-Tier: free|trial}}
         config: {minute: 5}
 
-Every condition given must hold; within one, any of its values will do. Patterns match a value as a whole; an
-entry with a pattern applies to every value that is too long to be looked at.
+Every condition must hold; within one, any of its values will do. Patterns match a value as a whole. Where an
+app could read a request in several ways (:mod:`plugmw.wsgi.readings`), the entry applies if it does for one
+of them, because it may be a guard; likewise to a value that is too long to be looked at.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ import re
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
+import attrs
+
 from plugmw.kernel.exchange import Exchange
 from plugmw.loading.imports import resolve
 from plugmw.schema import Finding, config, each, field, matches
 from plugmw.schema.fields import HeaderName, Network, Pattern, URLPath
 from plugmw.schema.patterns import LONGEST
-from plugmw.wsgi.forms import pair_values
-from plugmw.wsgi.paths import TOO_MANY, full_path, interpretations, is_plain
+from plugmw.wsgi.readings import arguments, covered, methods, paths
 from plugmw.wsgi.text import encode
 
 Test = Callable[[Exchange], bool]
@@ -31,10 +33,12 @@ Test = Callable[[Exchange], bool]
 class Condition:
     """When an entry applies; at least one field."""
 
-    methods: list[str] = field([], each(matches("[A-Z]+", "HTTP methods in capitals")), help="Methods.")
+    methods: list[str] = field(
+        [], each(matches("[A-Z]+", "HTTP methods in capitals")), help="Methods; `GET` is for HEAD too."
+    )
     paths: list[URLPath] = field([], help="Prefixes of the normalised path.")
     headers: dict[HeaderName, Pattern] = field({}, help="Request headers and a pattern for each value.")
-    query: dict[str, Pattern] = field({}, help="Query arguments and a pattern for each (first) value.")
+    query: dict[str, Pattern] = field({}, help="Query arguments and a pattern for any of the values.")
     addresses: list[Network] = field([], help="Networks the client's address is in.")
     groups: list[str] = field([], help="Groups of which the consumer is in one.")
     call: str | None = field(None, help="`module:callable`, asked with the exchange; its truth counts.")
@@ -54,83 +58,84 @@ class Condition:
             yield "at least one of methods, paths, headers, query, addresses, groups, call must be given"
 
 
-class _TooLong(Exception):
-    """A value that no pattern is tried on."""
+@attrs.frozen
+class _Question:
+    """One condition: whether it holds, and whether it fails, for one reading of a request at least."""
+
+    holds: Test
+    fails: Test
 
 
 def compiled(condition: Condition) -> Test:
     """Return the test for a condition; raises LoadError for a ``call`` that cannot be imported.
 
-    Each test is True or False for an exchange; an exception in ``call`` is the entry's failure. Where apps
-    could read a path or a method in several ways, one that makes it apply will do, as does a value that is
-    too long for a pattern: the entry may be a guard.
+    Each test is True or False for an exchange; an exception in ``call`` is the entry's failure.
     """
-    tests = list(_tests(condition))
-    wanted = not condition.negate
-    prefixes = tuple(encode(path, "surrogateescape") for path in condition.paths)
-
-    def holds(x: Exchange) -> bool:
-        others = all(test(x) for test in tests)
-        path = full_path(x.environ)
-        if is_plain(path):
-            return (others and path.startswith(prefixes)) is wanted
-        ways = interpretations(path)
-        return len(ways) >= TOO_MANY or any((others and way.startswith(prefixes)) is wanted for way in ways)
-
-    test = holds if prefixes else lambda x: all(test(x) for test in tests) is wanted
-    return _applying(test) if condition.headers or condition.query else test
+    questions = list(_questions(condition))
+    if condition.negate:
+        return lambda x: any(question.fails(x) for question in questions)
+    return lambda x: all(question.holds(x) for question in questions)
 
 
-def _tests(condition: Condition) -> Iterator[Test]:
-    """Yield the tests of everything but paths."""
+def _questions(condition: Condition) -> Iterator[_Question]:
     if condition.methods:
-        methods = frozenset(condition.methods)
-        # Frameworks take `post` for POST.
-        read = str if condition.negate else str.upper
-        yield lambda x: read(x.environ["REQUEST_METHOD"]) in methods
+        yield _methods(frozenset(condition.methods))
+    if condition.paths:
+        yield _paths(tuple(encode(path, "surrogateescape") for path in condition.paths))
     for name, pattern in condition.headers.items():
         yield _header(name, pattern)
     for name, pattern in condition.query.items():
         yield _argument(name, pattern)
     if condition.addresses:
         networks = condition.addresses
-        yield lambda x: any(_inside(x.client_ip, network) for network in networks)
+        yield _plain(lambda x: any(_inside(x.client_ip, network) for network in networks))
     if condition.groups:
         groups = frozenset(condition.groups)
-        yield lambda x: x.consumer is not None and not groups.isdisjoint(x.consumer.groups)
+        yield _plain(lambda x: x.consumer is not None and not groups.isdisjoint(x.consumer.groups))
     if condition.call:
         call = resolve(condition.call)
-        yield lambda x: bool(call(x))
+        yield _plain(lambda x: bool(call(x)))
 
 
-def _applying(test: Test) -> Test:
-    """Return a test that also holds where there is too much to look at."""
-
-    def holds(x: Exchange) -> bool:
-        try:
-            return test(x)
-        except _TooLong:
-            return True
-
-    return holds
+def _plain(test: Test) -> _Question:
+    """Ask what has one reading only."""
+    return _Question(test, lambda x: not test(x))
 
 
-def _fits(pattern: re.Pattern[str], value: str) -> bool:
-    if len(value) > LONGEST:
-        raise _TooLong
-    return pattern.fullmatch(value) is not None
+def _methods(listed: frozenset[str]) -> _Question:
+    guarded = covered(listed)
+    return _Question(
+        lambda x: not guarded.isdisjoint(methods(x.environ)),
+        lambda x: not listed.issuperset(methods(x.environ)),
+    )
 
 
-def _header(name: str, pattern: re.Pattern[str]) -> Test:
-    return lambda x: _fits(pattern, x.get_header(name) or "")
+def _paths(prefixes: tuple[str, ...]) -> _Question:
+    def ask(wanted: bool) -> Test:
+        def test(x: Exchange) -> bool:
+            path = paths(x.environ)
+            return path.too_many or any(way.startswith(prefixes) is wanted for way in path.ways)
+
+        return test
+
+    return _Question(ask(True), ask(False))
 
 
-def _argument(name: str, pattern: re.Pattern[str]) -> Test:
-    def test(x: Exchange) -> bool:
-        values = pair_values(x.environ.get("QUERY_STRING", ""), name)
-        return _fits(pattern, values[0] or "" if values else "")
+def _header(name: str, pattern: re.Pattern[str]) -> _Question:
+    return _values(pattern, lambda x: [x.get_header(name) or ""])
 
-    return test
+
+def _argument(name: str, pattern: re.Pattern[str]) -> _Question:
+    return _values(pattern, lambda x: arguments(x.environ, name))
+
+
+def _values(pattern: re.Pattern[str], values: Callable[[Exchange], list[str]]) -> _Question:
+    def ask(wanted: bool) -> Test:
+        return lambda x: any(
+            len(value) > LONGEST or (pattern.fullmatch(value) is not None) is wanted for value in values(x)
+        )
+
+    return _Question(ask(True), ask(False))
 
 
 def _inside(address: IPv4Address | IPv6Address | None, network: IPv4Network | IPv6Network) -> bool:

@@ -2,22 +2,23 @@
 
 The matching rules are Kong's traditional router: a route with more kinds of conditions wins (hosts,
 headers, methods, paths), then plain hosts before wildcards, then more headers, then regular expressions
-by ``regex_priority``, then the longest path prefix, then the order in the file.
+by ``regex_priority``, then the longest path prefix, then the order in the file. Unlike Kong's, a route of GET
+is one of HEAD too, after all that name HEAD, because apps answer it by the same view.
 """
 
 from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
 from plugmw.schema.patterns import LONGEST
 from plugmw.wsgi.headers import cgi_key
-from plugmw.wsgi.paths import TOO_MANY, full_path, interpretations, is_plain, normalise
 from plugmw.wsgi.proxies import Trusted
+from plugmw.wsgi.readings import covered, host_names, methods, paths, split_host
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
 Outcome = Literal["no routes", "matched", "insecure", "unrouted", "refused", "ambiguous"]
 
 #: The order of rules, the lowest first: by kinds of conditions, plain hosts, headers, the weight of the
-#: path (patterns by ``regex_priority``), its length, the place in the file; each the lower the better.
-Rank = tuple[int, int, int, tuple[int, int], int, int]
+#: path (patterns by ``regex_priority``), its length, whether HEAD is meant by GET, the place in the file;
+#: each the lower the better.
+Rank = tuple[int, int, int, tuple[int, int], int, int, int]
 
 
 @attrs.define(eq=False)
@@ -90,7 +92,8 @@ class Rule:
     rank: Rank
     prefix: str = ""
     pattern: re.Pattern[str] | None = None
-    hosts: tuple[str, ...] = ()
+    #: With a port, or for all ports; as :func:`plugmw.wsgi.readings.host_names` has them.
+    hosts: frozenset[str] = frozenset()
     host_pattern: re.Pattern[str] | None = None
     methods: frozenset[str] = frozenset()
     #: Environ keys and, in lower case, the values that do.
@@ -115,14 +118,13 @@ class Rule:
         reasons += ["the headers are there"] if route.headers else []
         return ", ".join(reasons)
 
-    def admits(self, environ: WSGIEnvironment, host: str) -> bool:
-        """Look at everything but the path."""
-        if self.methods and environ["REQUEST_METHOD"] not in self.methods:
+    def admits(self, environ: WSGIEnvironment, method: str, names: tuple[str, str]) -> bool:
+        """Look at everything but the path; ``names`` are those of the host."""
+        if self.methods and method not in self.methods:
             return False
         if (self.hosts or self.host_pattern) and not (
-            host in self.hosts
-            or without_port(host) in self.hosts
-            or (self.host_pattern is not None and self.host_pattern.fullmatch(host))
+            not self.hosts.isdisjoint(names)
+            or (self.host_pattern is not None and self.host_pattern.fullmatch(names[1]))
         ):
             return False
         return all(environ.get(key, "").lower() in values for key, values in self.headers)
@@ -162,8 +164,6 @@ class Router:
                 self._patterns.append((order, rule))
             else:
                 self._by_prefix.setdefault(rule.prefix, []).append((order, rule))
-        #: The methods that routes ask for.
-        self.methods = frozenset(method for rule in rules for method in rule.methods)
         self._lengths = sorted({len(prefix) for prefix in self._by_prefix}, reverse=True)
         #: Whether the longest prefix alone decides: no other conditions anywhere.
         self.simple = not self._patterns and all(rule.plain for rule in rules)
@@ -172,25 +172,29 @@ class Router:
         """Return where a request goes; the environ is only read."""
         if self._empty:
             return Decision("no routes", because="the file has no routes: every request takes the one chain")
-        method = environ["REQUEST_METHOD"]
-        if method not in self.methods and method.upper() in self.methods:
-            # Methods have a case (RFC 9110 section 9.1), which frameworks do not look at.
-            text = f"an app could read the method as {method.upper()}, which routes name, so it is refused"
-            return Decision("ambiguous", because=text)
-        path = full_path(environ)
-        if self._patterns and len(path) > LONGEST:
+        path = paths(environ)
+        if self._patterns and any(len(way) > LONGEST for way in path.ways):
             text = f"the path has more than the {LONGEST} characters that patterns look at, so it is refused"
             return Decision("ambiguous", because=text)
-        rule = self.match(environ, trusted, normalise(path))
-        if not is_plain(path):
-            ways = interpretations(path)
-            route = rule and rule.route
-            if len(ways) >= TOO_MANY or any(
-                (other and other.route) is not route
-                for other in (self.match(environ, trusted, way) for way in ways)
-            ):
-                text = "an app could read the path as one of another route, so it is refused"
-                return Decision("ambiguous", because=text, interpretations=ways)
+        method, *others = ("",) if self.simple else methods(environ)
+        names = None if self.simple else host_names(trusted.host(environ), trusted.scheme(environ))
+        rule = self._match(environ, path.normal, method, names)
+        route = rule and rule.route
+
+        def differs(way: str, method: str) -> bool:
+            other = self._match(environ, way, method, names)
+            return (other and other.route) is not route
+
+        if path.too_many or (len(path.ways) > 1 and any(differs(way, method) for way in path.ways)):
+            text = "an app could read the path as one of another route, so it is refused"
+            return Decision("ambiguous", because=text, interpretations=path.ways)
+        for other in others:
+            # Frameworks do not look at the case of a method (RFC 9110 section 9.1), some at other headers.
+            if any(differs(way, other) for way in path.ways):
+                text = (
+                    f"an app could read the method as {other}, for which is another route, so it is refused"
+                )
+                return Decision("ambiguous", because=text)
         if rule is None:
             return Decision(self._unrouted, because="no route has all its conditions met")
         if rule.secure and trusted.scheme(environ) != "https":
@@ -210,21 +214,27 @@ class Router:
         return None
 
     def match(self, environ: WSGIEnvironment, trusted: Trusted, path: str) -> Rule | None:
-        """Return the first rule for ``path`` and the request's host, method and headers, or None."""
-        if self.simple:
+        """Return the first rule for ``path``, and the request's host, headers and method, or None."""
+        names = host_names(trusted.host(environ), trusted.scheme(environ))
+        return self._match(environ, path, environ["REQUEST_METHOD"], names)
+
+    def _match(
+        self, environ: WSGIEnvironment, path: str, method: str, names: tuple[str, str] | None
+    ) -> Rule | None:
+        """Return the first rule for one reading of a request; simple routers need no ``names``."""
+        if self.simple or names is None:
             return self.longest(path)
         table = self._by_prefix
-        host = trusted.host(environ).lower()
         best: tuple[int, Rule] | None = None
         for length in self._lengths:
             for order, rule in table.get(path[:length], ()) if length <= len(path) else ():
-                if (best is None or order < best[0]) and rule.admits(environ, host):
+                if (best is None or order < best[0]) and rule.admits(environ, method, names):
                     best = order, rule
         for order, rule in self._patterns:
             if best is not None and order >= best[0]:
                 break
             found_at = rule.pattern.match(path) if rule.pattern is not None else None
-            if found_at and rule.admits(environ, host):
+            if found_at and rule.admits(environ, method, names):
                 best = order, rule
                 break
         return best[1] if best else None
@@ -232,50 +242,78 @@ class Router:
     def candidates(self, environ: WSGIEnvironment, trusted: Trusted, path: str) -> list[Rule]:
         """Return all rules that match, the winner first: to explain, not to serve."""
         listed = [pair for pairs in self._by_prefix.values() for pair in pairs] + self._patterns
-        host = trusted.host(environ).lower()
+        method, names = environ["REQUEST_METHOD"], host_names(trusted.host(environ), trusted.scheme(environ))
         return [
             rule
             for _, rule in sorted(listed, key=lambda pair: pair[0])
             if (rule.pattern.match(path) if rule.pattern else path.startswith(rule.prefix))
-            and rule.admits(environ, host)
+            and rule.admits(environ, method, names)
         ]
 
 
 def _rules(route: Route, place: int) -> Iterable[Rule]:
-    plain_hosts = tuple(host.lower() for host in route.hosts if "*" not in host)
-    wild_hosts = [host.lower() for host in route.hosts if "*" in host]
+    plain_hosts = frozenset(_host(host) for host in route.hosts if "*" not in host)
+    wild_hosts = [_host(host) for host in route.hosts if "*" in host]
     headers = tuple(
         (cgi_key(name), frozenset(value.lower() for value in values))
         for name, values in sorted(route.headers.items())
     )
     kinds = sum(map(bool, (route.hosts, route.headers, route.methods, route.paths)))
+    named = frozenset(route.methods)
     for path in route.paths or ("",):
         # Requests have their paths as WSGI has them: bytes, each as one character.
         text = path.encode().decode("latin-1")
         pattern = re.compile(text[1:]) if path.startswith("~") else None
-        prefix = "" if pattern else text
         weight = (0, -route.regex_priority) if pattern else (1, 0)
-        yield Rule(
+        rule = Rule(
             route,
-            rank=(-kinds, 0 if plain_hosts else 1, -len(headers), weight, -len(path), place),
-            prefix=prefix,
+            rank=(-kinds, 0 if plain_hosts else 1, -len(headers), weight, -len(path), 0, place),
+            prefix="" if pattern else text,
             pattern=pattern,
             hosts=plain_hosts,
             host_pattern=re.compile("|".join(map(_wildcard, wild_hosts))) if wild_hosts else None,
-            methods=frozenset(route.methods),
+            methods=named,
             headers=headers,
             plain=not (route.hosts or route.headers or route.methods),
             secure="http" not in route.protocols,
         )
+        yield rule
+        meant = covered(named) - named
+        if meant:
+            yield attrs.evolve(rule, methods=meant, rank=(*rule.rank[:5], 1, place))
+
+
+def never_taken(routes: Sequence[Route]) -> Iterator[tuple[int, int | None, Route]]:
+    """Yield whose requests another route takes: the route's place, its path's (None without), the other."""
+    ranked = sorted(
+        (
+            (rule.rank, place, number if route.paths else None, rule)
+            for place, route in enumerate(routes)
+            for number, rule in enumerate(rule for rule in _rules(route, place) if not rule.rank[-2])
+        ),
+        key=lambda item: item[:2],
+    )
+    first: dict[tuple[object, ...], Route] = {}
+    for _, place, number, rule in ranked:
+        pattern = rule.host_pattern.pattern if rule.host_pattern else None
+        other = first.setdefault((rule.path, rule.hosts, pattern, rule.methods, rule.headers), rule.route)
+        if other is not rule.route:
+            yield place, number, other
+
+
+def _host(host: str) -> str:
+    """Return a host of a route as hosts of requests are compared with it: one without a port is for all."""
+    name, port = split_host(host.lower())
+    name = name.rstrip(".")
+    return f"{name}:{port}" if port else name
 
 
 def without_port(host: str) -> str:
-    """Cut the port: a host in a route stands for every port, as in Kong; one with a port for that one."""
-    name, colon, port = host.rpartition(":")
-    return name if colon and port.isdigit() else host
+    """Cut the port of a host as a client has sent it."""
+    return split_host(host)[0]
 
 
 def _wildcard(host: str) -> str:
     """Translate ``*.example.org`` or ``example.*`` (an optional port included) to a pattern."""
     pattern = re.escape(host).replace(r"\*", "[^:]+")
-    return pattern if ":" in host else pattern + r"(?::\d+)?"
+    return pattern if ":" in host else pattern + r":\d+"

@@ -48,7 +48,7 @@ def test_answers_and_logs_as_the_readme_shows(gunicorn, recipe):
     assert krakend_lines(server.log()) == shown[1].splitlines()
 
 
-def test_a_missing_config_leaves_the_app_unwrapped_and_is_logged(gunicorn, recipe):
+def test_a_missing_config_refuses_every_request_and_is_logged(gunicorn, recipe):
     path = recipe[0] / "krakend.json"
     document = json.loads(path.read_text(encoding="utf-8"))
     del document["extra_config"]["plugin/http-server"]["krakend-server-example"]
@@ -57,5 +57,5 @@ def test_a_missing_config_leaves_the_app_unwrapped_and_is_logged(gunicorn, recip
     server.wait_for(
         "KRAKEND ERROR: [PLUGIN: Server] Error getting the plugin handler: configuration not found"
     )
-    assert requests.get(f"{server.url}/hijack-me", timeout=10).text == "404 page not found"
-    assert requests.get(f"{server.url}/test/7", timeout=10).json()["status"] == "ok"
+    assert requests.get(f"{server.url}/hijack-me", timeout=10).status_code == 500
+    assert requests.get(f"{server.url}/test/7", timeout=10).status_code == 500

@@ -537,3 +537,40 @@ def test_the_page_prints_what_the_program_prints(run, folder, monkeypatch, block
     line, _, expected = block.partition("\n")
     _, out, err = run(*shlex.split(line)[2:])
     assert doctest.OutputChecker().check_output(expected, out + err, doctest.ELLIPSIS), out + err
+
+
+# -- what a start would build -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("source", "status", "problem"),
+    [
+        ("def HelloMiddlewareLoad(rw, rq, next): next(rw, rq)", 0, ""),
+        ("1/0", 1, 'plugins[0]: cannot be started: lib/middlewares/hello.py: plugin.Open("hello")'),
+        ("def HelloMiddlewareLoad(a, b): pass", 1, "middleware HelloMiddlewareLoad is no func(rw, rq, next)"),
+    ],
+)
+def test_check_builds_the_middleware_of_functions(run, folder, source, status, problem):
+    (folder / "lib/middlewares").mkdir(parents=True)
+    (folder / "lib/middlewares/hello.py").write_text(source, encoding="utf-8")
+    config = "{path: lib, middlewares: [{file: hello, func: Hello}]}"
+    name = write(folder, f"plugins: [{{name: functions, config: {config}}}]")
+    found, _, err = run("check", name)
+    assert found == status
+    assert problem in err.replace(f"{folder}/", "")
+
+
+def test_check_reports_a_plugin_whose_rehearsal_raises(run, folder):
+    (folder / "mine.py").write_text(
+        "from plugmw import Plugin\n"
+        "class Mine(Plugin):\n"
+        "    name = 'mine'\n"
+        "    def access(self, x): pass\n"
+        "    def rehearse(self): raise KeyError('x')\n",
+        encoding="utf-8",
+    )
+    name = write(
+        folder, "folders: [{path: .}]\nplugins: [{name: mine}, {name: mine, enabled: false, instance: b}]"
+    )
+    status, _, err = run("check", name)
+    assert (status, err) == (1, f"{name}: plugins[0]: cannot be started: KeyError: 'x'\n")

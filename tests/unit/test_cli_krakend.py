@@ -72,6 +72,63 @@ def test_check_refuses_another_version(run, folder):
     assert (status, err) == (1, "krakend.json: version: unsupported version: 2 (want: 3)\n")
 
 
+FAILING = """
+class HandlerRegisterer:
+    def register_handlers(self, f):
+        f("h", self.handler)
+
+    def handler(self, context, extra, handler):
+        raise ValueError("no section")
+
+class ModifierRegisterer:
+    def register_modifiers(self, f):
+        f("m", self.modifier, True, False)
+
+    def modifier(self, extra):
+        raise ValueError("no section")
+"""
+
+
+def guarded(**root):
+    return {**KRAKEND, "plugin": {"folder": "guards", "pattern": ".py"}, **root}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (FAILING, "cannot be started: plugin/http-server: Error getting the plugin handler: no section"),
+        (sources.HANDLER.format(name="other"), 'name: no plugin "h"'),
+        ("1/0", "plugin.folder: guards/h.py: ZeroDivisionError: division by zero"),
+    ],
+    ids=["failing", "missing", "broken"],
+)
+def test_check_reports_a_server_plugin_that_a_start_would_leave_out(run, folder, text, problem):
+    (folder / "guards").mkdir()
+    write(folder, text, "guards/h.py")
+    content = guarded(extra_config={"plugin/http-server": {"name": ["h"]}})
+    status, out, err = run("check", write(folder, content))
+    assert (status, out) == (1, "")
+    assert err.splitlines()[0].startswith("krakend.json: ")
+    assert problem in err
+
+
+def test_check_reports_a_modifier_of_an_endpoint_whose_factory_fails(run, folder):
+    (folder / "guards").mkdir()
+    write(folder, FAILING, "guards/h.py")
+    endpoints = [{**KRAKEND["endpoints"][0], "extra_config": {"plugin/req-resp-modifier": {"name": ["m"]}}}]
+    status, _, err = run("check", write(folder, guarded(endpoints=endpoints)))
+    assert status == 1
+    assert err.startswith("krakend.json: endpoints: cannot be started: plugin/req-resp-modifier: ")
+    assert "no section" in err
+
+
+def test_check_is_content_with_what_a_start_in_compat_leaves_out(run, folder):
+    (folder / "guards").mkdir()
+    write(folder, FAILING, "guards/h.py")
+    server = {"plugin/http-server": {"name": ["h"]}, "plugmw": {"compat": True}}
+    assert run("check", write(folder, guarded(extra_config=server)))[0] == 0
+
+
 def test_check_tells_all_errors_at_once(run, folder):
     bad = {"endpoint": "/__health", "method": "GTE", "backend": []}
     status, _, err = run("check", write(folder, {**KRAKEND, "endpoints": [bad]}))

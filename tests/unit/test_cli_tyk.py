@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from plugmw import cli
@@ -44,3 +46,30 @@ def test_a_callable_without_a_signature_is_good_too(folder, capsys):
 def test_file_and_symbol_are_required(folder, capsys):
     with pytest.raises(SystemExit, match="2"):
         run(capsys, "-f", "plugin.py")
+
+
+# -- check ------------------------------------------------------------------------------------------------
+
+
+def definition(**hook):
+    hooks = {"pre": [{"name": "AddFooBarHeader", "path": "plugin.so", **hook}]}
+    return {
+        "name": "A", "api_id": "a", "use_keyless": True, "proxy": {"listen_path": "/a/"},
+        "version_data": {"not_versioned": True, "versions": {"Default": {"name": "Default"}}},
+        "custom_middleware": {"driver": "goplugin", **hooks},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("hook", "status", "problem"),
+    [
+        ({}, 0, ""),
+        ({"path": "none.so"}, 1, "custom_middleware.pre[0]: none.so: plugin file not found"),
+        ({"name": "Nothing"}, 1, "custom_middleware.pre[0]: plugin.so: symbol 'Nothing' not found"),
+    ],
+    ids=["good", "no file", "no function"],
+)
+def test_check_reports_a_hook_that_every_request_would_be_refused_for(folder, capsys, hook, status, problem):
+    (folder / "api.json").write_text(json.dumps(definition(**hook)), encoding="utf-8")
+    assert cli.main(["check", "api.json"]) == status
+    assert problem in capsys.readouterr().err

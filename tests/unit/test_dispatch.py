@@ -7,7 +7,13 @@ import json
 import pytest
 
 from plugmw import Entry
-from plugmw.dispatch import arrangements, compile_chain, without_identity, without_remote_user
+from plugmw.dispatch import (
+    arrangements,
+    compile_chain,
+    without_identity,
+    without_overrides,
+    without_remote_user,
+)
 from plugmw.gateway import Gateway
 from plugmw.kernel.identity import IDENTITY_KEYS
 from plugmw.kernel.runtime import Runtime
@@ -40,6 +46,59 @@ def test_all_identity_headers_at_once_are_removed():
 
 def test_a_remote_user_is_removed():
     assert seen(without_remote_user, REMOTE_USER="root", HTTP_X_OTHER="1") == {"HTTP_X_OTHER": "1"}
+
+
+OVERRIDES = ["HTTP_X_HTTP_METHOD_OVERRIDE", "HTTP_X_HTTP_METHOD", "HTTP_X_METHOD_OVERRIDE"]
+
+
+@pytest.mark.parametrize("key", OVERRIDES)
+@pytest.mark.parametrize(
+    ("honour", "method", "asked", "expected"),
+    [
+        (True, "POST", "delete ", "DELETE"),
+        (True, "POST", "nonsense", "POST"),
+        (True, "GET", "DELETE", "GET"),
+        (False, "POST", "DELETE", "POST"),
+    ],
+)
+def test_a_header_that_asks_for_another_method_is_gone_and_honoured_on_a_post_only(
+    key, honour, method, asked, expected
+):
+    found = seen(lambda run: without_overrides(run, honour), REQUEST_METHOD=method, **{key: asked})
+    assert found == {"REQUEST_METHOD": expected}
+
+
+def overriding(environ, start_response):
+    """Be an app that honours the header, as the one of werkzeug's documentation does."""
+    method = environ.get("HTTP_X_HTTP_METHOD_OVERRIDE", environ["REQUEST_METHOD"]).upper()
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [method.encode()]
+
+
+DELETES = {"name": "guard", "paths": ["/"], "methods": ["DELETE"]}
+GUARD = {"name": "request-termination", "config": {"status_code": 403}}
+GUARDS = {
+    "route": {"routes": [DELETES], "plugins": [{**GUARD, "route": "guard"}]},
+    "when": {"plugins": [{**GUARD, "when": {"methods": ["DELETE"]}}]},
+}
+
+
+@pytest.mark.parametrize(
+    ("setting", "guard", "answer"),
+    [
+        ("keep", "route", 400),
+        ("keep", "when", 403),
+        ("remove", "route", b"POST"),
+        ("remove", "when", b"POST"),
+        ("honour", "route", 403),
+        ("honour", "when", 403),
+    ],
+)
+def test_no_guard_by_method_is_passed_by_a_header_that_asks_for_another(setting, guard, answer):
+    app = Gateway(overriding, {"store": "memory://", "method_override": setting, **GUARDS[guard]})
+    result = serve(app, environ_of("/", "POST", HTTP_X_HTTP_METHOD_OVERRIDE="DELETE"))
+    assert (result.body if isinstance(answer, bytes) else int(result.status[:3])) == answer
+    assert serve(app, environ_of("/", "POST")).body == b"POST"
 
 
 def test_without_routes_and_plugins_the_app_is_called_directly():

@@ -332,7 +332,7 @@ def test_the_frames_of_a_request_are_those_of_the_page(tmp_path, rewriting):
             exchange.environ["PATH_INFO"] = "/api"
 
     file = tmp_path / "gateway.json"
-    settings = {"reload": False, "remote_user": "username", "store": "memory://"}
+    settings = {"reload": False, "remote_user": "username", "method_override": "remove", "store": "memory://"}
     routes, plugins = (
         [{"name": "api", "paths": ["/api"]}],
         [{"name": "key-auth", "config": {"anonymous": "any"}}],

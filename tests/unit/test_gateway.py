@@ -9,7 +9,9 @@ import pytest
 
 import plugmw
 from plugmw import ConfigError, Entry, Gateway, Plugin
+from plugmw.errors import ConfigErrors
 from plugmw.gateway import GatewayOptions
+from plugmw.kernel.identity import Consumer
 from plugmw.testing import gateway, get, hello_app
 from plugmw.upstream.forwarding import request_headers
 from plugmw.wsgi.answer import Exit
@@ -247,8 +249,41 @@ def test_they_are_gone_before_any_plugin_looks():
     assert seen == [None]
 
 
-def test_without_authentication_here_somebody_in_front_may_have_set_them():
-    assert len(saw_by_app(nothing("access"), SPOOFED)) == 9
+@pytest.mark.parametrize("plugins", [[], nothing("access"), nothing("log")], ids=["none", "access", "log"])
+def test_without_authentication_they_never_reach_an_app_either(plugins):
+    assert saw_by_app(plugins, SPOOFED) == set()
+
+
+def test_they_are_kept_for_somebody_in_front_if_that_is_configured():
+    saw: list = []
+    kept = {"store": "memory://", "identity_headers": "keep"}
+    for app in (Gateway(hello_app, kept), Gateway(hello_app, kept, plugins=[nothing("access")])):
+        serve(app, environ_of(HTTP_X_CONSUMER_USERNAME="root", **{"plugmw.testing.saw": saw}))
+    assert [environ["HTTP_X_CONSUMER_USERNAME"] for environ in saw] == ["root", "root"]
+
+
+def test_where_somebody_authenticates_they_are_removed_whatever_is_configured():
+    saw: list = []
+    auth = made("auth", access=lambda x: None, authenticates=True)
+    app = Gateway(hello_app, {"store": "memory://", "identity_headers": "keep"}, plugins=[auth])
+    serve(app, environ_of(HTTP_X_CONSUMER_USERNAME="root", **{"plugmw.testing.saw": saw}))
+    assert "HTTP_X_CONSUMER_USERNAME" not in saw[0]
+
+
+def test_a_gateway_inside_leaves_those_of_the_gateway_outside():
+    saw: list = []
+    auth = made(
+        "auth", access=lambda x: x.authenticate(Consumer(id="1", username="jo"), None), authenticates=True
+    )
+    inside = Gateway(hello_app, plugins=[nothing("access")])
+    serve(
+        Gateway(inside, plugins=[auth]),
+        environ_of(
+            HTTP_X_CONSUMER_USERNAME="root", HTTP_X_CONSUMER_GROUPS="a", **{"plugmw.testing.saw": saw}
+        ),
+    )
+    assert saw[0]["HTTP_X_CONSUMER_USERNAME"] == "jo"
+    assert "HTTP_X_CONSUMER_GROUPS" not in saw[0]
 
 
 def test_a_spoofed_consumer_gets_nobody_elses_configuration():
@@ -376,6 +411,51 @@ def test_a_gateway_can_be_tried_like_a_plugin():
 
 def test_identity_headers_nobody_sent_cost_nothing():
     assert saw_by_app(made("auth", access=lambda x: None, authenticates=True), {}) == set()
+
+
+# -- mounted twice ----------------------------------------------------------------------------------------
+
+KEYED = {
+    "store": "memory://",
+    "consumers": [{"username": "jo", "keyauth_credentials": [{"key": "k"}]}],
+    "plugins": [{"name": "key-auth", "config": {"hide_credentials": True}}],
+}
+
+
+class Middleware:
+    """Keep the app where most do."""
+
+    def __init__(self, app):
+        self.app = app
+
+    def __call__(self, environ, start_response):
+        return self.app(environ, start_response)
+
+
+@pytest.mark.parametrize(
+    "between",
+    [lambda app: app, Middleware, lambda app: Middleware(app).__call__],
+    ids=["itself", "a middleware", "a method"],
+)
+@pytest.mark.parametrize("named", ["file", "mapping"])
+def test_an_app_in_a_gateway_of_the_same_configuration_is_refused(tmp_path, between, named):
+    file = tmp_path / "gateway.json"
+    file.write_text(json.dumps(KEYED), encoding="utf-8")
+    config = str(file) if named == "file" else KEYED
+    once = between(Gateway(hello_app, config))
+    name = str(file) if named == "file" else "the same mapping"
+    with pytest.raises(ConfigErrors) as caught:
+        Gateway(once, config)
+    expected = "expected an app that is in no gateway of it"
+    assert str(caught.value) == f"app: got one that is in a gateway of {name} already, {expected}"
+    assert serve(once, environ_of(HTTP_APIKEY="k")).status == "200 OK"
+
+
+def test_gateways_of_two_configurations_stand_in_each_other():
+    inside = Gateway(hello_app, {"store": "memory://", "plugins": [{"name": "cors"}]})
+    app = Gateway(Middleware(inside), KEYED)
+    assert get(app, headers={"apikey": "k"}).status_code == 200
+    assert get(Gateway(Gateway(hello_app))).status_code == 200
 
 
 # -- REMOTE_USER ----------------------------------------------------------------------------------

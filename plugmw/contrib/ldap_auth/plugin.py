@@ -64,6 +64,12 @@ _HOST: Final = matches(
 _ATTRIBUTE: Final = matches(r"[A-Za-z][A-Za-z0-9-]*|\d+(\.\d+)+", "the name of an attribute, such as uid")
 
 
+#: What directories map to nothing (RFC 4518 section 2.2), and what else nobody sees, of what is printable.
+_UNSEEN: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u1806\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\ufffc\U000e0100-\U000e01ef]"
+)
+
+
 @config
 class Config:
     """Which directory, and who is in it."""
@@ -221,7 +227,8 @@ class LDAPAuth(Authentication[Config]):
 
     def _id(self, user: str) -> str:
         """Return one id for all spellings that directories take for the same name (RFC 4518, roughly)."""
-        name = " ".join(unicodedata.normalize("NFKC", user).casefold().split())
+        seen = unicodedata.normalize("NFKC", _UNSEEN.sub("", user)).casefold()
+        name = " ".join(_UNSEEN.sub("", unicodedata.normalize("NFKC", seen)).split())
         config = self.config
         place = (config.ldap_host.lower(), str(config.ldap_port), config.base_dn, config.attribute)
         return stable_id("ldap-auth", *place, name)

@@ -13,10 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeVar
 
+import attrs
+
 from plugmw.auth import client_secrets
 from plugmw.contrib.oauth2 import oauth
 from plugmw.contrib.oauth2.oauth import Parameters, Refused
-from plugmw.contrib.oauth2.tokens import Code, Grant, Tokens
+from plugmw.contrib.oauth2.tokens import Code, Grant, Tokens, lifetime, new_text
 from plugmw.kernel.identity import Credential
 
 if TYPE_CHECKING:
@@ -69,7 +71,8 @@ class Grants:
             return 400, _back(uri, {**checks.wrong.body, **stated})
         grant = self._grant(service, client, scope, userid)
         if kind == "code":
-            code = self._tokens.new_code(Code(grant, self._instance, challenge))
+            asked = parameters.text("redirect_uri")
+            code = self._tokens.new_code(Code(self._family(grant), self._instance, challenge, asked))
             return 200, _back(uri, {"code": code, **stated})
         return 200, _back(uri, {**self._issue(grant, refreshable=False), **stated}, in_fragment=True)
 
@@ -96,6 +99,8 @@ class Grants:
         invalid = Refused("invalid_request", "Invalid code")
         text = parameters.text("code") or ""
         code = self._tokens.code(text)
+        if code is None:
+            self._tokens.end_used("c", text, client.id)
         if code is None or code.instance != self._instance or code.grant.credential != client.id:
             raise invalid
         if not code.grant.is_for(service, self.config.global_credentials):
@@ -103,14 +108,34 @@ class Grants:
         needed = oauth.needs_challenge(self.config.pkce, client.data["client_type"])
         if needed or code.challenge is not None:
             oauth.check_verifier(parameters.get("code_verifier"), code.challenge)
-        if not self._tokens.take_code(text):
+        if not self.config.compat:
+            self._check_as_asked(parameters, client, code)
+        if not self._tokens.take_code(text, code.grant, lifetime(*self._lasting())):
+            self._tokens.end_used("c", text, client.id)
             raise invalid
         return self._issue(code.grant)
+
+    def _check_as_asked(self, parameters: Parameters, client: Credential, code: Code) -> None:
+        """Refuse what is not as it was when the code was asked for.
+
+        RFC 6749 section 4.1.3 for the address, RFC 9700 section 2.1.1 for a verifier of no challenge.
+        """
+        uri = parameters.get("redirect_uri")
+        if uri != code.redirect_uri and not (
+            code.redirect_uri is None and uri == client.data["redirect_uris"][0]
+        ):
+            raise Refused(
+                "invalid_grant", "Invalid redirect_uri that is not the one of the authorization request"
+            )
+        if code.challenge is None and parameters.get("code_verifier") is not None:
+            raise Refused("invalid_grant", "Invalid code_verifier of a code without code_challenge")
 
     def _refresh(self, parameters: Parameters, client: Credential, service: str) -> dict[str, object]:
         invalid = Refused("invalid_request", "Invalid refresh_token")
         text = parameters.text("refresh_token") or ""
         refresh = self._tokens.refresh(text)
+        if refresh is None:
+            self._tokens.end_used("r", text, client.id)
         if refresh is None or not refresh.grant.is_for(service, self.config.global_credentials):
             raise invalid
         if refresh.grant.credential != client.id:
@@ -121,6 +146,7 @@ class Grants:
             lasts = self.config.token_expiration
             return _issued(self._tokens.renew(text, refresh, lasts), lasts, text)
         if not self._tokens.take_refresh(text, refresh):
+            self._tokens.end_used("r", text, client.id)
             raise invalid
         return self._issue(refresh.grant)
 
@@ -146,9 +172,19 @@ class Grants:
         here = None if self.config.global_credentials else service
         return Grant(client.data["client_id"], client.id, here, scope, userid)
 
-    def _issue(self, grant: Grant, refreshable: bool = True) -> dict[str, object]:
+    def _family(self, grant: Grant) -> Grant:
+        """Return a grant whose tokens end together, where one of them can be seen to be used twice."""
+        return grant if self.config.compat else attrs.evolve(grant, family=new_text())
+
+    def _lasting(self, refreshable: bool = True) -> tuple[float, float | None]:
+        """Return for how long access and refresh tokens last; None: there is no refresh token."""
         lasts = self.config.token_expiration
-        ttl = self.config.refresh_token_ttl if refreshable and lasts else None
+        return lasts, self.config.refresh_token_ttl if refreshable and lasts else None
+
+    def _issue(self, grant: Grant, refreshable: bool = True) -> dict[str, object]:
+        lasts, ttl = self._lasting(refreshable)
+        if ttl is not None and grant.family is None:
+            grant = self._family(grant)
         access, refresh = self._tokens.issue(grant, lasts, ttl)
         return _issued(access, lasts, refresh)
 

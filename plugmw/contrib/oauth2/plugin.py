@@ -111,6 +111,12 @@ class Config:
         "lax", help="Who must use PKCE for codes: nobody, public clients, or every client."
     )
 
+    compat: bool = field(
+        False,
+        help="As Kong: tokens of routes without a service are for all of them, a code is good with another "
+        "`redirect_uri` than it was asked with, and one that is used twice ends nothing.",
+    )
+
     def check(self) -> Iterator[Finding]:
         if self.mandatory_scope and not self.scopes:
             yield "scopes", "required field missing, for mandatory_scope"
@@ -163,13 +169,17 @@ class OAuth2(Authentication[Config]):
         consumer = self.owner(credential) if credential else None
         if credential is None or credential.id != grant.credential or consumer is None:
             raise self._bad(BAD_TOKEN)
-        if not grant.is_for(x.service or "", self.config.global_credentials):
+        if not grant.is_for(self._service(x), self.config.global_credentials):
             raise self._bad(BAD_TOKEN)
         x.environ[keys.OAUTH2] = grant
         return consumer, credential
 
     def refuse(self, x: Exchange, denied: Any) -> NoReturn:
         x.exit(denied.status, denied.body, denied.headers)
+
+    def _service(self, x: Exchange) -> str:
+        """Return what tokens are for: the service, else this entry, by a text that is no service's name."""
+        return x.service or ("" if self.config.compat else f"\0{self.scope!r}")
 
     def _bad(self, description: str) -> Refused:
         headers = oauth.challenged(self.config.realm, "invalid_token", description)
@@ -196,7 +206,7 @@ class OAuth2(Authentication[Config]):
             headers = oauth.challenged(self.config.realm, wrong.error, wrong.message)
             x.exit(405, wrong.body, [*headers, ("Allow", "POST")])
         parameters = _parameters(x, LARGEST)
-        stated, service = oauth.state(parameters), x.service or ""
+        stated, service = oauth.state(parameters), self._service(x)
         try:
             self._check_https(x)
             if endpoint == "token":

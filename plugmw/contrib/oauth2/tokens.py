@@ -1,6 +1,9 @@
 """Authorization codes, access tokens and refresh tokens, in a store that all workers share.
 
 Only digests of codes and tokens are kept: who reads the store cannot use what is in it.
+
+What comes of one code, or of one refresh token, is a family. A code or a refresh token that is used a second
+time has been stolen by one of the two, and ends its family (RFC 6749 section 4.1.2, RFC 9700 section 4.14.2).
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import secrets
 import string
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 import attrs
 
@@ -35,6 +38,7 @@ class Grant:
     service: str | None
     scope: str | None
     userid: str | None
+    family: str | None = None
 
     def is_for(self, service: str, everywhere: bool) -> bool:
         """Say whether it is for a service; one for all is for those where tokens may be so."""
@@ -43,11 +47,12 @@ class Grant:
 
 @attrs.frozen
 class Code:
-    """An authorization code: the entry that made it, and the PKCE challenge it was made for."""
+    """An authorization code: the entry that made it, the PKCE challenge and the address it was asked with."""
 
     grant: Grant
     instance: str
     challenge: str | None
+    redirect_uri: str | None = None
 
 
 @attrs.frozen
@@ -85,9 +90,25 @@ class Tokens:
         """Return a code that can be exchanged."""
         return self._get(_key("c", text), Code)
 
-    def take_code(self, text: str) -> bool:
-        """Use up a code: of several callers at once only one is told True."""
-        return self._take(_key("c", text))
+    def take_code(self, text: str, grant: Grant, lasts: float | None = CODE_TTL) -> bool:
+        """Use up a code: of several callers at once only one is told True.
+
+        For ``lasts`` seconds (None: for ever) it is known as used, see :meth:`end_used`.
+        """
+        return self._take(_key("c", text), grant, lasts)
+
+    def end_used(self, kind: Literal["c", "r"], text: str, credential: str) -> None:
+        """End the family of a code (``c``) or refresh token (``r``) of a client that was used before."""
+        data = self._store().get(f"{_key(kind, text)}!")
+        used = json.loads(data) if data else {}
+        family = used.get("family")
+        if family is None or used["credential"] != credential:
+            return
+        key = _key("f", family)
+        # In this order: who issues tokens writes them, then their keys, and then looks for the mark.
+        self._store().set(f"{key}!", b"", ttl=CODE_TTL)
+        for one in json.loads(self._store().get(key) or b"[]"):
+            self._store().delete(one)
 
     def issue(self, grant: Grant, expires_in: float, refresh_ttl: float | None) -> tuple[str, str | None]:
         """Return a new access token and a refresh token, which is None with a ``refresh_ttl`` of None.
@@ -95,12 +116,23 @@ class Tokens:
         Both in seconds; 0 means for ever.
         """
         access = self._access(grant, expires_in)
-        if refresh_ttl is None:
-            return access, None
-        text = new_text()
-        until = self._clock() + refresh_ttl if refresh_ttl else None
-        self._set(_key("r", text), Refresh(grant, _key("t", access), until), refresh_ttl or None)
+        text = None if refresh_ttl is None else new_text()
+        if text is not None:
+            until = self._clock() + refresh_ttl if refresh_ttl else None
+            self._set(_key("r", text), Refresh(grant, _key("t", access), until), refresh_ttl or None)
+        tokens = [_key("t", access)] if text is None else [_key("t", access), _key("r", text)]
+        self._note(grant, tokens, lifetime(expires_in, refresh_ttl))
         return access, text
+
+    def _note(self, grant: Grant, tokens: list[str], ttl: float | None) -> None:
+        """Keep which tokens a family has; end them if it has ended in the meantime."""
+        if grant.family is None:
+            return
+        key = _key("f", grant.family)
+        self._store().set(key, json.dumps(tokens).encode(), ttl=ttl)
+        if self._store().get(f"{key}!") is not None:
+            for one in tokens:
+                self._store().delete(one)
 
     def access(self, text: str) -> Access | None:
         """Return an access token that has not expired."""
@@ -118,7 +150,8 @@ class Tokens:
 
     def take_refresh(self, text: str, refresh: Refresh) -> bool:
         """Use up a refresh token and end its access token, as :meth:`take_code`."""
-        taken = self._take(_key("r", text))
+        lasts = None if refresh.until is None else max(refresh.until - self._clock(), 1)
+        taken = self._take(_key("r", text), refresh.grant, lasts)
         if taken:
             self._store().delete(refresh.access)
         return taken
@@ -129,6 +162,7 @@ class Tokens:
         access = self._access(refresh.grant, expires_in)
         ttl = None if refresh.until is None else max(refresh.until - self._clock(), 1)
         self._set(_key("r", text), attrs.evolve(refresh, access=_key("t", access)), ttl)
+        self._note(refresh.grant, [_key("t", access), _key("r", text)], lifetime(expires_in, ttl or 0))
         return access
 
     def _access(self, grant: Grant, expires_in: float) -> str:
@@ -139,9 +173,10 @@ class Tokens:
         )
         return text
 
-    def _take(self, key: str) -> bool:
+    def _take(self, key: str, grant: Grant, lasts: float | None) -> bool:
         # Between get and delete another one may come. The mark outlives every such request, and a code.
-        taken = self._store().add(f"{key}!", b"", ttl=CODE_TTL)
+        mark = json.dumps({"family": grant.family, "credential": grant.credential}).encode()
+        taken = self._store().add(f"{key}!", mark, ttl=None if lasts is None else max(lasts, CODE_TTL))
         if taken:
             self._store().delete(key)
         return taken
@@ -155,6 +190,12 @@ class Tokens:
             return None
         fields = json.loads(data)
         return kind(**{**fields, "grant": Grant(**fields["grant"])})
+
+
+def lifetime(expires_in: float, refresh_ttl: float | None) -> float | None:
+    """Return for how many seconds tokens can be used, the longest of them; None is for ever."""
+    lasts = [expires_in] if refresh_ttl is None else [expires_in, refresh_ttl]
+    return max(lasts) if all(lasts) else None
 
 
 def new_text() -> str:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from plugmw.dialects.kong.names import Names
 from plugmw.documents import Document
 from plugmw.documents.document import Origin, Place, places_of
-from plugmw.documents.translated import Translated
+from plugmw.documents.translated import Options, Translated
 from plugmw.documents.translation import Translation, Unread
 
 VERSIONS: Final = ("1.1", "2.1", "3.0")
@@ -88,16 +88,16 @@ def is_kong(data: object) -> bool:
     return isinstance(data, Mapping) and "_format_version" in data
 
 
-def translate(document: Document) -> Translated:
+def translate(document: Document, options: Options | None = None) -> Translated:
     """Return the gateway document for a Kong file, with what was wrong in ``errors`` and ``warnings``."""
-    return _Kong(document).result()
+    return _Kong(document, options).result()
 
 
 class _Kong(Translation):
     """One file."""
 
-    def __init__(self, document: Document) -> None:
-        super().__init__(document)
+    def __init__(self, document: Document, options: Options | None = None) -> None:
+        super().__init__(document, options)
         self.native = {kind: [] for kind in ("services", "routes", "consumers", "plugins", "certificates")}
         self.names = Names(self)
         self.modern = True
@@ -115,6 +115,8 @@ class _Kong(Translation):
                 self._translate(name, place, item)
         self.names.resolve()
         self.native["unrouted"] = "404"
+        if self.options.compat:
+            self.native["identity_headers"] = "keep"
         return self.translated()
 
     def _translate(self, name: str, place: Place, item: dict[str, object]) -> None:

@@ -18,7 +18,7 @@ is ``module:CustomHandler``; SCHEMA (a Kong-style table) or Config (a plugmw con
 class says which configuration it takes.
 
 Requests that reach a handler whose ``init_worker`` failed are refused (Kong would go on calling it), and
-identity headers of clients are removed before a handler with rewrite or access sees the request.
+identity headers of clients are always removed before a handler with rewrite or access sees the request.
 """
 
 from __future__ import annotations

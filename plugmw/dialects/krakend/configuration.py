@@ -18,8 +18,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import attrs
-
 from plugmw.dialects.krakend import linting
 from plugmw.dialects.krakend.checking import Definitions
 from plugmw.dialects.krakend.endpoints import Endpoints
@@ -72,9 +70,7 @@ def _switched(reading: Reading, file: File, options: Options) -> Options:
         if key not in known:
             reading.error(("extra_config", SWITCHES, key), f'unknown field "{key}"{suggest(key, known)}')
     switches = reading.namespace(Switches, file.extra_config, SWITCHES)
-    return attrs.evolve(
-        options, strict=options.strict or switches.strict, compat=options.compat or switches.compat
-    )
+    return options.switched(switches.strict, switches.compat)
 
 
 def _service(reading: Reading, file: File, router: RouterFields, options: Options) -> Service:
@@ -145,12 +141,14 @@ class _Plugins:
         alias = HANDLER.namespaces[0]
         if alias in self.service.extra_config:
             place: Place = ("extra_config", spelled(self.reading.document.data["extra_config"], alias))
-            endpoints.server = Injected.of(self.service.extra_config[alias], self.loader, self.options.strict)
+            endpoints.server = Injected.of(
+                self.service.extra_config[alias], self.loader, self.options.refuses
+            )
             yield place, Entry(endpoints.server)
 
     def _missing(self, place: Place, problem: str, expected: str | None = None) -> None:
         """Report what KrakenD would only log: an error if ``strict``, else a warning."""
-        (self.reading.error if self.options.strict else self.reading.warn)(place, problem, expected)
+        (self.reading.error if self.options.refuses else self.reading.warn)(place, problem, expected)
 
     def _load(self, written: str) -> None:
         """Load a folder, relative to where the server runs as in KrakenD, or else to the file."""

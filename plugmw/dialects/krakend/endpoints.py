@@ -35,7 +35,8 @@ from plugmw.kernel.runtime import Runtime
 from plugmw.schema import Nothing
 from plugmw.wsgi import keys
 from plugmw.wsgi.body import BadLength, BodyTooLarge, Incomplete
-from plugmw.wsgi.paths import full_path, interpretations
+from plugmw.wsgi.paths import full_path
+from plugmw.wsgi.readings import paths
 from plugmw.wsgi.text import decode
 
 if TYPE_CHECKING:
@@ -90,6 +91,11 @@ class Endpoints(Plugin[Nothing]):
             self._add_options(routes)
         self._routes = routes
 
+    def rehearse(self) -> None:
+        # Of the endpoints alone: server plugins are an entry of their own.
+        Endpoints.init_worker(self)
+        Endpoints.close(self)
+
     def close(self) -> None:
         self.loader.context.done.set()
         opened, self._opened = self._opened, []
@@ -143,8 +149,8 @@ class Endpoints(Plugin[Nothing]):
 
     def _is_disguised(self, environ: WSGIEnvironment) -> bool:
         """Say whether an app could take the path for one that an endpoint has (CVE-2021-43557)."""
-        ways = interpretations(full_path(environ))
-        return any(self._routes.methods(decode(way, "surrogateescape")) for way in ways)
+        path = paths(environ)
+        return path.too_many or any(self._routes.methods(decode(way, "surrogateescape")) for way in path.ways)
 
     # -- what is there ----------------------------------------------------------------------------
 
@@ -181,7 +187,7 @@ class Endpoints(Plugin[Nothing]):
         backends = [self._backend(endpoint, backend, pool, clients) for backend in endpoint.backend]
         if len(backends) > 1:
             log.debug(f"{scope}[Merge] Backends: {len(backends)}, merger: parallel, combiner: default")
-        compat, strict = self.options.compat, self.options.strict
+        compat, strict = self.options.compat, self.options.refuses
         modifiers = build_modifiers(self.loader, endpoint.extra_config, scope, compat=compat, strict=strict)
         log.debug(scope, "Building the http handler")
         proxy = EndpointProxy(endpoint, backends, modifiers, pool, compat)
@@ -193,7 +199,7 @@ class Endpoints(Plugin[Nothing]):
     def _backend(self, endpoint: Endpoint, backend: Backend, pool: Pool, clients: _Clients) -> BackendProxy:
         scope = f"[BACKEND: {endpoint.method} {endpoint.endpoint} -> {backend.url_pattern}]"
         self.loader.logger.debug(scope, "Building the backend pipe")
-        compat, strict = self.options.compat, self.options.strict
+        compat, strict = self.options.compat, self.options.refuses
         extra = backend.extra_config
         limit = self.runtime.max_response_body
         client = build_client(self.loader, extra, scope, backend.url_pattern, clients, strict, limit)

@@ -28,7 +28,7 @@ class ModuleConfig:
         None, help="Names of the plugins to use, in order; without it, all that the module registers."
     )
     extra_config: dict[str, object] = field({}, help="What the plugins are given, beside `name`.")
-    strict: bool = field(False, help="Refuse to work without the plugins, instead of going on without them.")
+    strict: bool = field(True, help="Refuse to work without the plugins, instead of going on without them.")
 
     def check(self) -> Iterator[Finding]:
         if (self.module is None) == (self.folder is None):
@@ -45,6 +45,7 @@ class ModulePlugin(Plugin[M]):
     """
 
     kind: ClassVar[Kind]
+    fail_closed = True
     loader: Loader
 
     def _init(self, config: M) -> None:

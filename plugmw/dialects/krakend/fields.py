@@ -162,5 +162,5 @@ class File:
 class Switches:
     """The namespace ``plugmw``."""
 
-    strict: bool = field(False, help="Whether what KrakenD only logs is an error.")
+    strict: bool | None = field(None, help="Whether what KrakenD only logs is an error; unless `compat`.")
     compat: bool = field(False, help="Whether KrakenD's behaviour is kept where plugmw's differs.")

@@ -29,6 +29,7 @@ from plugmw.wsgi.forms import read_pairs
 from plugmw.wsgi.headers import cgi_key
 from plugmw.wsgi.paths import PATH_SAFE, SENDABLE, unescape
 from plugmw.wsgi.proxies import Trusted
+from plugmw.wsgi.readings import mount
 from plugmw.wsgi.urls import origin
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ AGENT: Final = f"KrakenD {VERSION}"
 _PLACE: Final = re.compile(r"\{([^{}]+)\}")
 _FRAMING: Final = ("Content-Length", "Transfer-Encoding", "Host")
 _FRAMING_KEYS: Final = frozenset(map(cgi_key, _FRAMING))
-_DOTS: Final = {".", ".."}
+#: A segment that leads elsewhere, also with ``;parameters``, as Tomcat resolves it; for some ``\`` is
+#: a slash too.
+_DOTS: Final = re.compile(r"(?:^|(?<=[/\\])|(?<=%5C))\.\.?(?=$|[/\\;]|%5C)")
 #: Prefixes of environ keys that a backend request takes over from the client's.
 _SHARED: Final = ("wsgi.", keys.PREFIX, "REMOTE_", "SERVER_", "AUTH_TYPE", "SCRIPT_NAME")
 _OWN: Final = (keys.TARGET, keys.BODY, keys.SERVICE)
@@ -70,7 +73,7 @@ class Call:
 def check_parameters(values: Collection[str]) -> None:
     """Raise :class:`BadParameter` for what is still escaped, or would begin a query or a fragment."""
     for value in values:
-        if value in _DOTS or any(mark in value for mark in "%?#"):
+        if _DOTS.search(value) or any(mark in value for mark in "%?#"):
             raise BadParameter
 
 
@@ -127,12 +130,13 @@ class Pattern:
     def __init__(self, pattern: str) -> None:
         path, mark, query = pattern.partition("?")
         self._path, self._query = _PLACE.split(path), _PLACE.split(mark + query)
-        self._dots = _DOTS.intersection(path.split("/"))
+        #: How many such segments the pattern has itself.
+        self._dots = len(_DOTS.findall(_PLACE.sub("x", path)))
 
     def fill(self, parameters: Mapping[str, object]) -> str:
         """Return path and query, ready to send; a parameter that is missing is empty."""
         path = _filled(self._path, parameters, PATH_SAFE)
-        if not self._dots.issuperset(_DOTS.intersection(path.split("/"))):
+        if len(_DOTS.findall(path)) > self._dots:
             raise BadParameter
         return path + _filled(self._query, parameters, "")
 
@@ -190,7 +194,7 @@ def environ_for(
 def _locate(request: WSGIEnvironment, environ: WSGIEnvironment, url: str) -> None:
     """Set what says where a request goes; the app stays at the host, and the prefix, it is known under."""
     if url.startswith(APP):
-        target, script = url[len(APP) :], str(request.get("SCRIPT_NAME", ""))
+        target, script = url[len(APP) :], mount(environ)
         request["HTTP_HOST"] = environ.get("HTTP_HOST", "")
     else:
         scheme, host, port = origin(url)

@@ -97,8 +97,8 @@ class HandlerRegisterer(Alone):
 
     ``source`` is a module, a module's name, the path of a file, or a registerer itself. ``extra_config``
     is the namespace (``{"name": ..., "my-plugin": {...}}``) or a whole ``extra_config`` with it; without
-    ``name``, all that the module registers is used, in its order. With ``strict`` whatever cannot be used
-    raises :class:`~plugmw.errors.LoadError`.
+    ``name``, all that the module registers is used, in its order. Whatever cannot be used raises
+    :class:`~plugmw.errors.LoadError`; without ``strict`` it is logged and left out, as in KrakenD.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class HandlerRegisterer(Alone):
         extra_config: Mapping[str, object] | None = None,
         *,
         logger: Logger | None = None,
-        strict: bool = False,
+        strict: bool = True,
     ) -> None:
         super().__init__(app, source, HANDLER, logger, strict)
         wanted = whole(extra_config, HANDLER, list(self.loader.register.handlers))

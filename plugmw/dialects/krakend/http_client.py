@@ -3,7 +3,8 @@
 The environ says where to (``wsgi.url_scheme``, ``SERVER_NAME``, ``SERVER_PORT``, ``RAW_URI``) and, in its
 :class:`~plugmw.dialects.krakend.forwarding.Call`, until when. Bodies stream both ways. As Go's client it
 follows redirects, at most ten, and asks for gzip and unpacks it if the request asks for nothing itself.
-Unlike Go's it takes no proxy from the environment, and sends credentials on only to the very same origin.
+Unlike Go's it takes no proxy from the environment, and sends what could be a credential only to the very same
+origin.
 
 Raises :class:`~plugmw.dialects.krakend.failures.BackendError`.
 """
@@ -34,7 +35,13 @@ if TYPE_CHECKING:
 
 #: As many as Go's client follows.
 REDIRECTS: Final = 10
-_CREDENTIALS: Final = ("authorization", "proxy-authorization", "cookie", "www-authenticate")
+#: What goes along to another origin: any other header may be a credential, whatever its name.
+_HARMLESS: Final = frozenset(
+    (
+        *("accept", "accept-charset", "accept-encoding", "accept-language", "cache-control", "content-type"),
+        *("if-modified-since", "if-none-match", "pragma", "range", "user-agent", "x-forwarded-via"),
+    )
+)
 _STEP: Final = 64 * 1024
 
 Headers = list[tuple[str, str]]
@@ -79,7 +86,7 @@ class _Request:
         )
         if following.origin == self.origin:
             return following
-        kept = [item for item in headers if item[0].lower() not in _CREDENTIALS]
+        kept = [item for item in headers if item[0].lower() in _HARMLESS]
         return attrs.evolve(following, headers=kept)
 
     def _join(self, location: str) -> str:

@@ -9,8 +9,9 @@
           extra_config:
             hello: {path: /hijack-me}
 
-A plugin that is missing, broken or refuses its configuration is logged at ERROR and left out, unless
-``strict``. The factories are called once per process, after the fork; one handler serves all routes.
+With a plugin that is missing, broken or refuses its configuration nobody passes. With ``strict`` off it is
+logged at ERROR and left out. The factories are called once per process, after the fork; one handler serves
+all routes.
 
 The priority is above that of every plugin of Kong's but pre-function. KrakenD's own CORS is outside of its
 server plugins: ``after: [cors]`` gives that order.
@@ -46,6 +47,9 @@ class HTTPServer(ModulePlugin[ModuleConfig]):
         self._handler: WSGIApplication = self._next
 
     def init_worker(self) -> None:
+        self.inject()
+
+    def rehearse(self) -> None:
         self.inject()
 
     def inject(self) -> None:

@@ -69,6 +69,9 @@ class ReqRespModifier(ModulePlugin[Config]):
             self.loader, self.extra_config, "[SERVICE: Gateway]", strict=self.config.strict
         )
 
+    def rehearse(self) -> None:
+        self.init_worker()
+
     def wants_body(self, x: RespondingExchange) -> bool:
         return bool(self._modifiers.responses)
 

@@ -67,7 +67,7 @@ class _Prest(Translation):
             "middlewares": _lower(self.values.get("pluginmiddlewarelist")),
             "build": self.environ.get("PREST_BUILD_PLUGINS") == "1" or None,
             "compat": self.options.compat,
-            "strict": self.options.strict,
+            "strict": self.options.refuses,
         }
         config = {"path": "./lib", **{name: value for name, value in config.items() if value is not None}}
         prefix = config.get("prefix", "")

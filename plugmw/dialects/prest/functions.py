@@ -11,12 +11,13 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
-from plugmw.dialects.prest.loading import NAME, Failed, Folder, Function, NotServed, wrong_type
+from plugmw.dialects.prest.loading import NAME, Failed, Folder, Function, NotServed, no_symbol, wrong_type
 from plugmw.dialects.prest.results import JSON, WrongType, error_text, send
 from plugmw.dialects.prest.views import Call
 from plugmw.kernel.runtime import Logger, Runtime
 from plugmw.wsgi.answer import MESSAGES, UNEXPECTED, Exit, respond, status_line
 from plugmw.wsgi.paths import escape, full_path
+from plugmw.wsgi.readings import METHODS
 
 if TYPE_CHECKING:
     from _typeshed import OptExcInfo
@@ -60,7 +61,7 @@ class Functions:
         return self._answer(call, place[1], place[2], start_response)
 
     def _answer(self, call: Call, file: str, func: str, start_response: StartResponse) -> Iterable[bytes]:
-        name = f"{call.method.upper()}{func}Handler"
+        name = f"{call.method}{func}Handler"
         problem: Exception
         raised: OptExcInfo | None = None
         begun = False
@@ -93,11 +94,14 @@ class Functions:
 
     def _function(self, call: Call, file: str, func: str) -> Function:
         library = self._folder.open(file)
-        method = call.method.upper()
+        name = f"{call.method}{func}Handler"
+        if call.method not in METHODS:
+            # No method begins with another, so that a name is that of one method and one function only.
+            raise no_symbol(name, file)
         try:
-            return library.function(f"{method}{func}Handler")
+            return library.function(name)
         except NotServed:
-            if method != "HEAD" or self._compat:
+            if call.method != "HEAD" or self._compat:
                 raise
             return library.function(f"GET{func}Handler")
 

@@ -60,7 +60,7 @@ class PythonFile:
         try:
             return vars(self._module)[name]
         except KeyError:
-            raise _no_symbol(name, self._name) from None
+            raise no_symbol(name, self._name) from None
 
     def function(self, name: str) -> Function:
         """Return what calls a function of the file; raises :class:`NotServed`."""
@@ -75,7 +75,7 @@ class PythonFile:
         function = self.symbol(name)
         # Functions that a file imports are not served.
         if not callable(function) or getattr(function, "__module__", None) != self._module.__name__:
-            raise _no_symbol(name, self._name)
+            raise no_symbol(name, self._name)
         if accepts(function, 0):
             self._need_variables()
             return lambda call: call.run(function)
@@ -86,7 +86,7 @@ class PythonFile:
     def _need_variables(self) -> None:
         for name in VARIABLES:
             if name not in self._declared:
-                raise _no_symbol(name, self._name)
+                raise no_symbol(name, self._name)
 
     def close(self) -> None:
         """Forget the module."""
@@ -106,7 +106,7 @@ class NativeFile:
         """Return what calls a function of the library; raises :class:`NotServed`, :class:`Failed`."""
         function = _call_library(getattr, self._library, name, None)
         if function is None:
-            raise _no_symbol(name, self._name)
+            raise no_symbol(name, self._name)
         return lambda call: _call_library(function, call, call.http_vars, call.url_query)
 
     def close(self) -> None:
@@ -212,5 +212,6 @@ def wrong_type(name: str) -> NotServed:
     return NotServed(f"plugin handler {name} is not func() string or func() (string, int)")
 
 
-def _no_symbol(name: str, file: str) -> NotServed:
+def no_symbol(name: str, file: str) -> NotServed:
+    """Return the error for a name that a file does not have."""
     return NotServed(f"plugin: symbol {name} not found in plugin {file}")

@@ -11,7 +11,7 @@
         return wrapped
 
 ``rw`` and ``rq`` are those of :mod:`plugmw.dialects.go_http`. prestd uses the first entry that it can load;
-here all are used, the first one outermost. One that cannot be used is logged and left out.
+here all are used, the first one outermost. One that cannot be used is an error, or logged and left out.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ class Config:
         "middleware plugins are not round the functions.",
     )
     strict: bool = field(
-        False, help="Refuse to work without the folder and every middleware plugin, instead of going on."
+        True, help="Refuse to work without the folder and every middleware plugin, instead of going on."
     )
     build: bool = field(
         False,
@@ -96,6 +96,7 @@ class FunctionsPlugin(Plugin[Config]):
     """Phases: wrap."""
 
     name, priority, Config = "functions", -2_000_000, Config
+    fail_closed = True
 
     def _init(self, config: Any) -> None:
         super()._init(config)
@@ -155,6 +156,14 @@ class FunctionsPlugin(Plugin[Config]):
             return wrapped(app, inner, names, self.logger, options.strict)
 
         self._handler = served(within(self._next)) if options.compat else within(served(self._next))
+
+    def rehearse(self) -> None:
+        inner = Folder(self._inner, self.logger)
+        names = [(item.file, item.func) for item in self.config.middlewares]
+        try:
+            wrapped(self._next, inner, names, self.logger, self.config.strict)
+        finally:
+            inner.close()
 
     def _build(self) -> None:
         from plugmw.dialects.prest.building import build_all

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from plugmw.dialects.tyk.reading import DefinitionReader
 from plugmw.documents.document import Place
 from plugmw.kernel.exchange import Exchange
 from plugmw.schema import patterns
+from plugmw.wsgi.readings import covered, methods, paths
 from plugmw.wsgi.text import decode
 
 
@@ -16,18 +17,21 @@ class Endpoint:
     """The requests that an endpoint's plugin is for: a method, and a pattern found in the path.
 
     As in Tyk the pattern is a regular expression that may match anywhere in the path below the API's, and
-    ``{id}`` in it any one segment.
+    ``{id}`` in it any one segment. Other than in Tyk an endpoint of GET is one of HEAD too.
     """
 
     def __init__(self, method: str, path: str) -> None:
         self.method = method
         self.path = path
+        self._methods = covered([method])
         self._find = patterns.compiled(re.sub(r"\{[^{}/]*\}", "([^/]+)", path)).search
 
     def __call__(self, x: Exchange) -> bool:
-        if x.method != self.method:
-            return False
-        return is_too_long(x) or self._find(path_below(x)) is not None
+        return any(self.fits(method, path) for method, path, _ in readings(x))
+
+    def fits(self, method: str, path: str | None) -> bool:
+        """Look at one reading of a request; a path of None is one that no pattern is tried on."""
+        return method in self._methods and (path is None or self._find(path) is not None)
 
 
 class First:
@@ -37,20 +41,26 @@ class First:
         self._before, self._own = before, endpoint
 
     def __call__(self, x: Exchange) -> bool:
-        if is_too_long(x):
-            return self._own(x)
-        return self._own(x) and not any(endpoint(x) for endpoint in self._before)
+        return any(
+            self._own.fits(method, path)
+            and (path is None or not any(endpoint.fits(method, path) for endpoint in self._before))
+            for method, path, _ in readings(x)
+        )
 
 
-def path_below(x: Exchange) -> str:
-    """Return the path of a request below that of its API, beginning with a slash, as text."""
-    prefix = x.route.matched(x.path).rstrip("/") if x.route else ""
-    return decode(x.path[len(prefix) :] or "/", "surrogateescape")
+def readings(x: Exchange) -> Iterator[tuple[str, str | None, str]]:
+    """Yield each method, path below the API's and whole path that an app could read, as text.
 
-
-def is_too_long(x: Exchange) -> bool:
-    """Say whether no pattern is tried on the path: it is one of every endpoint, as any may be a guard."""
-    return len(x.path) > patterns.LONGEST
+    Any endpoint may be a guard. The path below is None where no pattern is tried, because it is too long or
+    has too many readings.
+    """
+    every = paths(x.environ)
+    for way in every.ways:
+        prefix = x.route.matched(way).rstrip("/") if x.route else ""
+        long = every.too_many or len(way) > patterns.LONGEST
+        below = None if long else decode(way[len(prefix) :] or "/", "surrogateescape")
+        for method in methods(x.environ):
+            yield method, below, decode(way, "surrogateescape")
 
 
 def served_version(definition: DefinitionReader) -> str | None:

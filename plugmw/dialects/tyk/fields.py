@@ -212,5 +212,5 @@ class Own:
     policies: dict[str, object] = field({}, empty=True, help="What sessions that name one may do, by its id.")
     tyk_conf: object = field(None, help="The file tyk.conf, or its values.")
     version: object = field(None, help="The gateway's version, as in names of plugin files.")
-    strict: Flag = flag("Whether hooks that cannot be loaded are errors.")
+    strict: Flag | None = field(None, help="Whether hooks that cannot be loaded are errors; unless `compat`.")
     compat: Flag = flag("Whether Tyk's behaviour is kept where plugmw's differs.")

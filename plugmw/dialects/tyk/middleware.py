@@ -121,9 +121,9 @@ class Middleware:
     def _not_loaded(self, error: LoadError) -> None:
         # Without a bundle the error is in the code of the definition's hooks; it comes here only if strict.
         steps: Place = self.steps
-        if self.options.offline and self.bundle is None:
+        if self.options.offline and self.bundle is None and self.definition.fields.custom_middleware_bundle:
             self.definition.warn(steps, f"{error} (nothing is fetched to look at a file)")
-        elif self.options.strict:
+        elif self.options.reports:
             self.definition.error(steps, str(error))
         else:
             self._put(Entry(NotLoaded(f"API {self.api.name!r} is not loaded: {error}")), steps)
@@ -252,7 +252,7 @@ class Middleware:
         try:
             return self.lookup.function(path, name, folder, self.bundle is not None)
         except LoadError as error:
-            if self.options.strict:
+            if self.options.reports:
                 self.definition.error(steps, str(error))
             return error
 

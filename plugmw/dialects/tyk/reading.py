@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import attrs
-
 from plugmw.bundles import Bundles
 from plugmw.dialects.tyk.documents import APIS, Definitions
 from plugmw.dialects.tyk.fields import ApiDefinition, Own
@@ -40,11 +38,7 @@ class DefinitionReader:
         self.folder = Path(document.source).parent if document.source else Path()
         self.fields = into.part(ApiDefinition, self.data, self.place)
         self.own = into.part(Own, self.fields.plugmw, self.at("plugmw"))
-        self.options = attrs.evolve(
-            into.options,
-            strict=into.options.strict or self.own.strict,
-            compat=into.options.compat or self.own.compat,
-        )
+        self.options = into.options.switched(self.own.strict, self.own.compat)
 
     def at(self, *steps: str | int) -> Place:
         return (*self.place, *steps)

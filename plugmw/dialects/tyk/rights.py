@@ -13,11 +13,10 @@ from typing import Final
 
 import attrs
 
-from plugmw.dialects.tyk.endpoints import is_too_long, path_below
+from plugmw.dialects.tyk.endpoints import readings
 from plugmw.dialects.tyk.session import AccessDefinition, Limit, SessionState
 from plugmw.kernel.exchange import Exchange
 from plugmw.schema import patterns
-from plugmw.wsgi.text import decode
 
 _VARIABLE: Final = re.compile(r"\{[^}]+\}")
 
@@ -70,16 +69,20 @@ def _reach(pattern: str, path: str, matching: Matching) -> int:
 
 
 def may_go(x: Exchange, access: AccessDefinition, matching: Matching) -> bool:
-    """Say whether a request is one of ``allowed_urls``; without any, every one is."""
+    """Say whether a request is one of ``allowed_urls`` however it is read; without any, every one is."""
     if not access.allowed_urls:
         return True
-    if is_too_long(x):
-        return False
-    below, whole = path_below(x), decode(x.path, "surrogateescape")
+    return all(
+        below is not None and _is_allowed(method, below, whole, access, matching)
+        for method, below, whole in readings(x)
+    )
+
+
+def _is_allowed(method: str, below: str, whole: str, access: AccessDefinition, matching: Matching) -> bool:
     # What matches no more of the whole path than the API's own says nothing of what is below it.
     least = len(whole) - len(below) if matching.prefix else 0
     for spec in access.allowed_urls:
-        if x.method in spec.methods and (
+        if method in spec.methods and (
             _reach(spec.url, whole, matching) >= least
             or (matching.prefix and _reach(spec.url, below, matching) >= 0)
         ):
@@ -95,10 +98,15 @@ def limit_in_force(x: Exchange, session: SessionState, api_id: str, matching: Ma
     else:
         own = Limit(session.rate, session.per, session.quota_max, session.quota_renewal_rate)
         counted = Counted(own, access.allowance_scope)
-    for endpoint in () if is_too_long(x) else access.endpoints:
+    if not access.endpoints:
+        return counted
+    asked = [(method.upper(), below) for method, below, _ in readings(x) if below is not None]
+    for endpoint in access.endpoints:
         for method in endpoint.methods:
-            same = method.name.upper() == x.method.upper()
-            if same and _reach(endpoint.path, path_below(x), matching) >= 0:
+            if any(
+                method.name.upper() == name and _reach(endpoint.path, below, matching) >= 0
+                for name, below in asked
+            ):
                 limit = attrs.evolve(counted.limit, rate=method.rate, per=method.per)
                 return Counted(limit, counted.scope, f"{method.name} {endpoint.path}")
     return counted

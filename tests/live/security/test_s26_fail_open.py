@@ -18,7 +18,7 @@ from plugmw.contrib.hmac_auth.signing import signature
 from plugmw.contrib.jwt import JWT
 from plugmw.contrib.ldap_auth import LDAPAuth
 from plugmw.contrib.oauth2 import OAuth2
-from plugmw.errors import StoreError
+from plugmw.errors import ConfigErrors, StoreError
 from plugmw.kernel.identity import Consumer, Credential, MemoryDirectory
 from plugmw.sources import bundled
 from tests.support.tokens import LATER, token
@@ -40,6 +40,14 @@ CONFIGS = {
     "pre-function": {"access": [print]},
     "request-size-limiting": {},
     "request-termination": {},
+}
+
+
+#: What is in files of others decides for these.
+OF_FILES = {
+    "functions": {"path": "nowhere"},
+    "http-server": {"module": "nowhere.py"},
+    "req-resp-modifier": {"module": "nowhere.py"},
 }
 
 
@@ -99,9 +107,31 @@ def test_s26_every_plugin_that_decides_is_in_this_test():
     found = {
         name for name in bundled.names() if bundled.find(name).fail_closed or bundled.find(name).authenticates
     }
-    assert found == set(CONFIGS)
+    assert found == {*CONFIGS, *OF_FILES}
     # Who authenticates decides.
     assert all(bundled.find(name).fail_closed for name in found)
+
+
+@pytest.mark.parametrize("name", OF_FILES)
+def test_s26_a_plugin_without_the_files_that_decide_keeps_the_gateway_from_starting(name):
+    with pytest.raises(ConfigErrors):
+        Gateway(App(), {"plugins": [{"name": name, "config": OF_FILES[name]}]})
+
+
+@pytest.mark.parametrize("name", ["http-server", "req-resp-modifier"])
+def test_s26_a_plugin_whose_file_fails_in_the_worker_refuses(name, tmp_path):
+    (tmp_path / "guard.py").write_text(
+        "class HandlerRegisterer:\n"
+        "    def register_handlers(self, f): f('guard', self.make)\n"
+        "    def make(self, *given): raise ValueError('no')\n"
+        "class ModifierRegisterer:\n"
+        "    def register_modifiers(self, f): f('guard', self.make, True, False)\n"
+        "    def make(self, *given): raise ValueError('no')\n",
+        encoding="utf-8",
+    )
+    config = {"module": str(tmp_path / "guard.py")}
+    assert asked({"plugins": [{"name": name, "config": config}]}) == (500, 0)
+    assert asked({"plugins": [{"name": name, "config": {**config, "strict": False}}]}) == (200, 1)
 
 
 def failing(name, failure, phase="access"):

@@ -197,6 +197,11 @@ def test_run_on_preflight(run, method, status):
     assert ask(BadgeAuth(run_on_preflight=run), method=method)[0].status_code == status
 
 
+def test_a_preflight_beside_which_a_header_asks_for_another_method_needs_credentials():
+    headers = {"X-HTTP-Method-Override": "DELETE"}
+    assert ask(BadgeAuth(run_on_preflight=False), method="OPTIONS", headers=headers)[0].status_code == 401
+
+
 def test_a_plugin_without_run_on_preflight_always_runs():
     assert ask(CardAuth(), method="OPTIONS")[0].status_code == 401
 

@@ -166,6 +166,6 @@ def test_a_key_of_another_certificate_is_found_out(pair):
 
 
 def test_certificates_cost_requests_nothing(pair):
-    made = gateway(certificates=[item(pair("a"), "*")])
+    made = gateway(certificates=[item(pair("a"), "*")], identity_headers="keep")
     made.start()
     assert made._run is hello_app

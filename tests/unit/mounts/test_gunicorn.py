@@ -17,7 +17,7 @@ from plugmw.mounts import gunicorn as hooks
 from plugmw.testing import hello_app
 from tests.support.servers import ROOT
 
-HOOK_NAMES = {"post_worker_init", "ssl_context", "when_ready", "worker_exit"}
+HOOK_NAMES = {"forwarder_headers", "post_worker_init", "ssl_context", "when_ready", "worker_exit"}
 
 
 @pytest.fixture
@@ -52,13 +52,13 @@ def worker(workers=1, pid=None):
     return SimpleNamespace(cfg=SimpleNamespace(workers=workers), log=log, pid=pid or os.getpid())
 
 
-def test_gives_gunicorn_nothing_but_the_hooks():
+def test_gives_gunicorn_nothing_but_the_hooks_and_its_switch():
     from gunicorn.config import Config
 
     assert set(vars(hooks)) & set(Config().settings) == HOOK_NAMES
 
 
-def test_exports_nothing_but_the_hooks():
+def test_exports_nothing_but_the_hooks_and_its_switch():
     names: dict[str, object] = {}
     exec("from plugmw.mounts.gunicorn import *", names)
     assert set(names) - {"__builtins__"} == HOOK_NAMES

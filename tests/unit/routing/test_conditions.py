@@ -10,6 +10,7 @@ from plugmw.routing.conditions import Condition, compiled
 from plugmw.schema import build
 from plugmw.schema.patterns import LONGEST
 from plugmw.testing import get, hello_app
+from plugmw.wsgi.paths import TOO_MANY
 from tests.support.plugins import made
 
 
@@ -57,7 +58,7 @@ def _entry(plugin, condition):
         ({"headers": {"x-tier": "free"}}, {"headers": {"X-Tier": "free2"}}, False),
         ({"headers": {"x-tier": "free"}}, {}, False),
         ({"headers": {"x-tier": "(free)?"}}, {}, True),
-        ({"query": {"v": r"\d+"}}, {"query_string": "v=12&v=x"}, True),
+        ({"query": {"v": r"\d+"}}, {"query_string": "v=12"}, True),
         ({"query": {"v": r"\d+"}}, {"query_string": "v=x"}, False),
         ({"query": {"v": ".+"}}, {"query_string": "v"}, False),
         ({"query": {"v": ".+"}}, {}, False),
@@ -102,9 +103,46 @@ def test_a_method_in_another_case_makes_the_entry_apply():
     assert not applies({"methods": ["POST"], "negate": True}, method="POST")
 
 
-def test_a_path_with_very_many_readings_makes_the_entry_apply(monkeypatch):
-    monkeypatch.setattr("plugmw.routing.conditions.TOO_MANY", 2)
-    assert applies({"paths": ["/admin"]}, path="/a;b/../c")
+@pytest.mark.parametrize("negate", [False, True])
+def test_a_path_with_very_many_readings_makes_the_entry_apply(negate):
+    path = "/a/%" + "25" * TOO_MANY + "41;x\\ //y"
+    assert applies({"paths": ["/admin"], "negate": negate}, environ={"PATH_INFO": path})
+
+
+@pytest.mark.parametrize("query", ["a=0&a=1", "a=1&a=0", "a&%61=1", "a=0&a=2&a=%31"])
+def test_any_value_of_an_argument_makes_the_entry_apply(query):
+    assert applies({"query": {"a": "1"}}, query_string=query)
+    assert applies({"query": {"a": "1"}, "negate": True}, query_string=query)
+    assert not applies({"query": {"a": "[0-2]?"}, "negate": True}, query_string=query)
+
+
+def test_a_guard_on_get_holds_for_head_and_one_on_head_not_for_get():
+    assert applies({"methods": ["GET"]}, method="HEAD")
+    assert not applies({"methods": ["HEAD"]}, method="GET")
+    assert not applies({"methods": ["GET"]}, method="POST")
+
+
+def test_what_is_for_all_but_get_is_for_head():
+    assert applies({"methods": ["GET"], "negate": True}, method="HEAD")
+    assert not applies({"methods": ["GET", "HEAD"], "negate": True}, method="HEAD")
+
+
+@pytest.mark.parametrize("header", ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"])
+def test_a_method_that_an_override_header_asks_for_makes_the_entry_apply(header):
+    assert applies({"methods": ["DELETE"]}, method="POST", headers={header: "delete"})
+    assert applies({"methods": ["POST"]}, method="POST", headers={header: "DELETE"})
+    assert applies({"methods": ["POST"], "negate": True}, method="POST", headers={header: "DELETE"})
+    assert not applies({"methods": ["PUT"]}, method="POST", headers={header: "DELETE"})
+
+
+def test_a_path_below_a_mount_that_a_client_names_is_read_with_and_without_it():
+    moved = {"SCRIPT_NAME": "/x", "PATH_INFO": "/admin"}
+    named = {**moved, "HTTP_SCRIPT_NAME": "/x"}
+    assert applies({"paths": ["/admin"]}, environ=named)
+    assert applies({"paths": ["/x/admin"]}, environ=named)
+    assert applies({"paths": ["/x"], "negate": True}, environ=named)
+    assert not applies({"paths": ["/admin"]}, environ=moved)
+    assert not applies({"paths": ["/x"], "negate": True}, environ=moved)
 
 
 @pytest.mark.parametrize("negate", [False, True])

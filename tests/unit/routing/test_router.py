@@ -91,12 +91,44 @@ HOSTS = {
     "wildcard with a port": (["*.example.org:81"], "a.example.org:80", False),
     "one of several": (["a.example", "*.b.example"], "x.b.example", True),
     "an IPv6 address": (["[::1]"], "[::1]:80", True),
+    "a dot at the end": (["example.org"], "example.org.", True),
+    "a dot at the end, and a port": (["example.org"], "Example.Org.:8080", True),
+    "a dot at the end, its own port": (["example.org:8080"], "example.org.:8080", True),
+    "a dot at the end of the route's": (["example.org."], "example.org", True),
+    "a dot at the end and a wildcard": (["*.example.org"], "a.example.org.", True),
+    "a colon and no port": (["example.org"], "example.org:", True),
+    "the scheme's own port": (["example.org:80"], "example.org", True),
+    "zeros before its port": (["example.org:80"], "example.org:080", True),
+    "somebody before the host": (["example.org"], "me@example.org", True),
 }
 
 
 @pytest.mark.parametrize(("hosts", "host", "matches"), HOSTS.values(), ids=HOSTS)
 def test_hosts_match(hosts, host, matches):
     assert took([Route("r", hosts=hosts)], host=host) == ("r" if matches else None)
+
+
+GETTING, HEADING = Route("get", paths=["/a"], methods=["GET"]), Route("head", methods=["HEAD"])
+SAME = Route("same", paths=["/a"], methods=["HEAD"])
+
+
+@pytest.mark.parametrize(
+    ("routes", "path", "name"),
+    [
+        ([GETTING], "/a", "get"),
+        ([GETTING, Route("root", paths=["/"])], "/a", "get"),
+        ([GETTING, HEADING], "/a", "get"),
+        ([GETTING, HEADING], "/b", "head"),
+        ([GETTING, SAME], "/a", "same"),
+        ([HEADING], "/a", "head"),
+    ],
+)
+def test_head_takes_a_route_of_get_after_those_that_name_it(routes, path, name):
+    assert took(routes, path, method="HEAD") == name
+
+
+def test_a_route_of_head_is_none_of_get():
+    assert took([HEADING], "/a") is None
 
 
 def test_headers_match_any_of_their_values_in_any_case():
@@ -169,6 +201,24 @@ DECISIONS = {
     "a method in another case": (
         [POSTED], {"method": "post"}, "ambiguous", None, "could read the method as POST",
     ),
+    "a method in another case where it makes no difference": (
+        [API, POSTED], {"path": "/api", "method": "get"}, "matched", "api", "",
+    ),
+    "a method that a header asks for": (
+        [POSTED], {"HTTP_X_HTTP_METHOD_OVERRIDE": "post"}, "ambiguous", None, "could read the method as POST",
+    ),
+    "a mount": ([ADMIN, API], {"path": "/admin", "SCRIPT_NAME": "/api"}, "matched", "api", ""),
+    "a mount that a client names": (
+        [ADMIN], {"path": "/admin", "SCRIPT_NAME": "/x", "HTTP_SCRIPT_NAME": "/x"}, "ambiguous", None,
+        "could read the path",
+    ),
+    "a mount that a client names where it makes no difference": (
+        [ADMIN], {"path": "/b", "SCRIPT_NAME": "/x", "HTTP_SCRIPT_NAME": "/x"}, "unrouted", None, "no route",
+    ),
+    "a mount without a slash behind it": (
+        [Route("r", paths=["/x/admin"])], {"path": "admin", "SCRIPT_NAME": "/x"}, "ambiguous", None,
+        "could read the path",
+    ),
     "another method": ([POSTED], {"method": "get"}, "unrouted", None, "no route"),
     "a long path and patterns": (
         [PATTERN], {"path": "/" + "a" * LONGEST}, "ambiguous", None, f"more than the {LONGEST} characters",
@@ -199,7 +249,7 @@ def test_where_a_request_goes_is_decided_once_and_with_a_reason(name):
     decision = decided(routes, **request)
     assert (decision.outcome, decision.route and decision.route.name) == (outcome, route)
     assert because in decision.because
-    assert bool(decision.interpretations) == ("interpretations" in name)
+    assert bool(decision.interpretations) == ("could read the path" in because)
 
 
 def test_the_interpretations_of_an_ambiguous_path_are_told():

@@ -228,7 +228,7 @@ def python_hooks(
 
     ``folder`` has the Python files, ``files`` are those of the bundle (its ``file_list``). ``api`` has
     ``api_id``, ``org_id``, ``name``, ``config_data`` and ``bundle_hash``. The code is run here, and anew at
-    every call. What is wrong with it is logged, with ``options.strict`` it raises
+    every call. What is wrong with it is logged, with ``options.reports`` it raises
     :class:`~plugmw.errors.LoadError`.
     """
     listed = ((kind, entry) for kind in KINDS for entry in _entries(custom_middleware.get(kind)))
@@ -275,7 +275,7 @@ def _load(folder: Path, files: Sequence[str], options: Options) -> loading.Loade
     try:
         return context.outside("configure", loader, loading.load, folder, files)
     except LoadError as error:
-        if options.strict:
+        if options.reports:
             raise
         loader.logger.error("Middleware initialization error: %s", error, exc_info=error.__cause__)
         # Without its traceback, which holds the modules.
@@ -302,12 +302,16 @@ def _report(hook: PythonHook, kind: str, api: Api, options: Options) -> None:
     if hook.hook is None:
         known = ", ".join(sorted(hook.bundle.hooks)) or "none"
         error = LoadError(where, f"no hook {hook.function!r} in the bundle", f"one of {known}")
-        if options.strict:
+        if options.reports:
             raise error
         _log(options).error("%s", error)
     elif hook.hook.arg_count not in (3, 4, 5):
-        problem = "%s: %s takes %d parameters, expected 3, 4 or 5; it is not called"
-        _log(options).warning(problem, where, hook.function, hook.hook.arg_count)
+        problem = (
+            f"{hook.function} takes {hook.hook.arg_count} parameters, expected 3, 4 or 5; it is not called"
+        )
+        if options.refuses:
+            raise LoadError(where, problem)
+        _log(options).warning("%s: %s", where, problem)
 
 
 def _extraction(config: object, options: Options) -> tuple[id_extractor.Extract | None, Set[str]]:
@@ -315,7 +319,7 @@ def _extraction(config: object, options: Options) -> tuple[id_extractor.Extract 
     try:
         return id_extractor.extractor(config), id_extractor.names(config)
     except (ValueError, TypeError) as error:
-        if options.strict:
+        if options.reports:
             raise LoadError("custom_middleware.id_extractor", str(error)) from error
         _log(options).error("id_extractor cannot be used, requests are refused: %s", error)
         return _nothing, frozenset()

@@ -77,7 +77,9 @@ def gateways(backend):
     def serve(group, compat):
         name = group["name"], compat
         if name not in gateways:
-            gateways[name] = Gateway.from_krakend(None, document(group, backend.port), compat=compat)
+            gateways[name] = Gateway.from_krakend(
+                None, document(group, backend.port), compat=compat, strict=False
+            )
         served.gateway = gateways[name]
         return server.server_port
 

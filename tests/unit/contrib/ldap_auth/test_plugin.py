@@ -330,6 +330,17 @@ def test_all_spellings_of_a_name_are_one_credential():
     assert ids[0] == ids[1] != ids[2]
 
 
+@pytest.mark.parametrize(
+    "unseen", ["\ufe0f", "\ufe00", "\u034f", "\u180b", "\u1806", "\ufffc", "\U000e0101", "\u3164", "\uffa0"]
+)
+def test_what_a_directory_does_not_see_makes_no_other_credential(unseen):
+    names = ["ada", f"{unseen}a{unseen}da", f"Ada{unseen}"]
+    directory = Directory(dict.fromkeys(names, "x"))
+    asked = [ask(directory, {}, {"Authorization": header(user, "x")}) for user in names]
+    assert [answer.status_code for answer, _ in asked] == [200, 200, 200]
+    assert len({saw["plugmw.credential"].id for _, saw in asked}) == 1
+
+
 def test_the_user_is_in_no_group(directory):
     app = gateway_of(directory, {}, others=[ACL(allow=["admins"])])
     assert ask(directory, headers={"Authorization": RIGHT}, app=app)[0].status_code == 403

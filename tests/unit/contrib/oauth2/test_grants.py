@@ -453,3 +453,94 @@ def test_a_refresh_token_is_for_its_client_service_and_scopes(server):
 def test_a_token_without_scope_mismatches_nothing(server):
     text = server.exchange(server.code(scope=None))["refresh_token"]
     assert "access_token" in server.other({"scopes": None}).refresh(text)
+
+
+# -- what is used twice, or not as it was asked for ---------------------------------------------------------
+
+TWO = "https://two.example/"
+KONG = {"compat": True}
+
+
+def works(server, made):
+    """Say whether the access token of an answer is good."""
+    return server.tokens.access(made["access_token"]) is not None
+
+
+def test_a_code_that_is_used_again_ends_its_tokens(server):
+    code = server.code()
+    made, other = server.exchange(code), server.exchange(server.code())
+    assert works(server, made)
+    assert server.exchange(code) == INVALID_CODE
+    assert not works(server, made)
+    assert server.refresh(made["refresh_token"]) == INVALID_REFRESH
+    assert works(server, other)
+
+
+def test_a_code_that_is_used_again_ends_what_came_of_its_refresh_token_too(server):
+    code = server.code()
+    made = server.refresh(server.exchange(code)["refresh_token"])
+    assert server.exchange(code) == INVALID_CODE
+    assert not works(server, made)
+    assert server.refresh(made["refresh_token"]) == INVALID_REFRESH
+
+
+@pytest.mark.parametrize("given", [{}, {"username": "password"}])
+def test_a_refresh_token_that_is_used_again_ends_its_family(server, given):
+    first = server.token(**{"grant_type": "password", "scope": "email", **USER, **SHOP}) if given else None
+    first = first or server.exchange(server.code())
+    second = server.refresh(first["refresh_token"])
+    third = server.refresh(second["refresh_token"])
+    assert works(server, third)
+    assert server.refresh(first["refresh_token"]) == INVALID_REFRESH
+    assert not works(server, third)
+    assert server.refresh(third["refresh_token"]) == INVALID_REFRESH
+
+
+def test_another_client_ends_nothing_by_a_code_that_was_used(server):
+    code = server.code()
+    made = server.exchange(code)
+    assert server.exchange(code, client_id="hashed") == INVALID_CODE
+    assert server.refresh("x", client_id="hashed") == INVALID_REFRESH
+    assert works(server, made)
+
+
+def test_in_compat_what_is_used_twice_ends_nothing():
+    server = Server(KONG)
+    code = server.code()
+    made = server.exchange(code)
+    assert server.exchange(code) == INVALID_CODE
+    second = server.refresh(made["refresh_token"])
+    assert server.refresh(made["refresh_token"]) == INVALID_REFRESH
+    assert works(server, second)
+
+
+@pytest.mark.parametrize(
+    ("asked", "given", "good"),
+    [
+        (None, None, True),
+        (None, BACK, True),
+        (None, TWO, False),
+        (BACK, BACK, True),
+        (BACK, None, False),
+        (BACK, TWO, False),
+        (TWO, TWO, True),
+        (TWO, BACK, False),
+    ],
+)
+def test_a_code_is_good_with_the_address_that_it_was_asked_with(server, asked, given, good):
+    code = server.code(redirect_uri=asked)
+    answer = server.exchange(code, redirect_uri=given)
+    assert ("access_token" in answer) is good
+    if not good:
+        text = "Invalid redirect_uri that is not the one of the authorization request"
+        assert answer == {"error": "invalid_grant", "error_description": text}
+    kong = Server(KONG)
+    assert "access_token" in kong.exchange(kong.code(redirect_uri=asked), redirect_uri=given)
+
+
+def test_a_verifier_of_a_code_without_challenge_is_refused(server):
+    text = "Invalid code_verifier of a code without code_challenge"
+    refused = {"error": "invalid_grant", "error_description": text}
+    assert server.exchange(server.code(), code_verifier=VERIFIER) == refused
+    kong = Server(KONG)
+    assert "access_token" in kong.exchange(kong.code(), code_verifier=VERIFIER)

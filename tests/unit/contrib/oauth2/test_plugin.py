@@ -371,6 +371,23 @@ def test_a_token_is_for_its_service():
     assert everywhere.with_token(token).json == INVALID
 
 
+@pytest.mark.parametrize(("compat", "status"), [(False, 401), (True, 200)])
+def test_entries_of_two_routes_without_a_service_share_no_tokens_but_in_compat(compat, status):
+    routes = [{"name": name, "paths": [f"/{name}"]} for name in ("a", "b")]
+    entries = [Entry(OAuth2(**CONFIG, compat=compat), route=route["name"]) for route in routes]
+    app = Gateway(
+        hello_app,
+        {"store": "memory://", "consumers": [BOB, NOBODY], "routes": routes},
+        plugins=entries,
+        clock=lambda: 1000.0,
+    )
+    https = {"wsgi.url_scheme": "https"}
+    token = get(app, method="POST", path="/a/oauth2/token", json=ROBOT, environ=https).json["access_token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    assert get(app, path="/a/x", headers=headers).status_code == 200
+    assert get(app, path="/b/x", headers=headers).status_code == status
+
+
 def test_a_global_token_is_for_every_service_that_takes_one():
     store = open_store("memory://")
     here, there = (

@@ -52,7 +52,7 @@ def test_a_code_is_found_until_it_ends(tokens, now):
 
 def test_a_code_is_taken_once(tokens):
     text = tokens.new_code(Code(GRANT, "entry", None))
-    assert [tokens.take_code(text) for _ in range(2)] == [True, False]
+    assert [tokens.take_code(text, GRANT) for _ in range(2)] == [True, False]
     assert tokens.code(text) is None
 
 
@@ -62,7 +62,7 @@ def test_of_many_at_once_one_takes_a_code(tokens):
 
     def take():
         start.wait()
-        taken.append(tokens.take_code(text))
+        taken.append(tokens.take_code(text, GRANT))
 
     threads = [threading.Thread(target=take) for _ in range(8)]
     for thread in threads:

@@ -295,6 +295,7 @@ def test_path_has_a_quota_of_its_own(serve):
     wrapped = serve(RateLimiting(minute=6, limit_by="path", path="/1-test"))
     assert statuses(wrapped, 7, path="/1-test") == [200] * 6 + [429]
     assert statuses(wrapped, 1, path="/x/..//1-test") == [429]
+    assert statuses(wrapped, 1, path="/1-test;x") == [429]
     assert statuses(wrapped, 7, path="/2-test") == [200] * 6 + [429]
 
 

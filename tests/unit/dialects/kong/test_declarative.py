@@ -55,6 +55,12 @@ def test_every_format_is_read(version):
     assert read_plan({"_format_version": version}).settings.unrouted == "404"
 
 
+@pytest.mark.parametrize(("compat", "setting"), [(None, "remove"), ("kong", "keep")])
+def test_identity_headers_of_a_client_reach_an_app_as_in_kong_only_in_compat(compat, setting):
+    app = Gateway(hello_app, file(), dialect="kong", compat=compat)
+    assert app.plan.settings.identity_headers == setting
+
+
 def test_another_format_is_refused():
     with pytest.raises(ConfigErrors, match=r"_format_version: got '4\.0', expected one of"):
         read_plan({"_format_version": "4.0"})

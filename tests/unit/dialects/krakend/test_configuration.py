@@ -127,7 +127,7 @@ def problems(content, **options):
 
 def service(content, **options):
     """Return the service that was made of a good file."""
-    made = translated(content, **options)
+    made = translated(content, **{"strict": False, **options})
     assert made.errors == []
     return made.entries[0][1].plugin.service
 
@@ -209,15 +209,15 @@ def test_server_plugins_see_every_request_the_last_name_first(folder):
 def test_a_server_plugin_given_no_name_is_not_used(folder, log):
     folder("a.py", sources.HANDLER.format(name="a"))
     content = file(plugin={"folder": "plugins"}, extra_config={"plugin/http-server": {}})
-    Client(Gateway.from_krakend(hello, content, logger=log)).get("/")
+    Client(Gateway.from_krakend(hello, content, logger=log, strict=False)).get("/")
     assert "DEBUG: [PLUGIN: Server] No plugins required in the extra config" in log.lines
 
 
 def test_a_namespace_of_another_type_is_left_alone(folder, log):
     content = file(plugin={"folder": "plugins"}, extra_config={"plugin/http-server": ["a"]})
-    Client(Gateway.from_krakend(hello, content, logger=log)).get("/")
+    Client(Gateway.from_krakend(hello, content, logger=log, strict=False)).get("/")
     assert "DEBUG: [PLUGIN: Server] Wrong extra_config type" in log.lines
-    assert warnings(content) == [
+    assert warnings(content, strict=False) == [
         "extra_config[\"plugin/http-server\"]: got ['a'], expected a mapping",
     ]
 
@@ -331,7 +331,7 @@ def test_a_duration_beyond_what_go_counts_is_refused(text):
     ],
 )
 def test_a_bad_field_of_the_root_is_named(content, problem):
-    assert problems({**file(), **content}) == ([problem] if problem else [])
+    assert problems({**file(), **content}, strict=False) == ([problem] if problem else [])
 
 
 # -- keys in any case --------------------------------------------------------------------------------
@@ -775,20 +775,30 @@ MISSING = [
 ]
 
 
-def test_a_name_that_nothing_registers_is_a_warning(asking):
-    assert warnings(asking) == MISSING
+def test_a_name_that_nothing_registers_is_an_error_unless_that_is_switched_off(asking):
+    assert problems(asking) == MISSING
+    assert warnings(asking, strict=False) == MISSING
 
 
 @pytest.mark.parametrize("way", ["option", "file"])
-def test_a_name_that_nothing_registers_is_an_error_for_the_strict(asking, way):
+def test_a_name_that_nothing_registers_is_an_error(asking, way):
     if way == "file":
-        asking["extra_config"]["plugmw"] = {"strict": True}
-    assert problems(asking, strict=way == "option") == MISSING
+        asking["extra_config"]["plugmw"] = {"strict": True, "compat": True}
+    assert problems(asking, strict=True if way == "option" else None) == MISSING
+
+
+@pytest.mark.parametrize("way", ["option", "file"])
+def test_a_name_that_nothing_registers_is_a_warning_in_compat(asking, way):
+    if way == "file":
+        asking["extra_config"]["plugmw"] = {"compat": True}
+    assert warnings(asking, compat=way == "option") == MISSING
 
 
 def test_a_missing_folder_is_told_thrice_in_the_log_and_once_to_the_reader(folder, log):
     content = file(plugin={"folder": "nowhere"})
-    assert warnings(content, logger=log) == ["plugin.folder: open nowhere: no such file or directory"]
+    assert warnings(content, logger=log, strict=False) == [
+        "plugin.folder: open nowhere: no such file or directory"
+    ]
     assert [line for line in log.lines if "open nowhere" in line] == [
         f"DEBUG: [SERVICE: {tag} Plugin] open nowhere: no such file or directory"
         for tag in ("Executor", "Handler", "Modifier")
@@ -819,7 +829,9 @@ def test_strict_refuses_a_missing_folder_and_a_broken_file(folder, plugin, probl
 )
 def test_names_of_another_type_are_told(kind, name, problem):
     content = file(endpoint(backend(extra_config={f"plugin/{kind}": {"name": name}})))
-    assert warnings(content) == [f'{BACKEND}.extra_config["plugin/{kind}"].name: {problem}']
+    told = [f'{BACKEND}.extra_config["plugin/{kind}"].name: {problem}']
+    assert problems(content) == told
+    assert warnings(content, strict=False) == told
 
 
 def test_without_a_plugin_section_nothing_is_loaded(folder, log):
@@ -830,7 +842,9 @@ def test_without_a_plugin_section_nothing_is_loaded(folder, log):
 
 def test_a_plugin_section_without_a_folder_loads_nothing(folder, log):
     content = file(plugin={"pattern": ".py"})
-    assert warnings(content, logger=log) == ["plugin.folder: missing, expected the folder of the plugins"]
+    assert warnings(content, logger=log, strict=False) == [
+        "plugin.folder: missing, expected the folder of the plugins"
+    ]
     assert log.lines == []
 
 
@@ -877,12 +891,14 @@ def test_without_a_logger_lines_are_logged_under_plugmw(folder, caplog):
     assert {record.name for record in caplog.records} == {"plugmw.krakend"}
 
 
-def test_a_failing_factory_makes_the_strict_refuse_every_request(folder):
+def test_a_failing_factory_makes_all_but_compat_refuse_every_request(folder):
     folder("krakend-server-example.py", EXAMPLE)
     content = json.loads(DOCUMENT.replace("PATTERN", "").replace("FOLDER", "plugins"))
     del content["extra_config"]["plugin/http-server"]["krakend-server-example"]
-    assert Client(Gateway.from_krakend(hello, content)).get("/").status_code == 200
-    assert Client(Gateway.from_krakend(hello, content, strict=True)).get("/").status_code == 500
+    for options in ({"strict": False}, {"compat": "krakend"}):
+        assert Client(Gateway.from_krakend(hello, content, **options)).get("/").status_code == 200
+    for options in ({}, {"strict": True}, {"compat": "krakend", "strict": True}):
+        assert Client(Gateway.from_krakend(hello, content, **options)).get("/").status_code == 500
 
 
 def test_plugins_are_told_when_the_worker_stops(folder):

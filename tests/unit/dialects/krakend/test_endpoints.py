@@ -729,6 +729,18 @@ def test_what_no_endpoint_has_goes_to_the_app_and_nothing_in_disguise(method, pa
     assert run(endpoint("/x"), app=app, has_app=True).open(path, method=method).status_code == status
 
 
+def test_a_mount_that_a_client_says_moves_neither_endpoint_nor_app():
+    seen = []
+    listed = endpoint("/x"), endpoint("/a/{id}", backend("/a/{Id}"))
+    krakend = run(*listed, app=json_app({}, seen=seen), has_app=True)
+    moved = {"SCRIPT_NAME": "/y", "PATH_INFO": "/x", "HTTP_SCRIPT_NAME": "/y"}
+    assert krakend.get("/", environ_overrides=moved).status_code == 404
+    assert seen == []
+    moved = {"SCRIPT_NAME": "/a", "PATH_INFO": "/admin", "HTTP_SCRIPT_NAME": "/a"}
+    assert krakend.get("/", environ_overrides=moved).status_code == 200
+    assert [(one["SCRIPT_NAME"], one["PATH_INFO"]) for one in seen] == [("", "/a/admin")]
+
+
 def test_the_app_as_backend_sees_who_asks_but_not_what_is_not_listed():
     seen = []
     environ = {"REMOTE_USER": "alice", "REMOTE_ADDR": "1.2.3.4", "HTTP_COOKIE": "a=b"}

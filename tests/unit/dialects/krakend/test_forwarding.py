@@ -105,14 +105,14 @@ def test_parameters_begin_with_a_capital():
     assert capitalised({"id": "1", "userId": "2", "A": "3"}) == {"Id": "1", "UserId": "2", "A": "3"}
 
 
-@pytest.mark.parametrize("value", ["a%2f", "100%", "a?b", "#", ".", ".."])
+@pytest.mark.parametrize("value", ["a%2f", "100%", "a?b", "#", ".", "..", "..;", ".;a=b", "..\\x"])
 def test_a_parameter_with_a_meaning_in_paths_is_refused(value):
     with pytest.raises(BadParameter, match="error: encoded url params"):
         check_parameters(["fine", value])
 
 
 def test_other_parameters_are_taken():
-    check_parameters(["a b", "é", "a&b=c", "...", "a.b"])
+    check_parameters(["a b", "é", "a&b=c", "...", "a.b", "a;..", "..a", "a..;b"])
 
 
 @pytest.mark.parametrize(
@@ -129,16 +129,19 @@ def test_other_parameters_are_taken():
         ("/b/{id}", {"Id": 5}, "/b/5"),
         ("/é /%41", {}, "/%C3%A9%20/%41"),
         ("/../b/{id}", {"Id": "7"}, "/../b/7"),
+        ("/b/{id}", {"Id": "a;..b"}, "/b/a;..b"),
     ],
 )
 def test_a_pattern_is_filled_and_a_parameter_stays_one_value(pattern, parameters, filled):
     assert Pattern(pattern).fill(parameters) == filled
 
 
-@pytest.mark.parametrize("value", ["..", ".", "a/../../admin"])
+@pytest.mark.parametrize("value", ["..", ".", "a/../../admin", "..;", "..;x=y", "a/..;/b", ".;", "a\\..\\b"])
 def test_a_parameter_never_leads_out_of_its_place(value):
     with pytest.raises(BadParameter):
         Pattern("/b/{id}/c").fill({"Id": value})
+    with pytest.raises(BadParameter):
+        Pattern("/.{other}/{id}").fill({"Id": value, "Other": "x"})
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from werkzeug.middleware.lint import LintMiddleware
 from werkzeug.test import Client, EnvironBuilder, run_wsgi_app
 
 from plugmw import Functions
+from plugmw.wsgi.readings import METHODS
 from tests.support.wsgi import environ_of, serve
 from tests.unit.dialects.prest.conftest import app
 
@@ -474,7 +475,30 @@ def test_options_is_a_method_like_others(lib, write):
 def test_what_is_no_method_of_go_finds_nothing(lib, write):
     write("x.py", "def GETXHandler(r): return 'a'")
     assert error(client(lib).open("/_PLUGIN/x/X", method="M-SEARCH"))
-    assert client(lib).open("/_PLUGIN/x/X", method="get").text == "a"
+    assert error(client(lib).open("/_PLUGIN/x/X", method="get"))
+
+
+#: What stands between a slash and the end of a name, and the method before it, spell the function's name.
+CUTS = [("GETS", "ecret"), ("POSTW", "ipe"), ("GETSecretHandler", ""), ("G", "ETSecret"), ("GE", "TSecret")]
+
+
+@pytest.mark.parametrize(("method", "func"), CUTS)
+@pytest.mark.parametrize("compat", [False, True])
+def test_no_method_takes_letters_of_the_functions_name(lib, write, method, func, compat):
+    write(
+        "admin.py",
+        "HTTPVars = {}\nURLQuery = {}\n"
+        "def GETSecretHandler(r): return 'secret'\ndef POSTWipeHandler(r): return 'wiped'",
+    )
+    url = f"/_PLUGIN/admin/{func}"
+    response = client(lib, compat=compat).open(url, method=method)
+    assert response.status_code == 404
+    assert "secret" not in response.text
+    assert "wiped" not in response.text
+
+
+def test_of_the_methods_that_functions_have_none_begins_with_another():
+    assert [(one, two) for one in METHODS for two in METHODS if one != two and two.startswith(one)] == []
 
 
 def test_logs_go_to_the_logger_that_is_given(lib, write, caplog):

@@ -61,11 +61,11 @@ def test_the_folder_is_where_the_process_was_when_the_entry_was_built(lib, tmp_p
     assert get(made, path=HELLO).status_code == 200
 
 
-def test_a_missing_folder_is_no_error_unless_strict(tmp_path):
+def test_a_missing_folder_is_an_error_unless_that_is_switched_off(tmp_path):
     missing = str(tmp_path / "nowhere")
-    assert get(FunctionsPlugin(path=missing), path=HELLO).status_code == 404
+    assert get(FunctionsPlugin(path=missing, strict=False), path=HELLO).status_code == 404
     with pytest.raises(ConfigError) as caught:
-        gateway(FunctionsPlugin(path=missing, strict=True, middlewares=[{"file": "a", "func": "A"}]))
+        gateway(FunctionsPlugin(path=missing, middlewares=[{"file": "a", "func": "A"}]))
     assert "plugins[0].path: got" in str(caught.value)
     assert "middlewares[0].file: no a.py in" in str(caught.value)
 

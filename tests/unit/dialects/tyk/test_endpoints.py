@@ -10,6 +10,7 @@ from plugmw.dialects.tyk.definition import load_definitions, translate
 from plugmw.dialects.tyk.endpoints import Endpoint, First
 from plugmw.documents.translated import Options
 from plugmw.schema.patterns import LONGEST
+from tests.support.wsgi import environ_of
 from tests.unit.dialects.tyk.conftest import headers_seen
 from tests.unit.dialects.tyk.test_definition import definition, problems, warnings
 
@@ -34,6 +35,8 @@ one, two, three = map(_mark, ["one", "two", "three"])
         ("GET", "/api/other", None),
         ("DELETE", "/api/users/5", None),
         ("GET", "/api/a/../users/5", "one"),
+        ("GET", "/api/users%2f5", "one"),
+        ("post", "/api/users/5", "two"),
     ],
 )
 def test_endpoints_have_plugins_of_their_own_and_the_first_that_matches_runs(
@@ -53,18 +56,32 @@ def test_endpoints_have_plugins_of_their_own_and_the_first_that_matches_runs(
 
 
 def test_a_path_that_is_too_long_to_be_looked_at_is_one_of_every_endpoint_of_its_method():
-    x = SimpleNamespace(method="GET", path="/" + "a" * LONGEST, route=None)
+    x = SimpleNamespace(environ=environ_of("/" + "a" * LONGEST), route=None)
     first, second, other = Endpoint("GET", "/x"), Endpoint("GET", "/y"), Endpoint("POST", "/y")
     assert First([], first)(x)
     assert First([first], second)(x)
     assert not First([first], other)(x)
-    x.path = "/" + "a" * (LONGEST - 1)
+    x.environ = environ_of("/" + "a" * (LONGEST - 1))
     assert not First([], first)(x)
 
 
 def test_a_pattern_is_text_and_a_path_is_what_wsgi_carries():
-    x = SimpleNamespace(method="GET", path="/caf\u00c3\u00a9", route=None)
+    x = SimpleNamespace(environ=environ_of("/caf\u00c3\u00a9"), route=None)
     assert [Endpoint("GET", path)(x) for path in ("/café$", "/caf.$", "/cafe")] == [True, True, False]
+
+
+def test_an_endpoint_of_get_is_one_of_head():
+    x = SimpleNamespace(environ=environ_of("/x", "HEAD"), route=None)
+    assert Endpoint("GET", "/x")(x)
+    assert not Endpoint("POST", "/x")(x)
+
+
+def test_an_endpoint_is_meant_by_one_reading_that_no_endpoint_before_it_is_meant_by():
+    x = SimpleNamespace(environ=environ_of("/x;/y", "POST", HTTP_X_HTTP_METHOD_OVERRIDE="GET"), route=None)
+    first, second = Endpoint("GET", "/x"), Endpoint("POST", "/x")
+    assert First([], first)(x)
+    assert First([first], second)(x)
+    assert not First([second], Endpoint("POST", ";"))(x)
 
 
 def paths(**extended):

@@ -15,6 +15,7 @@ from plugmw.dialects.tyk.session import (
     MethodLimit,
     SessionState,
 )
+from tests.support.wsgi import environ_of
 
 STRICT, TYK = Matching(), Matching(prefix=False)
 WHOLE = Matching(prefix=True, suffix=True)
@@ -22,7 +23,7 @@ WHOLE = Matching(prefix=True, suffix=True)
 
 def request(path, method="GET", listen="/api/"):
     route = SimpleNamespace(matched=lambda path: listen if path.startswith(listen) else "")
-    return SimpleNamespace(path=path, method=method, route=route)
+    return SimpleNamespace(environ=environ_of(path, method), route=route)
 
 
 @pytest.mark.parametrize(
@@ -55,6 +56,20 @@ def request(path, method="GET", listen="/api/"):
 def test_a_pattern_is_looked_for_below_the_api_and_in_the_whole_path(url, path, matching, allowed):
     access = AccessDefinition(allowed_urls=[AccessSpec(url=url, methods=["GET"])])
     assert may_go(request(path), access, matching) is allowed
+
+
+@pytest.mark.parametrize("path", ["/api/users/../admin", "/api/admin/../users", "/api/users/..%2fadmin"])
+def test_every_reading_of_a_path_has_to_be_allowed(path):
+    access = AccessDefinition(allowed_urls=[AccessSpec(url="/users", methods=["GET"])])
+    assert not may_go(request(path), access, STRICT)
+
+
+def test_a_method_that_an_override_asks_for_has_to_be_allowed_too():
+    access = AccessDefinition(allowed_urls=[AccessSpec(url="/users", methods=["POST"])])
+    x = request("/api/users", "POST")
+    assert may_go(x, access, STRICT)
+    x.environ["HTTP_X_HTTP_METHOD_OVERRIDE"] = "DELETE"
+    assert not may_go(x, access, STRICT)
 
 
 def test_without_allowed_urls_a_session_may_go_anywhere_and_methods_are_exact():

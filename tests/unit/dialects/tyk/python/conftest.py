@@ -115,8 +115,15 @@ def entries(bundle):
 def serve(entries):
     """Return a test client for a gateway with a bundle's hooks."""
 
-    def make(files: Any, app: Any = echo, compat: bool = False, config: Any = None, **more: Any) -> Client:
-        made = entries(files, Options(compat=compat), **more)
+    def make(
+        files: Any,
+        app: Any = echo,
+        compat: bool = False,
+        config: Any = None,
+        strict: bool | None = None,
+        **more: Any,
+    ) -> Client:
+        made = entries(files, Options(compat=compat, strict=strict), **more)
         return Client(Gateway(app, {"store": "memory://", **(config or {})}, plugins=made))
 
     return make

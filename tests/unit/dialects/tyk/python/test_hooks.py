@@ -135,8 +135,10 @@ def test_the_number_of_parameters_decides_what_a_hook_is_given(serve, name, got,
 
 
 @pytest.mark.parametrize(("name", "count"), [("Two", 2), ("Six", 6)])
-def test_a_hook_with_another_number_is_not_called_and_a_warning_says_so(serve, log, name, count):
-    client = serve(ARGUMENTS, pre=name)
+def test_a_hook_with_another_number_is_refused_and_in_compat_not_called(serve, log, name, count):
+    with pytest.raises(LoadError, match=f"custom_middleware.pre: {name} takes {count} parameters"):
+        serve(ARGUMENTS, pre=name)
+    client = serve(ARGUMENTS, pre=name, compat=True)
     assert f"custom_middleware.pre: {name} takes {count} parameters, expected 3, 4 or 5" in log.text
     assert client.get("/").status_code == 201
 
@@ -147,7 +149,7 @@ def test_a_response_hook_with_three_parameters_leaves_the_response_alone(serve):
 
 
 def test_an_auth_hook_that_is_not_called_lets_nobody_in(serve):
-    assert serve(ARGUMENTS, auth_check="Two").get("/").status_code == 403
+    assert serve(ARGUMENTS, auth_check="Two", strict=False).get("/").status_code == 403
 
 
 @pytest.mark.parametrize(

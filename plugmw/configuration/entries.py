@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 import attrs
 
 from plugmw.configuration.certificates import Certificates
-from plugmw.configuration.extras import Extras, Item
+from plugmw.configuration.extras import Extras, Item, own
 from plugmw.configuration.problems import CODE, Problems
 from plugmw.configuration.settings import EntryConfig, Settings
 from plugmw.documents import Document
@@ -103,6 +103,12 @@ class EntryReader:
         if entry.priority is not None and not math.isfinite(entry.priority):
             self._problems.error((*path, "priority"), f"got {entry.priority!r}", "a number")
             return
+        owned = own(plugin, self._extras.owner)
+        if owned is None:
+            problem = f'got an object of "{plugin.name}" that is in another gateway'
+            self._problems.error(path, problem, "an object of its own for each gateway")
+            return
+        entry.plugin = owned
         yield from self._ready(entry, path)
 
     def _ready(self, entry: Entry, path: Path, config: Path | None = None) -> Iterator[Entry]:

@@ -44,9 +44,13 @@ class Reloading(Worker):
         # A lock of its own: reading may take long, and must not keep a worker from ending.
         self._reloading = LazyLock()
         self._read_in = os.getpid()
-        plan = read_plan(source, extras)
-        _warn(plan)
-        super().__init__(self._build(plan, plan.entries))
+        try:
+            plan = read_plan(source, extras)
+            _warn(plan)
+            super().__init__(self._build(plan, plan.entries))
+        except BaseException:
+            extras.owner.gone = True
+            raise
 
     @property
     def sources(self) -> tuple[str, ...]:

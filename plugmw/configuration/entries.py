@@ -34,6 +34,8 @@ class EntryReader:
         self._runtime = runtime
         self._extras = extras
         self._problems = problems
+        #: Plugin objects that another reading has configured, with their scopes here; not bound yet.
+        self.shared: list[tuple[Plugin, tuple[str | None, ...]]] = []
 
     def read(self, listed: list[object], settings: Settings) -> Iterator[Entry]:
         """Yield every entry that can be built, configured; problems are collected."""
@@ -121,10 +123,13 @@ class EntryReader:
     def _configure(self, entry: Entry, path: Path) -> None:
         plugin, runtime = entry.plugin, self._runtime
         runtime.identity = runtime.identity or bool(plugin.authenticates and entry.enabled)
-        plugin.scope = (entry.instance, *entry.scope)
-        plugin.bind(runtime)
+        scope = (entry.instance, *entry.scope)
         if id(plugin) in self._extras.used:
+            # It serves another generation: left as it is, as this one may be refused.
+            self.shared.append((plugin, scope))
             return
+        plugin.scope = scope
+        plugin.bind(runtime)
         try:
             plugin.configure()
         except ConfigErrors as errors:

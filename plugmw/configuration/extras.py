@@ -77,7 +77,7 @@ def _is_taken(plugin: Plugin, owner: Owner) -> bool:
     """Say whether another gateway has a plugin object; give it to ``owner`` if not."""
     with _owning:
         reference: weakref.ref[Owner] | None = vars(plugin).get(_OWNER)
-        holder = reference and reference()
+        holder = None if reference is None else reference()
         if holder is not None and holder is not owner and not holder.gone:
             return True
         vars(plugin)[_OWNER] = weakref.ref(owner)

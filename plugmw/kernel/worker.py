@@ -136,8 +136,7 @@ class Worker:
             if self._started:
                 self._started = False
                 self._put_in_force(self._current)
-                # Its modules stay loaded: it may be started again.
-                attrs.evolve(self._current.holdings, modules=frozenset()).close()
+                self._current.holdings.close()
 
     def after_fork(self) -> None:
         """Start anew with the first request of this process."""

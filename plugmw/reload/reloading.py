@@ -18,7 +18,7 @@ from plugmw.errors import LoadError, PlugmwError
 from plugmw.kernel.worker import Worker, plugins_of
 from plugmw.loading.imports import forget
 from plugmw.loading.watching import Files, changed, recording
-from plugmw.reload.generations import Draining, Generation, Holdings
+from plugmw.reload.generations import Draining, Generation, Holdings, modules_of
 from plugmw.reload.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ class Reloading(Worker):
         self._refused: Files = {}
         self._watcher: Watcher | None = None
         self._draining: Draining | None = None
+        #: What is about to be in force: its plugins are starting.
+        self._coming: Holdings | None = None
         # A lock of its own: reading may take long, and must not keep a worker from ending.
         self._reloading = LazyLock()
         self._read_in = os.getpid()
@@ -118,37 +120,45 @@ class Reloading(Worker):
         old = self._current
         known = set(map(id, old.holdings.plugins))
         fresh = [plugin for plugin in plugins_of(plan.entries) if id(plugin) not in known]
+        self._coming = Holdings(plan.runtime, fresh[::-1], modules_of(plan.modules.values()))
         try:
+            try:
+                if self._started:
+                    self._start_fresh(fresh, plan)
+                new = self._build(plan, plan.entries)
+            except BaseException:
+                if self._started:
+                    self._coming.close([old.holdings])
+                raise
+            _warn(plan)
+            plan.bind_shared()
             if self._started:
-                self._start_fresh(fresh, plan)
-            new = self._build(plan, plan.entries)
-        except BaseException:
-            if self._started:
-                Holdings(plan.runtime, fresh[::-1]).close([old.holdings])
-            raise
-        _warn(plan)
-        if not self._started:
+                self._announce(new.entries)
+                self._drain(old)
             self._put_in_force(new)
-            return
-        self._announce(new.entries)
-        self._put_in_force(new)
-        self._drain(old)
-        self.runtime.logger.info("reloaded: %s", ", ".join(self.sources))
+        finally:
+            self._coming = None
+        if self._started:
+            self.runtime.logger.info("reloaded: %s", ", ".join(self.sources))
 
     def _start_fresh(self, plugins: list[Plugin], plan: Plan) -> None:
-        """Start the plugins that were not in force before; raise if one of them cannot."""
+        """Start what was not in force before, plugins and store; raise if it cannot."""
         plan.runtime.follow(self.runtime)
+        if plan.runtime.store_key != self.runtime.store_key:
+            plan.runtime.store.count("")
         self._init_plugins(plugins)
         for plugin in plugins:
             if plugin.broken is not None:
                 raise LoadError(plugin.name, "init_worker failed") from plugin.broken
 
     def _drain(self, old: Generation) -> None:
-        if old.lease is None:
-            return
         if self._draining is None:
-            self._draining = Draining(lambda: self._current.holdings)
+            self._draining = Draining(self._living)
         self._draining.add(old.holdings, old.lease)
+
+    def _living(self) -> list[Holdings]:
+        coming = self._coming
+        return [self._current.holdings, *([] if coming is None else [coming])]
 
     def after_fork(self) -> None:
         """Start anew with the first request of this process; the threads stayed with the parent."""

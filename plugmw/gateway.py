@@ -57,8 +57,8 @@ class Gateway(Reloading):
     """A WSGI app inside a gateway.
 
     ``config`` is a path (JSON, YAML, TOML), a mapping or None; ``plugins`` are plugin objects, entries or
-    mappings given in code; an object that another gateway has already is copied, or refused if its class has
-    an ``__init__`` of its own. ``consumers`` (a list, a callable, the URL of a consumer store, or
+    mappings given in code; an object that another gateway has already is copied, or refused if it is made
+    of more than its configuration. ``consumers`` (a list, a callable, the URL of a consumer store, or
     a :class:`~plugmw.kernel.identity.Directory`), ``store`` (a store
     object) and ``logger`` replace what the configuration says. Raises
     :class:`~plugmw.errors.ConfigErrors` with everything that is wrong; nothing is opened before the

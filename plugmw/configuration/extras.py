@@ -49,7 +49,8 @@ class Extras:
     def again(self) -> Extras:
         """Return the arguments of a further reading: its own copies of the plugin objects.
 
-        A class with an ``__init__`` of its own cannot be copied; its object is in both, as it is.
+        What cannot be copied (its class has an ``__init__`` of its own, or attributes were set on it) is in
+        both, as it is.
         """
         plugins = [_copied(item) for item in self.plugins]
         used = frozenset(id(_plugin(item)) for item in self.plugins)
@@ -60,47 +61,59 @@ def own(plugin: Plugin, owner: Owner) -> Plugin | None:
     """Return ``plugin`` for the gateway of ``owner``: itself, or a copy if it belongs to another gateway.
 
     A plugin object has one runtime and one life, so no two gateways may have it. None if it is another's
-    and cannot be copied, as its class has an ``__init__`` of its own.
+    and cannot be copied.
     """
     if _is_taken(plugin, owner):
         gc.collect()  # the other may be over: gateways are in cycles
         if _is_taken(plugin, owner):
-            return None if _is_made_apart(plugin) else own(_copy(plugin), owner)
+            copy = _copy(plugin)
+            return copy and own(copy, owner)
     return plugin
 
 
-_OWNER: Final = "_owner"
-_owning: Final = threading.Lock()
+@attrs.frozen
+class _Claim:
+    """Who has a plugin object, and which attributes it had before it was configured."""
+
+    owner: weakref.ref[Owner]
+    attributes: frozenset[str]
+
+
+_CLAIM: Final = "_claim"
+_claiming: Final = threading.Lock()
 
 
 def _is_taken(plugin: Plugin, owner: Owner) -> bool:
     """Say whether another gateway has a plugin object; give it to ``owner`` if not."""
-    with _owning:
-        reference: weakref.ref[Owner] | None = vars(plugin).get(_OWNER)
-        holder = None if reference is None else reference()
+    with _claiming:
+        claim: _Claim | None = vars(plugin).get(_CLAIM)
+        holder = None if claim is None else claim.owner()
         if holder is not None and holder is not owner and not holder.gone:
             return True
-        vars(plugin)[_OWNER] = weakref.ref(owner)
+        attributes = frozenset(vars(plugin)) if claim is None else claim.attributes
+        vars(plugin)[_CLAIM] = _Claim(weakref.ref(owner), attributes)
         return False
 
 
 def _copied(item: Item) -> Item:
     plugin = _plugin(item)
-    if not isinstance(plugin, Plugin) or _is_made_apart(plugin):
+    copy = _copy(plugin) if isinstance(plugin, Plugin) else None
+    if copy is None:
         return item
-    copy = _copy(plugin)
     return attrs.evolve(item, plugin=copy) if isinstance(item, Entry) else copy
 
 
-def _is_made_apart(plugin: Plugin) -> bool:
-    """Say whether the configuration alone does not make another object like this one."""
-    return type(plugin).__init__ is not Plugin.__init__
-
-
-def _copy(plugin: Plugin) -> Plugin:
+def _copy(plugin: Plugin) -> Plugin | None:
+    """Return a plugin object like this one before it was configured; None if its configuration is not all."""
+    if type(plugin).__init__ is not Plugin.__init__:
+        return None
     copy = type(plugin).load(plugin.config)
-    if "fail_closed" in vars(plugin):  # set on the object, by whoever made it or by its configure
-        copy.fail_closed = plugin.fail_closed
+    claim: _Claim | None = vars(plugin).get(_CLAIM)
+    more = (claim.attributes if claim else frozenset(vars(plugin))) - set(vars(copy))
+    if not more <= {"fail_closed"}:
+        return None
+    for name in more:
+        setattr(copy, name, getattr(plugin, name))
     return copy
 
 

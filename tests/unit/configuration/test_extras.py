@@ -70,10 +70,17 @@ def test_what_was_set_on_the_object_is_set_on_its_copy():
     assert [gateway.entries[0].plugin.fail_closed for gateway in gateways] == [True, True]
 
 
-def test_an_object_that_cannot_be_copied_is_refused_by_a_second_gateway():
-    plugin = Own("x")
+def of_a_factory():
+    plugin = Counts()
+    plugin.service = object()
+    return plugin
+
+
+@pytest.mark.parametrize("make", [lambda: Own("x"), of_a_factory], ids=["own __init__", "attributes set"])
+def test_an_object_that_cannot_be_copied_is_refused_by_a_second_gateway(make):
+    plugin = make()
     first = Gateway(hello_app, plugins=[plugin])
-    expected = 'got an object of "own" that is in another gateway, expected an object of its own'
+    expected = f'"{plugin.name}" that is in another gateway, expected an object of its own for each gateway'
     with pytest.raises(ConfigError, match=expected):
         Gateway(hello_app, plugins=[Entry(plugin)])
     assert plugin.runtime is first.runtime

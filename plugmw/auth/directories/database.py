@@ -76,6 +76,12 @@ class Database(Generic[C]):
         """Return what is different after any change of the tables by somebody else."""
         raise NotImplementedError
 
+    @property
+    def session(self) -> Session[C] | None:
+        """What this process has open, if anything."""
+        session: Session[C] | None = self.__dict__.get("_session")
+        return session
+
     def after_fork(self) -> None:
         session = self.__dict__.pop("_session", None)
         if session is not None and session.connection is not None:

@@ -122,7 +122,8 @@ def test_a_forked_child_opens_its_own_and_leaves_the_parents_alone(directory):
     os.close(read)
     os.close(write)
     assert directory.database.read("SELECT username FROM plugmw_consumers")[0][0] == "alice"
-    assert directory.database.opened == 1
+    # SQLite's is closed before the fork: what it knows of locks would be wrong in the child.
+    assert directory.database.opened == (2 if directory.database.url.startswith("sqlite") else 1)
 
 
 def test_each_database_says_how(tmp_path):

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final, Protocol
 
 
@@ -133,6 +133,18 @@ class LazyLock:
             "_lock", getattr(threading, self._kind)()
         )
         return lock
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[bool]:
+        """Hold the lock, or go on without it after so many seconds: say which."""
+        self.get()
+        lock: Lock = self.__dict__["_lock"]
+        held = lock.acquire(timeout=seconds)
+        try:
+            yield held
+        finally:
+            if held:
+                lock.release()
 
     def after_fork(self) -> None:
         """Forget the parent's lock."""

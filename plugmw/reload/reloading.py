@@ -66,9 +66,12 @@ class Reloading(Worker):
 
     def start(self, multiprocess: bool | None = None) -> None:
         """Run ``init_worker`` of every plugin and watch the files, once per process; safe to call again."""
-        if not self._started and self._read_in != os.getpid() and changed(self.files):
-            # Read before the fork, and changed since: the other workers have it already.
-            self.reload()
+        if self._is_behind():
+            with self._reloading.get():
+                # Of several first requests one reads it.
+                if self._is_behind() and changed(self.files):
+                    self._reload()
+                self._read_in = os.getpid()
         with self._locked():
             super().start(multiprocess)
             watch = self.plan.settings.reload if self._watch is None else self._watch
@@ -76,15 +79,17 @@ class Reloading(Worker):
                 self._watcher = Watcher(self)
                 self._watcher.start()
 
-    def stop(self) -> None:
-        """Close the plugins and the store of this process; the next request would start them again."""
-        with self._locked():
-            if self._watcher is not None:
-                self._watcher.stop()
-                self._watcher = None
-            if self._draining is not None:
-                self._draining.close()
-            super().stop()
+    def _is_behind(self) -> bool:
+        """Say whether the files were read before a fork: the other workers may have later ones already."""
+        return not self._started and self._read_in != os.getpid()
+
+    def _stop(self) -> None:
+        if self._watcher is not None:
+            self._watcher.stop()
+            self._watcher = None
+        if self._draining is not None:
+            self._draining.close()
+        super()._stop()
 
     def reload(self) -> bool:
         """Read the configuration again and put it in force in this process; True if that was done.
@@ -92,7 +97,11 @@ class Reloading(Worker):
         What is running ends under the configuration it began with, which is then closed. When the new one
         is bad, or one of its plugins cannot start, the old one stays as it is and the log says why.
         """
-        with self._reloading.get(), recording(self.plan.modules) as record:
+        with self._reloading.get():
+            return self._reload()
+
+    def _reload(self) -> bool:
+        with recording(self.plan.modules) as record:
             try:
                 plan = read_plan(self._source, self._extras.again())
                 with self._locked():

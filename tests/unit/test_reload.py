@@ -589,3 +589,52 @@ def test_a_worker_catches_up_with_what_changed_since_the_master_read_it(gateway,
     files.plugin("two")
     monkeypatch.setattr(gateway, "_read_in", 1)
     assert told(gateway) == "two"
+
+
+def test_of_many_first_requests_after_a_change_one_reads_it_and_starts_the_plugins_once(files, monkeypatch):
+    class Mine(Noted):
+        started = 0
+
+        def init_worker(self):
+            type(self).started += 1
+
+    gateway = Gateway(hello_app, files.path, plugins=[Mine()], reload=False)
+    monkeypatch.setattr(gateway, "_read_in", 1)
+    files.plugin("two")
+    barrier, seen = threading.Barrier(16), []
+
+    def client():
+        barrier.wait()
+        seen.append(told(gateway))
+
+    threads = [threading.Thread(target=client) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (seen, Mine.started) == (["two"] * 16, 1)
+    gateway.stop()
+
+
+def test_stopping_does_not_wait_for_ever_for_what_is_starting(files, caplog):
+    begun, go = threading.Event(), threading.Event()
+
+    class Slow(Noted):
+        closed = 0
+
+        def init_worker(self):
+            begun.set()
+            go.wait(20)
+
+    files.config(shutdown_timeout=0.05)
+    gateway = Gateway(hello_app, files.path, plugins=[Slow()], reload=False)
+    first = threading.Thread(target=told, args=[gateway])
+    first.start()
+    assert begun.wait(20)
+    gateway.stop()
+    assert (first.is_alive(), Slow.closed) == (True, 0)
+    assert "plugins are still starting, nothing is closed" in caplog.text
+    go.set()
+    first.join()
+    gateway.stop()
+    assert Slow.closed == 1

@@ -5,8 +5,8 @@
 
 A part of the request says whose session it is. A session that the hook gave an ``id_extractor_deadline``
 (unix seconds) serves until then, without a call of the hook; what the hook did to headers and parameters is
-kept with it, and done again. Sessions are kept by each process, at most :data:`MOST`, the longest unused ones go
-first; a reload forgets them.
+kept with it, and done again. Sessions are kept by each process, at most :data:`MOST`, the longest unused ones
+go first; a reload forgets them.
 """
 
 from __future__ import annotations

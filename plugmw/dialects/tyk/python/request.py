@@ -120,8 +120,8 @@ def _url(environ: WSGIEnvironment) -> str:
 def apply_request(x: Exchange, request: MiniRequestObject, compat: bool = False) -> Changes:
     """Change the request to what a hook has made of it: body, headers, query, path, method.
 
-    Returns what of it could be done to another request. Raises :class:`Refused`, and ``ValueError`` for headers
-    that must not be sent.
+    Returns what of it could be done to another request. Raises :class:`Refused`, and ``ValueError`` for
+    headers that must not be sent.
     """
     body = request.changed(compat)
     if body is not None:

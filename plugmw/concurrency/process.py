@@ -10,7 +10,9 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
+
+T = TypeVar("T")
 
 
 class Lock(Protocol):
@@ -64,17 +66,25 @@ def quiet_at_fork(obj: Quiet) -> None:
 
 
 def _before_fork() -> None:
-    for obj in list(_quiet):
+    for obj in _members(_quiet):
         obj.before_fork()
 
 
 def _after_fork_in_parent() -> None:
-    for obj in list(_quiet):
+    for obj in _members(_quiet):
         obj.after_fork_in_parent()
 
 
+def _members(watched: weakref.WeakSet[T]) -> list[T]:
+    while True:
+        try:
+            return list(watched)
+        except RuntimeError:  # another thread has added one meanwhile
+            continue
+
+
 def _after_fork() -> None:
-    for obj in list(_watched):
+    for obj in _members(_watched):
         obj.after_fork()
 
 

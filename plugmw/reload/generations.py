@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from plugmw.concurrency.threads import Daemon
 from plugmw.kernel.runtime import Runtime
 from plugmw.kernel.user_code import contained
 from plugmw.wsgi import keys
@@ -183,4 +184,4 @@ class Draining:
 
 
 def _start_thread(run: Callable[[], None]) -> None:
-    threading.Thread(target=run, name="plugmw-draining", daemon=True).start()
+    Daemon("plugmw-draining", run).start()

@@ -20,6 +20,7 @@ from contextlib import AbstractContextManager
 from threading import Lock
 from typing import Any
 
+from plugmw.concurrency.counting import Numbers
 from plugmw.concurrency.process import Pause, keep_inherited, on_fork, quiet_at_fork
 from plugmw.errors import StoreError
 from plugmw.stores.tables import check_owner
@@ -65,7 +66,7 @@ class Values:
         self._connection: sqlite3.Connection | None = None
         #: Device and inode of the file that is open.
         self._identity: tuple[int, int] | None = None
-        self._writes = 0
+        self._writes = Numbers()
         self._pause = Pause()
         on_fork(self)
         quiet_at_fork(self)
@@ -119,8 +120,7 @@ class Values:
             self._run(_REDATE, now, key)
 
     def _sweep(self, now: float) -> None:
-        self._writes += 1
-        if self._writes % SWEEP_EVERY == 0:
+        if self._writes.next() % SWEEP_EVERY == 0:
             self._run(_SWEEP, now, SWEEP)
 
     def _run(self, sql: str, *args: object) -> tuple[Sequence[tuple[Any, ...]], int]:

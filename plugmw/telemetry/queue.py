@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final, Generic
 
 from plugmw.concurrency.process import on_fork
+from plugmw.concurrency.threads import Daemon
 from plugmw.concurrency.throttle import Throttle
 from plugmw.telemetry.buffer import Buffer
 from plugmw.telemetry.queue_config import QueueConfig
@@ -56,7 +57,7 @@ class Lost(Exception):
 
 
 def _start_thread(name: str, run: Callable[[], None]) -> None:
-    threading.Thread(target=run, name=f"plugmw-{name}", daemon=True).start()
+    Daemon(f"plugmw-{name}", run).start()
 
 
 class Queue(Generic[E]):

@@ -19,6 +19,7 @@ from functools import partial
 from typing import Final, Generic, TypeVar
 
 from plugmw.concurrency.deadline import Deadline
+from plugmw.concurrency.threads import Daemon
 
 #: Threads of one process; under gevent they cost next to nothing, elsewhere they mostly wait.
 SIZE: Final = 128
@@ -121,7 +122,7 @@ class Pool:
 
 def _thread(run: Callable[[], object]) -> threading.Thread:
     # Daemons: one that hangs must not keep the process from ending.
-    return threading.Thread(target=run, name="plugmw-krakend", daemon=True)
+    return Daemon("plugmw-krakend", run)
 
 
 def discard(result: object) -> None:

@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from threading import Lock
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -139,8 +139,11 @@ class FileStore:
                 self._values = Values(self._path + ".db", self.url + ".db", self._timeout, self._alone)
             return self._values
 
-    def _alone(self) -> AbstractContextManager[None]:
-        return (self._table or self._open()).alone()
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        self._on_table(Table.check)
+        with (self._table or self._open()).alone():
+            yield
 
 
 def _key(key: str) -> bytes:

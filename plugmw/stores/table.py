@@ -99,6 +99,8 @@ class Table:
         info = os.fstat(fd)
         #: Device and inode.
         self.identity = info.st_dev, info.st_ino
+        #: Who owned the folder when the file was opened.
+        self.folder_owner = os.stat(os.path.dirname(path) or ".").st_uid
         self._looked = monotonic()
         self._hasher = blake2b(digest_size=KEY, key=salt)
         self._digests: dict[str, bytes] = {}
@@ -179,6 +181,11 @@ class Table:
             slot = self._find(digest)
             if slot:
                 self._set_time(slot + EXPIRES, 0.0)
+
+    def check(self) -> None:
+        """Raise Damaged unless the file is whole, and the one under its name, right now."""
+        with self.alone():
+            self._look()
 
     @contextmanager
     def alone(self) -> Iterator[None]:

@@ -67,6 +67,7 @@ class Tables:
                 _put_aside(path)
         if there in (table.identity, _NOTHING):
             _LOGGER.warning("%s; a new file is begun, counters are 0 again", damage)
+        _restore_folder(path, table)
         new = self.open(path, table.slots, table.url, timeout)
         self.close(table)
         return new
@@ -102,6 +103,15 @@ def _identity(path: str) -> tuple[int, int]:
     except FileNotFoundError:
         return _NOTHING
     return info.st_dev, info.st_ino
+
+
+def _restore_folder(path: str, table: Table) -> None:
+    """Make the folder again if it went with the file; refuse one that somebody else has put there."""
+    folder = os.path.dirname(path) or "."
+    os.makedirs(folder, 0o700, exist_ok=True)
+    owner = os.lstat(folder).st_uid
+    if owner not in (table.folder_owner, os.geteuid(), 0):
+        raise StoreError(table.url, f"is gone, and its folder is owned by uid {owner} by now")
 
 
 def _put_aside(path: str) -> None:

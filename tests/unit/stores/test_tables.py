@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import os
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -155,6 +156,40 @@ def test_damage_to_an_open_file_is_seen_told_once_and_mended_by_a_new_one(
     for store in stores:
         store.close()
     assert len(os.listdir("/dev/fd")) == before
+
+
+def test_a_folder_that_a_cleaner_has_removed_is_made_again(tmp_path: Path) -> None:
+    folder = tmp_path / "plugmw"
+    folder.mkdir(mode=0o700)
+    store = FileStore(str(folder / "counters"), slots=BUCKET)
+    store.set("a", b"1")
+    assert store.incr("a") == 1
+    shutil.rmtree(folder)
+    store.set("a", b"2")  # also where nothing but values is asked for
+    assert (store.get("a"), store.incr("a"), store.incr("a")) == (b"2", 1, 2)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    store.close()
+
+
+def test_a_folder_that_another_user_has_put_there_is_not_used(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("plugmw.stores.table.LOOK_EVERY", 0.0)
+    store = FileStore(str(path), slots=BUCKET)
+    assert store.incr("a") == 1
+    path.unlink()
+    lstat = os.lstat
+
+    def foreign(name: str) -> os.stat_result:
+        info = lstat(name)
+        return os.stat_result((*info[:4], 12345, *info[5:])) if name == str(path.parent) else info
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "lstat", foreign)
+        with pytest.raises(StoreError, match="is gone, and its folder is owned by uid 12345 by now"):
+            store.incr("a")
+    assert store.incr("a") == 1
+    store.close()
 
 
 def test_random_bytes_among_the_counters_are_damage_as_soon_as_they_are_in_the_way(

@@ -178,7 +178,7 @@ def _same_size(found: int, slots: int, url: str) -> None:
 def _reserve(fd: int, size: int) -> None:
     """Make a file of ``size`` zero bytes that has its disk blocks.
 
-    Without blocks, the first write to a mapped page of a full disk kills the process (SIGBUS).
+    Without blocks, a full disk would make itself felt in the middle of counting.
     """
     try:
         os.posix_fallocate(fd, 0, size)

@@ -79,6 +79,30 @@ def test_an_old_connection_that_broke_is_replaced(directory):
     assert directory.database.read("SELECT username FROM plugmw_consumers")[0][0] == "alice"
 
 
+def test_what_waits_while_it_is_closed_opens_nothing_that_nobody_closes(directory):
+    database = directory.database
+    directory.add(ALICE)
+    closed = database.session
+
+    class Lock:
+        """Is taken by the thread that closes, between the question who has it and the answer."""
+
+        def acquire(self, timeout=-1):
+            if database.session is closed:
+                database._drop(database.__dict__.pop("_session"))
+            return True
+
+        def release(self):
+            pass
+
+    closed.lock = Lock()
+    assert [row[0] for row in database.read("SELECT username FROM plugmw_consumers")] == ["alice"]
+    assert closed.connection is None
+    assert database.session is not closed
+    directory.close()
+    assert database.session is None
+
+
 def test_a_failure_fails_fast_until_the_database_is_back(tmp_path):
     folder = tmp_path / "gone"
     folder.mkdir()

@@ -67,8 +67,8 @@ _COUNT = Struct("=q")
 _TIME = Struct("=d")
 _COUNTS = Struct(f"={BUCKET}q")
 _TIMES = Struct(f"={BUCKET}d")
-#: From a count to the end of its ttl, with its expiry in between.
-_SPAN = TTL * 8 + 8
+#: Words that the keys of a bucket take, which come before its counts.
+_KEYS = BUCKET * KEY // 8
 
 
 class Damaged(StoreError):
@@ -235,24 +235,25 @@ class Table:
     def _find(self, digest: bytes) -> int:
         """Return the slot that holds the key, alive or not; 0 if none does."""
         start = HEADER + self._bucket(digest) * BUCKET_BYTES
-        keys = self._read(BUCKET * KEY, start)
-        at = keys.find(digest)
-        while at >= 0 and at % KEY:  # the end of one key and the beginning of the next
-            at = keys.find(digest, at + 1)
-        return (start + BUCKET * KEY) // 8 + at // KEY if at >= 0 else 0
+        at = _place(self._read(BUCKET * KEY, start), digest)
+        return start // 8 + _KEYS + at if at >= 0 else 0
 
     def _live(self, digest: bytes, now: float) -> tuple[int, int]:
         """Return the slot of a living counter and its count, else 0 and 0.
 
         Where the clock went back its end is brought near.
         """
-        slot = self._find(digest)
-        if not slot:
+        start = HEADER + self._bucket(digest) * BUCKET_BYTES
+        # All of it by one call, which costs less than a second one for the numbers.
+        bucket = self._read(BUCKET_BYTES, start)
+        at = _place(bucket, digest)
+        if at < 0:
             return 0, 0
-        words = self._read(_SPAN, slot * 8)
-        (count,), (expires,) = _COUNT.unpack_from(words), _TIME.unpack_from(words, EXPIRES * 8)
-        (ttl,) = _TIME.unpack_from(words, TTL * 8)
-        left = expires - now
+        word = (_KEYS + at) * 8
+        (count,) = _COUNT.unpack_from(bucket, word)
+        (expires,) = _TIME.unpack_from(bucket, word + EXPIRES * 8)
+        (ttl,) = _TIME.unpack_from(bucket, word + TTL * 8)
+        slot, left = start // 8 + _KEYS + at, expires - now
         if left > ttl:
             self._set_time(slot + EXPIRES, now + ttl)
         elif not left > 0:
@@ -361,6 +362,14 @@ class Table:
     def _unlock(self, stripe: int) -> None:
         lockf(self._fd, LOCK_UN, 1, 1 + stripe)
         self._locks[stripe].release()
+
+
+def _place(bucket: bytes, digest: bytes) -> int:
+    """Return which of a bucket's keys it is; -1 if it is none."""
+    at = bucket.find(digest, 0, BUCKET * KEY)
+    while at >= 0 and at % KEY:  # the end of one key and the beginning of the next
+        at = bucket.find(digest, at + 1, BUCKET * KEY)
+    return at // KEY if at >= 0 else -1
 
 
 def _is_whole(count: int, expires: float, ttl: float) -> bool:

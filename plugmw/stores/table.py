@@ -55,7 +55,7 @@ KEY = 16
 BUCKET_BYTES = BUCKET * (KEY + 3 * 8)
 EXPIRES, TTL = BUCKET, 2 * BUCKET  # distance in words from a count to its expiry and to its ttl
 
-_SPINS = 100  # polls of about 1 µs before sleeping: a holder is done in about 3 µs
+_SPINS = 100  # polls of about 1 µs before sleeping: a holder is done in about 10 µs
 _NAP = 0.0001
 #: Seconds between two looks at whether the file is still the one under its name.
 LOOK_EVERY = 0.05

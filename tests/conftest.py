@@ -35,6 +35,45 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     _use_own_temporary_folder(os.environ["PYTEST_XDIST_WORKER"])
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take ``--share N/M``: run the N-th of M shares of the files, about equally large."""
+    parser.addoption(
+        "--share", help="which share of the files to run, as 1/2; the others run in other processes"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Say which files are another process's."""
+    share = config.getoption("--share")
+    if share:
+        number, shares = map(int, share.split("/"))
+        _use_own_temporary_folder(f"share{number}")
+        config.stash[_OTHERS] = _files_of_others(config, number, shares)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the files of other processes: they are not even imported."""
+    return True if collection_path in config.stash.get(_OTHERS, ()) else None
+
+
+_OTHERS = pytest.StashKey[set[Path]]()
+
+
+def _files_of_others(config: pytest.Config, number: int, shares: int) -> set[Path]:
+    """Divide the files of the run by size: longer ones have more tests, which is near enough."""
+    files = {
+        file for name in config.args for file in Path(name.partition("::")[0]).absolute().rglob("test_*.py")
+    }
+    filled = [0] * shares
+    others = set()
+    for size, file in sorted(((file.stat().st_size, file) for file in files), reverse=True):
+        least = filled.index(min(filled))
+        filled[least] += size
+        if least + 1 != number:
+            others.add(file)
+    return others
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
     """Collect thousands of tests without looking for garbage among them, then or later.

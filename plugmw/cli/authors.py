@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from plugmw.cli.command import BAD, GOOD, Command, Failure, Terminal, columns
-from plugmw.cli.files import read
+from plugmw.cli.gateway_file import read
 from plugmw.inspection import description
 from plugmw.inspection.reports import PluginReport
 from plugmw.sources import Catalogue

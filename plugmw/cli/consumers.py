@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final, TypedDict
 
 from plugmw.auth.directories import SQLDirectory, open_directory
-from plugmw.cli import files
+from plugmw.cli import gateway_file
 from plugmw.cli.command import BAD, GOOD, USAGE, Command, Failure, Terminal, columns
 from plugmw.kernel.identity import Consumer
 
@@ -29,7 +29,7 @@ def opened(place: str) -> SQLDirectory:
     """Return the consumer store of a URL, or the one that a gateway file names."""
     if "://" in place:
         return open_directory(place)
-    url = files.read(place).settings.consumer_store
+    url = gateway_file.read(place).settings.consumer_store
     if not url:
         raise Failure(f"{place}: consumer_store: missing, expected the URL of a consumer store", USAGE)
     return open_directory(url)

@@ -7,12 +7,12 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 
 from plugmw import __version__
-from plugmw.cli import authors, bundles, consumers, files, krakend, reload, tyk
+from plugmw.cli import authors, bundles, consumers, gateway_file, krakend, reload, tyk
 from plugmw.cli.command import BAD, Command, Failure, Terminal
 from plugmw.errors import PlugmwError
 
 COMMANDS: tuple[Command, ...] = (
-    *files.COMMANDS,
+    *gateway_file.COMMANDS,
     *authors.COMMANDS,
     *bundles.COMMANDS,
     *consumers.COMMANDS,

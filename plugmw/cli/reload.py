@@ -6,7 +6,7 @@ import os
 from argparse import ArgumentParser, Namespace
 
 from plugmw.cli.command import GOOD, Command, Failure, Terminal
-from plugmw.cli.files import read
+from plugmw.cli.gateway_file import read
 
 
 def _arguments(parser: ArgumentParser) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from plugmw.concurrency.process import LazyLock, on_fork
-from plugmw.kernel import phases
+from plugmw.kernel import phases, server_log
 from plugmw.kernel.order import Entry
 from plugmw.kernel.plugin import Plugin
 from plugmw.kernel.user_code import contained
@@ -84,6 +84,7 @@ class Worker:
         with self._locked():
             if self._started:
                 return
+            server_log.adopt_level()
             if multiprocess is not None:
                 self.runtime.multiprocess = multiprocess
             self._init_plugins(plugins_of(self.entries))

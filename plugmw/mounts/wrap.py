@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from plugmw.documents.files import Source
 
 #: Seconds for all workers of a server to come to the point of failing; gunicorn forks ten or more in one.
-LINGER: Final = 1.0
+LINGER: Final = 3.0
 
 
 def wrap(

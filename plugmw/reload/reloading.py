@@ -15,6 +15,7 @@ from plugmw.concurrency.process import LazyLock
 from plugmw.configuration.extras import Extras
 from plugmw.configuration.plan import Plan, read_plan
 from plugmw.errors import LoadError, PlugmwError
+from plugmw.kernel import server_log
 from plugmw.kernel.worker import Worker, plugins_of
 from plugmw.loading.imports import forget
 from plugmw.loading.watching import Files, changed, recording
@@ -46,6 +47,7 @@ class Reloading(Worker):
         # A lock of its own: reading may take long, and must not keep a worker from ending.
         self._reloading = LazyLock()
         self._read_in = os.getpid()
+        server_log.adopt()
         try:
             plan = read_plan(source, extras)
             _warn(plan)

@@ -37,7 +37,8 @@ def shown(value: object) -> str:
 
 def suggest(word: object, words: Iterable[str]) -> str:
     """Return ``; did you mean "x"?`` when a known word is close, else nothing."""
-    close = difflib.get_close_matches(str(word), list(words), 1)
+    # With the usual 0.6 words that share a beginning are taken for each other.
+    close = difflib.get_close_matches(str(word), list(words), 1, 0.7)
     return f'; did you mean "{close[0]}"?' if close else ""
 
 

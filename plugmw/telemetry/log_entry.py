@@ -60,7 +60,7 @@ def entry(x: Exchange, custom: Iterable[Custom] = (), redaction: Redaction | Non
             "url": f"{x.scheme}://{decode(_host_and_port(x), 'replace')}{uri}",
             "querystring": grouped(hide.pairs(environ.get("QUERY_STRING", ""))),
             "headers": {name: hide.header(name, value) for name, value in headers_in(environ)},
-            "size": _request_size(x, raw_target(x)),
+            "size": request_size(x),
         },
         "response": {
             "status": x.status or 500,
@@ -166,9 +166,9 @@ def _host_and_port(x: Exchange) -> str:
     return f"{host}:{x.environ.get('SERVER_PORT') or PORTS.get(x.scheme, 80)}"
 
 
-def _request_size(x: Exchange, uri: str) -> int:
+def request_size(x: Exchange) -> int:
     """Return the bytes of request line, headers and declared body, as close as WSGI shows them."""
-    environ = x.environ
+    environ, uri = x.environ, raw_target(x)
     head = len(f"{environ['REQUEST_METHOD']} {uri} {environ.get('SERVER_PROTOCOL', 'HTTP/1.1')}\r\n\r\n")
     head += sum(len(name) + len(value) + 4 for name, value in headers_in(environ))
     length = str(environ.get("CONTENT_LENGTH") or "")

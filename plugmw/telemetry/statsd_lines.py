@@ -43,7 +43,7 @@ VALUES: Final = {
 #: Characters of a part of a name, and of a tag's value.
 LONGEST: Final = 200
 _NOT_NAME: Final = re.compile(r"[^A-Za-z0-9_-]")
-_NOT_TAG: Final = re.compile(r"[,|:#\[\]=\x00-\x20\x7f]")
+_NOT_TAG: Final = re.compile(r"[,|:#\[\]=\x00-\x20\x7f-\xa0\u2028\u2029]")
 
 
 def name_part(text: str) -> str:
@@ -198,7 +198,7 @@ class Measuring(Plugin[C]):
             self.logger.warning("%s: %s are of older versions, use queue", self.name, ", ".join(old))
 
     def log(self, x: Exchange) -> None:
-        lines = [text.encode("ascii", "replace") for text in self.lines(x)]
+        lines = [text.encode("utf-8", "replace") for text in self.lines(x)]
         if lines:
             Queues.of(self.runtime).get(self, self._queue).put(lines, sum(map(len, lines)))
 

@@ -55,6 +55,12 @@ def first(items: Iterable[tuple[str, str]], name: str) -> str | None:
     return None
 
 
+def cookie_values(header: str, name: str) -> list[str]:
+    """Return every value of a cookie in a ``Cookie`` header, as sent."""
+    pairs = (piece.strip().partition("=") for piece in header.split(";"))
+    return [value for found, _, value in pairs if found == name]
+
+
 def basic_credentials(value: str) -> bytes | None:
     """Return the decoded credentials of an Authorization header of scheme Basic (RFC 7617), else None."""
     match = _BASIC(value)

@@ -21,6 +21,7 @@ from plugmw.contrib.jwt.tokens import read as read_token
 from plugmw.contrib.ldap_auth import LDAPAuth
 from plugmw.contrib.oauth2 import oauth
 from plugmw.kernel.order import Entry
+from plugmw.wsgi.headers import cookie_values
 from tests.fuzz.asking import ask, seen
 from tests.fuzz.budget import REFUSED, tried
 from tests.fuzz.strategies import NUMBERS, SIGNS, headers, on_the_wire, texts, trees, wire_text
@@ -254,7 +255,7 @@ COOKIES = (*(f"a=b; jwt={one}; c=d" for one in TOKENS), "jwt=", 'a="b;c"; jwt="x
     headers(*COOKIES, words=("jwt", ";", "=", '"', "$Version")), headers(f"jwt={TOKENS[0]}", "a=1&jwt&jwt=x")
 )
 def test_a_token_in_a_cookie_or_a_query_is_one_or_none(gates, cookie, query):
-    tried(jwt.cookie_values, cookie, "jwt")
+    tried(cookie_values, cookie, "jwt")
     ask(gates["jwt"], HTTP_COOKIE=cookie)
     ask(gates["jwt"], HTTP_COOKIE=cookie, QUERY_STRING=query)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -10,6 +11,24 @@ import pytest
 from tests.unit.test_cli import BAD, environment, plugmw, write
 from tests.unit.test_cli import folder as folder
 from tests.unit.test_cli import run as run
+
+# -- the program --------------------------------------------------------------------------------------
+
+
+def test_the_program_names_its_version():
+    from plugmw import __version__
+
+    assert plugmw("--version").stdout.decode().strip() == f"plugmw {__version__}"
+
+
+def test_the_program_ends_quietly_when_its_reader_goes(folder):
+    reader, writer = os.pipe()
+    os.close(reader)
+    program = [sys.executable, "-m", "plugmw", "show", "gateway.yaml"]
+    done = subprocess.run(program, stdout=writer, stderr=subprocess.PIPE, timeout=60, env=environment())
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
+
 
 # -- new ----------------------------------------------------------------------------------------------
 

@@ -12,9 +12,9 @@ from collections import Counter
 import pytest
 
 from tests.support.length import by_length
+from tests.support.redis_server import RedisServer
 from tests.support.servers import require_module, require_program
 from tests.support.waiting import until
-from tests.unit.stores.conftest import RedisServer
 
 #: A clock that stands still keeps all requests in one window, however slow the machine is.
 SOURCE = """

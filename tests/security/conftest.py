@@ -9,6 +9,7 @@ import pytest
 
 from tests.security.gates import WORKERS, Gate, start
 from tests.support.servers import start_gunicorn
+from tests.unit.conftest import no_authorities as no_authorities
 
 
 @pytest.fixture(scope="session")

@@ -92,7 +92,7 @@ def zipkin(folder: Path) -> Iterator[str]:
 
 def _is_up(url: str) -> bool:
     try:
-        return requests.get(f"{url}/health", timeout=5).status_code == 200
+        return requests.get(f"{url}/health", timeout=30).status_code == 200
     except requests.RequestException:
         return False
 

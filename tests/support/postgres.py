@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.support.servers import PATIENCE, missing, require_module
+from tests.support.servers import PATIENCE, missing, only_live, require_module
 
 
 class PostgresServer:
@@ -36,6 +36,7 @@ class PostgresServer:
             os.chown(self.folder, user.pw_uid, user.pw_gid)
         self.url = f"postgresql://plugmw@/postgres?host={self.folder}"
         self._process: subprocess.Popen[bytes] | None = None
+        only_live("postgres")
         command = [str(self._bin / "initdb"), "-D", str(self.folder / "data"), "-A", "trust", "-U", "plugmw"]
         subprocess.run([*command, "-N", "-E", "UTF8"], check=True, capture_output=True, **self._options)
 

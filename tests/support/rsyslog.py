@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.support.servers import require_program
+from tests.support.servers import only_live, require_program
 from tests.support.sinks import closed_port
 from tests.support.waiting import until
 
@@ -50,6 +50,7 @@ class Rsyslog:
 
     def start(self) -> None:
         program = require_program("rsyslogd")
+        only_live(program)
         with (self.folder / "errors").open("ab") as errors:
             self._process = subprocess.Popen(
                 [program, "-n", "-f", f"{self.folder}/conf", "-i", f"{self.folder}/pid"],

@@ -47,6 +47,13 @@ def missing(reason: str) -> NoReturn:
     pytest.skip(f"{reason}; PLUGMW_REQUIRE_SERVERS=1 makes this a failure")
 
 
+def only_live(program: str) -> None:
+    """Fail a test that starts a server and is not in ``tests/live``: the others run at every change."""
+    test = os.environ.get("PYTEST_CURRENT_TEST", "")
+    if test.startswith(("tests/unit/", "tests/security/")):
+        pytest.fail(f"{program} is started by a test outside of tests/live: {test}")
+
+
 def require_program(name: str) -> str:
     """Return the path of a program (``nginx``, ``strace``), or skip; see :func:`missing`."""
     found = shutil.which(name)
@@ -131,6 +138,7 @@ def start_gunicorn(
     that defines ``app``. ``args`` are more options of gunicorn, ``env`` more environment variables,
     ``prefix`` a command to run it under (``["strace", "-f"]``).
     """
+    only_live("gunicorn")
     require_module("gunicorn")
     if worker_class == "gevent":
         require_module("gevent")

@@ -102,6 +102,7 @@ class Service:
             except OSError:
                 return
             self.connections += 1
+            self._open.append(sock)
             thread = threading.Thread(target=self._serve, args=(sock,), daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -111,7 +112,7 @@ class Service:
             with sock:
                 if self._context is not None:
                     sock = self._context.wrap_socket(sock, server_side=True)
-                self._open.append(sock)
+                    self._open.append(sock)
                 with sock:
                     self._script(Connection(sock, self))
         except OSError:
@@ -124,12 +125,14 @@ class Service:
     def __exit__(self, *_: Any) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        # First the one who adds to the others: a connection accepted just now would be waited for in vain.
+        self._thread.join(10)
         for sock in self._open:
             try:
                 sock.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
-        for thread in (self._thread, *self._threads):
+        for thread in self._threads:
             thread.join(10)
 
 

@@ -20,7 +20,7 @@ import attrs
 import pytest
 
 from tests.support.certificates import certificates
-from tests.support.servers import PATIENCE, missing
+from tests.support.servers import PATIENCE, missing, only_live
 
 SUFFIX = "dc=shop,dc=example"
 PEOPLE = f"ou=people,{SUFFIX}"
@@ -102,6 +102,7 @@ def slapd(folder: Path) -> Iterator[Directory]:
     program, load = shutil.which("slapd", path=path), shutil.which("slapadd", path=path)
     if program is None or load is None:
         missing("no slapd on PATH")
+    only_live(program)
     files = certificates(folder)
     (folder / "db").mkdir()
     conf, data = folder / "slapd.conf", folder / "data.ldif"

@@ -11,7 +11,7 @@ PATIENCE = 20.0
 
 
 def until(condition: Callable[[], Any], seconds: float = PATIENCE, what: str = "not") -> Any:
-    """Wait until ``condition()`` is true and return its value; fail the test, with ``what``, if it never is."""
+    """Wait until ``condition()`` is true and return its value; fail the test if it never is (``what``)."""
     end = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < end, f"{what} within {seconds} s"

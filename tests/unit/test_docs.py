@@ -269,29 +269,36 @@ def test_every_trap_has_tests_that_are_named_after_it(trap):
     assert bool(named) is (trap not in UNTESTED)
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_what_a_page_links_to_exists(path):
-    text = path.read_text(encoding="utf-8")
-    links = re.findall(r"\]\(([^)#:]+)\)", text) if path.suffix == ".md" else []
-    links += re.findall(r"^\.\. (?:literalinclude|include):: (\S+)", text, re.M)
-    assert [link for link in links if not (path.parent / link).exists()] == []
+def test_what_a_page_links_to_exists():
+    missing = []
+    for path in PAGES:
+        text = path.read_text(encoding="utf-8")
+        links = re.findall(r"\]\(([^)#:]+)\)", text) if path.suffix == ".md" else []
+        links += re.findall(r"^\.\. (?:literalinclude|include):: (\S+)", text, re.M)
+        missing += [(str(path), link) for link in links if not (path.parent / link).exists()]
+    assert missing == []
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_page_that_names_a_file_of_the_clone_names_one_that_exists(path):
-    text = path.read_text(encoding="utf-8")
+def test_a_page_that_names_a_file_of_the_clone_names_one_that_exists():
     folders = "bench|changes|docs|plugmw|recipes|tests|tools"
-    named = re.findall(rf"(?<![\w/.-])(?:{folders})/[\w./-]*\b(?![<*])", text)
-    assert [name for name in named if not (ROOT / name).exists()] == []
+    missing = []
+    for path in PAGES:
+        text = path.read_text(encoding="utf-8")
+        named = re.findall(rf"(?<![\w/.-])(?:{folders})/[\w./-]*\b(?![<*])", text)
+        missing += [(str(path), name) for name in named if not (ROOT / name).exists()]
+    assert missing == []
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_page_that_names_a_module_or_a_part_of_one_names_what_exists(path):
-    text = path.read_text(encoding="utf-8")
-    named = set(re.findall(r"(?<![\w./:-])plugmw(?:\.\w+(?:-\w+)*)+", text)) - {key.name for key in keys.KEYS}
-    for module, names in re.findall(r"from (plugmw[\w.]*) import (\w+(?:, \w+)*)", text):
-        named |= {f"{module}.{name}" for name in names.split(", ")}
-    assert [name for name in sorted(named) if not (NO_MODULES.fullmatch(name) or exists(name))] == []
+def test_a_page_that_names_a_module_or_a_part_of_one_names_what_exists():
+    pages: dict[str, str] = {}
+    for path in PAGES:
+        text = path.read_text(encoding="utf-8")
+        named = set(re.findall(r"(?<![\w./:-])plugmw(?:\.\w+(?:-\w+)*)+", text))
+        for module, names in re.findall(r"from (plugmw[\w.]*) import (\w+(?:, \w+)*)", text):
+            named |= {f"{module}.{name}" for name in names.split(", ")}
+        pages |= dict.fromkeys(named - {key.name for key in keys.KEYS}, str(path))
+    missing = {name: path for name, path in pages.items() if not (NO_MODULES.fullmatch(name) or exists(name))}
+    assert missing == {}
 
 
 def frames_of(text: str) -> list[tuple[str, str]]:

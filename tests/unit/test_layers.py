@@ -6,17 +6,15 @@ Imports inside functions count; those for type checkers alone do not.
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import sys
 from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 
 import plugmw
 from tests.support.servers import ROOT as CLONE
+from tests.support.sources import PACKAGE, statements, trees
 
-ROOT = Path(plugmw.__file__).parent
 #: The wings from the ground up: the first column of the table.
 WINGS = re.findall(r"^\| `(\w+)` \|", (CLONE / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.MULTILINE)
 #: The front of the package knows where public names are; it and the command stand above all.
@@ -26,29 +24,29 @@ PLACES = {name: place for place, name in enumerate(WINGS)}
 ASKS_THE_FRONT = {"kernel.plugin": ["gateway", "kernel.order"]}
 
 
-def modules() -> dict[str, Path]:
-    paths = {}
-    for path in ROOT.rglob("*.py"):
-        parts = path.relative_to(ROOT).with_suffix("").parts
-        paths[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return paths
+def named(path: str) -> str:
+    """Return the name of a module without ``plugmw.``, by its path below the package."""
+    return path.removesuffix(".py").removesuffix("__init__").strip("/").replace("/", ".")
 
 
-MODULES = modules()
+MODULES = {
+    named(path.relative_to(PACKAGE).as_posix()): path.relative_to(PACKAGE).as_posix()
+    for path in PACKAGE.rglob("*.py")
+}
+INSIDE = [name for name in sorted(MODULES) if name not in FRONT]
 
 
-def imported(path: Path) -> Iterator[str]:
+def imported(path: str) -> Iterator[str]:
     """Yield the modules of ours that a file imports, without ``plugmw.``; names of the front as theirs."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = trees()[path]
     for_types = {
-        inner
-        for node in ast.walk(tree)
+        id(inner)
+        for node in statements(tree.body)
         if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
-        for statement in node.body
-        for inner in ast.walk(statement)
+        for inner in statements(node.body)
     }
-    for node in ast.walk(tree):
-        if node in for_types:
+    for node in statements(tree.body):
+        if id(node) in for_types:
             continue
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -64,8 +62,10 @@ def imported(path: Path) -> Iterator[str]:
                 yield front or (inside if inside in MODULES else inside.rpartition(".")[0])
 
 
-GRAPH = {name: sorted(set(imported(path)) - {""}) for name, path in MODULES.items()}
-INSIDE = [name for name in sorted(MODULES) if name not in FRONT]
+@functools.cache
+def graph() -> dict[str, list[str]]:
+    """Return what each module imports; when a test asks, as every process collects all tests."""
+    return {name: sorted(set(imported(path)) - {""}) for name, path in MODULES.items()}
 
 
 def wing_of(module: str) -> str:
@@ -73,7 +73,9 @@ def wing_of(module: str) -> str:
 
 
 def test_the_folder_listing_is_the_list_of_wings():
-    names = {path.stem for path in ROOT.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    names = {
+        path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
     assert sorted(names - {"__init__", "__main__"}) == sorted(WINGS)
 
 
@@ -85,16 +87,16 @@ def test_no_name_of_the_standard_library_is_hidden_from_who_works_in_the_folder(
     assert not set(WINGS) & set(sys.stdlib_module_names)
 
 
-@pytest.mark.parametrize("module", INSIDE)
-def test_imports_point_up(module):
-    down = [name for name in GRAPH[module] if PLACES[wing_of(name)] > PLACES[wing_of(module)]]
-    assert down == [name for name in ASKS_THE_FRONT.get(module, ()) if name in down], module
+def test_imports_point_up():
+    for module in INSIDE:
+        down = [name for name in graph()[module] if PLACES[wing_of(name)] > PLACES[wing_of(module)]]
+        assert down == [name for name in ASKS_THE_FRONT.get(module, ()) if name in down], module
 
 
 def test_the_front_is_asked_late():
     """Whoever has a name of the front from the front has it inside of a function."""
     for module, path in MODULES.items():
-        body = ast.parse(path.read_text(encoding="utf-8")).body
+        body = trees()[path].body
         early = [
             alias.name
             for node in body
@@ -111,7 +113,7 @@ def test_no_two_modules_import_each_other_through_others():
     def visit(module: str, trail: tuple[str, ...]) -> None:
         assert module not in trail, f"a circle of imports: {' -> '.join((*trail, module))}"
         if module not in done:
-            for name in GRAPH.get(module, ()):
+            for name in graph().get(module, ()):
                 if not name.startswith(f"{module}.") and name not in ASKS_THE_FRONT.get(module, ()):
                     visit(name, (*trail, module))
             done.add(module)
@@ -120,31 +122,35 @@ def test_no_two_modules_import_each_other_through_others():
         visit(module, ())
 
 
-@pytest.mark.parametrize("module", [name for name in INSIDE if name.startswith("contrib.")])
-def test_bundled_plugins_do_not_know_each_other(module):
-    own = ".".join(module.split(".")[:2])
-    others = [
-        name
-        for name in GRAPH[module]
-        if name.startswith(("contrib", "dialects"))
-        and name != own
-        and not name.startswith((f"{own}.", "contrib._"))
-    ]
-    assert not others
+def test_bundled_plugins_do_not_know_each_other():
+    for module in INSIDE:
+        if not module.startswith("contrib."):
+            continue
+        own = ".".join(module.split(".")[:2])
+        others = [
+            name
+            for name in graph()[module]
+            if name.startswith(("contrib", "dialects"))
+            and name != own
+            and not name.startswith((f"{own}.", "contrib._"))
+        ]
+        assert not others, module
 
 
-@pytest.mark.parametrize("module", [name for name in INSIDE if name.startswith("dialects.")])
-def test_dialects_know_neither_bundled_plugins_nor_each_other(module):
+def test_dialects_know_neither_bundled_plugins_nor_each_other():
     folders = {name.split(".")[1] for name in INSIDE if name.startswith("dialects.") and name.count(".") > 1}
-    own = module.split(".")[1]
-    others = [
-        name
-        for name in GRAPH[module]
-        if wing_of(name) == "contrib"
-        or (name.startswith("dialects.") and name.split(".")[1] in folders - {own})
-    ]
-    assert not others
+    for module in INSIDE:
+        if not module.startswith("dialects."):
+            continue
+        own = module.split(".")[1]
+        others = [
+            name
+            for name in graph()[module]
+            if wing_of(name) == "contrib"
+            or (name.startswith("dialects.") and name.split(".")[1] in folders - {own})
+        ]
+        assert not others, module
 
 
 def test_the_package_itself_imports_nothing_of_ours():
-    assert GRAPH[""] == []
+    assert graph()[""] == []

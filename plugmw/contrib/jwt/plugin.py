@@ -44,6 +44,7 @@ from plugmw.schema import between, config, field
 from plugmw.schema.fields import HeaderName
 from plugmw.wsgi import forms, keys
 from plugmw.wsgi.answer import HeaderItems
+from plugmw.wsgi.headers import cookie_values
 
 #: Key of the request's context under which the token of an authenticated request is left.
 TOKEN: Final = "authenticated_jwt_token"  # noqa: S105
@@ -182,12 +183,6 @@ class JWT(Authentication[Config]):
 
 
 # -- finding -----------------------------------------------------------------------------------------------
-
-
-def cookie_values(header: str, name: str) -> list[str]:
-    """Return every value of a cookie, as sent."""
-    pairs = (piece.strip().partition("=") for piece in header.split(";"))
-    return [value for found, _, value in pairs if found == name]
 
 
 def header_tokens(value: str) -> list[str]:

@@ -34,7 +34,7 @@ from plugmw.kernel.runtime import Logger
 from plugmw.loading.watching import note
 
 #: Seconds that one compiler may take; Go fetches modules meanwhile.
-DEADLINE: Final = 120.0
+DEADLINE: Final = 300.0
 #: Lines of a compiler's messages that are logged, and their length.
 LINES: Final = 12
 LENGTH: Final = 300

@@ -30,7 +30,7 @@ def test_every_exchange_of_four_workers_is_counted_once_also_those_that_wait_at_
 
     server = gunicorn(SERVED.format(port=sink.port), workers=4, args=["-c", "python:plugmw.mounts.gunicorn"])
     for _ in range(60):
-        assert requests.get(server.url, timeout=5).status_code == 200
+        assert requests.get(server.url, timeout=30).status_code == 200
     assert server.stop() == 0
     assert sink.received() == ["kong.global.unmatched.request.count:1|c"] * 60
 

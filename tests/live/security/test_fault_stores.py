@@ -10,9 +10,9 @@ from contextlib import contextmanager
 import pytest
 
 from tests.security.load import CLIENTS, RECOVERY, WORKERS, Load, ask
+from tests.support.redis_server import RedisServer
 from tests.support.servers import require_module, require_program
 from tests.support.waiting import seconds_until, until
-from tests.unit.stores.conftest import RedisServer
 
 #: The same limits twice: once without counters nobody passes, once everybody does.
 SOURCE = """

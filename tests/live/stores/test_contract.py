@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from plugmw.stores import Store
+from tests.unit.stores.test_contract import *  # noqa: F403 (what every store promises, for Redis)
 
 PROCESS = """
 import sys

@@ -16,8 +16,8 @@ import pytest
 
 from plugmw.errors import StoreError
 from plugmw.stores import Store, open_store
+from tests.support.redis_server import RedisServer
 from tests.support.waiting import seconds_until, until
-from tests.unit.stores.conftest import RedisServer
 
 pytestmark = pytest.mark.usefixtures("needs_redis")
 

@@ -115,6 +115,11 @@ def test_tags_may_have_other_names(sink):
     assert all(map(re.fullmatch, six("upstream:dd1,http_status:200,user:bar,app:kong"), lines))
 
 
+def test_letters_of_any_language_stay_in_tags(sink):
+    lines = lines_of(sink, Known(Consumer(id="x", username="u", custom_id="Jürgen")))
+    assert all(map(re.fullmatch, six("name:dd1,status:200,consumer:Jürgen,app:kong"), lines))
+
+
 def test_host_and_port_may_come_from_the_environment(sink, monkeypatch):
     monkeypatch.setenv("KONG_DATADOG_AGENT_HOST", sink.host)
     monkeypatch.setenv("KONG_DATADOG_AGENT_PORT", str(sink.port))

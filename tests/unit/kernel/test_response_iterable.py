@@ -121,31 +121,30 @@ def test_exc_info_after_the_headers_replaces_an_answer_that_is_still_held_or_is_
         assert (found.status, found.body, type(found.raised)) == ("200 OK", b"one", Oops)
 
 
-@pytest.mark.parametrize("app", APPS)
-def test_log_runs_exactly_once_and_after_the_app_is_closed(app):
+def test_log_runs_exactly_once_and_after_the_app_is_closed():
     runs = []
-    for phases in ((), ("body_filter",), ("header_filter",), ("access", "header_filter", "body_filter")):
-        for stop_after in (None, 0, 1):
-            journal, alone = [], []
-            gateway = Gateway(APPS[app](journal), plugins=[noting("a", journal, "log", *phases)])
-            runs.append((journal, alone, serve(gateway, stop_after=stop_after)))
-            serve(APPS[app](alone), stop_after=stop_after)
-    runs = [(journal, alone) for journal, alone, _ in runs]
+    for app in APPS:
+        for phases in ((), ("body_filter",), ("header_filter",), ("access", "header_filter", "body_filter")):
+            for stop_after in (None, 0, 1):
+                journal, alone = [], []
+                gateway = Gateway(APPS[app](journal), plugins=[noting("a", journal, "log", *phases)])
+                serve(gateway, stop_after=stop_after)
+                serve(APPS[app](alone), stop_after=stop_after)
+                runs.append(((app, phases, stop_after), journal, alone))
     gc.collect()  # a generator that was left half-way must not close the app a second time
-    for journal, alone in runs:
-        assert journal.count("a.log") == 1
-        assert journal[-1] == "a.log"
-        assert [note for note in journal if note == "close"] == alone
+    for what, journal, alone in runs:
+        assert journal.count("a.log") == 1, what
+        assert journal[-1] == "a.log", what
+        assert [note for note in journal if note == "close"] == alone, what
 
 
-@pytest.mark.parametrize("stop_after", [0, 1])
-@pytest.mark.parametrize("app", ["iterator with close", "late iterator with close", "file"])
-def test_a_client_that_goes_away_leaves_the_app_closed_once(app, stop_after):
-    journals = {kind: [] for kind in KINDS}
-    for kind, closed in journals.items():
+def test_a_client_that_goes_away_leaves_the_app_closed_once():
+    apps = ("iterator with close", "late iterator with close", "file")
+    journals = {(app, kind, stop_after): [] for app in apps for kind in KINDS for stop_after in (0, 1)}
+    for (app, kind, stop_after), closed in journals.items():
         serve(Gateway(APPS[app](closed), plugins=KINDS[kind]()), stop_after=stop_after)
     gc.collect()
-    assert journals == {kind: ["close"] for kind in KINDS}
+    assert journals == {what: ["close"] for what in journals}
 
 
 def test_closing_twice_is_closing_once():

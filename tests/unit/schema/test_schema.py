@@ -467,6 +467,8 @@ def test_types_are_described(hint, text):
 def test_a_likely_word_is_suggested():
     assert messages.suggest("mniute", ["minute", "hour"]) == '; did you mean "minute"?'
     assert messages.suggest("xyz", ["minute"]) == ""
+    # They share a beginning, and nothing else.
+    assert messages.suggest("request-id", ["request-termination"]) == ""
 
 
 def test_a_class_may_inherit_fields_from_one_of_another_module():

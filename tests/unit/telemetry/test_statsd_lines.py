@@ -41,6 +41,10 @@ def test_a_tag_value_has_no_separators():
     assert tag_value(HOSTILE) == "a_1_c_b.c@d_e_f_g__h__"
 
 
+def test_a_tag_value_keeps_the_letters_of_any_language():
+    assert tag_value("Jürgen-日本\u2028\x85x") == "Jürgen-日本__x"
+
+
 @pytest.mark.parametrize("clean", [name_part, tag_value])
 def test_names_and_values_are_cut(clean):
     assert clean("a" * 300) == "a" * 200
@@ -180,7 +184,7 @@ def test_lines_are_sent_once_and_what_is_lost_is_forgotten(caplog):
     plugin.said = ("two", "bad")
     get(wrapped)
     wrapped.stop()
-    assert plugin.memory.got == [b"one", b"?", b"two", "closed"]
+    assert plugin.memory.got == [b"one", b"\xc3\xa4", b"two", "closed"]
     assert caplog.messages.count("three: could not send data") == 1
 
 

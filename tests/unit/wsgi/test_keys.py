@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-import plugmw
 from plugmw.wsgi import keys
+from tests.support.sources import PACKAGE, texts, trees
 
-ROOT = Path(plugmw.__file__).parent
 KEYS = {name: value for name, value in vars(keys).items() if isinstance(value, str) and name.isupper()}
 TABLE = (*keys.KEYS, *keys.CTX_KEYS)
 #: Texts that look like keys: a group of entry points.
@@ -21,18 +20,9 @@ OTHERS = {"plugmw.plugins"}
 NAMING = {"getLogger", "ContextVar"}
 
 
-def trees() -> Iterator[tuple[Path, ast.Module]]:
-    for path in sorted(ROOT.rglob("*.py")):
-        if path != Path(keys.__file__):
-            yield path.relative_to(ROOT), ast.parse(path.read_text(encoding="utf-8"))
-
-
-TREES = dict(trees())
-
-
 def is_module(text: str) -> bool:
-    path = ROOT.parent.joinpath(*text.rstrip(".").split("."))
-    return path != ROOT and (path.is_dir() or path.with_suffix(".py").exists())
+    path = PACKAGE.parent.joinpath(*text.rstrip(".").split("."))
+    return path != PACKAGE and (path.is_dir() or path.with_suffix(".py").exists())
 
 
 def literals(tree: ast.Module) -> Iterator[str]:
@@ -66,12 +56,21 @@ def uses(tree: ast.Module) -> Iterator[tuple[str, str]]:
                     yield child.attr, "written"
 
 
-USES = {use for tree in TREES.values() for use in uses(tree)}
+@functools.cache
+def all_uses() -> set[tuple[str, str]]:
+    """Return the uses in the package; when a test asks, as every process collects all tests."""
+    return {use for name, text in texts().items() if "keys." in text for use in uses(trees()[name])}
 
 
-@pytest.mark.parametrize("path", TREES, ids=str)
-def test_no_module_spells_a_key(path):
-    assert list(literals(TREES[path])) == []
+def test_no_module_spells_a_key():
+    # A text that is a key, or has one in quotes, follows a quote, or a field of an f-string.
+    suspects = [
+        name
+        for name, text in texts().items()
+        if re.search(r"""['"}]plugmw\.""", text) and name != "wsgi/keys.py"
+    ]
+    assert suspects
+    assert {name: found for name in suspects if (found := list(literals(trees()[name])))} == {}
 
 
 @pytest.mark.parametrize(
@@ -95,23 +94,23 @@ def test_every_constant_is_in_the_table_and_the_table_has_no_other():
     assert all(key.name.startswith(keys.PREFIX) for key in keys.KEYS)
 
 
-@pytest.mark.parametrize("key", TABLE, ids=lambda key: key.name)
-def test_a_key_has_an_owner_that_exists_a_type_and_a_text(key):
-    assert is_module(f"plugmw.{key.owner}")
-    assert key.type
-    assert key.help.endswith(".")
+def test_a_key_has_an_owner_that_exists_a_type_and_a_text():
+    for key in TABLE:
+        assert is_module(f"plugmw.{key.owner}"), key.name
+        assert key.type, key.name
+        assert key.help.endswith("."), key.name
 
 
-@pytest.mark.parametrize("key", TABLE, ids=lambda key: key.name)
-def test_a_key_is_written_and_read(key):
+def test_a_key_is_written_and_read():
     """The other end of a public key may be an app, a middleware or a test."""
-    (name,) = (name for name, value in KEYS.items() if value == key.name)
-    ends = {end for used, end in USES if used == name}
-    assert ends == {"written", "read"} or (key.public and ends)
+    for key in TABLE:
+        (name,) = (name for name, value in KEYS.items() if value == key.name)
+        ends = {end for used, end in all_uses() if used == name}
+        assert ends == {"written", "read"} or (key.public and ends), key.name
 
 
 def test_the_module_imports_nothing_of_ours():
-    tree = ast.parse(Path(keys.__file__).read_text(encoding="utf-8"))
+    tree = trees()["wsgi/keys.py"]
     assert {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)} == {
         "__future__",
         "typing",

@@ -7,11 +7,12 @@ import pprint
 import re
 import sys
 from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from plugmw.dialects.kong.pdk.phase import phases
 from plugmw.kernel import context
 from plugmw.kernel.exchange import Exchange
+from plugmw.kernel.runtime import Logger
 from plugmw.telemetry import log_entry
 
 #: Kong's level names to logging's; notice is INFO's louder neighbour, crit and up are CRITICAL.
@@ -88,7 +89,7 @@ class Log:
     def _write(self, level: str, values: tuple[object, ...]) -> None:
         logger = _logger()
         number = LEVELS[level]
-        if not logger.isEnabledFor(number):
+        if not _enabled(logger, number):
             return
         frame = sys._getframe(2)
         name = _namespace()
@@ -100,7 +101,7 @@ class Log:
             "message": one_line("".join(map(str, values))),
         }
         text = self._formats.get(name) or (_NAMESPACED if name else _FORMAT)
-        logger.log(number, "%s", _PREFIX + _MODIFIERS.sub(lambda match: parts[match[1]], text))
+        _log(logger, number, _PREFIX + _MODIFIERS.sub(lambda match: parts[match[1]], text))
 
     @phases("rewrite", "access", "response", "header_filter", "body_filter", "log")
     def set_serialize_value(
@@ -135,7 +136,7 @@ class Inspect:
             frame = sys._getframe(1)
             place = f"{frame.f_code.co_filename.rpartition('/')[2]}:{frame.f_code.co_name}:{frame.f_lineno}"
             shown = " ".join(one_line(pprint.pformat(value, width=1000)) for value in values)
-            _logger().log(LEVELS["notice"], "%s%s [%s] %s", _PREFIX, place, _namespace(), shown)
+            _log(_logger(), LEVELS["notice"], f"{_PREFIX}{place} [{_namespace()}] {shown}")
 
     def on(self) -> None:
         """Switch inspection on."""
@@ -156,16 +157,31 @@ def _namespace() -> str:
     return str(getattr(context.plugin(), "name", ""))
 
 
-class _LeveledLogger(Protocol):
-    """What the PDK calls of a logger: of :class:`logging.Logger`, or of an injected one."""
-
-    def isEnabledFor(self, level: int, /) -> bool: ...
-
-    def log(self, level: int, msg: str, /, *args: object) -> object: ...
-
-
-def _logger() -> _LeveledLogger:
+def _logger() -> Logger:
     x = context.exchange()
     runtime = getattr(x if x is not None else context.plugin(), "runtime", None)
-    logger: _LeveledLogger = runtime.logger if runtime is not None else logging.getLogger("plugmw.kong")
+    logger: Logger = runtime.logger if runtime is not None else logging.getLogger("plugmw.kong")
     return logger
+
+
+def _enabled(logger: Logger, number: int) -> bool:
+    """Return whether a logger takes lines of a level: an injected one need not say."""
+    enabled = getattr(logger, "isEnabledFor", None)
+    return enabled is None or bool(enabled(number))
+
+
+def _log(logger: Logger, number: int, text: str) -> None:
+    """Log at one of Kong's levels; by the nearest standard one where an injected logger has no ``log``."""
+    log = getattr(logger, "log", None)
+    if log is not None:
+        log(number, "%s", text)
+    elif number >= logging.CRITICAL:
+        logger.critical("%s", text)
+    elif number >= logging.ERROR:
+        logger.error("%s", text)
+    elif number >= logging.WARNING:
+        logger.warning("%s", text)
+    elif number >= logging.INFO:
+        logger.info("%s", text)
+    else:
+        logger.debug("%s", text)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from plugmw.dialects.kong.pdk import kong
 from plugmw.dialects.kong.pdk.client import Table
+from plugmw.dialects.kong.servers import nginx_variables
 from plugmw.dialects.kong.servers.converters import plain_or_none
 from plugmw.kernel import context
 from plugmw.kernel.exchange import Exchange
-from plugmw.wsgi.headers import cgi_key
 
 
 def _exchange(name: str) -> Exchange:
@@ -33,7 +33,8 @@ def set_shared(name: str, value: object) -> None:
 
 def _private(name: str) -> dict[Any, Any]:
     _exchange(name)
-    return kong.ctx.plugin or {}
+    private = kong.ctx.plugin
+    return {} if private is None else private
 
 
 def get_private(name: str) -> object:
@@ -57,36 +58,9 @@ def set_nginx_ctx(name: str, value: object) -> None:
     _nginx_ctx()[name] = value
 
 
-#: nginx's variables that have a counterpart: its name -> environ key.
-_VARIABLES: Final = {
-    "remote_addr": "REMOTE_ADDR",
-    "remote_port": "REMOTE_PORT",
-    "request_method": "REQUEST_METHOD",
-    "request_uri": "RAW_URI",
-    "args": "QUERY_STRING",
-    "query_string": "QUERY_STRING",
-    "scheme": "wsgi.url_scheme",
-    "server_port": "SERVER_PORT",
-    "server_name": "SERVER_NAME",
-    "server_protocol": "SERVER_PROTOCOL",
-    "http_host": "HTTP_HOST",
-    "content_type": "CONTENT_TYPE",
-    "content_length": "CONTENT_LENGTH",
-    "ssl_protocol": "SSL_PROTOCOL",
-    "ssl_cipher": "SSL_CIPHER",
-}
-
-
 def get_var(name: str) -> str | None:
-    """Return an nginx variable as far as WSGI has it; request headers are ``http_<name>``."""
-    x = _exchange("kong.nginx.get_var")
-    if name in ("request_id", "kong_request_id"):
-        return x.request_id
-    if name == "uri":
-        return str(x.environ.get("PATH_INFO", ""))
-    key = _VARIABLES.get(name) or (cgi_key(name[5:]) if name.startswith("http_") else "")
-    value = x.environ.get(key)
-    return None if value is None else str(value)
+    """Return an nginx variable as far as WSGI has it."""
+    return nginx_variables.get(_exchange("kong.nginx.get_var"), name)
 
 
 def get_tls_version() -> str:
@@ -101,5 +75,5 @@ def _with_id(value: Table | None) -> Table | None:
     return value if value and value.get("id") else None
 
 
-def authenticate(consumer: Table | None, credential: Table | None) -> None:
+def authenticate(consumer: Table | None = None, credential: Table | None = None) -> None:
     kong.client.authenticate(_with_id(consumer), _with_id(credential))

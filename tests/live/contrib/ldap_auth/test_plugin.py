@@ -8,8 +8,54 @@ import threading
 import pytest
 import requests
 
-from tests.unit.contrib.ldap_auth.test_plugin import RIGHT, WRONG, settings
-from tests.unit.contrib.ldap_auth.test_plugin import ldap as ldap
+from plugmw import Gateway
+from plugmw.contrib.ldap_auth import LDAPAuth
+from plugmw.testing import get, hello_app
+from tests.support.slapd import slapd
+from tests.unit.contrib.ldap_auth.test_plugin import NEEDED, PASSWORDS, RIGHT, WRONG, header
+
+
+@pytest.fixture(scope="module")
+def ldap(tmp_path_factory):
+    with slapd(tmp_path_factory.mktemp("slapd")) as started:
+        yield started
+
+
+def settings(ldap, **config):
+    port = ldap.tls_port if config.get("ldaps") else ldap.port
+    made = {
+        **NEEDED,
+        "ldap_host": "localhost",
+        "ldap_port": port,
+        "ca_file": ldap.authority,
+        "timeout": 10000,
+    }
+    return {**made, **config}
+
+
+MODES = {"in the clear": {}, "StartTLS": {"start_tls": True}, "LDAPS": {"ldaps": True}}
+UNVERIFIED = {"ldaps": True, "ca_file": None}
+
+
+@pytest.mark.parametrize("config", MODES.values(), ids=MODES)
+def test_asks_a_real_directory(ldap, config):
+    app = Gateway(hello_app, plugins=[LDAPAuth(**settings(ldap, **config))])
+    for user, password in PASSWORDS.items():
+        for text, expected in ((password, 200), (f"{password}x", 401), ("x" * 500, 401), ("", 401)):
+            answer = get(app, headers={"Authorization": header(user, text)})
+            assert answer.status_code == expected, (user, text)
+    answer = get(app, headers={"Authorization": header("marvin,ou=robots", "password")})
+    assert answer.status_code == 401
+    app.stop()
+
+
+@pytest.mark.parametrize(
+    ("verify", "expected"), [(True, 500), (False, 200)], ids=["verified", "not verified"]
+)
+def test_a_directory_without_trusted_certificate_is_not_asked(ldap, verify, expected):
+    app = Gateway(hello_app, plugins=[LDAPAuth(**settings(ldap, **UNVERIFIED, verify_ldap_host=verify))])
+    assert get(app, headers={"Authorization": RIGHT}).status_code == expected
+    app.stop()
 
 
 @pytest.mark.parametrize("worker_class", ["sync", "gthread", "gevent"])

@@ -34,7 +34,7 @@ FOUR = {"workers": 4, "args": ["-c", "python:plugmw.mounts.gunicorn"]}
 
 
 def counted(server):
-    text = requests.get(f"{server.url}/metrics", timeout=5).text
+    text = requests.get(f"{server.url}/metrics", timeout=30).text
     found = re.findall(r'http_requests_total{service="",route="http-route",code="200".*} (\d+)', text)
     return int(found[0]) if found else 0
 
@@ -81,7 +81,7 @@ def test_a_real_prometheus_scrapes_and_answers_queries(gunicorn, tmp_path):
     server = gunicorn(SERVED, **FOUR)
     send(server, 40)
     assert settles_at(server, 40)
-    text = requests.get(f"{server.url}/metrics", timeout=5).content
+    text = requests.get(f"{server.url}/metrics", timeout=30).content
     # Its advice on names is about Kong's; what it cannot read is an error of another status.
     assert subprocess.run([check, "check", "metrics"], input=text, capture_output=True).returncode in (0, 3)
     (tmp_path / "prometheus.yml").write_text(
@@ -101,7 +101,7 @@ def test_a_real_prometheus_scrapes_and_answers_queries(gunicorn, tmp_path):
         def ask(query):
             url = f"http://{address}/api/v1/query"
             try:
-                answer = requests.get(url, params={"query": query}, timeout=5).json()
+                answer = requests.get(url, params={"query": query}, timeout=30).json()
             except (requests.ConnectionError, ValueError):
                 return []  # it is still starting
             return [float(one["value"][1]) for one in answer.get("data", {}).get("result", [])]

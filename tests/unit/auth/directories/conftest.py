@@ -1,4 +1,4 @@
-"""A clock, and each database that directories may be in."""
+"""A clock, and directories in a database."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import pytest
 
 from plugmw.auth.directories import SQLDirectory, open_directory
 from tests.support.clock import Clock
-from tests.support.postgres import PostgresServer
 
 ALICE = {
     "username": "alice",
@@ -24,23 +23,9 @@ def clock() -> Clock:
     return Clock(1000.0)
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    server = PostgresServer()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request, tmp_path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite://{tmp_path}/consumers.db"
-    server = request.getfixturevalue("postgres")
-    server.run("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-    return str(server.url)
+@pytest.fixture
+def url(tmp_path) -> str:
+    return f"sqlite://{tmp_path}/consumers.db"
 
 
 @pytest.fixture

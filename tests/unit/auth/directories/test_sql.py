@@ -1,4 +1,4 @@
-"""Consumers in SQL tables: the same for SQLite and PostgreSQL."""
+"""Consumers in SQL tables: here SQLite, in tests/live PostgreSQL."""
 
 from __future__ import annotations
 

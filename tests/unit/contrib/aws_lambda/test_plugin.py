@@ -11,6 +11,7 @@ import re
 from types import SimpleNamespace
 from urllib.parse import parse_qsl, quote
 
+import botocore.session
 import pytest
 from botocore.loaders import JSONFileLoader
 from werkzeug.test import Client
@@ -65,9 +66,10 @@ def _no_credentials_of_this_machine(monkeypatch, tmp_path):
 
 @pytest.fixture(autouse=True, scope="module")
 def models_are_read_once():
-    """Let botocore parse its descriptions of services once, and not 10 MB for each plugin."""
+    """Let botocore find and parse its descriptions of services once, and not 10 MB for each plugin."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(JSONFileLoader, "load_file", staticmethod(functools.cache(JSONFileLoader().load_file)))
+        patch.setattr(botocore.session, "create_loader", functools.cache(botocore.session.create_loader))
         yield
 
 

@@ -18,7 +18,7 @@ from plugmw.contrib.ldap_auth.ldap import Unreachable
 from plugmw.contrib.ldap_auth.plugin import LONGEST
 from plugmw.gateway import Gateway
 from plugmw.testing import get, hello_app
-from tests.support.slapd import PEOPLE, USERS, slapd
+from tests.support.slapd import PEOPLE, USERS
 
 NEEDED = {"ldap_host": "ldap.example", "base_dn": PEOPLE, "attribute": "uid"}
 NOBODY = {"id": "00000009-0000-4000-8000-000000000009", "username": "no-body", "custom_id": "none"}
@@ -400,49 +400,3 @@ def test_many_threads_share_what_is_remembered(directory, monkeypatch):
     for thread in threads:
         thread.join()
     assert {answer.status_code for answer in found} == {200}
-
-
-# -- a real directory --------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def ldap(tmp_path_factory):
-    with slapd(tmp_path_factory.mktemp("slapd")) as started:
-        yield started
-
-
-def settings(ldap, **config):
-    port = ldap.tls_port if config.get("ldaps") else ldap.port
-    made = {
-        **NEEDED,
-        "ldap_host": "localhost",
-        "ldap_port": port,
-        "ca_file": ldap.authority,
-        "timeout": 10000,
-    }
-    return {**made, **config}
-
-
-MODES = {"in the clear": {}, "StartTLS": {"start_tls": True}, "LDAPS": {"ldaps": True}}
-UNVERIFIED = {"ldaps": True, "ca_file": None}
-
-
-@pytest.mark.parametrize("config", MODES.values(), ids=MODES)
-def test_asks_a_real_directory(ldap, config):
-    app = Gateway(hello_app, plugins=[LDAPAuth(**settings(ldap, **config))])
-    for user, password in PASSWORDS.items():
-        for text, expected in ((password, 200), (f"{password}x", 401), ("x" * 500, 401), ("", 401)):
-            answer = get(app, headers={"Authorization": header(user, text)})
-            assert answer.status_code == expected, (user, text)
-    answer = get(app, headers={"Authorization": header("marvin,ou=robots", "password")})
-    assert answer.status_code == 401
-    app.stop()
-
-
-@pytest.mark.parametrize(
-    ("verify", "expected"), [(True, 500), (False, 200)], ids=["verified", "not verified"]
-)
-def test_a_directory_without_trusted_certificate_is_not_asked(ldap, verify, expected):
-    app = Gateway(hello_app, plugins=[LDAPAuth(**settings(ldap, **UNVERIFIED, verify_ldap_host=verify))])
-    assert get(app, headers={"Authorization": RIGHT}).status_code == expected
-    app.stop()

@@ -1,4 +1,4 @@
-"""Operations of ``flatmap_filter``; what the original does to the same data is in ``answers.json``."""
+"""Operations of ``flatmap_filter``; what the original does is in ``live/dialects/krakend/answers.json``."""
 
 from __future__ import annotations
 

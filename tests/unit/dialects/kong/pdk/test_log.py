@@ -6,9 +6,12 @@ import logging
 import sys
 
 import pytest
+from werkzeug.test import Client
 
+from plugmw import Gateway
 from plugmw.dialects.kong import kong
 from plugmw.dialects.kong.pdk.log import LEVELS, Log, one_line
+from plugmw.testing import hello_app
 from tests.support.kong import during, plugin, through
 
 HERE = "test_log.py"
@@ -106,6 +109,34 @@ def test_a_certificate_phase_logs_through_the_plugin(caplog):
     plugin(certificate=lambda config: kong.log.err("in certificate")).certificate(None)
     assert caplog.records[0].name == "plugmw"
     assert caplog.messages[0].endswith("[tester] in certificate")
+
+
+class FiveMethods:
+    """An injected logger with what KrakenD's contract asks of one."""
+
+    def __init__(self):
+        self.calls = []
+
+    def __getattr__(self, name):
+        if name not in ("debug", "info", "warning", "error", "critical"):
+            raise AttributeError(name)
+        return lambda text, *values: self.calls.append((name, text % values))
+
+
+def test_an_injected_logger_without_levels_gets_the_nearest_of_its_methods():
+    logger = FiveMethods()
+
+    def access(config):
+        for level in LEVELS:
+            getattr(kong.log, level)("100%")
+        kong.log.inspect({})
+
+    gateway = Gateway(hello_app, plugins=[plugin(access=access)])
+    gateway.register_logger(logger)
+    assert Client(gateway).get("/").status_code == 200
+    names = ["debug", "info", "info", "warning", "error", "critical", "critical", "critical", "info"]
+    assert [name for name, _ in logger.calls] == names
+    assert all(text.endswith("100%") for _, text in logger.calls[:-1])
 
 
 # -- the log entry ---------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sized
 
-from plugmw.cli import texts
+from plugmw.cli import report_lines
 from plugmw.cli.command import BAD, GOOD, USAGE, Command, Failure, Terminal
 from plugmw.configuration.extras import Extras
 from plugmw.configuration.plan import Plan, read_plan
@@ -123,7 +123,7 @@ def show(args: Namespace, terminal: Terminal) -> int:
     if args.json:
         terminal.json(report)
     else:
-        terminal.print("\n".join(texts.show(report)))
+        terminal.print("\n".join(report_lines.show(report)))
     return GOOD
 
 
@@ -175,7 +175,7 @@ def explain(args: Namespace, terminal: Terminal) -> int:
     if args.json:
         terminal.json(explanation)
     else:
-        terminal.print("\n".join(texts.explain(explanation)))
+        terminal.print("\n".join(report_lines.explain(explanation)))
     return GOOD
 
 

@@ -56,25 +56,36 @@ def backend():
         yield server
 
 
+class Served:
+    """Hands requests to the gateway of the case that is asked."""
+
+    def __init__(self):
+        self.gateway = None
+
+    def __call__(self, environ, start_response):
+        return self.gateway(environ, start_response)
+
+
 @pytest.fixture(scope="module")
 def gateways(backend):
-    """Serve a group's configuration; return the port."""
-    serving = {}
+    """Serve a group's configuration from now on; return the port, which is the same for all."""
+    gateways, served = {}, Served()
+    server = make_server("127.0.0.1", 0, served, threaded=True, request_handler=Quiet)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
 
     def serve(group, compat):
-        if (group["name"], compat) not in serving:
-            gateway = Gateway.from_krakend(None, document(group, backend.port), compat=compat)
-            server = make_server("127.0.0.1", 0, gateway, threaded=True, request_handler=Quiet)
-            thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-            thread.start()
-            serving[group["name"], compat] = server, thread, gateway
-        return serving[group["name"], compat][0].server_port
+        name = group["name"], compat
+        if name not in gateways:
+            gateways[name] = Gateway.from_krakend(None, document(group, backend.port), compat=compat)
+        served.gateway = gateways[name]
+        return server.server_port
 
     yield serve
-    for server, thread, gateway in serving.values():
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+    for gateway in gateways.values():
         gateway.stop()
 
 

@@ -62,7 +62,8 @@ class Gateway(Reloading):
     """A WSGI app inside a gateway.
 
     ``config`` is a path (JSON, YAML, TOML), a mapping or None; ``plugins`` are plugin objects, entries or
-    mappings given in code. ``consumers`` (a list, a callable, the URL of a consumer store, or
+    mappings given in code; an object that another gateway has already is copied, or refused if it is made
+    of more than its configuration. ``consumers`` (a list, a callable, the URL of a consumer store, or
     a :class:`~plugmw.kernel.identity.Directory`), ``store`` (a store
     object) and ``logger`` replace what the configuration says. Raises
     :class:`~plugmw.errors.ConfigErrors` with everything that is wrong; nothing is opened before the
@@ -141,8 +142,8 @@ class Gateway(Reloading):
         run = compile_chain(
             served, self.app, plan.runtime, plan.routes, plan.services, plan.settings.unrouted
         )
-        # Without a file it is never reloaded, and nobody needs to know which requests still run.
-        run, lease = leased(run) if plan.document.files else (run, None)
+        # Without a file it is hardly ever reloaded, and nobody needs to know which requests still run.
+        run, lease = leased(run) if plan.document.files or self._coming is not None else (run, None)
         modules = modules_of(plan.modules.values())
         holdings = Holdings(plan.runtime, plugins_of(entries)[::-1], modules)
         return Generation(plan, entries, served, run, holdings, lease)

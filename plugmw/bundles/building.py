@@ -1,13 +1,14 @@
 """A bundle made of a manifest and its files, as ``tyk bundle build`` does: the same bytes again and again.
 
 The archive has the files of ``file_list`` in its order and then ``manifest.json``, compact, with checksum and
-signature; what is not listed is left out. Libraries, if there are any, come behind the listed files, below
-``vendor/``, and are listed too.
+both signatures; what is not listed is left out. Libraries, if there are any, come behind the listed files,
+below ``vendor/``, and are listed too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -78,12 +79,16 @@ def build(
     """
     vendored = {f"{VENDOR}/{name}": content for name, content in sorted((libraries or {}).items())}
     every = {**files, **vendored}
-    found = digests(every.values())
+    hashes = digests((name, [content]) for name, content in every.items())
     done = attrs.evolve(
         manifest,
         file_list=tuple(every),
-        checksum=found.md5,
-        signature=sign(key, found.sha256) if key else "",
+        checksum=hashes.md5,
+        signature="",
+        plugmw_signature="",
         other=manifest.other | ({"build_id": build_id} if build_id else {}),
     )
+    if key:
+        statement = sha256(done.statement(hashes.files)).digest()
+        done = attrs.evolve(done, signature=sign(key, hashes.sha256), plugmw_signature=sign(key, statement))
     return pack([*every.items(), (MANIFEST, done.to_json())]), done

@@ -50,8 +50,9 @@ class Bundles:
     """The bundles of ``<folder>/bundles``, fetched from ``base_url`` unless that is empty or not ``enabled``.
 
     ``verify`` is about TLS: False trusts every certificate, a path names a file of CAs. With ``public_key``,
-    the path of a PEM file, an unsigned bundle is refused. ``skip_verify_existing`` trusts what is on disk.
-    Thread-safe; several processes that want the same bundle fetch it once.
+    the path of a PEM file, a bundle is refused that is not signed, names and manifest included; Tyk's own
+    signature, over the files' bytes alone, is enough with ``compat``. ``skip_verify_existing`` trusts what is
+    on disk. Thread-safe; several processes that want the same bundle fetch it once.
     """
 
     def __init__(
@@ -145,7 +146,7 @@ class Bundles:
         version = version_of(archive.data)
         if self._compat or not self._is_good(home, home.folder / version):
             with home.fresh() as fresh:
-                unpack(archive.data, fresh, home.name, key, self._limits)
+                unpack(archive.data, fresh, home.name, key, self._limits, self._compat)
                 if self._compat:
                     return home.put_as_tyk(fresh)
                 home.put(fresh, version)
@@ -169,7 +170,7 @@ class Bundles:
         manifest = read_manifest(folder)
         # Tyk checks what is on disk only if it is signed: an unsigned one passes, whatever the key.
         if not self._skip and (manifest.signature or not self._compat):
-            verify(manifest, folder, self._key(), str(folder / MANIFEST))
+            verify(manifest, folder, self._key(), str(folder / MANIFEST), self._compat)
         return Bundle(home.name, folder, manifest, self._hash(home, folder, manifest))
 
     def _hash(self, home: Home, folder: Path, manifest: Manifest) -> str:
@@ -196,11 +197,17 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def unpack(
-    data: bytes, folder: Path, source: str, key: RSAPublicKey | None, limits: Limits | None = None
+    data: bytes,
+    folder: Path,
+    source: str,
+    key: RSAPublicKey | None,
+    limits: Limits | None = None,
+    compat: bool = False,
 ) -> Manifest:
     """Unpack an archive into an empty folder and check it; raises :class:`LoadError`.
 
-    A file that ``file_list`` does not name is refused: no checksum vouches for it.
+    With ``compat`` Tyk's signature is enough. A file that ``file_list`` does not name is refused: no checksum
+    vouches for it.
     """
     archive = Archive(data, source, limits)
     manifest = parse(archive.read(MANIFEST, LARGEST), f"{source}: {MANIFEST}")
@@ -212,5 +219,5 @@ def unpack(
         if wrong:
             raise LoadError(f"{source}: {MANIFEST}", f"{wrong[0]!r} {problem}")
     archive.unpack(folder)
-    verify(manifest, folder, key, source)
+    verify(manifest, folder, key, source, compat)
     return manifest

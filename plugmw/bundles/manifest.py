@@ -2,16 +2,18 @@
 
     {"file_list": ["middleware.py"],
      "custom_middleware": {"driver": "python", "pre": [{"name": "PreHook"}]},
-     "checksum": "<md5 hex>", "signature": "<base64>"}
+     "checksum": "<md5 hex>", "signature": "<base64>", "plugmw_signature": "<base64>"}
 
-``checksum`` and ``signature`` are over the bytes of ``file_list`` in its order, one after the other; the
-manifest itself is in neither. Keys are read in any case, as by Go. Contract: ``BundleManifest`` in Tyk's
-``apidef/api_definitions.go``.
+``checksum`` and ``signature`` are over the bytes of ``file_list`` in its order, one after the other; names,
+where one file ends, and the manifest itself are in neither. ``plugmw_signature`` is over all of that
+(:meth:`Manifest.statement`); Tyk ignores it. Keys are read in any case, as by Go.
+Contract: ``BundleManifest`` in Tyk's ``apidef/api_definitions.go``.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Final, TypeVar
 
 import attrs
@@ -22,7 +24,8 @@ from plugmw.errors import LoadError
 
 #: Bytes of a manifest that are read.
 LARGEST: Final = 1024 * 1024
-_FIELDS: Final = ("file_list", "custom_middleware", "checksum", "signature")
+_FIELDS: Final = ("file_list", "custom_middleware", "checksum", "signature", "plugmw_signature")
+_SIGNATURES: Final = ("signature", "plugmw_signature")
 T = TypeVar("T")
 
 
@@ -36,12 +39,30 @@ class Manifest:
     signature: str = ""
     #: Whatever else the manifest holds; Tyk ignores it.
     other: dict[str, object] = attrs.field(factory=dict)
+    plugmw_signature: str = ""
 
     def to_json(self) -> bytes:
         """Return the compact form that goes into an archive."""
         data = attrs.asdict(self, recurse=False)
         data |= data.pop("other") | {"file_list": list(self.file_list)}
+        if not self.plugmw_signature:
+            del data["plugmw_signature"]
         return json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode()
+
+    def statement(self, files: Iterable[tuple[str, int, str]]) -> bytes:
+        """Return what ``plugmw_signature`` is over: all of a bundle but the signatures.
+
+        ``files`` are name, length and SHA-256 (hex) of each file, in the order of ``file_list``.
+        """
+        data = attrs.asdict(self, recurse=False)
+        data |= data.pop("other")
+        manifest = {name: value for name, value in data.items() if name not in _SIGNATURES}
+        text = json.dumps(
+            {"files": [list(file) for file in files], "manifest": manifest},
+            sort_keys=True,
+            separators=(",", ":"),
+        )
+        return b"plugmw bundle 1\n" + text.encode()
 
 
 def parse(content: bytes, source: str) -> Manifest:
@@ -59,6 +80,7 @@ def parse(content: bytes, source: str) -> Manifest:
         custom_middleware=_hooks(_value(data, "custom_middleware", dict, source), source),
         checksum=_value(data, "checksum", str, source),
         signature=_value(data, "signature", str, source),
+        plugmw_signature=_value(data, "plugmw_signature", str, source),
         other={name: value for name, value in data.items() if fold(name) not in _FIELDS},
     )
 

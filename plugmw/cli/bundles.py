@@ -63,6 +63,8 @@ def _write(path: Path, data: bytes) -> None:
 def _about(manifest: Manifest) -> str:
     count = len(manifest.file_list)
     signed = "signed" if manifest.signature else "not signed"
+    if manifest.signature and not manifest.plugmw_signature:
+        signed = "signed without names and manifest, as Tyk signs"
     return f"{count} file{'s' if count != 1 else ''}, checksum {manifest.checksum}, {signed}"
 
 
@@ -73,14 +75,15 @@ def verify(args: Namespace, terminal: Terminal) -> int:
         raise Failure(f"{args.file}: cannot be read: {error.strerror}") from None
     key = read_public_key(args.public_key) if args.public_key else None
     with tempfile.TemporaryDirectory(prefix="plugmw-bundle-") as folder:
-        manifest = unpack(data, Path(folder), args.file, key)
+        manifest = unpack(data, Path(folder), args.file, key, compat=args.compat)
     unchecked = " (not checked: no --public-key)" if manifest.signature and key is None else ""
     terminal.print(f"{args.file}: good, {_about(manifest)}{unchecked}")
     return GOOD
 
 
 def fetch(args: Namespace, terminal: Terminal) -> int:
-    bundle = Bundles(args.folder, args.base_url, public_key=args.public_key).get(args.name)
+    bundles = Bundles(args.folder, args.base_url, public_key=args.public_key, compat=args.compat)
+    bundle = bundles.get(args.name)
     for part in bundle.parts:
         terminal.print(f"{part.name}: {part.folder}: {_about(part.manifest)}")
     return GOOD
@@ -157,6 +160,8 @@ def _folder_argument(parser: ArgumentParser) -> None:
 def _key_argument(parser: ArgumentParser) -> None:
     text = "an RSA public key (PEM); a bundle that it did not sign is refused"
     parser.add_argument("--public-key", metavar="FILE", help=text)
+    text = "as a gateway with compat=tyk does: Tyk's signature, over the files' bytes alone, is enough"
+    parser.add_argument("--compat", action="store_true", help=text)
 
 
 def bundle(args: Namespace, terminal: Terminal) -> int:

@@ -8,9 +8,21 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Final, Protocol, TypeVar
+
+T = TypeVar("T")
+
+
+class Lock(Protocol):
+    """A lock of :mod:`threading`, or of gevent in its place."""
+
+    def acquire(self, blocking: bool = ..., timeout: float = ...) -> bool:
+        """Take it, waiting so many seconds at most."""
+
+    def release(self) -> None:
+        """Give it back."""
 
 
 class Forked(Protocol):
@@ -20,7 +32,18 @@ class Forked(Protocol):
         """Renew them in the child, before its first own instruction. Must not raise."""
 
 
+class Quiet(Protocol):
+    """Something that must not be in the middle of anything while the process forks."""
+
+    def before_fork(self) -> None:
+        """Come to rest, and begin nothing new. Must not raise, nor wait for long."""
+
+    def after_fork_in_parent(self) -> None:
+        """Go on. Must not raise."""
+
+
 _watched: Final[weakref.WeakSet[Forked]] = weakref.WeakSet()
+_quiet: Final[weakref.WeakSet[Quiet]] = weakref.WeakSet()
 _inherited: Final[list[object]] = []
 
 
@@ -34,13 +57,63 @@ def on_fork(obj: Forked) -> None:
     _watched.add(obj)
 
 
+def quiet_at_fork(obj: Quiet) -> None:
+    """Call ``obj.before_fork()`` before every fork, and ``after_fork_in_parent()`` after it, in the parent.
+
+    For what has locks that the child cannot renew, as inside of a library.
+    """
+    _quiet.add(obj)
+
+
+def _before_fork() -> None:
+    for obj in _members(_quiet):
+        obj.before_fork()
+
+
+def _after_fork_in_parent() -> None:
+    for obj in _members(_quiet):
+        obj.after_fork_in_parent()
+
+
+def _members(watched: weakref.WeakSet[T]) -> list[T]:
+    while True:
+        try:
+            return list(watched)
+        except RuntimeError:  # another thread has added one meanwhile
+            continue
+
+
 def _after_fork() -> None:
-    for obj in list(_watched):
+    for obj in _members(_watched):
         obj.after_fork()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork either
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork
+    )
+
+
+class Pause:
+    """Keeps a lock held while the process forks, by the thread that forks it."""
+
+    def __init__(self) -> None:
+        self._by: int | None = None
+        self._lock: Lock | None = None
+
+    def begin(self, lock: Lock, timeout: float) -> bool:
+        """Take the lock; False if its holder goes on for too long: then the fork does not wait for it."""
+        if not lock.acquire(timeout=timeout):
+            return False
+        self._lock, self._by = lock, threading.get_ident()
+        return True
+
+    def end(self) -> None:
+        """Give the lock back, in the parent."""
+        lock = self._lock
+        if lock is not None and self._by == threading.get_ident():
+            self._lock = self._by = None
+            lock.release()
 
 
 def keep_inherited(connection: object) -> None:
@@ -70,6 +143,18 @@ class LazyLock:
             "_lock", getattr(threading, self._kind)()
         )
         return lock
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[bool]:
+        """Hold the lock, or go on without it after so many seconds: say which."""
+        self.get()
+        lock: Lock = self.__dict__["_lock"]
+        held = lock.acquire(timeout=seconds)
+        try:
+            yield held
+        finally:
+            if held:
+                lock.release()
 
     def after_fork(self) -> None:
         """Forget the parent's lock."""

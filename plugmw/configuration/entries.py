@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 import attrs
 
 from plugmw.configuration.certificates import Certificates
-from plugmw.configuration.extras import Extras, Item
+from plugmw.configuration.extras import Extras, Item, own
 from plugmw.configuration.problems import CODE, Problems
 from plugmw.configuration.settings import EntryConfig, Settings
 from plugmw.documents import Document
@@ -34,6 +34,8 @@ class EntryReader:
         self._runtime = runtime
         self._extras = extras
         self._problems = problems
+        #: Plugin objects that another reading has configured, with their scopes here; not bound yet.
+        self.shared: list[tuple[Plugin, tuple[str | None, ...]]] = []
 
     def read(self, listed: list[object], settings: Settings) -> Iterator[Entry]:
         """Yield every entry that can be built, configured; problems are collected."""
@@ -103,6 +105,12 @@ class EntryReader:
         if entry.priority is not None and not math.isfinite(entry.priority):
             self._problems.error((*path, "priority"), f"got {entry.priority!r}", "a number")
             return
+        owned = own(plugin, self._extras.owner)
+        if owned is None:
+            problem = f'got an object of "{plugin.name}" that is in another gateway'
+            self._problems.error(path, problem, "an object of its own for each gateway")
+            return
+        entry.plugin = owned
         yield from self._ready(entry, path)
 
     def _ready(self, entry: Entry, path: Path, config: Path | None = None) -> Iterator[Entry]:
@@ -115,10 +123,13 @@ class EntryReader:
     def _configure(self, entry: Entry, path: Path) -> None:
         plugin, runtime = entry.plugin, self._runtime
         runtime.identity = runtime.identity or bool(plugin.authenticates and entry.enabled)
-        plugin.scope = (entry.instance, *entry.scope)
-        plugin.bind(runtime)
+        scope = (entry.instance, *entry.scope)
         if id(plugin) in self._extras.used:
+            # It serves another generation: left as it is, as this one may be refused.
+            self.shared.append((plugin, scope))
             return
+        plugin.scope = scope
+        plugin.bind(runtime)
         _warn_of_inert(plugin)
         try:
             plugin.configure()

@@ -23,6 +23,7 @@ from plugmw.documents.files import Source
 from plugmw.errors import ConfigError, ConfigErrors
 from plugmw.kernel.identity import MemoryDirectory
 from plugmw.kernel.order import Entry
+from plugmw.kernel.plugin import Plugin
 from plugmw.kernel.runtime import Runtime
 from plugmw.loading.watching import Files, Modules, recording
 from plugmw.routing.router import Route
@@ -42,12 +43,20 @@ class Plan:
     routes: list[Route]
     services: dict[str, Service]
     catalogue: Catalogue
+    #: Plugin objects that another generation of the gateway has too, with their scopes.
+    shared: list[tuple[Plugin, tuple[str | None, ...]]] = attrs.field(factory=list)
     #: Warnings, in the form of ConfigError.
     warnings: list[ConfigError] = attrs.field(factory=list)
     #: The files that were read, with the hashes of their contents.
     files: Files = attrs.field(factory=dict)
     #: The modules that were loaded from files.
     modules: Modules = attrs.field(factory=dict)
+
+    def bind_shared(self) -> None:
+        """Lend to the shared plugins what this configuration lends: it is about to be in force."""
+        for plugin, scope in self.shared:
+            plugin.scope = scope
+            plugin.bind(self.runtime)
 
 
 def read_plan(source: Source | Document, extras: Extras | None = None) -> Plan:
@@ -80,7 +89,7 @@ def _plan(document: Document, extras: Extras) -> Plan:
         raise ConfigErrors([*problems.errors, *problems.broken_files])
     check_guards(entries, routes, only_list, problems)
     warnings = [*problems.warnings, *problems.broken_files]
-    return Plan(document, settings, runtime, entries, routes, services, catalogue, warnings)
+    return Plan(document, settings, runtime, entries, routes, services, catalogue, reader.shared, warnings)
 
 
 def _items(document: Document, name: str, problems: Problems) -> list[object]:

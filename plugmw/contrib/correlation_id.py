@@ -16,12 +16,12 @@ Never refuses anything. Identifiers are no secrets and prove nothing. Contract: 
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 import uuid
 from typing import Final, Literal
 
+from plugmw.concurrency.counting import Numbers
 from plugmw.kernel.exchange import Exchange
 from plugmw.kernel.plugin import Plugin
 from plugmw.schema import config, field
@@ -64,7 +64,7 @@ class CorrelationID(Plugin[Config]):
     def init_worker(self) -> None:
         # Made after the fork: workers that shared the UUID would make the same identifiers.
         self._worker = f"{uuid.uuid4()}#"
-        self._numbers = itertools.count(1)
+        self._numbers = Numbers()
 
     def access(self, x: Exchange) -> None:
         self._identify(x)
@@ -94,11 +94,11 @@ class CorrelationID(Plugin[Config]):
         return str(uuid.uuid4())
 
     def _count(self, x: Exchange) -> str:
-        return f"{self._worker}{next(self._numbers)}"
+        return f"{self._worker}{self._numbers.next()}"
 
     def _track(self, x: Exchange) -> str:
         """Return six parts; WSGI knows no connections, so a request counts as one with one request."""
         environ = x.environ
         server = _ODD.sub("_", environ["SERVER_NAME"])[:100]
         port = environ["SERVER_PORT"]
-        return f"{server}-{port}-{os.getpid()}-{next(self._numbers)}-1-{self.runtime.clock():.3f}"
+        return f"{server}-{port}-{os.getpid()}-{self._numbers.next()}-1-{self.runtime.clock():.3f}"

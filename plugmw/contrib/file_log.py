@@ -20,6 +20,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from plugmw.concurrency.counting import Counts
 from plugmw.concurrency.throttle import Throttle
 from plugmw.kernel.exchange import Exchange
 from plugmw.schema import config, field, matches
@@ -57,14 +58,14 @@ class FileLog(Reporting[Config]):
         super().configure()
         self._mode = int(self.config.mode, 8)
         self._throttle = Throttle()
-        self._lost = 0
+        self._lost = Counts()
 
     def log(self, x: Exchange) -> None:
         config = self.config
         try:
             Files.of(self.runtime).append(config.path, self.line(x) + b"\n", self._mode, config.reopen)
         except OSError as error:
-            self._lost += 1
+            self._lost.add("entries")
             if self._throttle():
-                lost, self._lost = self._lost, 0
+                lost = self._lost.take("entries")
                 self.logger.error("%s: %s. %d entries were lost", config.path, error, lost)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Hashable, Iterable
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, TypeVar, cast
 
 import attrs
 
 from plugmw.concurrency.process import LazyLock, on_fork
 from plugmw.kernel.identity import Directory, MemoryDirectory
+from plugmw.kernel.user_code import contained
 from plugmw.wsgi.proxies import Trusted
 
 if TYPE_CHECKING:
@@ -60,6 +61,55 @@ class Closable(Protocol):
 R = TypeVar("R", bound=Closable)
 
 
+class Lasting:
+    """What outlives a reload, and the runtimes that may use it: whatever none of them needs is closed.
+
+    One for all generations of a gateway in one process. A runtime is known from before it is put in force
+    until it is closed, so that nothing is closed under one that is about to be.
+    """
+
+    def __init__(self) -> None:
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Forget what the parent process opened; called by every runtime that has it."""
+        self._lock = LazyLock(reentrant=True)
+        self._open: dict[Hashable, Closable] = {}
+        self._users: list[Runtime] = []
+
+    def join(self, user: Runtime) -> None:
+        """Take a runtime for one that may use what is open."""
+        with self._lock.get():
+            if not any(known is user for known in self._users):
+                self._users.append(user)
+
+    def get(self, user: Runtime, key: Hashable, make: Callable[[], R]) -> R:
+        """Return what is open under ``key``, opened by the first that asks."""
+        with self._lock.get():
+            self.join(user)
+            if key not in self._open:
+                self._open[key] = make()
+            return cast(R, self._open[key])
+
+    def leave(self, user: Runtime) -> list[Closable]:
+        """Forget a runtime; return what is to be closed as no other one needs it."""
+        with self._lock.get():
+            others = self._users = [known for known in self._users if known is not user]
+            unused = []
+            if not any(other.consumers is user.consumers for other in others) and _closes(user.consumers):
+                unused.append(user.consumers)
+            keys = list(self._open)
+            if others:
+                # What is no store is wanted by whoever comes next.
+                keys = [key for key in keys if key == user.store_key]
+                keys = [key for key in keys if not any(other.store_key == key for other in others)]
+            return [*unused, *(self._open.pop(key) for key in keys)]
+
+
+def _closes(resource: object) -> TypeGuard[Closable]:
+    return hasattr(resource, "close")
+
+
 @attrs.define(eq=False, slots=False)
 class Runtime:
     """Shared by all plugins of one gateway; made before the fork, so it opens nothing by itself."""
@@ -87,7 +137,7 @@ class Runtime:
     #: Names under which credentials come, in headers and queries; log entries leave their values out.
     credential_names: set[str] = attrs.field(factory=set, init=False)
     _resources: dict[Hashable, Closable] = attrs.field(factory=dict, init=False, repr=False)
-    _lasting: dict[Hashable, Closable] = attrs.field(factory=dict, init=False, repr=False)
+    _lasting: Lasting = attrs.field(factory=Lasting, init=False, repr=False)
     _store: Store | None = attrs.field(default=None, init=False)
     _lock: LazyLock = attrs.field(factory=lambda: LazyLock(reentrant=True), init=False, repr=False)
 
@@ -111,10 +161,11 @@ class Runtime:
         if not isinstance(self.store_url, str):
             return self.store_url
         url = auto_url(bool(self.multiprocess)) if self.store_url == "auto" else self.store_url
-        return self.lasting(self._key, lambda: open_store(url, clock=self.clock))
+        return self.lasting(self.store_key, lambda: open_store(url, clock=self.clock))
 
     @property
-    def _key(self) -> tuple[str, Any]:
+    def store_key(self) -> tuple[str, str | Store]:
+        """What tells its store from that of another configuration."""
         return "store", self.store_url
 
     def resource(self, key: Hashable, make: Callable[[], R]) -> R:
@@ -122,43 +173,39 @@ class Runtime:
 
         The runtime knows of it only that it has ``close()``; what is used across a fork looks to that itself.
         """
-        return self._under(self._resources, key, make)
+        resource = self._resources.get(key)
+        if resource is None:
+            with self._lock.get():
+                resource = self._resources.get(key)
+                if resource is None:  # pragma: no branch (else another thread was first)
+                    resource = self._resources[key] = make()
+        return cast(R, resource)
 
     def lasting(self, key: Hashable, make: Callable[[], R]) -> R:
         """Return what this process has under ``key`` through every reload; a forked child makes its own."""
-        return self._under(self._lasting, key, make)
-
-    def _under(self, known: dict[Hashable, Closable], key: Hashable, make: Callable[[], R]) -> R:
-        resource = known.get(key)
-        if resource is None:
-            with self._lock.get():
-                resource = known.get(key)
-                if resource is None:  # pragma: no branch (else another thread was first)
-                    resource = known[key] = make()
-        return cast(R, resource)
+        return self._lasting.get(self, key, make)
 
     def follow(self, before: Runtime) -> None:
         """Take over what outlives a reload: what the store counted is not forgotten."""
         self._lasting = before._lasting
+        for each in (before, self):
+            self._lasting.join(each)
         self.multiprocess = before.multiprocess
 
     def after_fork(self) -> None:
         """Forget what the parent process opened."""
         self._store = None
-        self._lasting = {}
+        self._lasting.after_fork()
 
-    def close(self, living: Iterable[Runtime] = ()) -> None:
-        """Send what waits, then close what this process opened, but for what ``living`` ones use."""
-        living = list(living)
-        for resource in list(self._resources.values()):
-            resource.close()
-        if not any(other.consumers is self.consumers for other in living):
-            getattr(self.consumers, "close", _nothing)()
+    def close(self) -> None:
+        """Send what waits, then close what this process opened, but for what other generations use.
+
+        A failure is logged, and the rest is closed.
+        """
+        resources = list(self._resources.values())
         self._store = None
-        if not living:
-            while self._lasting:
-                self._lasting.popitem()[1].close()
-        elif not any(other._key == self._key for other in living):
-            store = self._lasting.pop(self._key, None)
-            if store is not None:
-                store.close()
+        for resource in [*resources, *self._lasting.leave(self)]:
+            try:
+                contained(resource.close)
+            except Exception as error:
+                self.logger.error("%s: close failed", type(resource).__name__, exc_info=error)

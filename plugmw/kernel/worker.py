@@ -132,13 +132,21 @@ class Worker:
                 self.runtime.logger.error("%s: configure failed", cls.name, exc_info=error)
 
     def stop(self) -> None:
-        """Close the plugins and the store of this process; the next request would start them again."""
-        with self._locked():
-            if self._started:
-                self._started = False
-                self._put_in_force(self._current)
-                # Its modules stay loaded: it may be started again.
-                attrs.evolve(self._current.holdings, modules=frozenset()).close()
+        """Close the plugins and the store of this process; the next request would start them again.
+
+        What is starting is waited for, but not for longer than the process may take to end.
+        """
+        with self._lock.within(self.plan.settings.shutdown_timeout) as held:
+            if held:
+                self._stop()
+            else:
+                self.runtime.logger.error("plugins are still starting, nothing is closed")
+
+    def _stop(self) -> None:
+        if self._started:
+            self._started = False
+            self._put_in_force(self._current)
+            self._current.holdings.close()
 
     def after_fork(self) -> None:
         """Start anew with the first request of this process."""

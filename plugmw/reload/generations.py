@@ -13,11 +13,13 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable
+from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from plugmw.concurrency.threads import Daemon
 from plugmw.kernel.runtime import Runtime
 from plugmw.kernel.user_code import contained
 from plugmw.wsgi import keys
@@ -58,7 +60,10 @@ class Holdings:
                     contained(plugin.close)
                 except Exception as error:
                     self.runtime.logger.error("%s: close failed", plugin.name, exc_info=error)
-        self.runtime.close([other.runtime for other in living])
+        self.runtime.close()
+
+    def forget(self, living: Iterable[Holdings]) -> None:
+        """Take the modules out of ``sys.modules`` that none of the ``living`` generations has."""
         for name in self.modules.difference(*(other.modules for other in living)):
             sys.modules.pop(name, None)
 
@@ -74,7 +79,7 @@ class Generation:
     #: Serves the requests. It holds the lease, and whoever holds it keeps the generation from draining.
     run: WSGIApplication
     holdings: Holdings
-    #: Ends with the last request; None if nothing is ever reloaded.
+    #: Ends with the last request; None if nobody knows of its requests, as it has no file.
     lease: weakref.ref[Lease] | None = None
 
 
@@ -95,34 +100,47 @@ def modules_of(modules: Iterable[ModuleType]) -> frozenset[str]:
 
 
 class Draining:
-    """Generations that get no new requests; a thread closes each when it has drained.
+    """Generations that get no new requests; each is closed when it has drained, in a thread of its own.
 
-    ``living`` returns what the generation in force holds. Of one process: a fork begins with none.
+    ``living`` returns what the generations hold that are in force or about to be. Of one process: a fork
+    begins with none.
     """
 
-    def __init__(self, living: Callable[[], Holdings]) -> None:
+    def __init__(self, living: Callable[[], list[Holdings]]) -> None:
         self._living = living
         self._lock = threading.Lock()
         self._waiting: list[tuple[Holdings, weakref.ref[Lease]]] = []
+        #: Whose requests nobody knows of: closed when the process ends.
+        self._lasting: list[Holdings] = []
+        #: Those that are being closed.
+        self._closing: list[Holdings] = []
         self._running = False
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        """Return how many are not closed yet."""
+        return len(self._waiting) + len(self._lasting) + len(self._closing)
 
-    def add(self, holdings: Holdings, lease: weakref.ref[Lease]) -> None:
-        """Close ``holdings`` as soon as ``lease`` has ended. Never waits."""
+    def add(self, holdings: Holdings, lease: weakref.ref[Lease] | None) -> None:
+        """Close ``holdings`` as soon as ``lease`` has ended, without one at :meth:`close`. Never waits."""
         with self._lock:
+            if lease is None:
+                self._lasting.append(holdings)
+                return
             self._waiting.append((holdings, lease))
             start, self._running = not self._running, True
         if start:
-            threading.Thread(target=self._run, name="plugmw-draining", daemon=True).start()
+            _start_thread(self._run)
 
     def close(self) -> None:
         """Close all at once, drained or not: the process ends."""
         with self._lock:
-            waiting, self._waiting = self._waiting, []
-        for index, (holdings, _) in enumerate(waiting):
-            holdings.close([self._living(), *(other for other, _ in waiting[index + 1 :])])
+            left = [*self._lasting, *(holdings for holdings, _ in self._waiting)]
+            self._waiting, self._lasting = [], []
+        while left:
+            holdings = left.pop(0)
+            living = [*self._living(), *left]
+            holdings.close(living)
+            holdings.forget(living)
 
     def _run(self) -> None:
         pause, begun = PAUSE, time.monotonic()
@@ -142,9 +160,28 @@ class Draining:
 
     def _close_drained(self) -> bool:
         with self._lock:
-            drained = [item for item in self._waiting if item[1]() is None]
-            self._waiting = [item for item in self._waiting if item not in drained]
-            left = [holdings for holdings, _ in self._waiting]
-        for index, (holdings, _) in enumerate(drained):
-            holdings.close([self._living(), *left, *(other for other, _ in drained[index + 1 :])])
+            drained = [holdings for holdings, lease in self._waiting if lease() is None]
+            self._waiting = [item for item in self._waiting if item[0] not in drained]
+            self._closing += drained
+        for holdings in drained:
+            # One that hangs must not keep the others open.
+            _start_thread(partial(self._close, holdings))
         return bool(drained)
+
+    def _close(self, holdings: Holdings) -> None:
+        try:
+            holdings.close([other for other in self._others() if other is not holdings])
+        finally:
+            with self._lock:
+                self._closing.remove(holdings)
+            # The last of those that have a module, whichever it is, finds nobody else who has.
+            holdings.forget(self._others())
+
+    def _others(self) -> list[Holdings]:
+        with self._lock:
+            retired = [*(holdings for holdings, _ in self._waiting), *self._lasting, *self._closing]
+        return [*self._living(), *retired]
+
+
+def _start_thread(run: Callable[[], None]) -> None:
+    Daemon("plugmw-draining", run).start()

@@ -19,7 +19,7 @@ from plugmw.kernel import server_log
 from plugmw.kernel.worker import Worker, plugins_of
 from plugmw.loading.imports import forget
 from plugmw.loading.watching import Files, changed, recording
-from plugmw.reload.generations import Draining, Generation, Holdings
+from plugmw.reload.generations import Draining, Generation, Holdings, modules_of
 from plugmw.reload.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -42,13 +42,19 @@ class Reloading(Worker):
         self._refused: Files = {}
         self._watcher: Watcher | None = None
         self._draining: Draining | None = None
+        #: What is about to be in force: its plugins are starting.
+        self._coming: Holdings | None = None
         # A lock of its own: reading may take long, and must not keep a worker from ending.
         self._reloading = LazyLock()
         self._read_in = os.getpid()
         server_log.adopt()
-        plan = read_plan(source, extras)
-        _warn(plan)
-        super().__init__(self._build(plan, plan.entries))
+        try:
+            plan = read_plan(source, extras)
+            _warn(plan)
+            super().__init__(self._build(plan, plan.entries))
+        except BaseException:
+            extras.owner.gone = True
+            raise
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -62,9 +68,12 @@ class Reloading(Worker):
 
     def start(self, multiprocess: bool | None = None) -> None:
         """Run ``init_worker`` of every plugin and watch the files, once per process; safe to call again."""
-        if not self._started and self._read_in != os.getpid() and changed(self.files):
-            # Read before the fork, and changed since: the other workers have it already.
-            self.reload()
+        if self._is_behind():
+            with self._reloading.get():
+                # Of several first requests one reads it.
+                if self._is_behind() and changed(self.files):
+                    self._reload()
+                self._read_in = os.getpid()
         with self._locked():
             super().start(multiprocess)
             watch = self.plan.settings.reload if self._watch is None else self._watch
@@ -72,15 +81,17 @@ class Reloading(Worker):
                 self._watcher = Watcher(self)
                 self._watcher.start()
 
-    def stop(self) -> None:
-        """Close the plugins and the store of this process; the next request would start them again."""
-        with self._locked():
-            if self._watcher is not None:
-                self._watcher.stop()
-                self._watcher = None
-            if self._draining is not None:
-                self._draining.close()
-            super().stop()
+    def _is_behind(self) -> bool:
+        """Say whether the files were read before a fork: the other workers may have later ones already."""
+        return not self._started and self._read_in != os.getpid()
+
+    def _stop(self) -> None:
+        if self._watcher is not None:
+            self._watcher.stop()
+            self._watcher = None
+        if self._draining is not None:
+            self._draining.close()
+        super()._stop()
 
     def reload(self) -> bool:
         """Read the configuration again and put it in force in this process; True if that was done.
@@ -88,7 +99,11 @@ class Reloading(Worker):
         What is running ends under the configuration it began with, which is then closed. When the new one
         is bad, or one of its plugins cannot start, the old one stays as it is and the log says why.
         """
-        with self._reloading.get(), recording(self.plan.modules) as record:
+        with self._reloading.get():
+            return self._reload()
+
+    def _reload(self) -> bool:
+        with recording(self.plan.modules) as record:
             try:
                 plan = read_plan(self._source, self._extras.again())
                 with self._locked():
@@ -116,37 +131,45 @@ class Reloading(Worker):
         old = self._current
         known = set(map(id, old.holdings.plugins))
         fresh = [plugin for plugin in plugins_of(plan.entries) if id(plugin) not in known]
+        self._coming = Holdings(plan.runtime, fresh[::-1], modules_of(plan.modules.values()))
         try:
+            try:
+                if self._started:
+                    self._start_fresh(fresh, plan)
+                new = self._build(plan, plan.entries)
+            except BaseException:
+                if self._started:
+                    self._coming.close([old.holdings])
+                raise
+            _warn(plan)
+            plan.bind_shared()
             if self._started:
-                self._start_fresh(fresh, plan)
-            new = self._build(plan, plan.entries)
-        except BaseException:
-            if self._started:
-                Holdings(plan.runtime, fresh[::-1]).close([old.holdings])
-            raise
-        _warn(plan)
-        if not self._started:
+                self._announce(new.entries)
+                self._drain(old)
             self._put_in_force(new)
-            return
-        self._announce(new.entries)
-        self._put_in_force(new)
-        self._drain(old)
-        self.runtime.logger.info("reloaded: %s", ", ".join(self.sources))
+        finally:
+            self._coming = None
+        if self._started:
+            self.runtime.logger.info("reloaded: %s", ", ".join(self.sources))
 
     def _start_fresh(self, plugins: list[Plugin], plan: Plan) -> None:
-        """Start the plugins that were not in force before; raise if one of them cannot."""
+        """Start what was not in force before, plugins and store; raise if it cannot."""
         plan.runtime.follow(self.runtime)
+        if plan.runtime.store_key != self.runtime.store_key:
+            plan.runtime.store.count("")
         self._init_plugins(plugins)
         for plugin in plugins:
             if plugin.broken is not None:
                 raise LoadError(plugin.name, "init_worker failed") from plugin.broken
 
     def _drain(self, old: Generation) -> None:
-        if old.lease is None:
-            return
         if self._draining is None:
-            self._draining = Draining(lambda: self._current.holdings)
+            self._draining = Draining(self._living)
         self._draining.add(old.holdings, old.lease)
+
+    def _living(self) -> list[Holdings]:
+        coming = self._coming
+        return [self._current.holdings, *([] if coming is None else [coming])]
 
     def after_fork(self) -> None:
         """Start anew with the first request of this process; the threads stayed with the parent."""

@@ -12,6 +12,7 @@ import threading
 import weakref
 from typing import Final, Protocol
 
+from plugmw.concurrency.threads import Daemon
 from plugmw.loading.watching import Files, changed
 
 #: Seconds between two looks: with the quiet one, a change is in force in less than a second.
@@ -45,7 +46,7 @@ class Watcher:
 
     def start(self) -> None:
         """Look every :data:`EVERY` seconds, until :meth:`stop` or the end of what is watched."""
-        threading.Thread(target=self._run, name="plugmw-watcher", daemon=True).start()
+        Daemon("plugmw-watcher", self._run).start()
 
     def stop(self) -> None:
         self._stopped.set()

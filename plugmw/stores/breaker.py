@@ -8,9 +8,10 @@ which a breaker that lets one request through from time to time would make it do
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Event, Lock, Thread
+from threading import Event, Lock
 
 from plugmw.concurrency.process import on_fork
+from plugmw.concurrency.threads import Daemon
 
 
 class Breaker:
@@ -40,7 +41,7 @@ class Breaker:
         with self._lock:
             if self.cause is None and not self._stop.is_set():
                 self.cause = cause
-                Thread(target=self._look, name="plugmw-probe", daemon=True).start()
+                Daemon("plugmw-probe", self._look).start()
 
     def close(self) -> None:
         """Stop looking; a probe under way ends by its own deadline."""

@@ -183,7 +183,8 @@ class RedisStore:
     def close(self) -> None:
         self._closed = True
         self._breaker.close()
-        self._client.connection_pool.disconnect()
+        # Those in use are closed by whoever uses them.
+        self._client.connection_pool.disconnect(inuse_connections=False)
 
     def _counter(self, key: str) -> bytes:
         return self._prefix + b"c:" + encode(short(key))
@@ -218,6 +219,9 @@ class RedisStore:
         except RedisError as error:
             self._hide(error)
             raise StoreError(self.url, f"refused: {error}") from error
+        finally:
+            if self._closed:
+                self._client.connection_pool.disconnect(inuse_connections=False)
 
     def _probe(self) -> None:
         """Write something: a replica, and so a server that was demoted, answers a ping all the same."""

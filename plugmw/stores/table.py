@@ -1,4 +1,4 @@
-"""A table of counters in a memory-mapped file, shared by the processes of one machine.
+"""A table of counters in a file, shared by the processes of one machine.
 
     header      magic, number of slots, secret salt                            4096 bytes
     bucket 0    128 keys of 16 bytes | 128 counts | 128 expiries | 128 ttls     5120 bytes
@@ -14,28 +14,35 @@ two thirds of all slots.
 its holder dies, however it dies; and, because such locks belong to the whole process, a ``threading.Lock``
 for the threads of one process.
 
-**kill -9 at any moment.** Numbers are aligned words of 8 bytes, which the processor stores whole. A new key
-is written as: expiry 0 (free), key, count, ttl, and last the expiry, which makes it valid. What is left half
-written is a free slot.
+**kill -9 at any moment.** Numbers are words of 8 bytes, each written whole by one call. A new key is written
+as: expiry 0 (free), key, count, ttl, and last the expiry, which makes it valid. What is left half written is
+a free slot.
 
 **One descriptor.** A process loses its fcntl locks on a file when it closes *any* descriptor of it. So there
 is one table per file and process, shared by every store that names the file, and a forked child keeps the
-inherited descriptor and mapping (neither carries a lock) but makes new thread locks.
+inherited descriptor (it carries no lock) but makes new thread locks.
+
+**Damage.** The file is read and written, not mapped into memory, where a page that somebody has cut off kills
+the process (SIGBUS). What cannot be a table any more, and one that is no longer under its name, is
+:class:`Damaged`: :mod:`plugmw.stores.tables` puts a new file in its place. A shared ``flock`` keeps it from
+those cleaners of temporary folders that respect one, as systemd-tmpfiles does.
 """
 
 from __future__ import annotations
 
-import mmap
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from fcntl import LOCK_EX, LOCK_NB, LOCK_UN, lockf
 from hashlib import blake2b
+from struct import Struct
 from threading import Lock
 
 # Taken by name at import, like Lock: either both are gevent's or, imported before its patching, sleep is the
 # real one and no greenlet switch can happen while a lock is held.
 from time import monotonic, sleep
+from typing import NoReturn
 
 from plugmw.concurrency.process import on_fork
 from plugmw.errors import StoreError
@@ -48,10 +55,24 @@ KEY = 16
 BUCKET_BYTES = BUCKET * (KEY + 3 * 8)
 EXPIRES, TTL = BUCKET, 2 * BUCKET  # distance in words from a count to its expiry and to its ttl
 
-_SPINS = 100  # polls of about 1 µs before sleeping: a holder is done in about 3 µs
+_SPINS = 100  # polls of about 1 µs before sleeping: a holder is done in about 10 µs
 _NAP = 0.0001
+#: Seconds between two looks at whether the file is still the one under its name.
+LOOK_EVERY = 0.05
 #: Keys whose digest is remembered; within a window the same clients come again and again.
 _REMEMBERED = 4096
+
+
+_COUNT = Struct("=q")
+_TIME = Struct("=d")
+_COUNTS = Struct(f"={BUCKET}q")
+_TIMES = Struct(f"={BUCKET}d")
+#: Words that the keys of a bucket take, which come before its counts.
+_KEYS = BUCKET * KEY // 8
+
+
+class Damaged(StoreError):
+    """The file is no table any more, or no longer under its name."""
 
 
 def size_of(slots: int) -> int:
@@ -60,24 +81,30 @@ def size_of(slots: int) -> int:
 
 
 class Table:
-    """The mapped counters behind an open descriptor, which it owns.
+    """The counters behind an open descriptor, which it owns; ``header`` is how the file begins.
 
     Thread-safe and fork-safe. Every method takes a ``clock`` and reads it with the lock held, so that time
     never runs backwards between two holders; waiting for a lock ends after ``timeout`` seconds in StoreError.
     """
 
-    def __init__(self, fd: int, slots: int, salt: bytes, url: str, timeout: float) -> None:
+    def __init__(
+        self, fd: int, path: str, slots: int, header: bytes, salt: bytes, url: str, timeout: float
+    ) -> None:
         self.url = url
         self.slots = slots
         self._fd = fd
+        self._path = path
+        self._header = header
         self._timeout = timeout
+        info = os.fstat(fd)
+        #: Device and inode.
+        self.identity = info.st_dev, info.st_ino
+        #: Who owned the folder when the file was opened.
+        self.folder_owner = os.stat(os.path.dirname(path) or ".").st_uid
+        self._looked = monotonic()
         self._hasher = blake2b(digest_size=KEY, key=salt)
         self._digests: dict[str, bytes] = {}
         self._buckets = slots // BUCKET
-        self._map = mmap.mmap(fd, size_of(slots))
-        self._bytes = memoryview(self._map)
-        self._counts = self._bytes.cast("q")
-        self._times = self._bytes.cast("d")
         self.after_fork()
         on_fork(self)
 
@@ -93,16 +120,17 @@ class Table:
         digests = [self._digest(key) for key, _, _ in wants]
         with self._held(digests):
             now = clock()
-            slots = [self._live(digest, now) for digest in digests]
-            counts = [self._counts[slot] if slot else 0 for slot in slots]
+            found = [self._live(digest, now) for digest in digests]
+            counts = [count for _, count in found]
             for count, (_, limit, _) in zip(counts, wants):
                 if count >= limit:
                     return False, counts
-            if not all(slots):
-                self._create([(d, w[2]) for d, w, slot in zip(digests, wants, slots) if not slot], now)
-            for slot in slots:
+            fresh = [(digest, want[2]) for digest, want, (slot, _) in zip(digests, wants, found) if not slot]
+            if fresh:
+                self._create(fresh, now)
+            for slot, count in found:
                 if slot:
-                    self._counts[slot] += 1
+                    self._set_count(slot, count + 1)
             return True, [count + 1 for count in counts]
 
     def _take_one(
@@ -114,12 +142,11 @@ class Table:
         self._lock(stripe)
         try:
             now = clock()
-            slot = self._live(digest, now)
-            count = self._counts[slot] if slot else 0
+            slot, count = self._live(digest, now)
             if count >= limit:
                 return False, [count]
             if slot:
-                self._counts[slot] = count + 1
+                self._set_count(slot, count + 1)
             else:
                 self._write(digest, 1, ttl, now)
             return True, [count + 1]
@@ -133,10 +160,10 @@ class Table:
         self._lock(stripe)
         try:
             now = clock()
-            slot = self._live(digest, now)
-            count = min(max((self._counts[slot] if slot else 0) + amount, 0), MOST)
+            slot, count = self._live(digest, now)
+            count = min(max(count + amount, 0), MOST)
             if slot:
-                self._counts[slot] = count
+                self._set_count(slot, count)
             elif count:
                 self._write(digest, count, ttl, now)
             return count
@@ -146,15 +173,19 @@ class Table:
     def count(self, key: str, clock: Callable[[], float]) -> int:
         digest = self._digest(key)
         with self._held([digest]):
-            slot = self._live(digest, clock())
-            return self._counts[slot] if slot else 0
+            return self._live(digest, clock())[1]
 
     def delete(self, key: str) -> None:
         digest = self._digest(key)
         with self._held([digest]):
             slot = self._find(digest)
             if slot:
-                self._times[slot + EXPIRES] = 0.0
+                self._set_time(slot + EXPIRES, 0.0)
+
+    def check(self) -> None:
+        """Raise Damaged unless the file is whole, and the one under its name, right now."""
+        with self.alone():
+            self._look()
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -166,17 +197,27 @@ class Table:
             self._unlock(STRIPES)
 
     def close(self) -> None:
-        """Unmap and close, once no thread is inside; calls from then on are StoreErrors."""
+        """Close, once no thread is inside; calls from then on are StoreErrors."""
         for lock in self._locks:
             lock.acquire()
-        for view in (self._counts, self._times, self._bytes, self._map):
-            view.release() if isinstance(view, memoryview) else view.close()
         fd, self._fd = self._fd, -1
         os.close(fd)
         for lock in self._locks:
             lock.release()
 
     # Slots: known by the index of their count among the words of the file, never 0 as the header is there.
+
+    def _read(self, size: int, at: int) -> bytes:
+        data = os.pread(self._fd, size, at)
+        if len(data) != size:
+            raise Damaged(self.url, "is damaged: its end is missing")
+        return data
+
+    def _set_count(self, slot: int, count: int) -> None:
+        os.pwrite(self._fd, _COUNT.pack(count), slot * 8)
+
+    def _set_time(self, word: int, time: float) -> None:
+        os.pwrite(self._fd, _TIME.pack(time), word * 8)
 
     def _digest(self, key: str) -> bytes:
         found = self._digests.get(key)
@@ -194,22 +235,32 @@ class Table:
     def _find(self, digest: bytes) -> int:
         """Return the slot that holds the key, alive or not; 0 if none does."""
         start = HEADER + self._bucket(digest) * BUCKET_BYTES
-        end = start + BUCKET * KEY
-        at = self._map.find(digest, start, end)
-        while at >= 0 and (at - start) % KEY:  # the end of one key and the beginning of the next
-            at = self._map.find(digest, at + 1, end)
-        return end // 8 + (at - start) // KEY if at >= 0 else 0
+        at = _place(self._read(BUCKET * KEY, start), digest)
+        return start // 8 + _KEYS + at if at >= 0 else 0
 
-    def _live(self, digest: bytes, now: float) -> int:
-        """Return the slot of a living counter, else 0. Where the clock went back its end is brought near."""
-        slot = self._find(digest)
-        if slot:
-            left = self._times[slot + EXPIRES] - now
-            if left > self._times[slot + TTL]:
-                self._times[slot + EXPIRES] = now + self._times[slot + TTL]
-            elif not left > 0:
-                return 0
-        return slot
+    def _live(self, digest: bytes, now: float) -> tuple[int, int]:
+        """Return the slot of a living counter and its count, else 0 and 0.
+
+        Where the clock went back its end is brought near.
+        """
+        start = HEADER + self._bucket(digest) * BUCKET_BYTES
+        # All of it by one call, which costs less than a second one for the numbers.
+        bucket = self._read(BUCKET_BYTES, start)
+        at = _place(bucket, digest)
+        if at < 0:
+            return 0, 0
+        word = (_KEYS + at) * 8
+        (count,) = _COUNT.unpack_from(bucket, word)
+        (expires,) = _TIME.unpack_from(bucket, word + EXPIRES * 8)
+        (ttl,) = _TIME.unpack_from(bucket, word + TTL * 8)
+        slot, left = start // 8 + _KEYS + at, expires - now
+        if left > ttl:
+            self._set_time(slot + EXPIRES, now + ttl)
+        elif not left > 0:
+            return 0, 0
+        if not _is_whole(count, expires, ttl):
+            raise Damaged(self.url, "is damaged: it holds what is no counter")
+        return slot, count
 
     def _create(self, keys: Sequence[tuple[bytes, float]], now: float) -> None:
         """Write a counter of 1 for each (digest, ttl); if there is no room for all, for none."""
@@ -219,19 +270,18 @@ class Table:
                 written.append(self._write(digest, 1, ttl, now))
         except StoreError:
             for slot in written:
-                self._times[slot + EXPIRES] = 0.0
+                self._set_time(slot + EXPIRES, 0.0)
             raise
 
     def _write(self, digest: bytes, count: int, ttl: float, now: float) -> int:
         """Write a new counter over its own dead slot or a free one and return the slot."""
         slot = self._find(digest) or self._free(self._bucket(digest), now)
-        self._times[slot + EXPIRES] = 0.0
+        self._set_time(slot + EXPIRES, 0.0)
         first = self._first(self._bucket(digest))
-        at = (first * 8 - BUCKET * KEY) + (slot - first) * KEY
-        self._bytes[at : at + KEY] = digest
-        self._counts[slot] = count
-        self._times[slot + TTL] = ttl
-        self._times[slot + EXPIRES] = now + ttl  # last: from here on the slot is valid
+        os.pwrite(self._fd, digest, (first * 8 - BUCKET * KEY) + (slot - first) * KEY)
+        self._set_count(slot, count)
+        self._set_time(slot + TTL, ttl)
+        self._set_time(slot + EXPIRES, now + ttl)  # last: from here on the slot is valid
         return slot
 
     def _first(self, bucket: int) -> int:
@@ -240,18 +290,21 @@ class Table:
     def _free(self, bucket: int, now: float) -> int:
         """Return the slot of the bucket that was to end first, if it has ended; else StoreError."""
         first = self._first(bucket)
-        ends = self._times[first + EXPIRES : first + EXPIRES + BUCKET].tolist()
+        ends = _TIMES.unpack(self._read(BUCKET * 8, (first + EXPIRES) * 8))
         soonest = min(ends)
-        if soonest > now:
-            self._redate(first, now)
-            raise StoreError(self.url, f"is full: no room for a new counter among {self.slots} slots")
+        if soonest > now or math.isnan(soonest):
+            self._refuse(first, ends, now)
         return first + ends.index(soonest)
 
-    def _redate(self, first: int, now: float) -> None:
-        """Bring the ends of a full bucket near, in case the clock went back after they were written."""
-        for slot in range(first, first + BUCKET):
-            near = now + self._times[slot + TTL]
-            self._times[slot + EXPIRES] = min(self._times[slot + EXPIRES], near)
+    def _refuse(self, first: int, ends: Sequence[float], now: float) -> NoReturn:
+        """Refuse a new counter; bring the ends of the full bucket near, in case the clock went back."""
+        counts = _COUNTS.unpack(self._read(BUCKET * 8, first * 8))
+        ttls = _TIMES.unpack(self._read(BUCKET * 8, (first + TTL) * 8))
+        if not all(map(_is_whole, counts, ends, ttls)):
+            raise Damaged(self.url, "is damaged: it holds what is no counter")
+        for slot, (end, ttl) in enumerate(zip(ends, ttls), first):
+            self._set_time(slot + EXPIRES, min(end, now + ttl))
+        raise StoreError(self.url, f"is full: no room for a new counter among {self.slots} slots")
 
     # Locks.
 
@@ -281,10 +334,57 @@ class Table:
             if isinstance(error, OSError):
                 raise StoreError(self.url, f"cannot be locked: {error.strerror}") from error
             raise
+        if monotonic() - self._looked >= LOOK_EVERY:
+            try:
+                self._look()
+            except BaseException:
+                self._unlock(stripe)
+                raise
+
+    def _look(self) -> None:
+        """Raise Damaged unless the file is whole, and the one under its name."""
+        self._looked = monotonic()
+        try:
+            info = os.stat(self._path, follow_symlinks=False)
+        except OSError as error:
+            raise Damaged(self.url, "is gone: it was removed") from error
+        if (info.st_dev, info.st_ino) != self.identity:
+            raise Damaged(self.url, "is gone: another file was put in its place")
+        if info.st_size != size_of(self.slots):
+            raise Damaged(self.url, f"is damaged: has {info.st_size} bytes, expected {size_of(self.slots)}")
+        if os.pread(self._fd, len(self._header), 0) != self._header:
+            raise Damaged(self.url, "is damaged: it does not begin as it did")
+
+    def hold_maker(self) -> AbstractContextManager[None]:
+        """Hold the lock of whoever makes the file, in this process and others."""
+        return held_byte(self._fd, 0, self._timeout, self.url)
 
     def _unlock(self, stripe: int) -> None:
         lockf(self._fd, LOCK_UN, 1, 1 + stripe)
         self._locks[stripe].release()
+
+
+def _place(bucket: bytes, digest: bytes) -> int:
+    """Return which of a bucket's keys it is; -1 if it is none."""
+    at = bucket.find(digest, 0, BUCKET * KEY)
+    while at >= 0 and at % KEY:  # the end of one key and the beginning of the next
+        at = bucket.find(digest, at + 1, BUCKET * KEY)
+    return at // KEY if at >= 0 else -1
+
+
+def _is_whole(count: int, expires: float, ttl: float) -> bool:
+    """Say whether a slot is one that was written here, and not by accident."""
+    return 0 <= count <= MOST and ttl >= 0 and not math.isnan(expires)
+
+
+@contextmanager
+def held_byte(fd: int, at: int, timeout: float, url: str) -> Iterator[None]:
+    """Hold the lock of one byte of a file against other processes; StoreError after ``timeout`` seconds."""
+    lock_byte(fd, at, timeout, url)
+    try:
+        yield
+    finally:
+        lockf(fd, LOCK_UN, 1, at)
 
 
 def lock_byte(fd: int, at: int, timeout: float, url: str) -> None:

@@ -2,21 +2,29 @@
 
 Opening a file anew and closing it again would drop the process's locks on it (see ``table.py``), so the
 registry knows a file by device and inode before it is opened, and closes it with its last user.
+
+A table that is damaged is put aside as ``<path>.damaged``, and a new one takes its place; so does one for a
+file that was removed. Other processes see that at their next look (``table.py``) and open the new one too.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
+import logging
 import os
 import stat
 import struct
-from fcntl import LOCK_UN, lockf
 from threading import Lock
 
 from plugmw.concurrency.process import on_fork
 from plugmw.errors import StoreError
-from plugmw.stores.table import HEADER, Table, lock_byte, size_of
+from plugmw.stores.table import HEADER, Damaged, Table, held_byte, size_of
 
+#: The identity of no file.
+_NOTHING = 0, 0
+_LOGGER = logging.getLogger("plugmw.stores")
 MAGIC = b"plugmw\x00\x01"  # the last byte is the version of the layout
 _HEADER = struct.Struct("<8sQ16s")
 
@@ -50,6 +58,20 @@ class Tables:
         except OSError as error:
             raise StoreError(url, f"cannot be opened: {error.strerror}") from error
 
+    def renew(self, table: Table, path: str, damage: Damaged, timeout: float) -> Table:
+        """Return the table that takes the place of one that is damaged, for one of its users."""
+        with table.hold_maker():
+            # Of all that have seen the damage, the first puts the file aside and tells.
+            there = _identity(path)
+            if there == table.identity:
+                _put_aside(path)
+        if there in (table.identity, _NOTHING):
+            _LOGGER.warning("%s; a new file is begun, counters are 0 again", damage)
+        _restore_folder(path, table)
+        new = self.open(path, table.slots, table.url, timeout)
+        self.close(table)
+        return new
+
     def close(self, table: Table) -> None:
         """Give up one use of a table."""
         with self._lock:
@@ -79,41 +101,73 @@ def _identity(path: str) -> tuple[int, int]:
     try:
         info = os.stat(path, follow_symlinks=False)
     except FileNotFoundError:
-        return 0, 0
+        return _NOTHING
     return info.st_dev, info.st_ino
 
 
+def _restore_folder(path: str, table: Table) -> None:
+    """Make the folder again if it went with the file; refuse one that somebody else has put there."""
+    folder = os.path.dirname(path) or "."
+    os.makedirs(folder, 0o700, exist_ok=True)
+    owner = os.lstat(folder).st_uid
+    if owner not in (table.folder_owner, os.geteuid(), 0):
+        raise StoreError(table.url, f"is gone, and its folder is owned by uid {owner} by now")
+
+
+def _put_aside(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.replace(path, f"{path}.damaged")
+
+
 def _open(path: str, slots: int, url: str, timeout: float) -> tuple[tuple[int, int], Table]:
+    try:
+        table = _open_file(path, slots, url, timeout)
+    except Damaged as damage:
+        _LOGGER.warning("%s; a new file is begun, counters are 0 again", damage)
+        table = _open_file(path, slots, url, timeout)
+    return table.identity, table
+
+
+def _open_file(path: str, slots: int, url: str, timeout: float) -> Table:
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         info = os.fstat(fd)
         check_owner(info, url)
-        lock_byte(fd, 0, timeout, url)
-        try:
-            salt = _read_or_make(fd, slots, url)
-        finally:
-            lockf(fd, LOCK_UN, 1, 0)
-        return (info.st_dev, info.st_ino), Table(fd, slots, salt, url, timeout)
+        with held_byte(fd, 0, timeout, url):
+            try:
+                header, salt = _read_or_make(fd, slots, url)
+            except Damaged:
+                if _identity(path) == (info.st_dev, info.st_ino):
+                    _put_aside(path)
+                raise
+        with contextlib.suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)  # cleaners of temporary folders leave it alone
+        return Table(fd, path, slots, header, salt, url, timeout)
     except BaseException:
         os.close(fd)
         raise
 
 
-def _read_or_make(fd: int, slots: int, url: str) -> bytes:
-    """Return the salt of the table, which is made first if the file is empty or only half made."""
+def _read_or_make(fd: int, slots: int, url: str) -> tuple[bytes, bytes]:
+    """Return how the table begins, and its salt; it is made first if the file is empty or only half made."""
     head = os.pread(fd, HEADER, 0)
-    if not head.strip(b"\0") and os.fstat(fd).st_size <= size_of(slots):
+    size = os.fstat(fd).st_size
+    if not head.strip(b"\0") and size <= size_of(slots):
         _reserve(fd, size_of(slots))
         head = _HEADER.pack(MAGIC, slots, os.urandom(16))
         os.pwrite(fd, head[8:], 8)
         os.pwrite(fd, head[:8], 0)  # last: from here on the file is a table
-    magic, found, salt = _HEADER.unpack_from(head.ljust(_HEADER.size, b"\0"))
+        size = size_of(slots)
+    head = head[: _HEADER.size].ljust(_HEADER.size, b"\0")
+    magic, found, salt = _HEADER.unpack(head)
     if magic != MAGIC:
+        if magic[:-1] != MAGIC[:-1] and size == size_of(slots):
+            raise Damaged(url, "is damaged: it does not begin as counters do")
         raise StoreError(url, "holds something else than counters of this version, use another path")
     _same_size(found, slots, url)
-    if os.fstat(fd).st_size != size_of(slots):
-        raise StoreError(url, f"has {os.fstat(fd).st_size} bytes, expected {size_of(slots)}: delete it")
-    return bytes(salt)
+    if size != size_of(slots):
+        raise Damaged(url, f"is damaged: has {size} bytes, expected {size_of(slots)}")
+    return head, bytes(salt)
 
 
 def _same_size(found: int, slots: int, url: str) -> None:
@@ -124,7 +178,7 @@ def _same_size(found: int, slots: int, url: str) -> None:
 def _reserve(fd: int, size: int) -> None:
     """Make a file of ``size`` zero bytes that has its disk blocks.
 
-    Without blocks, the first write to a mapped page of a full disk kills the process (SIGBUS).
+    Without blocks, a full disk would make itself felt in the middle of counting.
     """
     try:
         os.posix_fallocate(fd, 0, size)

@@ -3,12 +3,16 @@
 For slow, durable state: tokens, nonces, cached answers of other services. A write waits for other writers,
 so counters are not kept here (measured: one process can starve for seconds under pressure).
 
-One connection per process, behind a lock, opened at the first use. Not one per thread: under gevent a thread
+One connection per process, behind a lock, opened at the first use, and closed before the process forks: what
+SQLite knows of open files and who holds which lock would be wrong in the child, and its inner locks might be
+held there for ever. Not one per thread: under gevent a thread
 is a greenlet, and each request would open its own.
 """
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -16,10 +20,12 @@ from contextlib import AbstractContextManager
 from threading import Lock
 from typing import Any
 
-from plugmw.concurrency.process import keep_inherited, on_fork
+from plugmw.concurrency.counting import Numbers
+from plugmw.concurrency.process import Pause, keep_inherited, on_fork, quiet_at_fork
 from plugmw.errors import StoreError
 from plugmw.stores.tables import check_owner
 
+_LOGGER = logging.getLogger("plugmw.stores")
 PAGE = 4096
 LARGEST = 256 * 2**20  # bytes; a write beyond is a StoreError, so that clients cannot fill the disk
 SWEEP_EVERY = 64  # writes; each sweep removes up to SWEEP rows, more than came in since the last
@@ -58,8 +64,19 @@ class Values:
         self._alone = alone
         self._lock = Lock()
         self._connection: sqlite3.Connection | None = None
-        self._writes = 0
+        #: Device and inode of the file that is open.
+        self._identity: tuple[int, int] | None = None
+        self._writes = Numbers()
+        self._pause = Pause()
         on_fork(self)
+        quiet_at_fork(self)
+
+    def before_fork(self) -> None:
+        if self._pause.begin(self._lock, 2 * self._timeout):
+            self._drop()
+
+    def after_fork_in_parent(self) -> None:
+        self._pause.end()
 
     def after_fork(self) -> None:
         self._lock = Lock()
@@ -90,9 +107,12 @@ class Values:
 
     def close(self) -> None:
         with self._lock:
-            if self._connection:
-                self._connection.close()
-                self._connection = None
+            self._drop()
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection:
+            connection.close()
 
     def _bring_near(self, key: bytes, now: float) -> None:
         rows, _ = self._run(_OUTLIVES, key, now)
@@ -100,8 +120,7 @@ class Values:
             self._run(_REDATE, now, key)
 
     def _sweep(self, now: float) -> None:
-        self._writes += 1
-        if self._writes % SWEEP_EVERY == 0:
+        if self._writes.next() % SWEEP_EVERY == 0:
             self._run(_SWEEP, now, SWEEP)
 
     def _run(self, sql: str, *args: object) -> tuple[Sequence[tuple[Any, ...]], int]:
@@ -109,18 +128,43 @@ class Values:
         if not self._lock.acquire(timeout=self._timeout):
             raise StoreError(self._url, f"is busy for more than {self._timeout} s")
         try:
-            if self._connection is None:
-                self._connection = self._connect()
-            cursor = self._connection.execute(sql, args)
-            return cursor.fetchall(), cursor.rowcount
+            if self._connection is not None and _identity(self._path) != self._identity:
+                self._drop()  # removed, or another file was put in its place
+            try:
+                return self._execute(sql, args)
+            except sqlite3.DatabaseError as error:
+                if not _is_damage(error):
+                    raise
+                self._put_aside(error)
+            return self._execute(sql, args)
         except (sqlite3.Error, OSError) as error:
             raise StoreError(self._url, f"cannot be used: {error}") from error
         finally:
             self._lock.release()
 
+    def _execute(self, sql: str, args: Sequence[object]) -> tuple[Sequence[tuple[Any, ...]], int]:
+        if self._connection is None:
+            self._connection = self._connect()
+        cursor = self._connection.execute(sql, args)
+        return cursor.fetchall(), cursor.rowcount
+
+    def _put_aside(self, error: sqlite3.DatabaseError) -> None:
+        """Let a new file take the place of one that is damaged; of all processes, the first that sees it."""
+        seen = self._identity
+        self._drop()
+        with self._alone():
+            if _identity(self._path) != seen:
+                return
+            for ending in ("-wal", "-shm"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(self._path + ending)
+            os.replace(self._path, self._path + ".damaged")
+        _LOGGER.warning("%s is damaged: %s; a new file is begun, without its values", self._url, error)
+
     def _connect(self) -> sqlite3.Connection:
         with self._alone():  # switching to WAL does not wait for others, it fails
             self._create_file()
+            self._identity = _identity(self._path)
             connection = sqlite3.connect(
                 self._path, timeout=self._timeout, isolation_level=None, check_same_thread=False
             )
@@ -141,3 +185,16 @@ class Values:
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         except FileExistsError:  # not opened: closing it here would drop sqlite's own locks
             check_owner(os.lstat(self._path), self._url)
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        info = os.stat(path, follow_symlinks=False)
+    except OSError:
+        return None
+    return info.st_dev, info.st_ino
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Say whether the file is no database, a broken one, or one without our table."""
+    return type(error) is sqlite3.DatabaseError or "no such table" in str(error)

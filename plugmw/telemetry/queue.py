@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final, Generic
 
 from plugmw.concurrency.process import on_fork
+from plugmw.concurrency.threads import Daemon
 from plugmw.concurrency.throttle import Throttle
 from plugmw.telemetry.buffer import Buffer
 from plugmw.telemetry.queue_config import QueueConfig
@@ -56,7 +57,7 @@ class Lost(Exception):
 
 
 def _start_thread(name: str, run: Callable[[], None]) -> None:
-    threading.Thread(target=run, name=f"plugmw-{name}", daemon=True).start()
+    Daemon(f"plugmw-{name}", run).start()
 
 
 class Queue(Generic[E]):
@@ -108,11 +109,17 @@ class Queue(Generic[E]):
         self._ended = threading.Condition(self._lock)
         settings = self.settings
         self._refusing = Throttle(clock=self.clock)
-        self._waiting: Buffer[E] = Buffer(settings.max_entries, settings.max_bytes, self._log, self._refusing)
+        #: Lines that are logged once the lock is free: a handler may take its time, or put something here.
+        self._notes: list[tuple[str, str, tuple[object, ...]]] = []
+        self._waiting: Buffer[E] = Buffer(
+            settings.max_entries, settings.max_bytes, self._note, self._refusing
+        )
         #: Threads that run, and entries they have taken and not yet accounted for.
         self._running = 0
         self._taken = 0
         self._stop_by: float | None = None
+        #: The stop has ended, with threads that have not.
+        self._left_behind = False
         self._unsaid = 0
         self._failing = Throttle(clock=self.clock)
         self._losing = Throttle(clock=self.clock)
@@ -120,8 +127,15 @@ class Queue(Generic[E]):
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def _log(self, level: str, text: str, *arguments: object) -> None:
-        getattr(self.logger, level)(f"%s: {text}", self.name, *arguments)
+    def _note(self, level: str, text: str, *arguments: object) -> None:
+        self._notes.append((level, text, arguments))
+
+    def _tell(self) -> None:
+        """Log what was noted; without the lock."""
+        with self._lock:
+            notes, self._notes = self._notes, []
+        for level, text, arguments in notes:
+            getattr(self.logger, level)(f"%s: {text}", self.name, *arguments)
 
     @property
     def dropped(self) -> int:
@@ -136,14 +150,16 @@ class Queue(Generic[E]):
     def put(self, entry: E, size: int = 0) -> bool:
         """Add an entry of ``size`` bytes, dropping the oldest for it; False if it can never fit."""
         with self._lock:
-            if not self._waiting.add(entry, size):
-                return False
-            count = len(self._waiting)
-            if count == 1 or count >= self._most:
-                self._news.notify()
-            if self._running < self._wanted:
-                self._start()
-        return True
+            fits = self._waiting.add(entry, size)
+            if fits:
+                count = len(self._waiting)
+                if count == 1 or count >= self._most:
+                    self._news.notify()
+                if self._running < self._wanted:
+                    self._start()
+        if self._notes:
+            self._tell()
+        return fits
 
     def _start(self) -> None:
         self._running += 1
@@ -153,7 +169,7 @@ class Queue(Generic[E]):
             # The system has no more threads, or Python is ending; the next entry tries again.
             self._running -= 1
             if self._failing():
-                self.logger.error("%s: cannot start a thread: %s", self.name, error)
+                self._note("error", "cannot start a thread: %s", error)
         except BaseException:
             self._running -= 1
             raise
@@ -176,6 +192,11 @@ class Queue(Generic[E]):
         """Be no longer there, decided under the lock: an entry that comes now starts another thread."""
         self._running -= 1
         self._ended.notify_all()
+        if self._left_behind and not self._running:
+            # What came since the stop is sent, as of a queue that was never stopped.
+            self._left_behind, self._stop_by = False, None
+            if self._waiting:
+                self._start()
 
     def _gather(self) -> list[E] | None:
         """Wait for a batch; None when the thread shall end."""
@@ -282,7 +303,9 @@ class Queue(Generic[E]):
             left = len(self._waiting) + self._taken
             self.lost += len(self._waiting)
             self._waiting.clear()
-            if not self._running:
+            if self._running:
+                self._left_behind = True
+            else:
                 self._stop_by = None
         if left or self.dropped or self.lost:
             self.logger.error(

@@ -42,6 +42,7 @@ class Times:
         return min(step, self.deadline.left_or_raise("the deadline of the request has passed"))
 
 
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 #: Bytes of a body that are read at once.
 _STEP: Final = 64 * 1024
 
@@ -65,17 +66,16 @@ class Connections:
         self._seconds = idle
         self._pid = 0
         self._idle: dict[Origin, Idle] = {}
+        #: Those that have had an answer before: the service may end them just as they are used again.
+        self._used: weakref.WeakSet[http.client.HTTPConnection] = weakref.WeakSet()
         # Of a chain that a reload has dropped nobody else would close them.
         weakref.finalize(self, _close, self._idle)
 
     def take(self, scheme: str, host: str, port: int, times: Times) -> http.client.HTTPConnection:
         """Return an open connection; raises :class:`NotConnected`."""
         idle = self._of_process().get((scheme, host, port))
-        while idle:
-            try:
-                since, connection = idle.pop()
-            except IndexError:  # another thread was faster
-                break
+        while (newest := _newest(idle)) is not None:
+            since, connection = newest
             if time.monotonic() - since < self._seconds and not _is_stale(connection.sock):
                 return connection
             connection.close()
@@ -87,6 +87,7 @@ class Connections:
         if connection.sock is None or len(idle) >= self._size:
             connection.close()
         else:
+            self._used.add(connection)
             idle.append((time.monotonic(), connection))
 
     def exchange(
@@ -98,12 +99,20 @@ class Connections:
     ) -> Body:
         """Send a request and return its answer, the body not yet read. Raises what the steps raise.
 
-        ``connection`` is one that was taken before; without it one is taken.
+        ``connection`` is one that was taken before; without it one is taken. A request that may be made
+        twice is, on a new connection, when the service ends a used one instead of answering.
         """
         if connection is None:
             connection = self.take(*key, times)
         try:
-            answer = ask(connection, request, times)
+            try:
+                answer = ask(connection, request, times)
+            except ConnectionError:  # of http.client, RemoteDisconnected is one
+                if not (request.is_repeatable and connection in self._used):
+                    raise
+                connection.close()
+                connection = self._open(*key, times)
+                answer = ask(connection, request, times)
             if answer.status < 200:
                 raise http.client.HTTPException(f"a final answer {answer.status}")
         except BaseException:
@@ -140,9 +149,16 @@ class Connections:
 
 
 def _close(kept: dict[Origin, Idle]) -> None:
-    for idle in kept.values():
-        while idle:
-            idle.pop()[1].close()
+    for idle in list(kept.values()):
+        while (connection := _newest(idle)) is not None:
+            connection[1].close()
+
+
+def _newest(idle: Idle | None) -> tuple[float, http.client.HTTPConnection] | None:
+    try:
+        return idle.pop() if idle else None
+    except IndexError:  # another thread was faster
+        return None
 
 
 def _is_stale(sock: socket.socket) -> bool:
@@ -161,6 +177,11 @@ class Request:
     headers: Iterable[tuple[str, str]]
     body: Iterable[bytes] | None = None
     chunked: bool = False
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether a service that has got it may get it again (RFC 9110 section 9.2.2, and without a body)."""
+        return self.body is None and self.method in _SAFE
 
 
 def ask(connection: http.client.HTTPConnection, request: Request, times: Times) -> Answer:

@@ -27,7 +27,7 @@ from plugmw.bundles import Bundles
 from plugmw.bundles.archive import Limits
 from plugmw.errors import LoadError
 from plugmw.testing import hello_app
-from tests.support.bundles import archive, bundle, entry, manifest, shelf, sign, write_keys
+from tests.support.bundles import ABSENT, archive, bundle, entry, manifest, shelf, sign, write_keys
 
 MIB = 1024 * 1024
 HOOKS = {"driver": "python", "pre": [{"name": "Hook"}]}
@@ -106,8 +106,8 @@ def signed(files, **other):
 
 def with_entry(files, name, kind, content, listed=True):
     """Return a signed bundle with one more entry, which its manifest vouches for too."""
-    vouched = manifest({**files, name: content} if listed else files, signed=True)
-    text = json.dumps({**vouched, "custom_middleware": HOOKS}).encode()
+    every = {**files, name: content} if listed else files
+    text = json.dumps(manifest(every, signed=True, custom_middleware=HOOKS)).encode()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return archive([*files.items(), (entry(name, kind), content), ("manifest.json", text)])
@@ -151,7 +151,7 @@ def test_s11_a_name_that_leads_elsewhere_refuses_the_bundle(serve, trace, tmp_pa
 
 def test_s11_a_link_cannot_be_followed_by_a_file_below_it(serve, trace, tmp_path):
     link = entry("lib", stat.S_IFLNK), str(tmp_path).encode()
-    text = json.dumps({**manifest({"middleware.py": code(trace)}, signed=True), "custom_middleware": HOOKS})
+    text = json.dumps(manifest({"middleware.py": code(trace)}, signed=True, custom_middleware=HOOKS))
     data = archive(
         [link, ("lib/escaped.py", b"1"), ("middleware.py", code(trace)), ("manifest.json", text.encode())]
     )
@@ -162,16 +162,31 @@ def test_s11_a_link_cannot_be_followed_by_a_file_below_it(serve, trace, tmp_path
 # -- vouched for -----------------------------------------------------------------------------------------
 
 
+def cut(content):
+    """Return the same bytes in other files: the plugin is what was the middle of one."""
+    return {"middle.txt": content[:10], "middleware.py": content[10:]}
+
+
 def unvouched(trace):
     """Yield bundles that nobody vouches for."""
     files = {"middleware.py": code(trace)}
     content = b"".join(files.values())
+    twice = manifest(files, signed=True)
     return {
         "no checksum": bundle(files, signed=True, custom_middleware=HOOKS, checksum=""),
         "another checksum": bundle(files, signed=True, custom_middleware=HOOKS, checksum="0" * 32),
         "no signature": bundle(files, custom_middleware=HOOKS),
         "a signature of something else": bundle(
             files, custom_middleware=HOOKS, signature=sign(content + b"#")
+        ),
+        "a signature over the files' bytes alone": bundle(
+            files, signed=True, custom_middleware=HOOKS, plugmw_signature=ABSENT
+        ),
+        "the same bytes cut elsewhere": bundle(
+            cut(files["middleware.py"]), signed=True, plugmw_signature=twice["plugmw_signature"]
+        ),
+        "another manifest over the same files": bundle(
+            files, signed=True, custom_middleware=HOOKS, plugmw_signature=twice["plugmw_signature"]
         ),
         "no base64": bundle(files, custom_middleware=HOOKS, signature="é" * 20),
         "a signature that is no text": bundle(files, custom_middleware=HOOKS, signature=["x"]),

@@ -46,6 +46,7 @@ def sign(content: bytes) -> str:
 
 
 def manifest(files: Mapping[str, bytes], signed: bool = False, **other: Any) -> dict[str, Any]:
+    """Return a manifest, ``signed`` twice; ``other`` replaces what is in it before the second signature."""
     content = b"".join(files.values())
     found = {
         "file_list": list(files),
@@ -53,7 +54,22 @@ def manifest(files: Mapping[str, bytes], signed: bool = False, **other: Any) -> 
         "checksum": hashlib.md5(content).hexdigest(),
     }
     found["signature"] = sign(content) if signed else ""
-    return {**found, **other}
+    found |= other
+    if signed and "plugmw_signature" not in found:
+        found["plugmw_signature"] = sign(statement(files, found))
+    return {name: value for name, value in found.items() if value is not ABSENT}
+
+
+#: In place of a field that is not to be there.
+ABSENT = object()
+
+
+def statement(files: Mapping[str, bytes], found: Mapping[str, Any]) -> bytes:
+    """Return what the second signature is over."""
+    said = {name: value for name, value in found.items() if "signature" not in name and value is not ABSENT}
+    each = [[name, len(content), hashlib.sha256(content).hexdigest()] for name, content in files.items()]
+    text = json.dumps({"files": each, "manifest": said}, sort_keys=True, separators=(",", ":"))
+    return b"plugmw bundle 1\n" + text.encode()
 
 
 def archive(entries: list[tuple[str | zipfile.ZipInfo, bytes]]) -> bytes:

@@ -8,7 +8,7 @@ import pytest
 
 from plugmw import __version__, cli
 from plugmw.bundles import naming, vendoring
-from tests.support.bundles import HOOKS, bundle, shelf, write_keys
+from tests.support.bundles import ABSENT, HOOKS, bundle, shelf, write_keys
 
 OTHERS = {"file_list": ["middleware.py"], "custom_middleware": HOOKS}
 
@@ -134,6 +134,17 @@ def test_verify_says_what_is_wrong(run, tmp_path, keys):
     assert run("verify", path)[1].endswith(", not signed\n")
     status, _, err = run("verify", path, "--public-key", keys[1])
     assert (status, err.startswith(f"{path}: Bundle isn't signed")) == (1, True)
+
+
+def test_verify_says_what_a_signature_does_not_cover(run, tmp_path, keys):
+    path = tmp_path / "a.zip"
+    path.write_bytes(bundle(signed=True, plugmw_signature=ABSENT))
+    status, _, err = run("verify", path, "--public-key", keys[1])
+    assert (status, "its file names and its manifest are not signed" in err) == (1, True)
+    status, out, _ = run("verify", path, "--public-key", keys[1], "--compat")
+    assert (status, out.endswith(", signed without names and manifest, as Tyk signs\n")) == (0, True)
+    path.write_bytes(bundle(signed=True))
+    assert run("verify", path, "--public-key", keys[1])[1].endswith(", signed\n")
 
 
 def test_fetch_installs_and_list_shows(run, tmp_path, server):

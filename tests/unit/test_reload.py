@@ -267,6 +267,194 @@ def test_plugin_objects_given_in_code_are_copied_with_their_entries(files):
     gateway.stop()
 
 
+class Waits(Plugin):
+    """Uses the store, and from its second start on waits for what a test does."""
+
+    name, priority = "waits", 3
+
+    def init_worker(self):
+        self.runtime.store.incr("started")
+        self.meanwhile("init_worker")
+
+    @classmethod
+    def configure_all(cls, configs):
+        cls.meanwhile("configure_all")
+
+    def access(self, x):
+        x.environ["seen"] = self.runtime.store.incr("seen")
+
+
+@pytest.mark.parametrize("when", ["init_worker", "configure_all"])
+def test_a_store_that_is_about_to_be_in_force_again_is_not_closed_with_a_generation_that_drains(files, when):
+    class Mine(Waits):
+        drain = None
+
+        @classmethod
+        def meanwhile(cls, phase):
+            if phase == when and cls.drain is not None:
+                cls.drain()
+
+    files.config(store="memory://?keys=10")
+    gateway = Gateway(hello_app, files.path, plugins=[Mine()], reload=False)
+    held = environ_of("/")
+    serve(gateway, held)
+    store = gateway.runtime.store
+    files.config(store="memory://?keys=11")
+    assert gateway.reload()
+    until(lambda: gateway._draining._running is True)
+
+    def drain():
+        held.clear()
+        until(lambda: not len(gateway._draining))
+
+    files.config(store="memory://?keys=10")
+    Mine.drain = staticmethod(drain)
+    assert gateway.reload()
+    environ = environ_of("/")
+    assert serve(gateway, environ).status == "200 OK"
+    assert (gateway.runtime.store, environ["seen"]) == (store, 2)
+    gateway.stop()
+
+
+def test_a_store_of_a_generation_that_drains_is_closed_when_it_has_not_come_back(files):
+    files.config(store="memory://?keys=10")
+    gateway = Gateway(hello_app, files.path, reload=False)
+    held = environ_of("/")
+    serve(gateway, held)
+    store, closed = gateway.runtime.store, []
+    store.close = lambda: closed.append(True)
+    files.config(store="memory://?keys=11")
+    assert gateway.reload()
+    assert not closed
+    held.clear()
+    until(lambda: closed)
+    gateway.stop()
+    assert closed == [True]
+
+
+def test_a_store_that_cannot_be_used_is_refused_before_it_is_in_force(files, tmp_path, caplog):
+    url = (tmp_path / "table").as_uri()
+    files.config(store=f"{url}?slots=256")
+    gateway = Gateway(hello_app, files.path, reload=False)
+    serve(gateway, environ_of("/"))
+    gateway.runtime.store.incr("a")
+    files.config(store=f"{url}?slots=512")
+    assert not gateway.reload()
+    assert "has 256 slots, expected 512" in caplog.text
+    assert gateway.runtime.store.incr("a") == 2
+    gateway.stop()
+
+
+def test_a_refused_reload_leaves_a_plugin_of_code_with_the_runtime_in_force(files):
+    class Own(Plugin):
+        name, priority = "own", 3
+
+        def __init__(self):
+            super().__init__()
+
+        def access(self, x):
+            x.environ["seen"] = self.runtime.store.incr("seen")
+
+    plugin = Own()
+    gateway = Gateway(hello_app, files.path, plugins=[Entry(plugin, instance="mine")], reload=False)
+
+    def seen():
+        environ = environ_of("/")
+        serve(gateway, environ)
+        return environ["seen"]
+
+    assert seen() == 1
+    runtime, scope = plugin.runtime, plugin.scope
+    files.config({"name": "none"}, store="memory://?keys=5")
+    assert not gateway.reload()
+    assert (plugin.runtime, plugin.scope, seen()) == (runtime, scope, 2)
+    files.config()
+    assert gateway.reload()
+    assert (plugin.runtime, seen()) == (gateway.runtime, 3)
+    gateway.stop()
+
+
+def test_a_refused_reload_of_a_mapping_closes_nothing_that_is_in_force():
+    class Fails(Waits):
+        fail = False
+
+        @classmethod
+        def meanwhile(cls, phase):
+            if cls.fail:
+                raise OSError("no")
+
+    class People:
+        closed = 0
+
+        def consumer(self, name):
+            return None
+
+        def credential(self, kind, key):
+            return None
+
+        def close(self):
+            self.closed += 1
+
+    people = People()
+    gateway = Gateway(hello_app, {"store": "memory://"}, plugins=[Fails()], consumers=people)
+    serve(gateway, environ_of("/"))
+    Fails.fail = True
+    assert not gateway.reload()
+    environ = environ_of("/")
+    assert serve(gateway, environ).status == "200 OK"
+    assert (environ["seen"], people.closed) == (2, 0)
+    gateway.stop()
+    assert people.closed == 1
+
+
+def test_a_mapping_that_is_reloaded_closes_what_it_has_replaced(files):
+    class Mine(Noted):
+        closed = 0
+
+    gateway = Gateway(hello_app, {"store": "memory://"}, plugins=[Mine()])
+    serve(gateway, environ_of("/"))
+    assert gateway.reload()
+    serve(gateway, environ_of("/"))
+    assert gateway.reload()
+    until(lambda: Mine.closed == 1)
+    assert len(gateway._draining) == 1
+    gateway.stop()
+    assert Mine.closed == 3
+
+
+def test_a_generation_whose_closing_ends_in_anything_or_never_does_not_keep_the_others_open(files, caplog):
+    gate = threading.Event()
+
+    class Bad(Noted):
+        closed = 0
+
+        def close(self):
+            turn = self.closed
+            super().close()
+            if turn == 0:
+                raise SystemExit(3)
+            if turn == 1:
+                gate.wait(20)
+
+    gateway = Gateway(hello_app, files.path, plugins=[Bad()], reload=False)
+    serve(gateway, environ_of("/"))
+    for turn in range(3):
+        gateway.runtime.resource("bad", Exits)
+        assert gateway.reload()
+        until(lambda turn=turn: Bad.closed == turn + 1)
+    until(lambda: len(gateway._draining) == 1)
+    gate.set()
+    until(lambda: not len(gateway._draining))
+    assert "noted: close failed" in caplog.text
+    assert "Exits: close failed" in caplog.text
+    gateway.stop()
+
+
+class Exits:
+    def close(self):
+        raise SystemExit(3)
+
+
 def test_a_failing_close_is_logged_and_the_rest_is_closed(files, caplog):
     class Bad(Noted):
         closed = 0
@@ -401,3 +589,52 @@ def test_a_worker_catches_up_with_what_changed_since_the_master_read_it(gateway,
     files.plugin("two")
     monkeypatch.setattr(gateway, "_read_in", 1)
     assert told(gateway) == "two"
+
+
+def test_of_many_first_requests_after_a_change_one_reads_it_and_starts_the_plugins_once(files, monkeypatch):
+    class Mine(Noted):
+        started = 0
+
+        def init_worker(self):
+            type(self).started += 1
+
+    gateway = Gateway(hello_app, files.path, plugins=[Mine()], reload=False)
+    monkeypatch.setattr(gateway, "_read_in", 1)
+    files.plugin("two")
+    barrier, seen = threading.Barrier(16), []
+
+    def client():
+        barrier.wait()
+        seen.append(told(gateway))
+
+    threads = [threading.Thread(target=client) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (seen, Mine.started) == (["two"] * 16, 1)
+    gateway.stop()
+
+
+def test_stopping_does_not_wait_for_ever_for_what_is_starting(files, caplog):
+    begun, go = threading.Event(), threading.Event()
+
+    class Slow(Noted):
+        closed = 0
+
+        def init_worker(self):
+            begun.set()
+            go.wait(20)
+
+    files.config(shutdown_timeout=0.05)
+    gateway = Gateway(hello_app, files.path, plugins=[Slow()], reload=False)
+    first = threading.Thread(target=told, args=[gateway])
+    first.start()
+    assert begun.wait(20)
+    gateway.stop()
+    assert (first.is_alive(), Slow.closed) == (True, 0)
+    assert "plugins are still starting, nothing is closed" in caplog.text
+    go.set()
+    first.join()
+    gateway.stop()
+    assert Slow.closed == 1

@@ -76,6 +76,12 @@ class Database(Generic[C]):
         """Return what is different after any change of the tables by somebody else."""
         raise NotImplementedError
 
+    @property
+    def session(self) -> Session[C] | None:
+        """What this process has open, if anything."""
+        session: Session[C] | None = self.__dict__.get("_session")
+        return session
+
     def after_fork(self) -> None:
         session = self.__dict__.pop("_session", None)
         if session is not None and session.connection is not None:
@@ -123,13 +129,7 @@ class Database(Generic[C]):
     @contextmanager
     def held(self) -> Iterator[Session[C]]:
         """Keep other threads away from the connection; what the driver raises becomes a StoreError."""
-        session: Session[C] = self.__dict__.get("_session") or self.__dict__.setdefault(
-            "_session", Session(self._probe)
-        )
-        if session.breaker.cause is not None:
-            raise StoreError(self.url, "is down") from session.breaker.cause
-        if not session.lock.acquire(timeout=self.timeout):
-            raise StoreError(self.url, f"is busy for more than {self.timeout} s")
+        session = self._locked()
         try:
             yield session
         except Exception as error:
@@ -140,6 +140,21 @@ class Database(Generic[C]):
             # The driver's own text may quote what is stored; it is the cause, for the log of the operator.
             raise StoreError(self.url, f"cannot be used: {type(error).__name__}") from error
         finally:
+            session.lock.release()
+
+    def _locked(self) -> Session[C]:
+        """Return the session of this process with its lock held."""
+        while True:
+            session: Session[C] = self.__dict__.get("_session") or self.__dict__.setdefault(
+                "_session", Session(self._probe)
+            )
+            if session.breaker.cause is not None:
+                raise StoreError(self.url, "is down") from session.breaker.cause
+            if not session.lock.acquire(timeout=self.timeout):
+                raise StoreError(self.url, f"is busy for more than {self.timeout} s")
+            if self.session is session:
+                return session
+            # It was closed meanwhile: nobody would close what is opened in it now.
             session.lock.release()
 
     def _connected(self, session: Session[C]) -> C:

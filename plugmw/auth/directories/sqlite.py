@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from plugmw.auth.directories.database import Database, Rows
+from plugmw.concurrency.process import Pause, quiet_at_fork
 
 _TABLES: Final = "SELECT 1 FROM sqlite_master WHERE name = 'plugmw_schema'"
 
@@ -28,6 +29,17 @@ class SQLite(Database[sqlite3.Connection]):
         super().__init__(f"sqlite://{path}", timeout)
         self._path = path
         self._file: tuple[int, int] | None = None
+        self._pause = Pause()
+        quiet_at_fork(self)
+
+    def before_fork(self) -> None:
+        # What SQLite knows of open files and their locks would be wrong in the child.
+        session = self.session
+        if session is not None and self._pause.begin(session.lock, 2 * self.timeout):
+            self._drop(session)
+
+    def after_fork_in_parent(self) -> None:
+        self._pause.end()
 
     def connect(self) -> sqlite3.Connection:
         with contextlib.suppress(FileExistsError):

@@ -157,12 +157,28 @@ class Tokens:
         return taken
 
     def renew(self, text: str, refresh: Refresh, expires_in: float) -> str:
-        """Give a refresh token another access token and return that; the old one ends."""
-        self._store().delete(refresh.access)
-        access = self._access(refresh.grant, expires_in)
+        """Give a refresh token another access token and return that; the old ones end.
+
+        Of several renewals at once the last one's lives. Each has a number, ends what the one before has
+        written by now, and ends its own if there is a later one, which may have come too early for it.
+        """
+        store = self._store()
         ttl = None if refresh.until is None else max(refresh.until - self._clock(), 1)
-        self._set(_key("r", text), attrs.evolve(refresh, access=_key("t", access)), ttl)
-        self._note(refresh.grant, [_key("t", access), _key("r", text)], lifetime(expires_in, ttl or 0))
+        number = store.incr(_key("n", text), ttl=ttl)
+        access = self._access(refresh.grant, expires_in)
+        key = _key("t", access)
+        self._note(refresh.grant, [key, _key("r", text)], lifetime(expires_in, ttl or 0))
+        # An access token that has expired needs no ending.
+        store.set(_key(f"n{number}", text), key.encode(), expires_in + 1 if expires_in else ttl)
+        before = store.get(_key(f"n{number - 1}", text))
+        if before is not None:
+            store.delete(before.decode())
+            store.delete(_key(f"n{number - 1}", text))
+        store.delete(refresh.access)
+        if store.count(_key("n", text)) > number:
+            store.delete(key)
+        else:
+            self._set(_key("r", text), attrs.evolve(refresh, access=key), ttl)
         return access
 
     def _access(self, grant: Grant, expires_in: float) -> str:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from plugmw.concurrency.threads import Daemon
 from plugmw.errors import StoreError
 from plugmw.stores import Store
 
@@ -31,7 +32,7 @@ class Collecting:
         self._counts: dict[str, int] = {}  # what the store had, and what was collected since
         self._collected: dict[str, tuple[int, float]] = {}  # amount and ttl
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._write_on, name="plugmw-collecting", daemon=True)
+        self._thread = Daemon("plugmw-collecting", self._write_on)
 
     def start(self) -> None:
         """Start the thread that writes."""

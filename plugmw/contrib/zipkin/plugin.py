@@ -27,6 +27,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from plugmw.concurrency.process import LazyLock
 from plugmw.concurrency.throttle import Throttle
 from plugmw.contrib.zipkin import spans
 from plugmw.kernel.exchange import Exchange
@@ -258,16 +259,18 @@ def _preserved(context: TraceContext | None, rule: Propagation) -> Format:
 
 
 class PerSecond:
-    """Says yes ``most`` times in a second. Threads may together say it once too often."""
+    """Says yes ``most`` times in a second; thread-safe."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._second = -1
         self._said = 0
+        self._lock = LazyLock()
 
     def __call__(self) -> bool:
         second = int(time.monotonic())
-        if second != self._second:
-            self._second, self._said = second, 0
-        self._said += 1
-        return self._said <= self._most
+        with self._lock.get():
+            if second != self._second:
+                self._second, self._said = second, 0
+            self._said += 1
+            return self._said <= self._most

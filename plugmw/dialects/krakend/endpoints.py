@@ -81,12 +81,13 @@ class Endpoints(Plugin[Nothing]):
 
     def init_worker(self) -> None:
         routes: Routes[Handler] = Routes()
-        pool, client = Pool(), HTTPClient()
-        self._opened = [pool, client]
+        # A merge waits in its thread for the calls of its backends, so they have threads of their own.
+        merges, calls, client = Pool(), Pool(), HTTPClient()
+        self._opened = [merges, calls, client]
         self.loader.context.done.clear()
         self._add_pages(routes)
         for endpoint in self.service.endpoints:
-            self._add(routes, endpoint, pool, _Clients(client))
+            self._add(routes, endpoint, merges, calls, _Clients(client))
         if self.service.router.auto_options:
             self._add_options(routes)
         self._routes = routes
@@ -178,25 +179,27 @@ class Endpoints(Plugin[Nothing]):
         for path, allowed in methods.items():
             routes.add("OPTIONS", path, _options(", ".join(sorted(allowed))))
 
-    def _add(self, routes: Routes[Handler], endpoint: Endpoint, pool: Pool, clients: _Clients) -> None:
+    def _add(
+        self, routes: Routes[Handler], endpoint: Endpoint, merges: Pool, calls: Pool, clients: _Clients
+    ) -> None:
         log, scope = self.loader.logger, f"[ENDPOINT: {endpoint.endpoint}]"
         if endpoint.method not in METHODS:
             log.error(scope, "Unsupported method", endpoint.method)
             return
         log.debug(scope, "Building the proxy pipe")
-        backends = [self._backend(endpoint, backend, pool, clients) for backend in endpoint.backend]
+        backends = [self._backend(endpoint, backend, calls, clients) for backend in endpoint.backend]
         if len(backends) > 1:
             log.debug(f"{scope}[Merge] Backends: {len(backends)}, merger: parallel, combiner: default")
         compat, strict = self.options.compat, self.options.refuses
         modifiers = build_modifiers(self.loader, endpoint.extra_config, scope, compat=compat, strict=strict)
         log.debug(scope, "Building the http handler")
-        proxy = EndpointProxy(endpoint, backends, modifiers, pool, compat)
+        proxy = EndpointProxy(endpoint, backends, modifiers, merges, compat)
         handler = Serving(
             endpoint, proxy, Replies(endpoint, compat), self.service.router, self.loader, self.runtime, compat
         )
         routes.add(endpoint.method, endpoint.endpoint, handler)
 
-    def _backend(self, endpoint: Endpoint, backend: Backend, pool: Pool, clients: _Clients) -> BackendProxy:
+    def _backend(self, endpoint: Endpoint, backend: Backend, calls: Pool, clients: _Clients) -> BackendProxy:
         scope = f"[BACKEND: {endpoint.method} {endpoint.endpoint} -> {backend.url_pattern}]"
         self.loader.logger.debug(scope, "Building the backend pipe")
         compat, strict = self.options.compat, self.options.refuses
@@ -204,7 +207,7 @@ class Endpoints(Plugin[Nothing]):
         limit = self.runtime.max_response_body
         client = build_client(self.loader, extra, scope, backend.url_pattern, clients, strict, limit)
         modifiers = build_modifiers(self.loader, extra, scope, compat=compat, strict=strict)
-        return BackendProxy(backend, endpoint, client, modifiers, pool, compat)
+        return BackendProxy(backend, endpoint, client, modifiers, calls, compat)
 
 
 class _Clients:

@@ -4,7 +4,8 @@
         ...
 
 Whoever waits goes on at the deadline, whatever the calls do. A call that hangs keeps its thread, until
-all are kept: then calls wait for a thread, and their deadlines pass. Under gevent, threads are greenlets.
+all are kept: then calls wait for a thread, and their deadlines pass. So a call never gathers from the pool
+it runs in: each level of calls has its own. Under gevent, threads are greenlets.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
 from typing import Final, Generic, TypeVar
 
 from plugmw.concurrency.deadline import Deadline
+from plugmw.concurrency.threads import Daemon
 
 #: Threads of one process; under gevent they cost next to nothing, elsewhere they mostly wait.
 SIZE: Final = 128
@@ -46,7 +49,8 @@ class _Batch(Generic[T]):
             if not self.over:
                 self.ended.put((index, result))
                 return
-        discard(result)
+        with suppress(Exception):  # nobody waits for it, and the thread has other calls to make
+            discard(result)
 
     def end(self) -> None:
         """Stop waiting: close the results that were not taken, and those still to come."""
@@ -65,6 +69,7 @@ class Pool:
         self._idle = threading.Semaphore(0)
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
+        self._closed = False
 
     def gather(
         self, calls: Sequence[Callable[[], T]], deadline: Deadline
@@ -91,24 +96,33 @@ class Pool:
             batch.end()
 
     def close(self) -> None:
-        """End the threads once they have nothing to do."""
-        for _ in self._threads:
-            self._jobs.put(None)
+        """End the threads once they have nothing to do; what is gathered later has threads of its own."""
+        with self._lock:
+            self._closed = True
+            for _ in self._threads:
+                self._jobs.put(None)
 
     def _submit(self, job: Job) -> None:
-        self._jobs.put(job)
         with self._lock:
+            if self._closed:
+                _thread(job).start()
+                return
+            self._jobs.put(job)
             if not self._idle.acquire(blocking=False) and len(self._threads) < self._size:
-                # Daemons: one that hangs must not keep the process from ending.
-                thread = threading.Thread(target=self._work, name="plugmw-krakend", daemon=True)
-                self._threads.append(thread)
+                thread = _thread(self._work)
                 thread.start()
+                self._threads.append(thread)
 
     def _work(self) -> None:
         while job := self._jobs.get():
             job()
             del job
             self._idle.release()
+
+
+def _thread(run: Callable[[], object]) -> threading.Thread:
+    # Daemons: one that hangs must not keep the process from ending.
+    return Daemon("plugmw-krakend", run)
 
 
 def discard(result: object) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.stores.test_file import path as path
 
 KILLED = """
-import mmap, os, random, signal, sys, time
+import mmap, os, random, signal, struct, sys, time
 from plugmw.stores import open_store
 store = open_store("file://" + sys.argv[1] + "?slots=1024", timeout=1.0)
 done = memoryview(mmap.mmap(-1, 4096)).cast("q")  # hits that children know to be counted
@@ -47,15 +47,15 @@ assert known <= counted <= known + 120, (known, counted)
 hits, singles = store.count("all"), sum(store.count(f"t{n}") for n in range(50))
 assert abs(hits - singles) <= 120, (hits, singles)
 table = store._table
+word = lambda kind, at: struct.unpack(kind, os.pread(table._fd, 8, at * 8))[0]
 keys = {}
 for bucket in range(8):
     first = table._first(bucket)
     for slot in range(first, first + 128):
-        if table._times[slot + 128] > time.time():
-            at = first * 8 - 2048 + (slot - first) * 16
-            key = bytes(table._bytes[at : at + 16])
+        if word("d", slot + 128) > time.time():
+            key = os.pread(table._fd, 16, first * 8 - 2048 + (slot - first) * 16)
             assert table._bucket(key) == bucket
-            assert table._counts[slot] > 0
+            assert word("q", slot) > 0
             assert key not in keys
             keys[key] = slot
 print(longest < 0.5, len(keys) >= 52)
@@ -91,6 +91,46 @@ store.close()
 
 def test_workers_killed_while_writing_values_break_none(path: str, output: Callable[..., str]) -> None:
     assert output(KILLED_VALUES, path) == "ok"
+
+
+FORKED = """
+import os, signal, sys, threading
+from plugmw.stores import open_store
+store = open_store("file://" + sys.argv[1] + "?slots=1024", timeout=5.0)
+done = threading.Event()
+
+def busy(place):
+    n = 0
+    while not done.is_set():
+        n += 1
+        store.set(f"{place}-{n % 9}", b"v" * 1000, 60)
+        store.get(f"{place}-{n % 7}")
+        store.incr("busy")
+
+threads = [threading.Thread(target=busy, args=(n,)) for n in range(4)]
+for thread in threads:
+    thread.start()
+ended = []
+for n in range(int(sys.argv[2])):
+    child = os.fork()
+    if not child:
+        signal.alarm(20)
+        store.set(f"child{n}", b"1")
+        store.incr("children")
+        os._exit(store.get(f"child{n}") != b"1")
+    ended.append(os.waitpid(child, 0)[1])
+done.set()
+for thread in threads:
+    thread.join()
+print(sum(map(bool, ended)), store.count("children"), all(store.get(f"child{n}") for n in range(len(ended))))
+store.close()
+"""
+
+
+def test_children_of_a_process_that_writes_values_read_and_write_them(
+    path: str, output: Callable[..., str]
+) -> None:
+    assert output(FORKED, path, 40) == "0 40 True"
 
 
 GREENLETS = """

@@ -438,3 +438,27 @@ def test_what_a_server_repeats_is_told_without_the_password(fake, opened, reply,
         with pytest.raises(StoreError, match="is down") as raised:
             store.incr("a")
         assert SECRET not in str(raised.value) + repr(raised.value.__cause__)
+
+
+def test_a_store_closed_while_it_is_used_is_a_store_error_and_leaves_no_connection(
+    own_redis: RedisServer,
+) -> None:
+    store = open_store(own_redis.url, timeout=5.0)
+    errors: list[BaseException] = []
+    threads = [threading.Thread(target=count_until_closed, args=[store, errors]) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    until(lambda: store.count("a") > 200)
+    store.close()
+    for thread in threads:
+        thread.join(20)
+    assert {str(error) for error in errors} == {f"{store.url}: is closed"}
+    until(lambda: own_redis("INFO", "clients")["connected_clients"] == 1)  # the one that asks
+
+
+def count_until_closed(store: Store, errors: list[BaseException]) -> None:
+    try:
+        while True:
+            store.incr("a")
+    except BaseException as error:
+        errors.append(error)

@@ -31,14 +31,18 @@ def test_the_manifest_is_last_the_checksum_is_tyks_and_what_is_not_listed_is_abs
     assert manifest.checksum == hashlib.md5(b"b.pya.py").hexdigest()
 
 
-def test_with_a_key_it_is_signed(tmp_path, keys):
-    data, manifest = building.build(Manifest(("a.py",), HOOKS), {"a.py": b"A"}, key=read_private_key(keys[0]))
+def test_with_a_key_it_is_signed_as_tyk_signs_and_whole(tmp_path, keys):
+    given = Manifest(("a.py",), HOOKS, other={"name": "é"})
+    data, manifest = building.build(given, {"a.py": b"A"}, key=read_private_key(keys[0]))
+    by_hand = support.manifest({"a.py": b"A"}, signed=True, name="é")
     assert manifest.signature == support.sign(b"A")
+    assert manifest.plugmw_signature == by_hand["plugmw_signature"]
     assert unpack(data, tmp_path, "a.zip", read_public_key(keys[1])) == manifest
 
 
 def test_an_old_signature_does_not_stay_without_a_key():
-    assert building.build(Manifest(signature="old"), {})[1].signature == ""
+    done = building.build(Manifest(signature="old", plugmw_signature="old"), {})[1]
+    assert (done.signature, done.plugmw_signature) == ("", "")
 
 
 def test_two_builds_differ_by_their_id_and_other_fields_stay():

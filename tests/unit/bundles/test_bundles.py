@@ -15,7 +15,7 @@ from plugmw.bundles.bundles import read_manifest
 from plugmw.bundles.installed import Home, name_hash
 from plugmw.errors import LoadError
 from plugmw.loading.watching import changed, recording
-from tests.support.bundles import HOOKS, archive, bundle, entry, manifest, shelf
+from tests.support.bundles import ABSENT, HOOKS, archive, bundle, entry, manifest, shelf
 from tests.support.stub import Told
 
 OLD, NEW = {"middleware.py": b"X = 1\n"}, {"middleware.py": b"X = 2\n"}
@@ -219,6 +219,13 @@ def test_with_a_key_an_unsigned_bundle_is_refused(bundles, server, keys, compat)
     assert "invalid signature" in failure(bundles(public_key=keys[1], compat=compat))
     server.has["a.zip"] = bundle(OLD, signed=True)
     assert bundles(public_key=keys[1], compat=compat).get("a.zip").manifest.signature
+
+
+def test_a_bundle_of_tyks_own_is_taken_with_a_key_in_compat_only(bundles, server, keys):
+    server.has["a.zip"] = bundle(OLD, signed=True, plugmw_signature=ABSENT)
+    assert "its file names and its manifest are not signed" in failure(bundles(public_key=keys[1]))
+    assert read(bundles(public_key=keys[1], compat=True).get("a.zip")) == b"X = 1\n"
+    assert "its file names and its manifest are not signed" in failure(bundles("", public_key=keys[1]))
 
 
 def test_a_signed_bundle_needs_no_key(bundles, server):

@@ -2,12 +2,15 @@
 
 import base64
 import hashlib
+import json
 import subprocess
 import sys
 
+import attrs
 import pytest
 
 from plugmw.bundles import Manifest
+from plugmw.bundles.manifest import parse
 from plugmw.bundles.signatures import is_signed, read_private_key, read_public_key, sign
 from plugmw.bundles.verification import digests, verify
 from plugmw.errors import LoadError
@@ -105,11 +108,59 @@ def test_any_other_text_is_a_wrong_checksum(tmp_path, checksum):
 def test_with_a_key_the_signature_must_be_there_and_good(tmp_path, keys):
     folder, key = folder_of(tmp_path, a=CONTENT), read_public_key(keys[1])
     checksum = hashlib.md5(CONTENT).hexdigest()
-    verify(Manifest(("a",), {}, checksum, bundles.sign(CONTENT)), folder, key, "m")
+    verify(Manifest(("a",), {}, checksum, bundles.sign(CONTENT)), folder, key, "m", compat=True)
     with pytest.raises(LoadError, match="m: Bundle isn't signed"):
         verify(Manifest(("a",), {}, checksum), folder, key, "m")
     with pytest.raises(LoadError, match="m: invalid signature"):
         verify(Manifest(("a",), {}, checksum, bundles.sign(b"other")), folder, key, "m")
+
+
+def twice(files, **other):
+    """Return a manifest that is signed twice."""
+    return parse(json.dumps(bundles.manifest(files, signed=True, **other)).encode(), "m")
+
+
+#: Changes to a bundle that was signed twice, of which the first signature knows nothing.
+CHANGES = {
+    "another hook": lambda manifest: attrs.evolve(manifest, custom_middleware={"driver": "python"}),
+    "another name": lambda manifest: attrs.evolve(manifest, file_list=("c", "b")),
+    "cut elsewhere": lambda manifest: attrs.evolve(manifest, file_list=("d", "e")),
+    "a file of nothing": lambda manifest: attrs.evolve(manifest, file_list=("a", "nothing", "b")),
+    "another field": lambda manifest: attrs.evolve(manifest, other={"name": "other"}),
+}
+FILES = {
+    "a": CONTENT,
+    "b": b"more",
+    "c": CONTENT,
+    "d": CONTENT[:1],
+    "e": CONTENT[1:] + b"more",
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_second_signature_is_over_names_boundaries_and_manifest(tmp_path, keys, change):
+    folder, key = folder_of(tmp_path, **FILES), read_public_key(keys[1])
+    manifest = twice({"a": CONTENT, "b": b"more"}, name="n")
+    verify(manifest, folder, key, "m")
+    changed = CHANGES[change](manifest)
+    for compat in (False, True):
+        with pytest.raises(LoadError, match="m: invalid plugmw_signature: the file names or the manifest"):
+            verify(changed, folder, key, "m", compat)
+    # As Tyk sees it, it is as good as the first.
+    verify(attrs.evolve(changed, plugmw_signature=""), folder, key, "m", compat=True)
+
+
+def test_a_bundle_that_is_signed_as_tyk_signs_needs_compat(tmp_path, keys):
+    folder, key = folder_of(tmp_path, a=CONTENT), read_public_key(keys[1])
+    manifest = twice({"a": CONTENT}, plugmw_signature=bundles.ABSENT)
+    verify(manifest, folder, key, "m", compat=True)
+    expected = (
+        "m: has no plugmw_signature: its file names and its manifest are not signed, expected a bundle of"
+    )
+    with pytest.raises(LoadError, match=expected):
+        verify(manifest, folder, key, "m")
+    verify(manifest, folder, None, "m")
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):

@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import errno
 import os
+import random
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from plugmw.errors import StoreError
-from plugmw.stores.table import BUCKET, HEADER, size_of
+from plugmw.stores.file import FileStore
+from plugmw.stores.table import BUCKET, BUCKET_BYTES, HEADER, size_of
 from plugmw.stores.tables import TABLES, check_owner
 from tests.support.clock import Clock
 
@@ -100,11 +104,112 @@ def test_another_number_of_slots_is_refused_while_the_table_is_open(path: Path) 
     TABLES.close(table)
 
 
-def test_a_cut_file_is_refused(path: Path) -> None:
+DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "cut": (lambda path: os.truncate(path, HEADER), "is damaged: has 4096 bytes, expected 9216"),
+    "longer": (lambda path: os.truncate(path, 10_000), "is damaged: has 10000 bytes, expected 9216"),
+    "another beginning": (lambda path: write(path, 0, b"x" * 99), "is damaged: it does not begin as"),
+    "removed": (lambda path: path.unlink(), "is gone: it was removed"),
+    "replaced": (lambda path: replace(path), "is gone: another file was put in its place"),
+}
+
+
+def write(path: Path, at: int, data: bytes) -> None:
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(data)
+
+
+def replace(path: Path) -> None:
+    path.rename(path.with_suffix(".moved"))
+    assert count_once(path) == 1
+
+
+@pytest.mark.parametrize("kind", ["cut", "longer", "another beginning"])
+def test_a_damaged_file_is_put_aside_for_a_new_one_and_told(
+    path: Path, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    damage, problem = DAMAGE[kind]
     count_once(path)
+    damage(path)
+    left = path.read_bytes()
+    assert [count_once(path), count_once(path)] == [1, 2]
+    assert path.with_name("counters.damaged").read_bytes() == left
+    [record] = caplog.records
+    assert (record.levelname, record.getMessage().startswith(f"{URL}: {problem}")) == ("WARNING", True)
+    assert record.getMessage().endswith("; a new file is begun, counters are 0 again")
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_damage_to_an_open_file_is_seen_told_once_and_mended_by_a_new_one(
+    path: Path, kind: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("plugmw.stores.table.LOOK_EVERY", 0.0)
+    damage, problem = DAMAGE[kind]
+    before = len(os.listdir("/dev/fd"))
+    stores = [FileStore(str(path), slots=BUCKET, timeout=0.5) for _ in range(2)]
+    assert [store.incr("a") for store in stores] == [1, 2]
+    damage(path)
+    assert [store.incr("b") for store in (*stores, *stores)] == [1, 2, 3, 4]
+    assert count_once(path) == (2 if kind == "replaced" else 1)
+    told = [record.getMessage() for record in caplog.records]
+    assert [problem in text for text in told] == ([] if kind == "replaced" else [True])
+    for store in stores:
+        store.close()
+    assert len(os.listdir("/dev/fd")) == before
+
+
+def test_a_folder_that_a_cleaner_has_removed_is_made_again(tmp_path: Path) -> None:
+    folder = tmp_path / "plugmw"
+    folder.mkdir(mode=0o700)
+    store = FileStore(str(folder / "counters"), slots=BUCKET)
+    store.set("a", b"1")
+    assert store.incr("a") == 1
+    shutil.rmtree(folder)
+    store.set("a", b"2")  # also where nothing but values is asked for
+    assert (store.get("a"), store.incr("a"), store.incr("a")) == (b"2", 1, 2)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    store.close()
+
+
+def test_a_folder_that_another_user_has_put_there_is_not_used(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("plugmw.stores.table.LOOK_EVERY", 0.0)
+    store = FileStore(str(path), slots=BUCKET)
+    assert store.incr("a") == 1
+    path.unlink()
+    lstat = os.lstat
+
+    def foreign(name: str) -> os.stat_result:
+        info = lstat(name)
+        return os.stat_result((*info[:4], 12345, *info[5:])) if name == str(path.parent) else info
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "lstat", foreign)
+        with pytest.raises(StoreError, match="is gone, and its folder is owned by uid 12345 by now"):
+            store.incr("a")
+    assert store.incr("a") == 1
+    store.close()
+
+
+def test_random_bytes_among_the_counters_are_damage_as_soon_as_they_are_in_the_way(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = FileStore(str(path), slots=BUCKET)
+    assert store.incr("a") == 1
+    write(path, HEADER, random.Random(5).randbytes(BUCKET_BYTES))
+    assert [store.incr(f"new{n}", ttl=60) for n in range(BUCKET)] == [1] * BUCKET
+    assert ["it holds what is no counter" in record.getMessage() for record in caplog.records] == [True]
+    store.close()
+
+
+def test_a_file_cut_while_it_is_read_is_damage(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("plugmw.stores.table.LOOK_EVERY", 1e9)
+    store = FileStore(str(path), slots=BUCKET)
+    assert store.incr("a") == 1
     os.truncate(path, HEADER)
-    with pytest.raises(StoreError, match="has 4096 bytes, expected 9216: delete it"):
-        count_once(path)
+    assert store.incr("a") == 1
+    store.close()
 
 
 def test_a_link_is_refused(path: Path, tmp_path: Path) -> None:

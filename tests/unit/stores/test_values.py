@@ -68,12 +68,35 @@ def test_the_file_cannot_grow_without_bound(values: Values, monkeypatch: pytest.
             values.set(b"%d" % n, b"v" * module.PAGE, 60, 0)
 
 
-def test_a_file_that_is_no_database_is_a_store_error(values: Values, path: Path) -> None:
-    path.write_bytes(b"not a database" * 100)
-    path.chmod(0o600)
-    with pytest.raises(StoreError, match="cannot be used: file is not a database") as caught:
-        values.get(b"a", 0)
-    assert isinstance(caught.value.__cause__, sqlite3.Error)
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "overwritten": lambda path: path.write_bytes(b"not a database" * 1000),
+    "emptied": lambda path: path.write_bytes(b""),
+    "removed": lambda path: path.unlink(),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+@pytest.mark.parametrize("is_open", [True, False], ids=["open", "closed"])
+def test_a_file_that_is_damaged_is_put_aside_for_a_new_one_and_told(
+    values: Values, path: Path, kind: str, is_open: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = Values(str(path), "file:///values.db", 0.1, nullcontext)
+    for each in (values, other):
+        each.set(b"a", b"v", 60, 0)
+        if not is_open:
+            each.close()
+    DAMAGE[kind](path)
+    assert values.get(b"a", 1) in (
+        None,
+        b"v",
+    )  # from memory, or the log of writes
+    values.set(b"b", b"w", 60, 0)
+    assert (values.get(b"b", 1), other.get(b"b", 1)) == (b"w", b"w")
+    other.close()
+    told = [record.getMessage() for record in caplog.records]
+    assert [text.startswith("file:///values.db is damaged: ") for text in told] in ([], [True])
+    assert path.with_name("values.db.damaged").exists() is bool(told)
+    assert bool(told) >= (kind == "overwritten" and not is_open)
 
 
 def test_a_world_writable_file_is_refused(values: Values, path: Path) -> None:
@@ -116,22 +139,28 @@ import os, sys
 from contextlib import nullcontext
 from plugmw.concurrency import process
 from plugmw.stores import values
-parent = values.Values(sys.argv[1], "file:///values.db", 5.0, nullcontext)
+parent = values.Values(sys.argv[1], "file:///values.db", 0.05, nullcontext)
 parent.set(b"a", b"1", 60, 0)
+if sys.argv[2] == "busy":
+    parent._lock.acquire()
 child = os.fork()
 if not child:
-    ok = parent._connection is None and len(process._inherited) == 1 and parent.get(b"a", 1) == b"1"
-    os._exit(ok)
-print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    inherited = len(process._inherited)
+    assert parent._connection is None and parent.get(b"a", 1) == b"1"
+    os._exit(10 + inherited)
+if sys.argv[2] == "busy":
+    parent._lock.release()
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) - 10)
 parent.set(b"a", b"2", 60, 0)
 parent.close()
 """
 
 
-def test_a_child_opens_its_own_connection_and_leaves_the_inherited_one(
-    path: Path, output: Callable[..., str]
+@pytest.mark.parametrize(("state", "inherited"), [("idle", "0"), ("busy", "1")])
+def test_a_child_opens_its_own_connection_and_inherits_none_that_the_parent_could_close(
+    path: Path, output: Callable[..., str], state: str, inherited: str
 ) -> None:
-    assert output(FORKED, path) == "1"
+    assert output(FORKED, path, state) == inherited
 
 
 def test_closing_before_the_first_use_does_nothing(values: Values, path: Path) -> None:

@@ -18,6 +18,7 @@ from plugmw.telemetry.queue import IDLE, PARALLEL, Lost, Queue, drain_all
 from plugmw.telemetry.queue_config import QueueConfig
 from plugmw.telemetry.queues import Queues
 from tests.support.clock import Clock
+from tests.support.waiting import until
 
 SECONDS = 20.0
 
@@ -320,6 +321,33 @@ def test_a_full_queue_drops_the_oldest_and_resumes(caplog):
     ]
 
 
+def test_lines_are_logged_without_the_lock_so_a_handler_may_use_the_queue(monkeypatch):
+    class Puts(logging.Handler):
+        def emit(self, record):
+            told.append((record.getMessage(), queue._lock.locked()))
+
+    told, handler, logger = [], Puts(), logging.getLogger("plugmw.test")
+    queue = Stepped(max_entries=2, max_bytes=10)
+    queue.begin = raising_runtime_error
+    logger.addHandler(handler)
+    try:
+        for entry in ("One", "Two", "Three"):
+            queue.put(entry, 4)
+        queue.put("large", 11)
+    finally:
+        logger.removeHandler(handler)
+    assert told == [
+        ("test: cannot start a thread: no", False),
+        ("test: queue at 80% capacity", False),
+        ("test: queue full, dropping old entries until processing is successful again", False),
+        ("test: an entry of 11 bytes exceeds max_bytes (10)", False),
+    ]
+
+
+def raising_runtime_error(*args):
+    raise RuntimeError("no")
+
+
 def test_the_level_is_told_once_until_it_falls(caplog):
     queue = Stepped(max_entries=10)
     queue.run(*range(10))
@@ -496,6 +524,25 @@ def test_a_sink_that_hangs_ends_at_the_deadline_and_what_it_has_is_told(caplog):
     queue.run("a")
     assert (left, queue.waited, closed) == ([1], [5], [1])
     assert "stopped with 1 entries not sent" in caplog.text
+
+
+def test_what_comes_after_a_stop_that_could_not_wait_is_sent_once_the_sink_lets_go():
+    go, seen = threading.Event(), []
+
+    def hangs(batch):
+        if not seen:
+            go.wait(SECONDS)
+        seen.extend(batch)
+
+    queue = real(hangs)
+    queue.put("a")
+    until(lambda: queue._taken)
+    assert queue.stop(queue.clock()) == 1
+    queue.put("b")
+    go.set()
+    until(lambda: queue.sent == 2)
+    assert (seen, queue.lost, len(queue)) == (["a", "b"], 0, 0)
+    assert queue.stop(queue.clock() + SECONDS) == 0
 
 
 def test_a_stopped_queue_says_nothing_if_nothing_was_lost_and_serves_again(caplog):

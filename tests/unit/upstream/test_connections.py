@@ -102,6 +102,65 @@ def test_threads_may_be_faster(pool):
         idle.clear()
 
 
+def test_closing_while_others_take_closes_the_rest(pool):
+    class Faster(list):
+        def pop(self):
+            self.clear()
+            raise IndexError
+
+    with Service(answer(b"a")) as service:
+        one(pool, service)
+        idle = pool._of_process()
+        kept = idle[key(service)][0][1]
+        idle["first"] = Faster([1])
+        pool.close()
+        assert kept.sock is None
+        idle.clear()
+
+
+def ends_the_second(connection):
+    """Answer the first request of the service's first connection, and end it at the second."""
+    connection.request()
+    connection.send(answer(b"hello"))
+    if connection.service.connections == 1:
+        connection.request()
+        return
+    while connection.request():
+        connection.send(answer(b"hello"))
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+def test_a_request_that_may_be_made_twice_is_when_a_used_connection_ends_under_it(pool, method):
+    with Service(ends_the_second) as service:
+        one(pool, service)
+        request = Request(method, "/again", [("Host", "t")])
+        body = pool.exchange(key(service), request, TIMES)
+        assert body.answer.status == 200
+        body.close()
+        lines = [sent.split(b"\r\n")[0].decode() for sent in service.requests]
+        assert lines == ["GET / HTTP/1.1", *[f"{method} /again HTTP/1.1"] * 2]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [Request("POST", "/", [("Host", "t")]), Request("GET", "/", [("Host", "t")], [b""])],
+    ids=["POST", "with a body"],
+)
+def test_a_request_that_may_have_had_an_effect_is_not_made_twice(pool, request_):
+    with Service(ends_the_second) as service:
+        one(pool, service)
+        with pytest.raises(ConnectionError):
+            pool.exchange(key(service), request_, TIMES)
+        assert len(service.requests) == 2
+
+
+def test_a_new_connection_that_ends_is_not_tried_again(pool):
+    with Service(lambda connection: connection.request()) as service:
+        with pytest.raises(ConnectionError):
+            pool.exchange(key(service), GET, TIMES)
+        assert service.connections == 1
+
+
 def test_a_port_nobody_listens_on_is_not_connected(pool):
     with pytest.raises(NotConnected, match="refused") as caught:
         pool.take("http", "127.0.0.1", closed_port(), TIMES)

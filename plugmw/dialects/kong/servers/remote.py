@@ -98,7 +98,7 @@ class RemotePlugin(Plugin[object]):
         queue, self._queue = self._queue, None
         if queue is not None:
             queue.stop(time.monotonic() + _FLUSH)
-            self.server.counts["log_dropped"] += queue.dropped + queue.lost
+            self.server.counts.add("log_dropped", queue.dropped + queue.lost)
         if self._entered:
             self._stop_instance()
             self._entered = False
@@ -115,7 +115,7 @@ class RemotePlugin(Plugin[object]):
             else:
                 context.running(x, self, self._event, phase, calls)
         except RemoteError as error:
-            self.server.counts["failures"] += 1
+            self.server.counts.add("failures")
             if self.server.settings.on_error != "open":
                 raise
             self.logger.error("%s; the request goes on (on_error: open)", error)
@@ -124,7 +124,7 @@ class RemotePlugin(Plugin[object]):
         """Run an event; once more if the server was gone and nothing was done that shows."""
         deadline = Deadline.after(self.server.settings.event_timeout)
         if not self._try(phase, calls, deadline, last=False):
-            self.server.counts["retries"] += 1
+            self.server.counts.add("retries")
             self._try(phase, calls, deadline, last=True)
 
     def _try(self, phase: str, calls: Calls, deadline: Deadline, last: bool) -> bool:

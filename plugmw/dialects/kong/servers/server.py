@@ -6,10 +6,10 @@ import logging
 import os
 import sys
 import threading
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
+from plugmw.concurrency.counting import Counts
 from plugmw.concurrency.process import on_fork
 from plugmw.dialects.kong.servers.dump import PROTOBUF, Dump, query
 from plugmw.dialects.kong.servers.folders import fingerprint, only_socket
@@ -35,7 +35,7 @@ class Server:
         self.folder = os.path.abspath(folder)
         self.group = group
         #: What happened, by name: timeouts, failures, retries, dropped log events.
-        self.counts: Counter[str] = Counter()
+        self.counts = Counts()
         self.start_command = self._command(settings.start_cmd)
         self.query_command = self._command(settings.query_cmd)
         program = f"{KONG_BIN}/{self.name}"
@@ -136,7 +136,7 @@ class Server:
         kong-pdk for Python holds a lock while a handler runs up to its first call, and for ever if that
         fails: without this no later request would be answered.
         """
-        self.counts["timeouts"] += 1
+        self.counts.add("timeouts")
         if self.start_command:
             self.group.supervisor().restart(self.name, peer[0] if isinstance(peer, tuple) else None)
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 from plugmw.concurrency.deadline import Deadline
 from plugmw.concurrency.locking import acquire
 from plugmw.concurrency.process import started_at
+from plugmw.concurrency.threads import Daemon
 from plugmw.dialects.kong.servers.folders import key_of, make_shared, private_folder
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class SupervisorClient:
             if self._thread is not None:
                 return
             self._socket = self._connect()
-            self._thread = threading.Thread(target=self._listen, name="plugmw-supervisor", daemon=True)
+            self._thread = Daemon("plugmw-supervisor", self._listen)
             self._thread.start()
 
     def restart(self, name: str, pid: int | None) -> None:

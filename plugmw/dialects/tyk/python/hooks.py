@@ -25,7 +25,7 @@ from plugmw.dialects.tyk.policies import Policies, apply
 from plugmw.dialects.tyk.python import id_extractor, loading
 from plugmw.dialects.tyk.python.messages import ResponseObject
 from plugmw.dialects.tyk.python.overrides import answer_of, refused
-from plugmw.dialects.tyk.python.request import Refused, apply_request, request_object
+from plugmw.dialects.tyk.python.request import Changes, Refused, apply_request, request_object
 from plugmw.dialects.tyk.python.response import apply_response, response_object
 from plugmw.dialects.tyk.python.tyk.decorators import Hook
 from plugmw.dialects.tyk.python.tyk.request import TykCoProcessRequest
@@ -113,13 +113,16 @@ class RequestHook(PythonHook):
     def access(self, x: Exchange) -> None:
         self.run(x, (session_of(x) or SessionState()).copy())
 
-    def run(self, x: Exchange, session: SessionState) -> None:
-        """Call the hook and do to the request what it says; may end the request with its answer."""
+    def run(self, x: Exchange, session: SessionState) -> Changes:
+        """Call the hook and do to the request what it says; may end the request with its answer.
+
+        Returns what of it could be done to another request.
+        """
         request = request_object(x, self.config.raw_body_only)
         overrides = request.return_overrides
         try:
             guarded(x, self, self.call, TykCoProcessRequest(request), ResponseObject(), session)
-            apply_request(x, request, self.compat)
+            changes = apply_request(x, request, self.compat)
             answer = answer_of(x, overrides, self.compat)
         except Exception as error:
             raise self.fail(x, error) from None
@@ -127,6 +130,7 @@ class RequestHook(PythonHook):
             if refused(overrides):
                 self.logger.info("hook %s refused the request (request %s)", self.function, x.request_id)
             raise answer
+        return changes
 
 
 class PreHook(RequestHook):
@@ -169,13 +173,18 @@ class AuthHook(RequestHook):
 
     def access(self, x: Exchange) -> None:
         key = None if self.extract is None else self._key(x, self.extract)
-        session = None if key is None else self.sessions.get(key, self.runtime.clock())
-        if session is None:
+        known = None if key is None else self.sessions.get(key, self.runtime.clock())
+        if known is not None:
+            session, changes = known
+            if not self.compat:
+                # Else what a client sends under the names of these headers would reach the app.
+                changes.apply(x)
+        else:
             session = SessionState()
-            self.run(x, session)
+            changes = self.run(x, session)
             self._check(x, session)
             if key is not None:
-                self.sessions.keep(key, session, self.runtime.clock())
+                self.sessions.keep(key, session, changes, self.runtime.clock())
         set_session(x, session.copy())
 
     def _key(self, x: Exchange, extract: id_extractor.Extract) -> str:

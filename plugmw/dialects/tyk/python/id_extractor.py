@@ -4,8 +4,9 @@
                      "extractor_config": {"header_name": "Authorization"}}
 
 A part of the request says whose session it is. A session that the hook gave an ``id_extractor_deadline``
-(unix seconds) serves until then, without a call of the hook. Sessions are kept by each process, at most
-:data:`MOST`, the longest unused ones go first; a reload forgets them.
+(unix seconds) serves until then, without a call of the hook; what the hook did to headers and parameters is
+kept with it, and done again. Sessions are kept by each process, at most :data:`MOST`, the longest unused ones
+go first; a reload forgets them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 from xml.etree import ElementTree
 
+from plugmw.dialects.tyk.python.request import Changes
 from plugmw.dialects.tyk.session import SessionState
 from plugmw.kernel.exchange import Exchange
 from plugmw.schema import patterns
@@ -153,28 +155,28 @@ class Sessions:
     """The sessions of one API in this process, by what was extracted; thread-safe."""
 
     def __init__(self) -> None:
-        self._sessions: OrderedDict[bytes, SessionState] = OrderedDict()
+        self._sessions: OrderedDict[bytes, tuple[SessionState, Changes]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: str, now: float) -> SessionState | None:
-        """Return a session whose deadline is to come."""
+    def get(self, key: str, now: float) -> tuple[SessionState, Changes] | None:
+        """Return a session whose deadline is to come, and what its hook did to the request."""
         place = _digest(key)
         with self._lock:
-            session = self._sessions.get(place)
-            if session is None:
+            known = self._sessions.get(place)
+            if known is None:
                 return None
-            if session.id_extractor_deadline <= now:
+            if known[0].id_extractor_deadline <= now:
                 del self._sessions[place]
                 return None
             self._sessions.move_to_end(place)
-            return session
+            return known
 
-    def keep(self, key: str, session: SessionState, now: float) -> None:
-        """Keep a session if its deadline is to come."""
+    def keep(self, key: str, session: SessionState, changes: Changes, now: float) -> None:
+        """Keep a session if its deadline is to come, and what its hook did to the request."""
         if session.id_extractor_deadline <= now:
             return
         with self._lock:
-            self._sessions[_digest(key)] = session
+            self._sessions[_digest(key)] = session, changes
             while len(self._sessions) > MOST:
                 self._sessions.popitem(last=False)
 

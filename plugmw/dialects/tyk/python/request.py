@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
+
+import attrs
 
 from plugmw.dialects.go_http import canonical
 from plugmw.dialects.tyk.python.messages import MiniRequestObject
@@ -23,6 +26,50 @@ if TYPE_CHECKING:
 
 #: Framing is the server's; there is no request without a Host.
 _OURS: Final = frozenset(("content-length", "transfer-encoding"))
+
+
+@attrs.frozen
+class Changes:
+    """What a hook has done to the headers and parameters of a request, to be done to another as well."""
+
+    delete_headers: tuple[str, ...] = ()
+    set_headers: Mapping[str, str] = {}
+    delete_params: frozenset[str] = frozenset()
+    add_params: Mapping[str, str] = {}
+
+    @classmethod
+    def of(cls, request: MiniRequestObject) -> Changes:
+        """Return those of a request as a hook has left it."""
+        return cls(
+            tuple(request.delete_headers),
+            dict(request.set_headers),
+            frozenset(request.delete_params),
+            dict(request.add_params),
+        )
+
+    def apply(self, x: Exchange) -> None:
+        """Change a request; raises ``ValueError`` for headers that must not be sent."""
+        self.apply_headers(x)
+        query = x.environ.get("QUERY_STRING", "")
+        changed = self.query(query)
+        if changed != query:
+            replace_query(x.environ, changed)
+
+    def apply_headers(self, x: Exchange) -> None:
+        """Change the headers alone."""
+        for name in self.delete_headers:
+            if name.lower() not in _OURS and name.lower() != "host":
+                x.remove_request_header(name)
+        for name, value in self.set_headers.items():
+            if name.lower() not in _OURS:
+                x.set_request_header(name, encode(value, "surrogateescape"))
+
+    def query(self, query: str) -> str:
+        """Return a query with the parameters changed."""
+        before = grouped(read_pairs(query))
+        after = {name: values for name, values in before.items() if name not in self.delete_params}
+        after |= {name: [value] for name, value in self.add_params.items()}
+        return query if after == before else written(dict(sorted(after.items())))
 
 
 class Refused(Exception):
@@ -70,38 +117,32 @@ def _url(environ: WSGIEnvironment) -> str:
     return f"{path}?{query}" if query else path
 
 
-def apply_request(x: Exchange, request: MiniRequestObject, compat: bool = False) -> None:
+def apply_request(x: Exchange, request: MiniRequestObject, compat: bool = False) -> Changes:
     """Change the request to what a hook has made of it: body, headers, query, path, method.
 
-    Raises :class:`Refused`, and ``ValueError`` for headers that must not be sent.
+    Returns what of it could be done to another request. Raises :class:`Refused`, and ``ValueError`` for
+    headers that must not be sent.
     """
     body = request.changed(compat)
     if body is not None:
         x.replace_body(body)
-    for name in request.delete_headers:
-        if name.lower() not in _OURS and name.lower() != "host":
-            x.remove_request_header(name)
-    for name, value in request.set_headers.items():
-        if name.lower() not in _OURS:
-            x.set_request_header(name, encode(value, "surrogateescape"))
-    _apply_url(x.environ, request, compat)
+    changes = Changes.of(request)
+    changes.apply_headers(x)
+    _apply_url(x.environ, request, changes, compat)
     if http_method_problem(request.method):
         raise Refused(f"method: got {request.method!r}, expected the name of an HTTP method")
     x.environ["REQUEST_METHOD"] = request.method
+    return changes
 
 
-def _apply_url(environ: WSGIEnvironment, request: MiniRequestObject, compat: bool) -> None:
+def _apply_url(environ: WSGIEnvironment, request: MiniRequestObject, changes: Changes, compat: bool) -> None:
     query = environ.get("QUERY_STRING", "")
     base = query
     if request.url != _url(environ):
         path, asked = _parsed(request.url)
         _set_path(environ, path)
         base = query if compat else asked
-    before = grouped(read_pairs(base))
-    after = {name: values for name, values in before.items() if name not in request.delete_params}
-    after |= {name: [value] for name, value in request.add_params.items()}
-    if after != before:
-        base = written(dict(sorted(after.items())))
+    base = changes.query(base)
     if base != query:
         replace_query(environ, base)
 

@@ -136,3 +136,32 @@ def test_the_store_holds_no_text_of_a_token(now):
     texts = [tokens.new_code(Code(GRANT, "entry", None)), *tokens.issue(GRANT, 5, 100)]
     assert len(kept) == 3
     assert not [text for text in texts if text in repr(kept)]
+
+
+@pytest.mark.parametrize("call", range(7))
+def test_of_two_renewals_at_once_one_access_token_is_left_alive(store, now, call):
+    """Another request comes in before each of the calls to the store that a renewal makes."""
+
+    class Meanwhile:
+        """A store before whose n-th call something else happens."""
+
+        def __init__(self):
+            self.left = call
+
+        def __getattr__(self, name):
+            if self.left == 0:
+                others.append(Tokens(lambda: store, lambda: now.now).renew(text, refresh, 60))
+            self.left -= 1
+            return getattr(store, name)
+
+    others = []
+    plain = Tokens(lambda: store, lambda: now.now)
+    first, text = plain.issue(GRANT, 60, 600)
+    refresh = plain.refresh(text)
+    meanwhile = Meanwhile()
+    mine = Tokens(lambda: meanwhile, lambda: now.now).renew(text, refresh, 60)
+    assert len(others) == 1
+    alive = [token for token in (first, mine, *others) if plain.access(token)]
+    assert len(alive) == 1
+    last = plain.renew(text, plain.refresh(text), 60)
+    assert [token for token in (first, mine, *others, last) if plain.access(token)] == [last]

@@ -13,6 +13,7 @@ from werkzeug.test import Client
 from plugmw import Gateway, __version__
 from plugmw.dialects.krakend.http_server import HTTPServer
 from plugmw.dialects.krakend.model import Service
+from plugmw.dialects.krakend.pool import Pool
 from plugmw.dialects.krakend.wrappers import ModifierError
 from plugmw.testing import gateway
 from tests.support.services import Service as Listening
@@ -314,6 +315,13 @@ def test_of_concurrent_calls_the_first_good_reply_counts():
     assert run(made, app=first_fails(json_app({"a": 1}, seen=seen), times=2)).get("/x").json == {"a": 1}
 
 
+def test_concurrent_calls_of_several_backends_need_no_thread_that_waits_for_them(monkeypatch):
+    monkeypatch.setattr("plugmw.dialects.krakend.endpoints.Pool", lambda: Pool(size=1))
+    made = endpoint("/x", backend("/a"), backend("/b"), concurrent_calls=2, timeout=20.0)
+    found = run(made, app=by_path(a=json_app({"a": 1}), b=json_app({"b": 2}))).get("/x")
+    assert (found.json, own(found)) == ({"a": 1, "b": 2}, (VERSION, "true"))
+
+
 def test_concurrent_calls_that_all_fail_are_an_error():
     found = run(endpoint(concurrent_calls=3), app=BAD, router={"return_error_msg": True}).get("/x")
     assert (found.status_code, found.text) == (500, "invalid status code 404 [GET /b]")
@@ -604,14 +612,12 @@ def test_a_payload_has_a_limit(environ, status):
 
 
 def test_a_body_that_several_backends_need_has_the_limit_of_the_gateway():
-    plugin = plugin_of(endpoint("/x", backend(), backend(), method="POST"))
-    krakend = Client(Gateway(json_app({"a": 1}), plugins=[plugin]))
-    plugin.runtime.max_request_body = 3
-    assert krakend.post("/x", data=b"abc").status_code == 200
-    plugin.close()
-    krakend = Client(Gateway(json_app({"a": 1}), plugins=[plugin]))
-    plugin.runtime.max_request_body = 3
-    assert krakend.post("/x", data=b"abcd").status_code == 413
+    for body, status in ((b"abc", 200), (b"abcd", 413)):
+        plugin = plugin_of(endpoint("/x", backend(), backend(), method="POST"))
+        krakend = Client(Gateway(json_app({"a": 1}), plugins=[plugin]))
+        plugin.runtime.max_request_body = 3
+        assert krakend.post("/x", data=body).status_code == status
+        plugin.close()
 
 
 # -- the router ------------------------------------------------------------------------------------------

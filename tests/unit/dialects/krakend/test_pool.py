@@ -132,6 +132,26 @@ def test_closing_ends_the_threads():
         assert not thread.is_alive()
 
 
+def test_what_is_gathered_after_closing_is_gathered_all_the_same():
+    pool = Pool(size=1)
+    assert list(pool.gather([lambda: 1], FAR)) == [(0, 1)]
+    pool.close()
+    pool._threads[0].join(10)
+    assert sorted(pool.gather([lambda: 2, lambda: 3], FAR)) == [(0, 2), (1, 3)]
+
+
+def test_a_late_result_that_cannot_be_closed_costs_no_thread():
+    class Fails:
+        def close(self):
+            raise OSError("no")
+
+    pool, go = Pool(size=1), threading.Event()
+    assert list(pool.gather([lambda: go.wait(10) and Fails()], Deadline(0.0))) == []
+    go.set()
+    assert list(pool.gather([lambda: "next"], FAR)) == [(0, "next")]
+    pool.close()
+
+
 def test_calls_see_the_context_of_whoever_asks(pool):
     variable = ContextVar("variable")
     variable.set("mine")

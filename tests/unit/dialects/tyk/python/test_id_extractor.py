@@ -7,7 +7,9 @@ from werkzeug.test import Client, EnvironBuilder
 
 from plugmw import Gateway
 from plugmw.dialects.tyk.python import id_extractor
+from plugmw.dialects.tyk.python.request import Changes
 from plugmw.dialects.tyk.session import SessionState
+from plugmw.documents.translated import Options
 from plugmw.kernel.exchange import Exchange
 from plugmw.kernel.runtime import Runtime
 from tests.unit.dialects.tyk.python.conftest import echo
@@ -56,6 +58,34 @@ def test_a_session_serves_until_its_deadline_without_a_call_of_the_hook(clocked)
     assert [ask("a"), ask("a"), ask("b"), ask("a")] == ["1", "1", "2", "1"]
     now[0] = 2000.0
     assert [ask("a"), ask("a")] == ["3", "4"]
+
+
+CHANGES = """
+@Hook
+def A(request, session, metadata, spec):
+    session.id_extractor_deadline = 2000
+    metadata["token"] = "t"
+    request.object.set_headers["X-User"] = "ann"
+    request.object.delete_headers.append("X-Admin")
+    request.object.add_params["user"] = "ann"
+    request.object.delete_params.append("admin")
+    return request, session, metadata
+"""
+
+
+@pytest.mark.parametrize("compat", [False, True])
+def test_what_the_hook_did_to_headers_and_parameters_is_done_again_with_its_session(entries, compat):
+    made = entries(CHANGES, Options(compat=compat), auth_check="A", id_extractor=config())
+    client = Client(Gateway(echo, {"store": "memory://"}, plugins=made, clock=lambda: 1000.0))
+    forged = {"X-Key": "a", "X-User": "root", "X-Admin": "1"}
+    seen = []
+    for _ in range(2):
+        got = client.get("/?admin=1&q=2&user=root", headers=forged).json
+        headers = got["headers"]
+        seen.append((headers.get("X_USER"), headers.get("X_ADMIN"), got["query"]))
+    first = ("ann", None, "q=2&user=ann")
+    # Tyk does it the first time only.
+    assert seen == [first, ("root", "1", "admin=1&q=2&user=root") if compat else first]
 
 
 @pytest.mark.parametrize("extractor", [None, {}, {**config(), "disabled": True}, {"extract_from": "header"}])
@@ -164,15 +194,16 @@ def test_the_sessions_of_a_process_are_bounded_and_the_longest_unused_goes_first
     monkeypatch.setattr(id_extractor, "MOST", 2)
     kept = id_extractor.Sessions()
     sessions = {key: SessionState(id_extractor_deadline=10) for key in "abc"}
+    changes = Changes()
     for key in "ab":
-        kept.keep(key, sessions[key], 0)
-    assert kept.get("a", 0) is sessions["a"]
-    kept.keep("c", sessions["c"], 0)
-    assert [kept.get(key, 0) for key in "abc"] == [sessions["a"], None, sessions["c"]]
+        kept.keep(key, sessions[key], changes, 0)
+    assert kept.get("a", 0) == (sessions["a"], changes)
+    kept.keep("c", sessions["c"], changes, 0)
+    assert [kept.get(key, 0) is None for key in "abc"] == [False, True, False]
 
 
 def test_a_session_without_a_deadline_to_come_is_not_kept():
     kept = id_extractor.Sessions()
-    kept.keep("a", SessionState(id_extractor_deadline=10), 10)
-    kept.keep("b", SessionState(), 10)
+    kept.keep("a", SessionState(id_extractor_deadline=10), Changes(), 10)
+    kept.keep("b", SessionState(), Changes(), 10)
     assert (kept.get("a", 5), kept.get("b", 5)) == (None, None)

@@ -14,6 +14,7 @@ import attrs
 
 from plugmw.configuration.extras import Extras, Item
 from plugmw.configuration.plan import Plan
+from plugmw.configuration.problems import CODE
 from plugmw.dispatch import compile_chain, no_app
 from plugmw.documents.translated import Options
 from plugmw.errors import ConfigError, ConfigErrors
@@ -129,10 +130,11 @@ class Gateway(Reloading):
 
     def _refuse_twice(self) -> None:
         """Raise ConfigErrors if the app is in a gateway of the same configuration: all would run twice."""
+        if all(entry.path[:1] == (CODE,) for entry in self.entries):
+            return
         for inside in _gateways_in(self.app):
             by_file = bool(self.sources) and self.sources == inside.sources
-            by_mapping = isinstance(self._source, Mapping) and self._source == inside._source
-            if by_file or (by_mapping and self.entries):
+            if by_file or (isinstance(self._source, Mapping) and self._source == inside._source):
                 name = self.plan.document.source or "the same mapping"
                 problem = f"got one that is in a gateway of {name} already"
                 raise ConfigErrors([ConfigError("app", problem, "an app that is in no gateway of it")])

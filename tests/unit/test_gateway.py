@@ -451,6 +451,11 @@ def test_an_app_in_a_gateway_of_the_same_configuration_is_refused(tmp_path, betw
     assert serve(once, environ_of(HTTP_APIKEY="k")).status == "200 OK"
 
 
+def test_gateways_whose_plugins_are_given_in_code_stand_in_each_other():
+    inside = Gateway(hello_app, {"store": "memory://"}, plugins=[nothing("access")])
+    assert serve(Gateway(inside, {"store": "memory://"}, plugins=[nothing("log")])).status == "200 OK"
+
+
 def test_gateways_of_two_configurations_stand_in_each_other():
     inside = Gateway(hello_app, {"store": "memory://", "plugins": [{"name": "cors"}]})
     app = Gateway(Middleware(inside), KEYED)

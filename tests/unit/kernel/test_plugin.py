@@ -119,10 +119,12 @@ def test_a_client_cannot_take_away_what_a_forwarding_plugin_has_set(alone):
     assert sent[0]["x-tenant"] == "acme"
 
 
-def test_a_middleware_without_rewrite_is_the_chain_and_nothing_round_it():
+def test_a_middleware_without_rewrite_is_the_chain_and_what_removes_identity_headers_round_it():
     app = Greeting.middleware(hello_app)
     app.start()
-    assert app._run.__code__.co_filename.startswith("<plugmw chain")
+    assert app._run.__qualname__ == "without_identity.<locals>.stripped"
+    (chain,) = [cell.cell_contents for cell in app._run.__closure__]
+    assert chain.__code__.co_filename.startswith("<plugmw chain")
 
 
 def test_a_middleware_starts_its_plugin_once_per_process():

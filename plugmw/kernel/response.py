@@ -51,6 +51,7 @@ filters, what it raises in STARTED is raised to the server.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar, Protocol
@@ -100,6 +101,7 @@ class RespondingExchange(Exchange):
     """An exchange with its response side, for :class:`plugmw.kernel.response_iterable.ResponseIterable`."""
 
     _chain: ClassVar[Chain]
+    _measures: ClassVar[bool]
     _watches: ClassVar[bool]
     _state: ResponseState = WAITING
     #: The body that goes out whole: the app's, once a plugin read it, or what replaced the app's.
@@ -200,7 +202,10 @@ class RespondingExchange(Exchange):
         """Enter ``state`` and give status and headers to the server; return its ``write``."""
         self._state = state
         self._exc_info = None
-        return self._server(self.status_line, self.header_list or [], exc_info)
+        headers = self.header_list or []
+        if exc_info is None:
+            return self._server(self.status_line, headers)
+        return self._server(self.status_line, headers, exc_info)
 
     def _replace(self, exc_info: OptExcInfo | None) -> Callable[[bytes], object]:
         """Start the response after header_filter has replaced the body; return the app's ``write``."""
@@ -291,7 +296,8 @@ class RespondingExchange(Exchange):
             return self._write_filtered if self._body is None else _swallow
         if self._body is not None:
             return self._replace(exc_info)
-        return self._give_head(STREAMING if self._state is STREAMING else STARTED, exc_info)
+        self._write = self._give_head(STREAMING if self._state is STREAMING else STARTED, exc_info)
+        return self._write_counted if self._measures else self._write
 
     def _filtered(self, first: bytes, rest: Iterator[bytes]) -> Generator[bytes, None, None]:
         """Filter chunk by chunk; the head goes out with the first bytes that come through.
@@ -348,7 +354,18 @@ class RespondingExchange(Exchange):
         if data and not self._ended and self._body is None:
             out = self._next(data)
             if out:
-                self._write(out)
+                (self._write_counted if self._measures else self._write)(out)
+
+    def _write_counted(self, data: bytes) -> None:
+        """Be the ``write`` of an app in a chain that notes times and sizes."""
+        self._note_sent(data)
+        self._write(data)
+
+    def _note_sent(self, chunk: bytes) -> None:
+        """Note when the first byte came, and how many there were."""
+        if not self.first_byte:
+            self.first_byte = time.monotonic()
+        self.sent += len(chunk)
 
     def _apply(self, chunk: bytes, eof: bool) -> bytes:
         """Send a chunk through the filters; every filter sees one eof, also if another ends the body."""

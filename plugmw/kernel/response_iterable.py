@@ -45,6 +45,8 @@ _NONE: Iterable[bytes] = ()
 class ResponseIterable(RespondingExchange):
     """An exchange that is its own start_response wrapper and response iterable."""
 
+    #: The class that an exchange changes to when its body is known whole; made by plugmw.kernel.chain.
+    _sized: ClassVar[type[SizedIterable]]
     _logs: ClassVar[bool] = False
     #: Whether a plugin wants times and sizes (:attr:`Plugin.needs_timings`).
     _measures: ClassVar[bool] = False
@@ -54,6 +56,8 @@ class ResponseIterable(RespondingExchange):
     _it: Iterable[bytes] = _NONE
     #: Whether the iterable is a file that the server sends by itself.
     _file = False
+    #: What the server iterates, once it does and the body is not known whole.
+    _iterator: Iterator[bytes] | None = None
     #: Plugin that delegated to another app; errors of that app are logged and answered as this plugin's.
     _stand_in: Plugin | None = None
 
@@ -123,7 +127,7 @@ class ResponseIterable(RespondingExchange):
             self._last(error)
             raise
         if self._logs or self._it is not _NONE:
-            return self
+            return self._as_sized()
         self.error = None  # as in close(), which nobody calls of a list
         return self._out
 
@@ -192,8 +196,15 @@ class ResponseIterable(RespondingExchange):
             if not self._logs:
                 return iterable
             file = rewrap_file(self.environ, iterable, self.close)
-            self._file = file is not None
-            return file or self
+            if file is not None:
+                self._file = True
+                return file
+            return self._as_sized() if hasattr(iterable, "__len__") else self
+        return self._as_sized() if self._state is SENT else self
+
+    def _as_sized(self) -> Iterable[bytes]:
+        """Have a length from now on: servers take whatever has one for a list."""
+        self.__class__ = self._sized
         return self
 
     def _read_whole(self) -> Iterable[bytes]:
@@ -202,32 +213,21 @@ class ResponseIterable(RespondingExchange):
             self._buffer(b"", iter(self._it))
         except BaseException as error:
             return self._crash(error)
-        return self
+        return self._as_sized()
 
     def __iter__(self) -> Iterator[bytes]:
-        if self._state is SENT:
-            chunks = iter(self._out)
-        elif self._state is STARTED and not self._filters:
-            chunks = iter(self._it)
-        else:
-            chunks = self._drain()
-        return self._counted(chunks) if self._measures else chunks
+        """Return the one iterator there is: who asks again goes on where it stands, as with a generator."""
+        if self._iterator is None:
+            untouched = self._state is STARTED and not self._filters
+            chunks = iter(self._it) if untouched else self._drain()
+            self._iterator = self._counted(chunks) if self._measures else chunks
+        return self._iterator
 
     def _counted(self, chunks: Iterator[bytes]) -> Generator[bytes, None, None]:
         """Hand chunks on and note when the first came and how many bytes there were."""
         for chunk in chunks:
-            if not self.first_byte:
-                self.first_byte = time.monotonic()
-            self.sent += len(chunk)
+            self._note_sent(chunk)
             yield chunk
-
-    def __len__(self) -> int:
-        # Servers ask for the length to see whether there is one chunk (wsgiref then sets Content-Length).
-        if self._state is SENT:
-            return len(self._out)
-        if self._state is STARTED and not self._filters:
-            return len(self._it)  # type: ignore[arg-type]
-        raise TypeError("this response has no known number of chunks")
 
     def __bool__(self) -> bool:
         return True
@@ -328,14 +328,38 @@ class ResponseIterable(RespondingExchange):
                 self._measure_end()
             self.phase = "log"
             self._log()
-            # Its frames hold this exchange: what was open in them would wait for the garbage collector.
-            self.error = None
+            # Their frames hold this exchange: what was open in them would wait for the garbage collector.
+            self.error = self._iterator = None
 
     def _measure_end(self) -> None:
         self.ended = time.monotonic()
         if not self.sent and self._file:
             # The server sent the file by itself; what it was told to send is the closest there is.
             self.sent = self._declared() or 0
+
+
+class SizedIterable(ResponseIterable):
+    """A response whose chunks are all there: a list, which a server may count, and iterate as it likes.
+
+    gevent iterates a list twice, to sum it up in the middle of sending it; wsgiref and waitress ask whether
+    there is one chunk. A class of its own, because they take whatever has ``__len__`` at all for a list.
+    """
+
+    #: Whether an iterator has been handed out that counts.
+    _counts = False
+
+    def _chunks(self) -> Iterable[bytes]:
+        return self._out if self._state is SENT else self._it
+
+    def __iter__(self) -> Iterator[bytes]:
+        chunks = iter(self._chunks())
+        if not self._measures or self._counts:
+            return chunks
+        self._counts = True
+        return self._counted(chunks)
+
+    def __len__(self) -> int:
+        return len(self._chunks())  # type: ignore[arg-type]
 
 
 class _TooLarge(Exception):

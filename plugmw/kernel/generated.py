@@ -69,7 +69,7 @@ Of three slots (0: a plugin with ``access``; 1: one with ``header_filter``, limi
         try:
             log2(self)
         except BaseException as error:
-            self._chain.overlook(self, error)
+            self._chain.log_in_spite_of(self, 2, error)
         return None
     def _pick(x):
         if x._p1 is unpicked:
@@ -273,7 +273,7 @@ def _write_log(write: _Writer, shape: Shape, members: list[int]) -> None:
         write.add(1, "try:")
         write.call(2, "log", i, shape[i]._replace(is_open=False), "self")
         write.add(1, "except BaseException as error:")
-        write.add(2, "self._chain.overlook(self, error)")
+        write.add(2, f"self._chain.log_in_spite_of(self, {i}, error)")
     write.add(1, "return None")
 
 

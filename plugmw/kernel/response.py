@@ -129,13 +129,14 @@ class RespondingExchange(Exchange):
     def body(self) -> bytes:
         """The whole response body. Read it in the response phase; set it there or in header_filter.
 
-        Content-Length follows. Headers that describe the old bytes (Content-Encoding, ETag, Content-MD5,
-        Accept-Ranges) go when the body is set: a plugin that encodes it sets Content-Encoding after it.
+        To HEAD there is none to see, whatever the app has sent. Content-Length follows what is set. Headers
+        that describe the old bytes (Content-Encoding, ETag, Content-MD5, Accept-Ranges) go when it is set: a
+        plugin that encodes it sets Content-Encoding after it.
         """
         if self.phase != "response":
             raise PhaseError("body", self.phase, ("response",))
         if self._body is None:
-            self._body = b"".join(self._collected or ())
+            self._body = b"".join(self._collected or ()) if self._has_body() else b""
         return self._body
 
     @body.setter
@@ -215,7 +216,7 @@ class RespondingExchange(Exchange):
 
     def _has_body(self) -> bool:
         """Whether this response may have a body (RFC 9110 section 6.4.1)."""
-        return self.environ["REQUEST_METHOD"] != "HEAD" and self._has_content()
+        return self.environ.get("REQUEST_METHOD") != "HEAD" and self._has_content()
 
     def _has_content(self) -> bool:
         """Whether a response of this status may have a body."""
@@ -299,13 +300,12 @@ class RespondingExchange(Exchange):
         self._write = self._give_head(STREAMING if self._state is STREAMING else STARTED, exc_info)
         return self._write_counted if self._measures else self._write
 
-    def _filtered(self, first: bytes, rest: Iterator[bytes]) -> Generator[bytes, None, None]:
+    def _filtered(self, chunk: bytes | None, rest: Iterator[bytes]) -> Generator[bytes, None, None]:
         """Filter chunk by chunk; the head goes out with the first bytes that come through.
 
         A body that is complete by its Content-Length before then goes out with its new length; any
         other loses the Content-Length, because nobody can know it.
         """
-        chunk: bytes | None = first
         while chunk is not None and not self._ended:
             if chunk:
                 out = self._next(chunk)

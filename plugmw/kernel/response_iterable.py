@@ -190,6 +190,8 @@ class ResponseIterable(RespondingExchange):
     def _begin(self, iterable: Iterable[bytes]) -> Iterable[bytes]:
         """Take the app's iterable; return what the server shall iterate, the same if possible."""
         self._it = iterable
+        if self._logs and "wsgi.websocket" in self.environ:
+            return self._closing()
         if self._state is COLLECTING:
             return self._read_whole()
         if self._state is STARTED and not self._filters:
@@ -201,6 +203,13 @@ class ResponseIterable(RespondingExchange):
                 return file
             return self._as_sized() if hasattr(iterable, "__len__") else self
         return self._as_sized() if self._state is SENT else self
+
+    def _closing(self) -> Generator[bytes, None, None]:
+        """Iterate and close: gevent-websocket never closes what an app returns after a WebSocket's end."""
+        try:
+            yield from self
+        finally:
+            self.close()
 
     def _as_sized(self) -> Iterable[bytes]:
         """Have a length from now on: servers take whatever has one for a list."""
@@ -240,19 +249,19 @@ class ResponseIterable(RespondingExchange):
         """
         try:
             iterator = iter(self._it)
-            first = b""
-            # The first chunk makes a late app call start_response.
-            while not first and self._state in (WAITING, STARTED):
+            chunk: bytes | None = b""
+            if self._state in (WAITING, STARTED):
+                # A late app calls start_response by its first bytes; chunks without any are its own affair.
                 chunk = next(iterator, None)
-                if chunk is None:
-                    break
-                first = chunk
+                while chunk == b"" and self._state in (WAITING, STARTED):
+                    yield chunk
+                    chunk = next(iterator, None)
             if self._state is COLLECTING:
-                self._buffer(first, iterator)
+                self._buffer(chunk, iterator)
             elif self._state is HELD and self._body is not None:
                 self._send_whole()
             elif self._filters:
-                yield from self._filtered(first, iterator)
+                yield from self._filtered(chunk, iterator)
                 return
         except BaseException as error:
             if not self._is_crash(error):
@@ -267,27 +276,24 @@ class ResponseIterable(RespondingExchange):
             self._send()
         if self._state is SENT:
             yield from self._out
-        else:
-            if first:
-                yield first
+        elif chunk is not None:
+            yield chunk
             for chunk in iterator:
                 yield chunk
 
-    def _buffer(self, first: bytes, rest: Iterator[bytes]) -> None:
+    def _buffer(self, chunk: bytes | None, rest: Iterator[bytes]) -> None:
         """Read the whole answer for the response phase, then send it."""
         limit = self.runtime.max_response_body
-        self._collect(first)
-        while self._received <= limit:
-            chunk = next(rest, None)
-            if chunk is None:
-                break
+        while chunk is not None:
             self._collect(chunk)
+            chunk = next(rest, None) if self._received <= limit else None
         if self._received > limit:
             self._answer_with(_TooLarge(f"the response is larger than max_response_body, {limit} bytes"))
         else:
             if self._watches:
-                self._collected = [b"".join(self._collected or ())]
-                self.environ[keys.SERVICE_BODY] = self._collected[0]
+                whole = b"".join(self._collected or ())
+                self._collected = [whole]
+                self.environ[keys.SERVICE_BODY] = whole if self._has_body() else b""
             self.phase = "response"
             try:
                 self._respond()

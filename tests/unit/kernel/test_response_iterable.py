@@ -9,7 +9,7 @@ from wsgiref.validate import validator
 import pytest
 from werkzeug.middleware.lint import LintMiddleware
 
-from plugmw import Gateway
+from plugmw import Entry, Gateway
 from plugmw.kernel.response import RespondingExchange
 from plugmw.wsgi.body import ClosingFile
 from tests.support.plugins import KINDS, buffers, filters, made, nothing, noting
@@ -315,6 +315,98 @@ def test_a_body_filter_sees_each_chunk_once_however_often_it_is_asked_for():
     assert [next(iter(result)), *result, *result] == [b"one", b"two"]
     assert seen == [b"one", b"two", b""]
     result.close()
+
+
+def test_an_app_that_starts_late_is_asked_no_more_once_it_has_ended():
+    asked: list[str] = []
+
+    class Late:
+        def __init__(self, start_response):
+            self.start_response = start_response
+
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            asked.append("next")
+            if len(asked) == 1:
+                self.start_response("200 OK", [])
+            raise StopIteration
+
+    for kind in LOOKING:
+        asked.clear()
+        gateway = Gateway(lambda environ, start: Late(start), plugins=KINDS.get(kind, KINDS["log"])())
+        assert serve(gateway).status == "200 OK"
+        assert asked == ["next"], kind
+
+
+@pytest.mark.parametrize("kind", ["none", "log", "header_filter", "wrap"])
+@pytest.mark.parametrize("late", [True, False])
+def test_the_blocks_of_an_app_are_its_own_the_empty_ones_too(kind, late):
+    def chunks(start_response):
+        if late:
+            start_response("200 OK", [])
+        yield from (b"", b"", b"a", b"", b"b")
+
+    def app(environ, start_response):
+        if not late:
+            start_response("200 OK", [])
+        return chunks(start_response)
+
+    result = Gateway(app, plugins=KINDS[kind]())(environ_of(), lambda *args: lambda data: None)
+    assert list(result) == [b"", b"", b"a", b"", b"b"]
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_an_environ_without_a_method_is_served(kind):
+    gateway = Gateway(GOOD["late start"]([]), {"store": "memory://"}, plugins=KINDS[kind]())
+    assert serve(gateway, environ_of(REQUEST_METHOD=None)).body == b"onetwo"
+
+
+@pytest.mark.parametrize("app", ["list", "write", "generator", "late start", "204", "304"])
+def test_a_response_handler_sees_no_body_where_none_goes_out(app):
+    seen: list[bytes] = []
+    gateway = Gateway(GOOD[app]([]), plugins=[made(response=lambda x: seen.append(x.body))])
+    alone = serve(GOOD[app]([]), environ_of(method="HEAD"))
+    under = serve(gateway, environ_of(method="HEAD"))
+    assert seen == [b""]
+    assert (under.status, under.headers) == (alone.status, alone.headers)
+
+
+class Timeout(BaseException):
+    """What gevent raises when a time is over: no failure of the code it is raised in."""
+
+
+Timeout.__module__ = "gevent.timeout"
+
+
+@pytest.mark.parametrize("chosen", [False, True])
+def test_what_passes_through_one_log_phase_waits_for_the_others(chosen):
+    noted: list[str] = []
+
+    def ended(x):
+        noted.append("first")
+        raise Timeout
+
+    plugins = [made("first", 3, log=ended), made("second", 2, log=ended), noting("third", noted, "log")]
+    if chosen:
+        plugins = [Entry(plugin, when=lambda x: True) for plugin in plugins]
+    result = Gateway(GOOD["list"]([]), plugins=plugins)(environ_of(), lambda *args: None)
+    with pytest.raises(Timeout):
+        result.close()
+    assert noted == ["first", "first", "third.log"]
+
+
+@pytest.mark.parametrize("app", ["empty list", "list", "generator"])
+def test_a_websocket_is_logged_where_nobody_closes_what_its_app_returns(app):
+    # gevent-websocket: list(application(environ, start_response)), and nothing more.
+    noted: list[str] = []
+    gateway = Gateway(GOOD[app](noted), plugins=[noting("a", noted, "log")])
+    environ = environ_of(**{"wsgi.websocket": object()})
+    expected = list(GOOD[app]([])(environ_of(), lambda *args: None))
+    assert list(gateway(environ, lambda *args: None)) == expected
+    assert noted[-1] == "a.log"
+    assert noted.count("a.log") == 1
 
 
 def test_an_answer_of_a_plugin_has_one_chunk_and_is_true():

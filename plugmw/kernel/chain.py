@@ -23,7 +23,7 @@ from plugmw.kernel.exchange import Exchange
 from plugmw.kernel.generated import WRITTEN, Part, Shape, compiled, source
 from plugmw.kernel.order import Entry, Slot
 from plugmw.kernel.response import STARTED, RespondingExchange
-from plugmw.kernel.response_iterable import ResponseIterable, SizedIterable
+from plugmw.kernel.response_iterable import ResponseIterable
 from plugmw.kernel.user_code import is_failure, passed_through, raise_contained
 from plugmw.wsgi.answer import Exit
 from plugmw.wsgi.upstream_request import UpstreamRequest
@@ -77,7 +77,6 @@ class Chain:
             **{f"_p{i}": _UNPICKED for i, slot in enumerate(self.slots) if not slot.direct},
         }
         self.exchange_class: type[ResponseIterable] = type("Exchange", (ResponseIterable,), members)
-        self.exchange_class._sized = type("Exchange", (SizedIterable, self.exchange_class), {})
         namespace = self._namespace(app)
         # Only fixed templates and indexes are in this source; see the module's docstring.
         exec(compiled(text), namespace)  # noqa: S102

@@ -8,6 +8,8 @@ straight-line methods: ``_start`` (the start_response given to the app), ``_filt
                 app(environ, x._start)            header_filter when the app calls it
                 x._begin(iterable)                body_filter while the server iterates
     server -> x.close()                           the app's close(), then log
+
+A body that is a list, or known whole, goes out as :class:`Sized`, which closes the exchange.
 """
 
 from __future__ import annotations
@@ -45,8 +47,6 @@ _NONE: Iterable[bytes] = ()
 class ResponseIterable(RespondingExchange):
     """An exchange that is its own start_response wrapper and response iterable."""
 
-    #: The class that an exchange changes to when its body is known whole; made by plugmw.kernel.chain.
-    _sized: ClassVar[type[SizedIterable]]
     _logs: ClassVar[bool] = False
     #: Whether a plugin wants times and sizes (:attr:`Plugin.needs_timings`).
     _measures: ClassVar[bool] = False
@@ -127,7 +127,7 @@ class ResponseIterable(RespondingExchange):
             self._last(error)
             raise
         if self._logs or self._it is not _NONE:
-            return self._as_sized()
+            return self._sized(self._out)
         self.error = None  # as in close(), which nobody calls of a list
         return self._out
 
@@ -201,8 +201,8 @@ class ResponseIterable(RespondingExchange):
             if file is not None:
                 self._file = True
                 return file
-            return self._as_sized() if hasattr(iterable, "__len__") else self
-        return self._as_sized() if self._state is SENT else self
+            return self._sized(iterable) if hasattr(iterable, "__len__") else self
+        return self._sized(self._out) if self._state is SENT else self
 
     def _closing(self) -> Generator[bytes, None, None]:
         """Iterate and close: gevent-websocket never closes what an app returns after a WebSocket's end."""
@@ -211,10 +211,12 @@ class ResponseIterable(RespondingExchange):
         finally:
             self.close()
 
-    def _as_sized(self) -> Iterable[bytes]:
-        """Have a length from now on: servers take whatever has one for a list."""
-        self.__class__ = self._sized
-        return self
+    def _sized(self, chunks: Iterable[bytes]) -> Sized:
+        """Return chunks that are all there for the server, which ends this exchange by closing them."""
+        sized = Sized()
+        sized.chunks, sized.close = chunks, self.close
+        sized.counting = self if self._measures else None
+        return sized
 
     def _read_whole(self) -> Iterable[bytes]:
         """Read and answer at once what the response phase wants whole."""
@@ -222,7 +224,7 @@ class ResponseIterable(RespondingExchange):
             self._buffer(b"", iter(self._it))
         except BaseException as error:
             return self._crash(error)
-        return self._as_sized()
+        return self._sized(self._out)
 
     def __iter__(self) -> Iterator[bytes]:
         """Return the one iterator there is: who asks again goes on where it stands, as with a generator."""
@@ -344,28 +346,31 @@ class ResponseIterable(RespondingExchange):
             self.sent = self._declared() or 0
 
 
-class SizedIterable(ResponseIterable):
+class Sized:
     """A response whose chunks are all there: a list, which a server may count, and iterate as it likes.
 
     gevent iterates a list twice, to sum it up in the middle of sending it; wsgiref and waitress ask whether
-    there is one chunk. A class of its own, because they take whatever has ``__len__`` at all for a list.
+    there is one chunk. An object of its own, because they take whatever has ``__len__`` at all for a list.
     """
 
-    #: Whether an iterator has been handed out that counts.
-    _counts = False
+    __slots__ = ("chunks", "close", "counting")
 
-    def _chunks(self) -> Iterable[bytes]:
-        return self._out if self._state is SENT else self._it
+    chunks: Iterable[bytes]
+    close: Callable[[], None]
+    #: The exchange that counts what is sent, until it has an iterator to count.
+    counting: ResponseIterable | None
 
     def __iter__(self) -> Iterator[bytes]:
-        chunks = iter(self._chunks())
-        if not self._measures or self._counts:
-            return chunks
-        self._counts = True
-        return self._counted(chunks)
+        if self.counting is None:
+            return iter(self.chunks)
+        x, self.counting = self.counting, None
+        return x._counted(iter(self.chunks))
 
     def __len__(self) -> int:
-        return len(self._chunks())  # type: ignore[arg-type]
+        return len(self.chunks)  # type: ignore[arg-type]
+
+    def __bool__(self) -> bool:
+        return True
 
 
 class _TooLarge(Exception):

@@ -576,7 +576,7 @@ def test_a_server_that_refuses_the_headers_gets_the_app_closed_and_the_exchange_
 
 
 def test_the_response_iterable_is_the_exchange():
-    gateway = Gateway(GOOD["list"]([]), plugins=[nothing("log")])
+    gateway = Gateway(GOOD["generator"]([]), plugins=[nothing("log")])
     returned = gateway(environ_of(), lambda *args: None)
     assert isinstance(returned, RespondingExchange)
     returned.close()

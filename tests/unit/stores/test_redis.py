@@ -1,4 +1,4 @@
-"""The Redis store and a server that trickles, or answers what is no answer: one deadline, one kind of error."""
+"""The Redis store and a server that trickles, or answers what is none: one deadline, one kind of error."""
 
 from __future__ import annotations
 

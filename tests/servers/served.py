@@ -198,6 +198,24 @@ def large(environ: Any, start_response: Any) -> Any:
     return (bytes([number % 251]) * 65536 for number in range(mib * 16))
 
 
+#: What an app must not send, and the line that it would make at the client.
+SPLITTING: dict[str, tuple[str, tuple[str, str]]] = {
+    "a value with CR LF": ("200 OK", ("X-A", "a\r\nX-Split: 1")),
+    "a value with LF": ("200 OK", ("X-A", "a\nX-Split: 1")),
+    "a value with CR": ("200 OK", ("X-A", "a\rX-Split: 1")),
+    "a value with NUL": ("200 OK", ("X-A", "a\0b")),
+    "a name with CR LF": ("200 OK", ("X-Split: 1\r\nX-A", "a")),
+    "a status with CR LF": ("200 OK\r\nX-Split: 1", ("X-A", "a")),
+}
+
+
+def splitting(environ: Any, start_response: Any) -> Any:
+    """Send one of :data:`SPLITTING`, which the query names by its number."""
+    status, header = list(SPLITTING.values())[int(environ["QUERY_STRING"])]
+    start_response(status, [TEXT, header, ("Content-Length", "2")])
+    return [b"ok"]
+
+
 def _key(environ: Any) -> str:
     key = environ["HTTP_SEC_WEBSOCKET_KEY"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
     return base64.b64encode(hashlib.sha1(key.encode(), usedforsecurity=False).digest()).decode()
@@ -247,7 +265,7 @@ ANSWERS: dict[str, Callable[..., Any]] = {
     "echo": echo,
     "cookies": cookies,
 }
-OTHERS = {each.__name__: each for each in (events, endless, large, websocket, notes)}
+OTHERS = {each.__name__: each for each in (events, endless, large, websocket, notes, splitting)}
 
 
 def site(environ: Any, start_response: Any) -> Iterable[bytes]:

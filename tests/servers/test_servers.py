@@ -10,13 +10,14 @@ import hashlib
 import http.client
 import io
 import json
+import re
 import socket
 import struct
 from urllib.parse import quote
 
 import pytest
 
-from tests.servers.served import ANSWERS, BUNDLED, DATA, FILTERED, KINDS, SAME_FRAMING
+from tests.servers.served import ANSWERS, BUNDLED, DATA, FILTERED, KINDS, SAME_FRAMING, SPLITTING
 from tests.servers.servers import NAMES, WEBSOCKETS
 from tests.support import raw
 from tests.support.length import by_length
@@ -40,6 +41,8 @@ WRONG_ALONE = {
     # It answers 500 to an app that writes and returns an empty list.
     "bjoern": ["write", "one write", "write and iterate"],
 }
+#: Servers that send a header with a line end in it.
+NOT_LOOKING = ["wsgiref", "werkzeug", "django", "cheroot", "bjoern", "uwsgi"]
 #: What an app does wrong, where the server's answer does not depend on what plugmw has sent by then.
 FAILING = ["raises at call", "raises after start_response", "raises before a late start", "raises midstream"]
 
@@ -160,6 +163,27 @@ def test_an_app_that_fails_is_answered_as_it_is_alone(server, kind):
         if observed(under, ("date",)) != observed(alone, ("date",)) or under.complete != alone.complete:
             different.append((name, under.raw[:400], alone.raw[:400]))
     assert different == []
+
+
+@pytest.mark.parametrize("kind", ["none", "header", "log", "response"])
+def test_a_header_that_an_app_splits_is_refused_where_the_server_refuses_it(server, kind):
+    """What the app sets by itself is not looked at; SECURITY.md (S19) names the servers that do not either."""
+    for number, name in enumerate(SPLITTING):
+        alone = splits(bare(server, "splitting", method="GET", query=str(number)))
+        assert splits(ask(server, kind, "splitting", query=str(number))) == alone, name
+        if "NUL" not in name:
+            assert alone == (server.name in NOT_LOOKING), name
+
+
+def splits(answer):
+    return re.search(rb"[\r\n]X-Split: 1", answer.raw.partition(b"\r\n\r\n")[0]) is not None
+
+
+def test_the_security_page_names_the_servers_that_do_not_look():
+    page = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    [line] = [line for line in page.splitlines() if line.startswith("| S19 |")]
+    words = {"django": "Django", "werkzeug": "werkzeug", "uwsgi": "uWSGI"}
+    assert [name for name in NOT_LOOKING if words.get(name, name) not in line] == []
 
 
 def test_an_answer_of_a_plugin_is_whole_and_logged(server):

@@ -167,7 +167,7 @@ def test_an_app_that_fails_is_answered_as_it_is_alone(server, kind):
 
 @pytest.mark.parametrize("kind", ["none", "header", "log", "response"])
 def test_a_header_that_an_app_splits_is_refused_where_the_server_refuses_it(server, kind):
-    """What the app sets by itself is not looked at; SECURITY.md (S19) names the servers that do not either."""
+    """The app's own headers are not looked at; SECURITY.md (S19) names the servers that do not either."""
     for number, name in enumerate(SPLITTING):
         alone = splits(bare(server, "splitting", method="GET", query=str(number)))
         assert splits(ask(server, kind, "splitting", query=str(number))) == alone, name

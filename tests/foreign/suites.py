@@ -35,7 +35,7 @@ CHAINS: Final[dict[str, Callable[[], list[Any]]]] = {
     "response": lambda: [made(response=lambda x: None)],
     "scoped": lambda: [
         Entry(nothing(*ALL), when=lambda x: True),
-        Entry(nothing("access", name="b"), when=_no),
+        Entry(nothing("access", name="b"), when=lambda x: False),
     ],
     "nested": lambda: [
         nothing(*ALL, name="outer"),

@@ -54,7 +54,7 @@ def judged(name: str, folder: Path, chains: list[str]) -> bool:
 
 def forced(name: str, chain: str) -> list[str]:
     """Return the ends of ids of the tests that have to fail under a chain."""
-    return [end for end, (chains, _) in SUITES[name].forced.items() if chains is None or chain in chains]
+    return [end for end, (chains, _) in SUITES[name].forced.items() if chain in chains]
 
 
 def fetched(name: str, folder: Path) -> Path:
@@ -84,7 +84,7 @@ def outcomes(name: str, source: Path, chain: str) -> dict[str, str]:
         "FOREIGN_RESULT": str(result),
     }
     command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.foreign.plugin", "-p", "no:randomly"]
-    command += ["-p", "no:cacheprovider", SUITES[name].tests]
+    command += ["-p", "no:cacheprovider", *SUITES[name].options, SUITES[name].tests]
     done = subprocess.run(command, cwd=source, env=environ, capture_output=True, text=True)
     if not result.exists():
         raise SystemExit(f"{name} did not run:\n{done.stdout}{done.stderr}")

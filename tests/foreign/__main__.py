@@ -69,6 +69,9 @@ def fetched(name: str, folder: Path) -> Path:
     archive = max(folder.glob(f"{name}-*.tar.gz"), key=lambda path: path.stat().st_mtime)
     with tarfile.open(archive) as packed:
         packed.extractall(folder, filter="data")
+    if SUITES[name].needs:
+        install = [sys.executable, "-m", "pip", "install", "--quiet", "--upgrade", "--target"]
+        subprocess.run([*install, str(folder / "needs"), *SUITES[name].needs], check=True)
     return folder / archive.name.removesuffix(".tar.gz")
 
 
@@ -78,7 +81,7 @@ def outcomes(name: str, source: Path, chain: str) -> dict[str, str]:
     result.unlink(missing_ok=True)
     environ = {
         **os.environ,
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(source.parent / "needs")]),
         "FOREIGN_SUITE": name,
         "FOREIGN_CHAIN": chain,
         "FOREIGN_RESULT": str(result),

@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from _pytest import monkeypatch
+
 from tests.foreign.suites import SUITES
 
 #: Outcome by the test's id: ``passed`` unless a part of the test has another.
@@ -14,6 +16,9 @@ _outcomes: dict[str, str] = {}
 
 
 def pytest_configure(config: Any) -> None:
+    if not hasattr(monkeypatch, "notset"):
+        # Flask's tests use this name of older versions of pytest.
+        monkeypatch.notset = monkeypatch.NOTSET  # type: ignore[attr-defined]
     chain = os.environ.get("FOREIGN_CHAIN")
     if chain:
         SUITES[os.environ["FOREIGN_SUITE"]].patch(chain)

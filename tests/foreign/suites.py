@@ -100,8 +100,9 @@ class Suite:
 
     patch: Callable[[str], None]
     tests: str = "tests"
-    #: Options of pytest.
+    #: Options of pytest, and packages that the tests import beside those of ours.
     options: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
     forced: Forced = attrs.Factory(dict)
 
 
@@ -135,9 +136,12 @@ _BOTTLE: Final[Forced] = {
 
 SUITES: Final = {
     # Servers of its own, which nothing of ours is in.
-    "werkzeug": Suite(_werkzeug, options=("--ignore=tests/test_serving.py",)),
-    # Its command line, and a name that newer versions of pytest have not.
-    "flask": Suite(_werkzeug, options=("--ignore=tests/test_cli.py",)),
+    "werkzeug": Suite(
+        _werkzeug,
+        options=("--ignore=tests/test_serving.py",),
+        needs=("ephemeral-port-reserve", "pytest-timeout", "watchdog"),
+    ),
+    "flask": Suite(_werkzeug),
     "webob": Suite(_webob, forced=_WEBOB),
     "bottle": Suite(_bottle, "test", forced=_BOTTLE),
 }

@@ -127,6 +127,19 @@ _WEBOB: Final[Forced] = {
     "::test_conditional_response_if_none_match_false": (("body",), _TEXT),
     "::test_conditional_response_if_modified_since_true": (("body",), _TEXT),
 }
+_WERKZEUG: Final[Forced] = {
+    **{
+        f"::test_run_wsgi_apps[{kind}]": (
+            ("body", "response"),
+            "one of the apps sends text before it calls start_response (PEP 3333: first)",
+        )
+        for kind in ("True-True", "True-False", "False-True", "False-False")
+    },
+    "::test_path_info_script_name_unquoting": (("body",), _TEXT),
+    "::test_run_wsgi_app_closing_iterator": (("body",), _TEXT),
+    "test_wrappers.py::test_type_forcing": (("body",), _TEXT),
+    "test_wsgi.py::test_closing_iterator": (("body",), _TEXT),
+}
 _BOTTLE: Final[Forced] = {
     "::test_no_slash_prefix": (
         ("body",),
@@ -140,6 +153,7 @@ SUITES: Final = {
         _werkzeug,
         options=("--ignore=tests/test_serving.py",),
         needs=("ephemeral-port-reserve", "pytest-timeout", "watchdog"),
+        forced=_WERKZEUG,
     ),
     "flask": Suite(_werkzeug),
     "webob": Suite(_webob, forced=_WEBOB),

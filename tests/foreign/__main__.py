@@ -70,7 +70,7 @@ def fetched(name: str, folder: Path) -> Path:
     with tarfile.open(archive) as packed:
         packed.extractall(folder, filter="data")
     if SUITES[name].needs:
-        install = [sys.executable, "-m", "pip", "install", "--quiet", "--upgrade", "--target"]
+        install = [sys.executable, "-m", "pip", "install", "--quiet", "--upgrade", "--no-deps", "--target"]
         subprocess.run([*install, str(folder / "needs"), *SUITES[name].needs], check=True)
     return folder / archive.name.removesuffix(".tar.gz")
 

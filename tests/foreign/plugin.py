@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,10 @@ def pytest_configure(config: Any) -> None:
     if not hasattr(monkeypatch, "notset"):
         # Flask's tests use this name of older versions of pytest.
         monkeypatch.notset = monkeypatch.NOTSET  # type: ignore[attr-defined]
+    with warnings.catch_warnings():
+        # WebOb imports cgi, whose deprecation is no test's.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import webob  # noqa: F401
     chain = os.environ.get("FOREIGN_CHAIN")
     if chain:
         SUITES[os.environ["FOREIGN_SUITE"]].patch(chain)

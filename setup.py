@@ -41,8 +41,10 @@ DEV = [
     *LUA,
     *PROMETHEUS,
     "boto3>=1.35.74",
+    "cheroot>=10.0.1",
     "falcon>=4.0",
     "gevent>=24.10.1",
+    "gevent-websocket>=0.10.1",
     "hypothesis>=6.100",
     "jsonschema>=4.26",
     "kong-pdk>=0.36",
@@ -58,7 +60,10 @@ DEV = [
     "ruff>=0.9",
     "types-PyYAML>=6.0.12.20250516",
     "types-requests>=2.32.4.20250611",
+    "waitress>=3.0.1",
 ]
+#: WSGI servers that are compiled when they are installed, with libev and Apache's headers, for tests/servers.
+SERVERS = ["bjoern>=3.2.2", "mod_wsgi>=5.0.2", "uWSGI>=2.0.31"]
 DOCS = ["furo>=2024.8.6", "sphinx>=7.4"]
 
 setup(
@@ -97,6 +102,7 @@ setup(
         "yaml": [],
         "dev": DEV,
         "docs": DOCS,
+        "servers": SERVERS,
     },
     entry_points={"console_scripts": ["plugmw = plugmw.cli:main"]},
     classifiers=[

@@ -15,6 +15,7 @@ from plugmw.documents.document import Document
 from plugmw.documents.environment import expand, override
 from plugmw.documents.plain import TOO_DEEP, Repeated, kind_of, plain_mapping
 from plugmw.errors import ConfigError, ConfigErrors
+from plugmw.loading.regular import read_regular
 from plugmw.loading.watching import digest, note
 
 Source = str | os.PathLike[str] | Mapping[str, object] | None
@@ -89,10 +90,9 @@ def _checked(value: Mapping[str, object], source: str | None) -> dict[str, objec
 
 def _content(path: str) -> bytes:
     if os.path.exists(path) and not os.path.isfile(path):
-        raise ConfigError("", "is not a regular file", "a file", path)  # a pipe would block for ever
+        raise ConfigError("", "is not a regular file", "a file", path)
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        return read_regular(path)
     except FileNotFoundError:
         raise ConfigError("", "no such file", source=path) from None
     except (OSError, ValueError) as exc:  # a ValueError is for NUL in the path

@@ -57,6 +57,7 @@ class Chain:
         self.header = self._members(phases.HEADER_FILTER)
         self.body = self._members(phases.BODY_FILTER)
         self.response = self._members(phases.RESPONSE)
+        self.log = self._members(phases.LOG)
         measures = any(getattr(entry.plugin, "needs_timings", False) for entry in entries)
         watches = any(
             getattr(entry.plugin, "needs_upstream_response", False)
@@ -177,6 +178,19 @@ class Chain:
         if not isinstance(error, Exit) and not is_failure(error):
             raise error
         self.report(x, error)
+
+    def log_in_spite_of(self, x: RespondingExchange, index: int, error: BaseException) -> None:
+        """Report what ``log`` of a slot raised; what has to pass (gevent's timeout) waits for the rest."""
+        try:
+            self.overlook(x, error)
+        except BaseException:
+            below = [member for member in self.log if member[0] > index]
+            for plugin in self._in_force(x, below, phases.LOG):
+                try:
+                    plugin.log(x)
+                except BaseException as another:
+                    self.report(x, another, plugin)
+            raise
 
     def filter_headers_below(self, x: RespondingExchange, error: BaseException) -> None:
         """Run the header filters below the slot that exited; one that exits too takes over."""

@@ -98,7 +98,7 @@ class Exchange:
     @property
     def method(self) -> str:
         """The request method, exactly as sent; override headers are never looked at."""
-        return str(self.environ["REQUEST_METHOD"])
+        return str(self.environ.get("REQUEST_METHOD", "GET"))
 
     @property
     def path(self) -> str:

@@ -53,6 +53,8 @@ Of three slots (0: a plugin with ``access``; 1: one with ``header_filter``, limi
             self._filter_failed(error)
         if self._body is not None: return self._replace(exc_info)
         self._state = started
+        if exc_info is None:
+            return self._server(self.status_line, self.header_list)
         return self._server(self.status_line, self.header_list, exc_info)
     def _filter_headers(self):
         p = self._p1
@@ -67,7 +69,7 @@ Of three slots (0: a plugin with ``access``; 1: one with ``header_filter``, limi
         try:
             log2(self)
         except BaseException as error:
-            self._chain.overlook(self, error)
+            self._chain.log_in_spite_of(self, 2, error)
         return None
     def _pick(x):
         if x._p1 is unpicked:
@@ -164,7 +166,7 @@ def source(shape: Shape, answer_crashes: bool, measures: bool, watches: bool) ->
     # Nobody looks at the body; nobody looks at the answer at all.
     light = not (response or body or log or answer_crashes or measures or watches)
     _write_run(write, shape, access, picked, light, measures, plain=light and not header)
-    _write_start(write, shape, header, bool(body), bool(response), watches)
+    _write_start(write, shape, header, bool(body), bool(response), measures, watches)
     _write_phase(write, shape, "_filter_headers", "header_filter", header)
     _write_phase(write, shape, "_respond", "response", response)
     _write_log(write, shape, log)
@@ -225,7 +227,7 @@ def _write_run(
 
 
 def _write_start(
-    write: _Writer, shape: Shape, header: list[int], body: bool, response: bool, watches: bool
+    write: _Writer, shape: Shape, header: list[int], body: bool, response: bool, measures: bool, watches: bool
 ) -> None:
     write.add(0, "def _start(self, status, headers, exc_info=None):")
     write.add(1, "if self.status_line: return self._restart(status, headers, exc_info)")
@@ -248,7 +250,14 @@ def _write_start(
     if header:
         write.add(1, "if self._body is not None: return self._replace(exc_info)")
     write.add(1, "self._state = started")
-    write.add(1, "return self._server(self.status_line, self.header_list, exc_info)")
+    write.add(1, "if exc_info is None:")
+    begin = "self._write =" if measures else "return"
+    write.add(2, f"{begin} self._server(self.status_line, self.header_list)")
+    if measures:
+        write.add(1, "else:")
+    write.add(2 if measures else 1, f"{begin} self._server(self.status_line, self.header_list, exc_info)")
+    if measures:
+        write.add(1, "return self._write_counted")
 
 
 def _write_phase(write: _Writer, shape: Shape, name: str, phase: str, members: list[int]) -> None:
@@ -264,7 +273,7 @@ def _write_log(write: _Writer, shape: Shape, members: list[int]) -> None:
         write.add(1, "try:")
         write.call(2, "log", i, shape[i]._replace(is_open=False), "self")
         write.add(1, "except BaseException as error:")
-        write.add(2, "self._chain.overlook(self, error)")
+        write.add(2, f"self._chain.log_in_spite_of(self, {i}, error)")
     write.add(1, "return None")
 
 

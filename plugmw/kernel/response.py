@@ -51,6 +51,7 @@ filters, what it raises in STARTED is raised to the server.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar, Protocol
@@ -100,6 +101,7 @@ class RespondingExchange(Exchange):
     """An exchange with its response side, for :class:`plugmw.kernel.response_iterable.ResponseIterable`."""
 
     _chain: ClassVar[Chain]
+    _measures: ClassVar[bool]
     _watches: ClassVar[bool]
     _state: ResponseState = WAITING
     #: The body that goes out whole: the app's, once a plugin read it, or what replaced the app's.
@@ -127,13 +129,14 @@ class RespondingExchange(Exchange):
     def body(self) -> bytes:
         """The whole response body. Read it in the response phase; set it there or in header_filter.
 
-        Content-Length follows. Headers that describe the old bytes (Content-Encoding, ETag, Content-MD5,
-        Accept-Ranges) go when the body is set: a plugin that encodes it sets Content-Encoding after it.
+        To HEAD there is none to see, whatever the app has sent. Content-Length follows what is set. Headers
+        that describe the old bytes (Content-Encoding, ETag, Content-MD5, Accept-Ranges) go when it is set: a
+        plugin that encodes it sets Content-Encoding after it.
         """
         if self.phase != "response":
             raise PhaseError("body", self.phase, ("response",))
         if self._body is None:
-            self._body = b"".join(self._collected or ())
+            self._body = b"".join(self._collected or ()) if self._has_body() else b""
         return self._body
 
     @body.setter
@@ -200,7 +203,10 @@ class RespondingExchange(Exchange):
         """Enter ``state`` and give status and headers to the server; return its ``write``."""
         self._state = state
         self._exc_info = None
-        return self._server(self.status_line, self.header_list or [], exc_info)
+        headers = self.header_list or []
+        if exc_info is None:
+            return self._server(self.status_line, headers)
+        return self._server(self.status_line, headers, exc_info)
 
     def _replace(self, exc_info: OptExcInfo | None) -> Callable[[bytes], object]:
         """Start the response after header_filter has replaced the body; return the app's ``write``."""
@@ -210,7 +216,7 @@ class RespondingExchange(Exchange):
 
     def _has_body(self) -> bool:
         """Whether this response may have a body (RFC 9110 section 6.4.1)."""
-        return self.environ["REQUEST_METHOD"] != "HEAD" and self._has_content()
+        return self.environ.get("REQUEST_METHOD") != "HEAD" and self._has_content()
 
     def _has_content(self) -> bool:
         """Whether a response of this status may have a body."""
@@ -291,15 +297,15 @@ class RespondingExchange(Exchange):
             return self._write_filtered if self._body is None else _swallow
         if self._body is not None:
             return self._replace(exc_info)
-        return self._give_head(STREAMING if self._state is STREAMING else STARTED, exc_info)
+        self._write = self._give_head(STREAMING if self._state is STREAMING else STARTED, exc_info)
+        return self._write_counted if self._measures else self._write
 
-    def _filtered(self, first: bytes, rest: Iterator[bytes]) -> Generator[bytes, None, None]:
+    def _filtered(self, chunk: bytes | None, rest: Iterator[bytes]) -> Generator[bytes, None, None]:
         """Filter chunk by chunk; the head goes out with the first bytes that come through.
 
         A body that is complete by its Content-Length before then goes out with its new length; any
         other loses the Content-Length, because nobody can know it.
         """
-        chunk: bytes | None = first
         while chunk is not None and not self._ended:
             if chunk:
                 out = self._next(chunk)
@@ -348,7 +354,18 @@ class RespondingExchange(Exchange):
         if data and not self._ended and self._body is None:
             out = self._next(data)
             if out:
-                self._write(out)
+                (self._write_counted if self._measures else self._write)(out)
+
+    def _write_counted(self, data: bytes) -> None:
+        """Be the ``write`` of an app in a chain that notes times and sizes."""
+        self._note_sent(data)
+        self._write(data)
+
+    def _note_sent(self, chunk: bytes) -> None:
+        """Note when the first byte came, and how many there were."""
+        if not self.first_byte:
+            self.first_byte = time.monotonic()
+        self.sent += len(chunk)
 
     def _apply(self, chunk: bytes, eof: bool) -> bytes:
         """Send a chunk through the filters; every filter sees one eof, also if another ends the body."""

@@ -8,6 +8,8 @@ straight-line methods: ``_start`` (the start_response given to the app), ``_filt
                 app(environ, x._start)            header_filter when the app calls it
                 x._begin(iterable)                body_filter while the server iterates
     server -> x.close()                           the app's close(), then log
+
+A body that is a list, or known whole, goes out as :class:`Sized`, which closes the exchange.
 """
 
 from __future__ import annotations
@@ -54,6 +56,8 @@ class ResponseIterable(RespondingExchange):
     _it: Iterable[bytes] = _NONE
     #: Whether the iterable is a file that the server sends by itself.
     _file = False
+    #: What the server iterates, once it does and the body is not known whole.
+    _iterator: Iterator[bytes] | None = None
     #: Plugin that delegated to another app; errors of that app are logged and answered as this plugin's.
     _stand_in: Plugin | None = None
 
@@ -123,7 +127,7 @@ class ResponseIterable(RespondingExchange):
             self._last(error)
             raise
         if self._logs or self._it is not _NONE:
-            return self
+            return self._sized(self._out)
         self.error = None  # as in close(), which nobody calls of a list
         return self._out
 
@@ -186,15 +190,33 @@ class ResponseIterable(RespondingExchange):
     def _begin(self, iterable: Iterable[bytes]) -> Iterable[bytes]:
         """Take the app's iterable; return what the server shall iterate, the same if possible."""
         self._it = iterable
+        if self._logs and "wsgi.websocket" in self.environ:
+            return self._closing()
         if self._state is COLLECTING:
             return self._read_whole()
         if self._state is STARTED and not self._filters:
             if not self._logs:
                 return iterable
             file = rewrap_file(self.environ, iterable, self.close)
-            self._file = file is not None
-            return file or self
-        return self
+            if file is not None:
+                self._file = True
+                return file
+            return self._sized(iterable) if hasattr(iterable, "__len__") else self
+        return self._sized(self._out) if self._state is SENT else self
+
+    def _closing(self) -> Generator[bytes, None, None]:
+        """Iterate and close: gevent-websocket never closes what an app returns after a WebSocket's end."""
+        try:
+            yield from self
+        finally:
+            self.close()
+
+    def _sized(self, chunks: Iterable[bytes]) -> Sized:
+        """Return chunks that are all there for the server, which ends this exchange by closing them."""
+        sized = Sized()
+        sized.chunks, sized.close = chunks, self.close
+        sized.counting = self if self._measures else None
+        return sized
 
     def _read_whole(self) -> Iterable[bytes]:
         """Read and answer at once what the response phase wants whole."""
@@ -202,32 +224,21 @@ class ResponseIterable(RespondingExchange):
             self._buffer(b"", iter(self._it))
         except BaseException as error:
             return self._crash(error)
-        return self
+        return self._sized(self._out)
 
     def __iter__(self) -> Iterator[bytes]:
-        if self._state is SENT:
-            chunks = iter(self._out)
-        elif self._state is STARTED and not self._filters:
-            chunks = iter(self._it)
-        else:
-            chunks = self._drain()
-        return self._counted(chunks) if self._measures else chunks
+        """Return the one iterator there is: who asks again goes on where it stands, as with a generator."""
+        if self._iterator is None:
+            untouched = self._state is STARTED and not self._filters
+            chunks = iter(self._it) if untouched else self._drain()
+            self._iterator = self._counted(chunks) if self._measures else chunks
+        return self._iterator
 
     def _counted(self, chunks: Iterator[bytes]) -> Generator[bytes, None, None]:
         """Hand chunks on and note when the first came and how many bytes there were."""
         for chunk in chunks:
-            if not self.first_byte:
-                self.first_byte = time.monotonic()
-            self.sent += len(chunk)
+            self._note_sent(chunk)
             yield chunk
-
-    def __len__(self) -> int:
-        # Servers ask for the length to see whether there is one chunk (wsgiref then sets Content-Length).
-        if self._state is SENT:
-            return len(self._out)
-        if self._state is STARTED and not self._filters:
-            return len(self._it)  # type: ignore[arg-type]
-        raise TypeError("this response has no known number of chunks")
 
     def __bool__(self) -> bool:
         return True
@@ -240,19 +251,19 @@ class ResponseIterable(RespondingExchange):
         """
         try:
             iterator = iter(self._it)
-            first = b""
-            # The first chunk makes a late app call start_response.
-            while not first and self._state in (WAITING, STARTED):
+            chunk: bytes | None = b""
+            if self._state in (WAITING, STARTED):
+                # A late app calls start_response by its first bytes; chunks without any are its own affair.
                 chunk = next(iterator, None)
-                if chunk is None:
-                    break
-                first = chunk
+                while chunk == b"" and self._state in (WAITING, STARTED):
+                    yield chunk
+                    chunk = next(iterator, None)
             if self._state is COLLECTING:
-                self._buffer(first, iterator)
+                self._buffer(chunk, iterator)
             elif self._state is HELD and self._body is not None:
                 self._send_whole()
             elif self._filters:
-                yield from self._filtered(first, iterator)
+                yield from self._filtered(chunk, iterator)
                 return
         except BaseException as error:
             if not self._is_crash(error):
@@ -267,27 +278,24 @@ class ResponseIterable(RespondingExchange):
             self._send()
         if self._state is SENT:
             yield from self._out
-        else:
-            if first:
-                yield first
+        elif chunk is not None:
+            yield chunk
             for chunk in iterator:
                 yield chunk
 
-    def _buffer(self, first: bytes, rest: Iterator[bytes]) -> None:
+    def _buffer(self, chunk: bytes | None, rest: Iterator[bytes]) -> None:
         """Read the whole answer for the response phase, then send it."""
         limit = self.runtime.max_response_body
-        self._collect(first)
-        while self._received <= limit:
-            chunk = next(rest, None)
-            if chunk is None:
-                break
+        while chunk is not None:
             self._collect(chunk)
+            chunk = next(rest, None) if self._received <= limit else None
         if self._received > limit:
             self._answer_with(_TooLarge(f"the response is larger than max_response_body, {limit} bytes"))
         else:
             if self._watches:
-                self._collected = [b"".join(self._collected or ())]
-                self.environ[keys.SERVICE_BODY] = self._collected[0]
+                whole = b"".join(self._collected or ())
+                self._collected = [whole]
+                self.environ[keys.SERVICE_BODY] = whole if self._has_body() else b""
             self.phase = "response"
             try:
                 self._respond()
@@ -328,14 +336,41 @@ class ResponseIterable(RespondingExchange):
                 self._measure_end()
             self.phase = "log"
             self._log()
-            # Its frames hold this exchange: what was open in them would wait for the garbage collector.
-            self.error = None
+            # Their frames hold this exchange: what was open in them would wait for the garbage collector.
+            self.error = self._iterator = None
 
     def _measure_end(self) -> None:
         self.ended = time.monotonic()
         if not self.sent and self._file:
             # The server sent the file by itself; what it was told to send is the closest there is.
             self.sent = self._declared() or 0
+
+
+class Sized:
+    """A response whose chunks are all there: a list, which a server may count, and iterate as it likes.
+
+    gevent iterates a list twice, to sum it up in the middle of sending it; wsgiref and waitress ask whether
+    there is one chunk. An object of its own, because they take whatever has ``__len__`` at all for a list.
+    """
+
+    __slots__ = ("chunks", "close", "counting")
+
+    chunks: Iterable[bytes]
+    close: Callable[[], None]
+    #: The exchange that counts what is sent, until it has an iterator to count.
+    counting: ResponseIterable | None
+
+    def __iter__(self) -> Iterator[bytes]:
+        if self.counting is None:
+            return iter(self.chunks)
+        x, self.counting = self.counting, None
+        return x._counted(iter(self.chunks))
+
+    def __len__(self) -> int:
+        return len(self.chunks)  # type: ignore[arg-type]
+
+    def __bool__(self) -> bool:
+        return True
 
 
 class _TooLarge(Exception):

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from plugmw.errors import LoadError
+from plugmw.loading.regular import read_regular
 from plugmw.loading.watching import current, digest, note
 
 _numbers = itertools.count(1)
@@ -61,7 +62,7 @@ def load_file(path: Path, names: Mapping[str, object] | None = None, *, source: 
     are in the module before it is executed. With ``source`` it is Python text whatever its name ends in.
     """
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
     except (OSError, ValueError) as error:
         note(path)
         raise LoadError(str(path), f"{type(error).__name__}: {error}") from error

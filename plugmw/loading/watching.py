@@ -19,6 +19,8 @@ from types import ModuleType
 
 import attrs
 
+from plugmw.loading.regular import blocks
+
 #: Content hash by absolute path; ``""`` for what cannot be read.
 Files = dict[str, str]
 #: Modules loaded from files, by absolute path and content hash.
@@ -73,8 +75,10 @@ def fingerprint(path: str) -> str:
     try:
         if os.path.isdir(path):
             return digest("\0".join(sorted(os.listdir(path))).encode("utf-8", "surrogateescape"))
-        with open(path, "rb") as file:
-            return digest(file.read())
+        content = hashlib.sha256()
+        for block in blocks(path):
+            content.update(block)
+        return content.hexdigest()
     except (OSError, ValueError):  # a ValueError is for NUL in the path
         return ""
 

@@ -16,6 +16,7 @@ from plugmw.configuration.extras import Extras
 from plugmw.configuration.plan import Plan, read_plan
 from plugmw.errors import LoadError, PlugmwError
 from plugmw.kernel import server_log
+from plugmw.kernel.user_code import is_failure
 from plugmw.kernel.worker import Worker, plugins_of
 from plugmw.loading.imports import forget
 from plugmw.loading.watching import Files, changed, recording
@@ -108,9 +109,11 @@ class Reloading(Worker):
                 plan = read_plan(self._source, self._extras.again())
                 with self._locked():
                     self._replace(plan)
-            except Exception as error:
+            except BaseException as error:
                 forget(module for key, module in record.modules.items() if key not in self.plan.modules)
                 self._refused = record.files
+                if not is_failure(error):
+                    raise
                 self._report_refusal(error)
                 return False
             finally:
@@ -118,7 +121,7 @@ class Reloading(Worker):
             self._refused = {}
         return True
 
-    def _report_refusal(self, error: Exception) -> None:
+    def _report_refusal(self, error: BaseException) -> None:
         known = isinstance(error, PlugmwError)
         self.runtime.logger.error(
             "reload refused, the configuration in force stays: %s",

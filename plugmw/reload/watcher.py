@@ -7,6 +7,7 @@ configuration file itself, its content as it was, asks for a reload too: that is
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import weakref
@@ -17,6 +18,8 @@ from plugmw.loading.watching import Files, changed
 
 #: Seconds between two looks: with the quiet one, a change is in force in less than a second.
 EVERY: Final = 0.4
+
+_logger: Final = logging.getLogger("plugmw")
 
 Signature = dict[str, tuple[int, int, int] | None]
 
@@ -53,7 +56,11 @@ class Watcher:
 
     def _run(self) -> None:
         while not self._stopped.wait(EVERY) and self._watched() is not None:
-            self.look()
+            try:
+                self.look()
+            except BaseException as error:
+                # Whatever it is, the next good file is to be taken: nobody else would look.
+                _logger.error("looking at the files failed, the configuration in force stays", exc_info=error)
 
     def look(self) -> bool:
         """Take one look; return whether a reload was tried. A gateway that has gone is never reloaded."""

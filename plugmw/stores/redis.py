@@ -8,7 +8,8 @@ so one round trip, and is never sent twice, as a lost answer does not tell wheth
 are the server's. ``take`` reads several keys in one script, which Redis Cluster refuses: use one server,
 replicated if you like.
 
-When the server is down, slow (``timeout``), loading or read-only, the call that notices raises StoreError
+``timeout`` is the time of a whole call, connecting included, however the answer trickles in. When the server
+is down, slow, loading or read-only, or answers what is no answer, the call that notices raises StoreError
 and from then on calls fail at once, without a try, while a thread in the background looks every 0.25 s
 whether it takes writes again. Resolving a host name has no deadline of ours (the system's resolver has one).
 """
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from hashlib import sha1
 from typing import Any, Protocol
 
@@ -27,6 +29,7 @@ from redis.credentials import UsernamePasswordCredentialProvider
 from redis.exceptions import NoScriptError, ReadOnlyError, RedisError
 from redis.retry import Retry
 
+from plugmw.concurrency.deadline import Deadline
 from plugmw.errors import StoreError
 from plugmw.stores.base import MOST, Scope, distinct, encode, lifetime, short
 from plugmw.stores.breaker import Breaker
@@ -50,6 +53,75 @@ class _Client(Protocol):
     @property
     def connection_pool(self) -> _Pool: ...
     def execute_command(self, *command: object) -> Reply: ...
+
+
+#: The end of the call that is under way in this thread or greenlet.
+_deadline: ContextVar[Deadline | None] = ContextVar("plugmw.stores.redis", default=None)
+
+
+class _Socket:
+    """A socket whose every step has what is left of the call's time, and not the whole time again."""
+
+    def __init__(self, sock: Any) -> None:
+        self._sock = sock
+        self._waits = True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+    def settimeout(self, seconds: float | None) -> None:
+        self._waits = seconds != 0  # 0 is for a look whether there is something to read
+        self._sock.settimeout(seconds)
+
+    def recv(self, *arguments: Any) -> bytes:
+        self._use_what_is_left()
+        data: bytes = self._sock.recv(*arguments)
+        return data
+
+    def recv_into(self, *arguments: Any) -> int:
+        self._use_what_is_left()
+        count: int = self._sock.recv_into(*arguments)
+        return count
+
+    def sendall(self, *arguments: Any) -> None:
+        self._use_what_is_left()
+        self._sock.sendall(*arguments)
+
+    def _use_what_is_left(self) -> None:
+        deadline = _deadline.get()
+        if self._waits and deadline is not None:
+            self._sock.settimeout(deadline.left_or_raise())
+
+
+class _Timed:
+    """What makes a connection of redis-py one whose steps share one deadline."""
+
+    _own: float | None = None
+
+    def _left(self) -> float | None:
+        deadline = _deadline.get()
+        return self._own if deadline is None else deadline.left_or_raise()
+
+    def _keep(self, seconds: float | None) -> None:
+        self._own = seconds
+
+    socket_timeout = property(_left, _keep)
+    socket_connect_timeout = property(_left, _keep)
+
+    def _connect(self) -> _Socket:
+        return _Socket(super()._connect())  # type: ignore[misc]
+
+
+class _Connection(_Timed, Connection):
+    """Over TCP."""
+
+
+class _SSLConnection(_Timed, SSLConnection):
+    """Over TLS."""
+
+
+class _UnixConnection(_Timed, UnixDomainSocketConnection):
+    """Over a unix socket."""
 
 
 class _Script:
@@ -106,8 +178,8 @@ class RedisStore:
     """Store in a Redis server; thread-safe, connects at the first use, forks at any time.
 
     ``socket`` is the path of a unix socket, used instead of host and port. ``options`` are redis-py's own
-    for the connection (``ssl_ca_certs``, ``ssl_cert_reqs``, ...). ``timeout`` is in seconds, for connecting
-    and for each answer. ``prefix`` begins all keys, so that several gateways can use one database.
+    for the connection (``ssl_ca_certs``, ``ssl_cert_reqs``, ...). ``timeout`` is in seconds, for a whole
+    call. ``prefix`` begins all keys, so that several gateways can use one database.
     """
 
     scope: Scope = "network"
@@ -128,10 +200,10 @@ class RedisStore:
     ) -> None:
         if socket is not None:
             self.url = f"unix://{socket}?db={db}"
-            where: dict[str, object] = {"connection_class": UnixDomainSocketConnection, "path": socket}
+            where: dict[str, object] = {"connection_class": _UnixConnection, "path": socket}
         else:
             self.url = f"{'rediss' if tls else 'redis'}://{_bracketed(host)}:{port}/{db}"
-            kind = SSLConnection if tls else Connection
+            kind = _SSLConnection if tls else _Connection
             where = {"connection_class": kind, "host": host, "port": port}
             if tls:  # said aloud: redis-py before 6 does not check the name
                 checked = (options or {}).get("ssl_cert_reqs") != "none"
@@ -156,26 +228,43 @@ class RedisStore:
         distinct(wants)
         keys = [self._counter(key) for key, _, _ in wants]
         args = [arg for _, limit, ttl in wants for arg in (limit, _milliseconds(ttl))]
-        taken, *counts = self._script(_TAKE, keys, args)
-        return taken == 1, counts
+        reply = self._script(_TAKE, keys, args)
+        if not (isinstance(reply, list) and len(reply) == 1 + len(keys) and all(map(_is_count, reply))):
+            raise self._improper(reply)
+        return reply[0] == 1, reply[1:]
 
     def incr(self, key: str, amount: int = 1, ttl: float | None = None) -> int:
         args = [amount, _milliseconds(lifetime(ttl)), MOST]
-        count: int = self._script(_INCR, [self._counter(key)], args)
-        return count
+        count = self._script(_INCR, [self._counter(key)], args)
+        if not _is_count(count):
+            raise self._improper(count)
+        return int(count)
 
     def count(self, key: str) -> int:
-        return int(self._call("GET", self._counter(key)) or 0)
+        text = self._text(self._counter(key)) or b"0"
+        if not (text.isdigit() and len(text) <= 20):
+            raise self._improper(text)
+        return int(text)
 
     def get(self, key: str) -> bytes | None:
-        value: bytes | None = self._call("GET", self._value(key))
+        return self._text(self._value(key))
+
+    def _text(self, key: bytes) -> bytes | None:
+        value = self._call("GET", key)
+        if not (value is None or isinstance(value, bytes)):
+            raise self._improper(value)
         return value
 
     def set(self, key: str, value: bytes, ttl: float | None = None) -> None:
-        self._call("SET", self._value(key), bytes(value), *_px(ttl))
+        done = self._call("SET", self._value(key), bytes(value), *_px(ttl))
+        if done is not True:
+            raise self._improper(done)
 
     def add(self, key: str, value: bytes, ttl: float | None = None) -> bool:
-        return bool(self._call("SET", self._value(key), bytes(value), "NX", *_px(ttl)))
+        done = self._call("SET", self._value(key), bytes(value), "NX", *_px(ttl))
+        if not (done is True or done is None):
+            raise self._improper(done)
+        return done is True
 
     def delete(self, key: str) -> None:
         self._call("DEL", self._counter(key), self._value(key))
@@ -193,45 +282,69 @@ class RedisStore:
         return self._prefix + b"v:" + encode(short(key))
 
     def _script(self, script: _Script, keys: Sequence[bytes], args: Sequence[object]) -> Reply:
+        deadline = Deadline.after(self._timeout)
         try:
-            return self._call("EVALSHA", script.sha, len(keys), *keys, *args)
+            return self._call("EVALSHA", script.sha, len(keys), *keys, *args, deadline=deadline)
         except StoreError as error:
             if not isinstance(error.__cause__, NoScriptError):
                 raise
         # A new or restarted server does not know it yet, and has run nothing; EVAL makes it known.
-        return self._call("EVAL", script.text, len(keys), *keys, *args)
+        return self._call("EVAL", script.text, len(keys), *keys, *args, deadline=deadline)
 
-    def _call(self, *command: object) -> Reply:
+    def _call(self, *command: object, deadline: Deadline | None = None) -> Reply:
         """Run one command; every failure is a StoreError, and an outage opens the breaker."""
         if self._closed:
             raise StoreError(self.url, "is closed")
         cause = self._breaker.cause
         if cause is not None:
             raise StoreError(self.url, f"is down: {cause}") from cause
+        token = _deadline.set(deadline or Deadline.after(self._timeout))
         try:
             return self._client.execute_command(*command)
         except _OUTAGES as error:
-            self._hide(error)
-            # The other idle connections lead to the same lost or demoted server.
-            self._client.connection_pool.disconnect(inuse_connections=False)
-            self._breaker.trip(error)
+            self._trip(error)
             raise StoreError(self.url, f"failed within {self._timeout} s: {error}") from error
         except RedisError as error:
             self._hide(error)
             raise StoreError(self.url, f"refused: {error}") from error
+        except Exception as error:
+            # redis-py parses a number, a text or a nesting that is none by whatever Python raises.
+            self._trip(error)
+            raise StoreError(self.url, "answered what is no answer of Redis") from error
         finally:
+            _deadline.reset(token)
             if self._closed:
                 self._client.connection_pool.disconnect(inuse_connections=False)
 
+    def _trip(self, error: Exception) -> None:
+        self._hide(error)
+        # The other idle connections lead to the same lost or demoted server.
+        self._client.connection_pool.disconnect(inuse_connections=False)
+        self._breaker.trip(error)
+
+    def _improper(self, reply: object) -> StoreError:
+        """Return the error for an answer of another shape: what comes after it on its connection is none."""
+        error = StoreError(self.url, f"answered {type(reply).__name__}, which is no answer to what was asked")
+        self._trip(error)
+        return error
+
     def _probe(self) -> None:
         """Write something: a replica, and so a server that was demoted, answers a ping all the same."""
+        token = _deadline.set(Deadline.after(min(self._timeout, LONGEST_PROBE)))
         try:
-            self._probe_client.execute_command("SET", self._prefix + b"probe", b"1", "PX", 1000)
-        except (RedisError, OSError) as error:
+            done = self._probe_client.execute_command("SET", self._prefix + b"probe", b"1", "PX", 1000)
+            if done is not True:
+                raise StoreError(self.url, "does not write")
+        except Exception as error:
             self._hide(error)
             raise
         finally:  # here and not in close(), which may run in another thread in the middle of this
+            _deadline.reset(token)
             self._probe_client.connection_pool.disconnect()
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value >= 0
 
 
 def _hiding(password: str) -> Callable[[Exception], None]:

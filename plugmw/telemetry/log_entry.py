@@ -55,7 +55,7 @@ def entry(x: Exchange, custom: Iterable[Custom] = (), redaction: Redaction | Non
     fields: LogEntry = {
         "request": {
             "id": x.request_id,
-            "method": environ["REQUEST_METHOD"],
+            "method": x.method,
             "uri": uri,
             "url": f"{x.scheme}://{decode(_host_and_port(x), 'replace')}{uri}",
             "querystring": grouped(hide.pairs(environ.get("QUERY_STRING", ""))),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import select
 import socket
 import ssl
@@ -15,6 +16,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
+from io import BufferedIOBase
 from typing import Final
 
 import attrs
@@ -140,6 +142,7 @@ class Connections:
             connection.connect()
         except OSError as error:
             raise NotConnected(str(error)) from error
+        connection.response_class = _Response
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
 
@@ -209,13 +212,49 @@ def ask(connection: http.client.HTTPConnection, request: Request, times: Times) 
     return Answer(connection.getresponse(), sock, times)
 
 
+class _Response(http.client.HTTPResponse):
+    """A response whose head is refused if it has control characters, before http.client reads it.
+
+    That takes a bare CR for the end of a line, so half a value would be a header of its own.
+    """
+
+    def begin(self) -> None:
+        stream = self.fp
+        self.fp = _Head(stream)  # type: ignore[assignment]
+        try:
+            super().begin()
+        finally:
+            if self.fp is not None:
+                self.fp = stream
+
+
+class _Head:
+    """The lines of a head."""
+
+    def __init__(self, stream: BufferedIOBase) -> None:
+        self._stream = stream
+        self.close = stream.close
+
+    def readline(self, limit: int) -> bytes:
+        line = self._stream.readline(limit)
+        if _CONTROL.search(line.removesuffix(b"\n").removesuffix(b"\r")):
+            raise http.client.HTTPException("a control character in the head of the answer")
+        return line
+
+
+#: All but the tab (RFC 9110 section 5.5).
+_CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_FOLD: Final = re.compile(r"[ \t]*\r?\n[ \t]*")
+
+
 class Answer:
     """A service's answer: status, reason and headers, then its body as it comes."""
 
     def __init__(self, response: http.client.HTTPResponse, sock: socket.socket, times: Times) -> None:
         self.status = response.status
         self.reason = response.reason
-        self.headers: list[tuple[str, str]] = response.getheaders()
+        # A value that goes on in the next line is one value (RFC 9112 section 5.2).
+        self.headers = [(name, _FOLD.sub(" ", value)) for name, value in response.getheaders()]
         if response.chunked:
             # Two lengths: the one of the framing counts (RFC 9112 section 6.3).
             self.headers = [item for item in self.headers if item[0].lower() != "content-length"]

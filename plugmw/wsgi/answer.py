@@ -159,7 +159,7 @@ def respond(
         start_response(status_line(left.status), headers)
     else:
         start_response(status_line(left.status), headers, exc_info)
-    return [] if environ["REQUEST_METHOD"] == "HEAD" else [left.body]
+    return [] if environ.get("REQUEST_METHOD") == "HEAD" else [left.body]
 
 
 def to_json(value: object) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import sys
 import threading
 import time
@@ -638,3 +639,34 @@ def test_stopping_does_not_wait_for_ever_for_what_is_starting(files, caplog):
     first.join()
     gateway.stop()
     assert Slow.closed == 1
+
+
+ENDS = {
+    "the module": "raise SystemExit(3)",
+    "configure": PLUGIN.format(text="two") + "\n    def configure(self):\n        raise SystemExit(3)\n",
+    "init_worker": PLUGIN.format(text="two") + "\n    def init_worker(self):\n        raise SystemExit(3)\n",
+}
+
+
+@pytest.mark.parametrize("place", ENDS)
+def test_a_plugin_that_ends_the_process_at_a_reload_is_refused(gateway, files, caplog, place):
+    gateway.start()
+    (files.plugins / "tell.py").write_text(ENDS[place])
+    assert gateway.reload() is False
+    assert "reload refused, the configuration in force stays" in caplog.text
+    assert serve(gateway).header("X-Tell") == "one"
+    files.plugin("three")
+    assert gateway.reload() is True
+    assert serve(gateway).header("X-Tell") == "three"
+
+
+@pytest.mark.parametrize("kind", ["pipe", "zero"])
+@pytest.mark.parametrize("place", ["the configuration", "a plugin"])
+def test_what_is_no_file_in_the_place_of_one_is_refused(gateway, files, caplog, place, kind):
+    path = files.path if place == "the configuration" else files.plugins / "tell.py"
+    path.unlink()
+    os.mkfifo(path) if kind == "pipe" else path.symlink_to("/dev/zero")
+    assert gateway.reload() is False
+    expected = "is not a regular file" if place == "the configuration" else 'no plugin "tell"'
+    assert expected in caplog.text
+    assert serve(gateway).header("X-Tell") == "one"

@@ -31,6 +31,7 @@ import attrs
 from plugmw.concurrency.locking import locked
 from plugmw.dialects.prest.include import FOLDER as INCLUDE
 from plugmw.kernel.runtime import Logger
+from plugmw.loading.regular import read_regular
 from plugmw.loading.watching import note
 
 #: Seconds that one compiler may take; Go fetches modules meanwhile.
@@ -71,7 +72,7 @@ class Source:
         """Return a hash of all that the library is built from, our headers and the platform included."""
         digest = hashlib.sha256(f"{sys.platform} {os.uname().machine}".encode())
         for file in [*self.files, *sorted(INCLUDE.glob("plugmw_*"))]:
-            content = file.read_bytes()
+            content = read_regular(file)
             digest.update(f"\0{file.name}\0{len(content)}\0".encode())
             digest.update(content)
         return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""S19: no value that a client sends, and none that an app or a plugin sets, becomes a line of its own."""
+"""S19: no value that a client or a plugin sends becomes a line of its own; gunicorn looks at the app's."""
 
 from __future__ import annotations
 

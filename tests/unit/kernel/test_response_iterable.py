@@ -9,7 +9,7 @@ from wsgiref.validate import validator
 import pytest
 from werkzeug.middleware.lint import LintMiddleware
 
-from plugmw import Gateway
+from plugmw import Entry, Gateway
 from plugmw.kernel.response import RespondingExchange
 from plugmw.wsgi.body import ClosingFile
 from tests.support.plugins import KINDS, buffers, filters, made, nothing, noting
@@ -215,12 +215,197 @@ def test_one_chunk_is_known_to_be_one_chunk_under_a_log_plugin():
     assert len(gateway(environ_of(), lambda *args: None)) == 1
 
 
-@pytest.mark.parametrize("app", ["late start", "generator"])
-def test_an_iterable_without_a_length_has_none_here(app):
-    made_one = Gateway(GOOD[app]([]), plugins=[nothing("log")])(environ_of(), lambda *args: None)
+#: Under these the server is handed the exchange, or what filters make of the app's chunks.
+LOOKING = ["log", "body_filter", "response", "everything", "response over body_filter and log", "timed"]
+
+
+def under(app, kind):
+    """Return a gateway round one of the apps that behave, and the sizes that its log phases were told."""
+    sizes: list[int] = []
+    timed = made(needs_timings=True, log=lambda x: sizes.append(x.sent))
+    plugins = [timed] if kind == "timed" else [*KINDS[kind](), timed]
+    return Gateway(GOOD[app]([]), {"store": "memory://"}, plugins=plugins), sizes
+
+
+@pytest.mark.parametrize("kind", LOOKING)
+@pytest.mark.parametrize("app", GOOD)
+def test_a_server_that_sums_up_whatever_has_a_length_sends_every_byte_and_no_more(app, kind):
+    # gevent's pywsgi: in the middle of its loop, when the first bytes go out without a Content-Length.
+    bare, wrapped = GOOD[app]([]), under(app, kind)
+    whole = summing(bare)
+    assert summing(wrapped[0]) == whole
+    assert wrapped[1] == [len(whole)]
+
+
+def summing(app):
+    """Return the bytes that such a server sends; a length that it tells is true."""
+    written: list[bytes] = []
+    head: list[bytes] = []
+    result = app(environ_of(), lambda *args: written.append)
+    length = None
+    for chunk in result:
+        if chunk and not head:
+            head.append(chunk)
+            length = sum(map(len, result)) if hasattr(result, "__len__") else None
+        written.append(chunk)
+    getattr(result, "close", lambda: None)()
+    whole = b"".join(written)
+    assert length in (None, len(whole))
+    return whole
+
+
+@pytest.mark.parametrize("kind", LOOKING)
+@pytest.mark.parametrize("app", GOOD)
+def test_what_has_a_length_is_a_whole_body_of_so_many_chunks(app, kind):
+    # waitress asks whether there is a length, and then for it.
+    result = under(app, kind)[0](environ_of(), lambda *args: lambda data: None)
+    if hasattr(result, "__len__"):
+        assert len(result) == len(list(result)) == len(list(result))
+    getattr(result, "close", lambda: None)()
+
+
+@pytest.mark.parametrize("kind", ["log", "body_filter", "timed"])
+@pytest.mark.parametrize("app", ["late start", "generator", "iterator with close"])
+def test_a_stream_has_no_length_and_goes_on_where_it_was_when_it_is_iterated_again(app, kind):
+    result = under(app, kind)[0](environ_of(), lambda *args: lambda data: None)
+    assert not hasattr(result, "__len__")
     with pytest.raises(TypeError):
-        len(made_one)
-    made_one.close()
+        len(result)
+    assert (next(iter(result)), b"".join(result), b"".join(result)) == (b"one", b"two", b"")
+    result.close()
+
+
+@pytest.mark.parametrize("kind", ["timed", "body_filter"])
+def test_the_size_of_what_an_app_writes_is_counted(kind):
+    gateway, sizes = under("write and iterate", kind)
+    assert serve(gateway).body == b"onetwo"
+    assert sizes == [6]
+
+
+@pytest.mark.parametrize("kind", ["header_filter", "body_filter", "response", "log"])
+def test_start_response_is_called_with_as_many_arguments_as_the_app_gave(kind):
+    seen: list[int] = []
+
+    def start(*arguments):
+        seen.append(len(arguments))
+        return lambda data: None
+
+    for app in ("one chunk", "exc_info before the headers"):
+        result = Gateway(GOOD[app]([]), {"store": "memory://"}, plugins=KINDS[kind]())(environ_of(), start)
+        b"".join(result)
+    # A head that is held back reaches the server once, as the second call made it.
+    assert seen == ([2, 2, 3] if kind in ("header_filter", "log") else [2, 3])
+
+
+@pytest.mark.parametrize("kind", ["log", "timed"])
+def test_a_list_keeps_its_length(kind):
+    gateway, sizes = under("list", kind)
+    result = gateway(environ_of(), lambda *args: None)
+    assert len(result) == 2
+    assert [next(iter(result)), *result, *result] == [b"one", b"one", b"two", b"one", b"two"]
+    result.close()
+    assert sizes[-1] == 3  # of the first iterator, which is the one that is sent
+
+
+def test_a_body_filter_sees_each_chunk_once_however_often_it_is_asked_for():
+    seen: list[bytes] = []
+    watching = made(body_filter=lambda x, chunk, eof: seen.append(chunk) or chunk)
+    result = Gateway(GOOD["list"]([]), plugins=[watching])(environ_of(), lambda *args: None)
+    assert [next(iter(result)), *result, *result] == [b"one", b"two"]
+    assert seen == [b"one", b"two", b""]
+    result.close()
+
+
+def test_an_app_that_starts_late_is_asked_no_more_once_it_has_ended():
+    asked: list[str] = []
+
+    class Late:
+        def __init__(self, start_response):
+            self.start_response = start_response
+
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            asked.append("next")
+            if len(asked) == 1:
+                self.start_response("200 OK", [])
+            raise StopIteration
+
+    for kind in LOOKING:
+        asked.clear()
+        gateway = Gateway(lambda environ, start: Late(start), plugins=KINDS.get(kind, KINDS["log"])())
+        assert serve(gateway).status == "200 OK"
+        assert asked == ["next"], kind
+
+
+@pytest.mark.parametrize("kind", ["none", "log", "header_filter", "wrap"])
+@pytest.mark.parametrize("late", [True, False])
+def test_the_blocks_of_an_app_are_its_own_the_empty_ones_too(kind, late):
+    def chunks(start_response):
+        if late:
+            start_response("200 OK", [])
+        yield from (b"", b"", b"a", b"", b"b")
+
+    def app(environ, start_response):
+        if not late:
+            start_response("200 OK", [])
+        return chunks(start_response)
+
+    result = Gateway(app, plugins=KINDS[kind]())(environ_of(), lambda *args: lambda data: None)
+    assert list(result) == [b"", b"", b"a", b"", b"b"]
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_an_environ_without_a_method_is_served(kind):
+    gateway = Gateway(GOOD["late start"]([]), {"store": "memory://"}, plugins=KINDS[kind]())
+    assert serve(gateway, environ_of(REQUEST_METHOD=None)).body == b"onetwo"
+
+
+@pytest.mark.parametrize("app", ["list", "write", "generator", "late start", "204", "304"])
+def test_a_response_handler_sees_no_body_where_none_goes_out(app):
+    seen: list[bytes] = []
+    gateway = Gateway(GOOD[app]([]), plugins=[made(response=lambda x: seen.append(x.body))])
+    alone = serve(GOOD[app]([]), environ_of(method="HEAD"))
+    under = serve(gateway, environ_of(method="HEAD"))
+    assert seen == [b""]
+    assert (under.status, under.headers) == (alone.status, alone.headers)
+
+
+class Timeout(BaseException):
+    """What gevent raises when a time is over: no failure of the code it is raised in."""
+
+
+Timeout.__module__ = "gevent.timeout"
+
+
+@pytest.mark.parametrize("chosen", [False, True])
+def test_what_passes_through_one_log_phase_waits_for_the_others(chosen):
+    noted: list[str] = []
+
+    def ended(x):
+        noted.append("first")
+        raise Timeout
+
+    plugins = [made("first", 3, log=ended), made("second", 2, log=ended), noting("third", noted, "log")]
+    if chosen:
+        plugins = [Entry(plugin, when=lambda x: True) for plugin in plugins]
+    result = Gateway(GOOD["list"]([]), plugins=plugins)(environ_of(), lambda *args: None)
+    with pytest.raises(Timeout):
+        result.close()
+    assert noted == ["first", "first", "third.log"]
+
+
+@pytest.mark.parametrize("app", ["empty list", "list", "generator"])
+def test_a_websocket_is_logged_where_nobody_closes_what_its_app_returns(app):
+    # gevent-websocket: list(application(environ, start_response)), and nothing more.
+    noted: list[str] = []
+    gateway = Gateway(GOOD[app](noted), plugins=[noting("a", noted, "log")])
+    environ = environ_of(**{"wsgi.websocket": object()})
+    expected = list(GOOD[app]([])(environ_of(), lambda *args: None))
+    assert list(gateway(environ, lambda *args: None)) == expected
+    assert noted[-1] == "a.log"
+    assert noted.count("a.log") == 1
 
 
 def test_an_answer_of_a_plugin_has_one_chunk_and_is_true():
@@ -390,7 +575,7 @@ def test_a_server_that_refuses_the_headers_gets_the_app_closed_and_the_exchange_
 
 
 def test_the_response_iterable_is_the_exchange():
-    gateway = Gateway(GOOD["list"]([]), plugins=[nothing("log")])
+    gateway = Gateway(GOOD["generator"]([]), plugins=[nothing("log")])
     returned = gateway(environ_of(), lambda *args: None)
     assert isinstance(returned, RespondingExchange)
     returned.close()

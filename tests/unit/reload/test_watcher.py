@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
 
 import pytest
 
 from plugmw.loading.watching import fingerprint
 from plugmw.reload.watcher import Watcher
+from tests.support.waiting import until
 
 
 class Watched:
@@ -143,3 +145,28 @@ def test_a_gateway_that_has_gone_is_never_reloaded(tmp_path):
     write(watched.paths[0], "second")
     del watched
     assert looks(watcher) == [False] * 4
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), RuntimeError("x")], ids=repr)
+def test_its_thread_survives_whatever_a_reload_raises_and_says_so(watched, monkeypatch, caplog, error):
+    monkeypatch.setattr("plugmw.reload.watcher.EVERY", 0.001)
+    taken = threading.Event()
+
+    def reload():
+        watched.reloads += 1
+        if watched.reloads == 1:
+            raise error
+        taken.set()
+        return True
+
+    watched.reload = reload
+    watcher = Watcher(watched)
+    watcher.start()
+    try:
+        write(watched.paths[1], "bad")
+        until(lambda: watched.reloads == 1)
+        write(watched.paths[1], "good")
+        assert taken.wait(15)
+    finally:
+        watcher.stop()
+    assert "looking at the files failed, the configuration in force stays" in caplog.text

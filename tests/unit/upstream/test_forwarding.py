@@ -604,3 +604,26 @@ def test_workers_do_not_share_connections(monkeypatch):
         assert serve(app, environ_of()).body == b"ok"
         assert service.connections == 2
         app.close()
+
+
+# -- what a service sends that no client may get -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", ["X-A: a%sb", "X-A%s: b", "X-A: %s", "Set-Cookie: a=%sX-Split: 1"])
+@pytest.mark.parametrize("character", ["\r", "\0", "\x0b", "\x1b", "\x7f"], ids=ascii)
+def test_an_answer_with_a_control_character_in_its_head_is_a_502(place, character):
+    with Service(answer(b"ok", "200 OK", place % character)) as service:
+        result = through(service.url)
+    assert result.status == "502 Bad Gateway"
+    assert [name for name, _ in result.headers] == ["Content-Type", "Content-Length"]
+
+
+def test_a_control_character_in_the_reason_is_a_502():
+    with Service(answer(b"ok", "200 O\rX-Split: 1")) as service:
+        assert through(service.url).status == "502 Bad Gateway"
+
+
+def test_a_value_in_two_lines_is_one_value_and_a_tab_stays():
+    with Service(answer(b"ok", "200 OK", "X-A: one\r\n \ttwo\r\n three", "X-B: a\tb\xff")) as service:
+        result = through(service.url)
+    assert (result.header("X-A"), result.header("X-B"), result.body) == ("one two three", "a\tb\xff", b"ok")

@@ -26,6 +26,7 @@ from typing import Any, Final
 
 from plugmw.dialects.tyk.python.tyk.decorators import Hook
 from plugmw.errors import LoadError
+from plugmw.loading.regular import read_regular
 from plugmw.loading.watching import note
 
 #: Where the modules are that plugins find as ``tyk`` and ``gateway``.
@@ -168,7 +169,7 @@ class _Loader:
         """Leave that to the import system."""
 
     def exec_module(self, module: ModuleType) -> None:
-        content = self.file.read_bytes()
+        content = read_regular(self.file)
         note(self.file, content)
         module.__dict__["__builtins__"] = self.folder.builtins
         code = compile(content, str(self.file), "exec", dont_inherit=True)

@@ -1,0 +1,161 @@
+"""Which suites there are, where their apps are called, and what a chain is forced to make of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import attrs
+
+from plugmw import Entry, Gateway
+from tests.support.plugins import made, nothing, wrapping
+
+ALL: Final = ("rewrite", "access", "header_filter", "log", "init_worker")
+
+
+def _observing() -> list[Any]:
+    seen: list[Any] = []
+
+    def look(x: Any) -> None:
+        seen[:] = [x.status, dict(x.headers), x.path, x.host, x.client_ip, x.method, x.request_id, x.sent]
+
+    return [made(access=lambda x: None, log=look, needs_timings=True)]
+
+
+def _identity(x: Any, chunk: bytes, eof: bool) -> bytes:
+    return chunk
+
+
+#: Plugins that change nothing, by the name of the chain.
+CHAINS: Final[dict[str, Callable[[], list[Any]]]] = {
+    "empty": list,
+    "phases": lambda: [nothing(*ALL)],
+    "body": lambda: [made(body_filter=_identity)],
+    "observing": _observing,
+    "response": lambda: [made(response=lambda x: None)],
+    "scoped": lambda: [
+        Entry(nothing(*ALL), when=lambda x: True),
+        Entry(nothing("access", name="b"), when=lambda x: False),
+    ],
+    "nested": lambda: [
+        nothing(*ALL, name="outer"),
+        made("middle", wrap=wrapping),
+        nothing(*ALL, name="inner"),
+    ],
+}
+
+
+def wrapped(app: Any, chain: str) -> Any:
+    """Return ``app`` under a chain."""
+    return Gateway(app, {"store": "memory://"}, plugins=CHAINS[chain]())
+
+
+# -- where apps are called --------------------------------------------------------------------------------
+
+
+def _werkzeug(chain: str) -> None:
+    from werkzeug import test
+
+    run = test.run_wsgi_app
+
+    def run_wsgi_app(app: Any, environ: Any, buffered: bool = False) -> Any:
+        return run(wrapped(app, chain), environ, buffered)
+
+    test.run_wsgi_app = run_wsgi_app  # type: ignore[assignment]
+
+
+def _webob(chain: str) -> None:
+    from webob.request import BaseRequest
+
+    call = BaseRequest.call_application
+
+    def call_application(self: Any, application: Any, catch_exc_info: bool = False) -> Any:
+        return call(self, wrapped(application, chain), catch_exc_info)
+
+    BaseRequest.call_application = call_application
+
+
+def _bottle(chain: str) -> None:
+    from bottle import Bottle  # type: ignore[import-not-found]
+
+    call = Bottle.__call__
+
+    def called(self: Any, environ: Any, start_response: Any) -> Any:
+        return wrapped(lambda *arguments: call(self, *arguments), chain)(environ, start_response)
+
+    Bottle.__call__ = called
+
+
+#: The chains that have to close what they return: it is no list, nor a file that cannot be closed.
+CLOSING: Final = ("phases", "observing", "scoped", "nested", "response")
+_A_LIST: Final = "compares what the app returned with a list; a chain that logs returns what ends the log"
+_TEXT: Final = "the app sends text; a body filter is given bytes, and refuses anything else"
+#: By the end of a test's id: the chains under which it has to fail, and why.
+Forced = dict[str, tuple[tuple[str, ...], str]]
+
+
+@attrs.frozen
+class Suite:
+    """A source distribution and its tests."""
+
+    patch: Callable[[str], None]
+    tests: str = "tests"
+    #: Options of pytest, and packages that the tests import beside those of ours.
+    options: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    forced: Forced = attrs.Factory(dict)
+
+
+_WEBOB: Final[Forced] = {
+    "::test_call_WSGI_app": (CLOSING, _A_LIST),
+    "::test_call_WSGI_app_204": (CLOSING, _A_LIST),
+    "::test_call_WSGI_app_no_content_type": ((*CLOSING, "body"), _A_LIST),
+    "::test_use_wsgi_filewrapper": ((*CLOSING, "body"), "the wrapper can be neither closed nor iterated"),
+    "test_response.py::test_response": (
+        (*CLOSING, "body"),
+        "the app sends a list of one text, read as the body",
+    ),
+    "::test_call_application_calls_application": (("body",), _TEXT),
+    "::test_call_application_provides_write": (("body",), _TEXT),
+    "::test_call_application_closes_iterable_when_mixed_w_write_calls": (
+        ("body", "response"),
+        f"{_TEXT}; what is read whole is closed by the server, which the test is not",
+    ),
+    "::test_call_application_returns_exc_info": (("body",), _TEXT),
+    "::test_set_response_status_binary": (("body",), _TEXT),
+    "test_response.py::test_cookies": (("body",), _TEXT),
+    "::test_conditional_response_if_none_match_false": (("body",), _TEXT),
+    "::test_conditional_response_if_modified_since_true": (("body",), _TEXT),
+}
+_WERKZEUG: Final[Forced] = {
+    **{
+        f"::test_run_wsgi_apps[{kind}]": (
+            ("body", "response"),
+            "one of the apps sends text before it calls start_response (PEP 3333: first)",
+        )
+        for kind in ("True-True", "True-False", "False-True", "False-False")
+    },
+    "::test_path_info_script_name_unquoting": (("body",), _TEXT),
+    "::test_run_wsgi_app_closing_iterator": (("body",), _TEXT),
+    "test_wrappers.py::test_type_forcing": (("body",), _TEXT),
+    "test_wsgi.py::test_closing_iterator": (("body",), _TEXT),
+}
+_BOTTLE: Final[Forced] = {
+    "::test_no_slash_prefix": (
+        ("body",),
+        "an app is mounted that calls start_response first; a filtered one does at its first bytes",
+    ),
+}
+
+SUITES: Final = {
+    # Servers of its own, which nothing of ours is in.
+    "werkzeug": Suite(
+        _werkzeug,
+        options=("--ignore=tests/test_serving.py",),
+        needs=("ephemeral-port-reserve", "pytest-timeout", "watchdog"),
+        forced=_WERKZEUG,
+    ),
+    "flask": Suite(_werkzeug),
+    "webob": Suite(_webob, forced=_WEBOB),
+    "bottle": Suite(_bottle, "test", forced=_BOTTLE),
+}

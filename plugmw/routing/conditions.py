@@ -11,7 +11,6 @@ entry with a pattern applies to every value that is too long to be looked at.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
@@ -19,7 +18,8 @@ from plugmw.kernel.exchange import Exchange
 from plugmw.loading.imports import resolve
 from plugmw.schema import Finding, config, each, field, matches
 from plugmw.schema.fields import HeaderName, Network, Pattern, URLPath
-from plugmw.schema.patterns import LONGEST
+from plugmw.schema.patterns import Pattern as Compiled
+from plugmw.schema.patterns import TooLong
 from plugmw.wsgi.forms import pair_values
 from plugmw.wsgi.paths import TOO_MANY, full_path, interpretations, is_plain
 from plugmw.wsgi.text import encode
@@ -52,10 +52,6 @@ class Condition:
         )
         if not any(conditions):
             yield "at least one of methods, paths, headers, query, addresses, groups, call must be given"
-
-
-class _TooLong(Exception):
-    """A value that no pattern is tried on."""
 
 
 def compiled(condition: Condition) -> Test:
@@ -109,26 +105,20 @@ def _applying(test: Test) -> Test:
     def holds(x: Exchange) -> bool:
         try:
             return test(x)
-        except _TooLong:
+        except TooLong:
             return True
 
     return holds
 
 
-def _fits(pattern: re.Pattern[str], value: str) -> bool:
-    if len(value) > LONGEST:
-        raise _TooLong
-    return pattern.fullmatch(value) is not None
+def _header(name: str, pattern: Compiled) -> Test:
+    return lambda x: pattern.find(x.get_header(name) or "") is not None
 
 
-def _header(name: str, pattern: re.Pattern[str]) -> Test:
-    return lambda x: _fits(pattern, x.get_header(name) or "")
-
-
-def _argument(name: str, pattern: re.Pattern[str]) -> Test:
+def _argument(name: str, pattern: Compiled) -> Test:
     def test(x: Exchange) -> bool:
         values = pair_values(x.environ.get("QUERY_STRING", ""), name)
-        return _fits(pattern, values[0] or "" if values else "")
+        return pattern.find(values[0] or "" if values else "") is not None
 
     return test
 

@@ -48,7 +48,8 @@ REMEMBERED = {
     ("kernel/generated.py", "source"): "shapes of chains",
     ("inspection/dry_run.py", "_install"): "nothing",
     ("auth/passwords.py", "_works"): "methods of hashes",
-    ("routing/router.py", "_prefix_pattern"): "paths of routes",
+    ("routing/router.py", "_path_pattern"): "paths of routes",
+    ("schema/pattern_cost.py", "_signs"): "classes of characters in patterns of the configuration",
     ("sources/bundled.py", "_modules"): "nothing",
     ("sources/entrypoints.py", "_points"): "nothing",
 }

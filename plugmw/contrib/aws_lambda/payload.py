@@ -132,12 +132,8 @@ def _resource(x: Exchange) -> str:
     """Return the path of the route that matched, a regular expression in Kong's spelling."""
     if x.route is None:
         return ""
-    paths = [str(path) for path in x.route.paths]
-    for path in paths:
-        if path.startswith("~") and re.match(path[1:], x.path):
-            return path[1:].replace("(?P<", "(?<")
-    prefixes = (path for path in paths if x.path.startswith(encode(path, "surrogateescape")))
-    return max(prefixes, key=len, default="")
+    path: str = x.route.taken(x.path)
+    return path[1:].replace("(?P<", "(?<") if path.startswith("~") else path
 
 
 def request_time(now: float) -> str:

@@ -21,30 +21,33 @@ class Endpoint:
     def __init__(self, method: str, path: str) -> None:
         self.method = method
         self.path = path
-        self._find = patterns.compiled(re.sub(r"\{[^{}/]*\}", "([^/]+)", path)).search
+        self._pattern = patterns.compiled(re.sub(r"\{[^{}/]*\}", "([^/]+)", path), "found")
 
     def __call__(self, x: Exchange) -> bool:
+        return self.is_for(x, True)
+
+    def is_for(self, x: Exchange, unsure: bool) -> bool:
+        """Say whether a request is one of the endpoint; ``unsure`` if its path is too long to tell."""
         if x.method != self.method:
             return False
         path, prefix = x.path, x.route.matched(x.path).rstrip("/") if x.route else ""
-        return is_too_long(x) or self._find(path[len(prefix) :] or "/") is not None
+        try:
+            return self._pattern.find(path[len(prefix) :] or "/") is not None
+        except patterns.TooLong:
+            return unsure
 
 
 class First:
-    """Of several endpoints that match a request, the first in the definition is meant."""
+    """Of several endpoints that match a request, the first in the definition is meant.
+
+    A path that is too long for a pattern is one of every endpoint: any may be a guard.
+    """
 
     def __init__(self, before: Sequence[Endpoint], endpoint: Endpoint) -> None:
         self._before, self._own = before, endpoint
 
     def __call__(self, x: Exchange) -> bool:
-        if is_too_long(x):
-            return self._own(x)
-        return self._own(x) and not any(endpoint(x) for endpoint in self._before)
-
-
-def is_too_long(x: Exchange) -> bool:
-    """Say whether no pattern is tried on the path: it is one of every endpoint, as any may be a guard."""
-    return len(x.path) > patterns.LONGEST
+        return self._own(x) and not any(endpoint.is_for(x, False) for endpoint in self._before)
 
 
 def served_version(definition: DefinitionReader) -> str | None:

@@ -11,7 +11,6 @@ A part of the request says whose session it is. A session that the hook gave an 
 from __future__ import annotations
 
 import hashlib
-import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -27,8 +26,6 @@ from plugmw.wsgi.safe_xml import local
 from plugmw.wsgi.text import decode
 
 MOST: Final = 10_000
-#: Characters of the source that a regular expression is matched against.
-LONGEST: Final = 8192
 
 Extract = Callable[[Exchange], str]
 
@@ -95,13 +92,17 @@ def _form_value(x: Exchange, name: str) -> str:
 
 def _by_regex(source: Extract, options: Mapping[str, Any]) -> Extract:
     expression, index = str(options.get("regex_expression") or ""), int(options.get("regex_match_index") or 0)
-    problem = patterns.problem(expression) if expression else "got '', expected an expression"
+    problem = patterns.problem(expression, "search") if expression else "got '', expected an expression"
     if problem:
         raise ValueError(f"extractor_config.regex_expression: {problem}")
-    pattern = re.compile(expression)
+    pattern = patterns.compiled(expression, "search")
 
     def extract(x: Exchange) -> str:
-        matches: list[str] = [match[0] for match in pattern.finditer(source(x)[:LONGEST])]
+        try:
+            matches: list[str] = [match[0] for match in pattern.find_all(source(x))]
+        except patterns.TooLong:
+            # Of two texts that begin alike each is somebody else's.
+            raise Missing from None
         if index >= len(matches):
             raise Missing
         return matches[index]

@@ -11,11 +11,10 @@ is refused when the configuration is read.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterator
 from typing import Final, Literal
-
-import attrs
 
 from plugmw.schema import pattern_cost
 from plugmw.schema.pattern_cost import TooMany
@@ -40,7 +39,7 @@ class TooLong(ValueError):
     """The text has more characters than the pattern can be tried on."""
 
 
-@attrs.frozen
+@dataclasses.dataclass(frozen=True)
 class Pattern:
     """A pattern, the way in which it is asked, and what it may be asked about."""
 
@@ -75,7 +74,7 @@ def compiled(text: str, how: How, flags: int = 0) -> Pattern:
     try:
         regex = re.compile(text, flags)
         if how == "found" and _BEFORE.match(text):
-            return attrs.evolve(compiled(_BEFORE.sub(r"\1", text, count=1), how, flags), pattern=text)
+            return dataclasses.replace(compiled(_BEFORE.sub(r"\1", text, count=1), how, flags), pattern=text)
         tree = pattern_cost.parser.parse(text, flags)
         longest = _longest(tree, how)
     except (re.error, OverflowError, RecursionError) as error:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import http.client
 import os
-import select
 import socket
 import ssl
 import time
@@ -20,6 +19,7 @@ from typing import Final
 import attrs
 
 from plugmw.concurrency.deadline import Deadline
+from plugmw.concurrency.sockets import has_news
 from plugmw.wsgi.urls import Origin
 
 #: Seconds after which an idle connection is not used again: services close theirs at about the same time.
@@ -76,7 +76,7 @@ class Connections:
                 since, connection = idle.pop()
             except IndexError:  # another thread was faster
                 break
-            if time.monotonic() - since < self._seconds and not _is_stale(connection.sock):
+            if time.monotonic() - since < self._seconds and not has_news(connection.sock):
                 return connection
             connection.close()
         return self._open(scheme, host, port, times)
@@ -143,13 +143,6 @@ def _close(kept: dict[Origin, Idle]) -> None:
     for idle in kept.values():
         while idle:
             idle.pop()[1].close()
-
-
-def _is_stale(sock: socket.socket) -> bool:
-    """Say whether an idle connection has something to read: its end, or an answer nobody asked for."""
-    poll = select.poll()
-    poll.register(sock, select.POLLIN)
-    return bool(poll.poll(0))
 
 
 @attrs.frozen

@@ -60,7 +60,7 @@ def test_a_connection_that_the_service_has_closed_is_not(pool):
         for _ in range(2):
             assert one(pool, service) == b"a"
             end = time.monotonic() + 10
-            while not connections._is_stale(pool._idle[key(service)][-1][1].sock) and time.monotonic() < end:
+            while not connections.has_news(pool._idle[key(service)][-1][1].sock) and time.monotonic() < end:
                 os.sched_yield()
         assert service.connections == 2
 

@@ -6,6 +6,7 @@ timeout for connecting and writing, and does not tell whether anything was sent.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import socket
@@ -161,24 +162,45 @@ def ask(connection: http.client.HTTPConnection, request: Request, times: Times) 
 
     A service that answers before it has read the whole body, and hangs up, is heard all the same.
     """
-    sock, chunked = connection.sock, request.chunked
+    sock = connection.sock
     connection.putrequest(request.method, request.target, skip_host=True, skip_accept_encoding=True)
     for name, value in request.headers:
         connection.putheader(name, value)
-    if chunked:
+    if request.chunked:
         connection.putheader("Transfer-Encoding", "chunked")
     try:
         sock.settimeout(times.left(times.write))
-        connection.endheaders()
-        for piece in request.body or ():
-            sock.settimeout(times.left(times.write))
-            connection.send(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
-        if chunked:
-            connection.send(b"0\r\n\r\n")
-    except (BrokenPipeError, ConnectionResetError):
+        with _sending():
+            connection.endheaders()
+        _send_body(connection, request, times)
+    except _HungUp:
         pass
     sock.settimeout(times.left(times.read))
     return Answer(connection.getresponse(), sock, times)
+
+
+class _HungUp(Exception):
+    """The service has closed its side: it reads no more, and may have answered."""
+
+
+def _send_body(connection: http.client.HTTPConnection, request: Request, times: Times) -> None:
+    """Send the body; what fails as it is read, at the client's side, is raised as it is."""
+    sock, chunked = connection.sock, request.chunked
+    for piece in request.body or ():
+        sock.settimeout(times.left(times.write))
+        with _sending():
+            connection.send(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+    if chunked:
+        with _sending():
+            connection.send(b"0\r\n\r\n")
+
+
+@contextlib.contextmanager
+def _sending() -> Generator[None, None, None]:
+    try:
+        yield
+    except (BrokenPipeError, ConnectionResetError) as error:
+        raise _HungUp from error
 
 
 class Answer:

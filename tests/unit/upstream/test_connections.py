@@ -177,9 +177,11 @@ def test_what_fails_as_the_body_is_read_is_not_taken_for_the_services_end(pool):
         yield b"x"
         raise ConnectionResetError("of the client")
 
-    with Service(lambda connection: connection.sock.recv(100)) as service:
-        with pytest.raises(ConnectionResetError, match="of the client"):
-            pool.exchange(key(service), Request("PUT", "/", [("Host", "t")], body(), True), TIMES)
+    with (
+        Service(lambda connection: connection.sock.recv(100)) as service,
+        pytest.raises(ConnectionResetError, match="of the client"),
+    ):
+        pool.exchange(key(service), Request("PUT", "/", [("Host", "t")], body(), True), TIMES)
 
 
 def test_tls_is_verified_by_the_context_and_pooled(tmp_path):

@@ -271,14 +271,15 @@ class Breaking:
         return b"x" * size
 
 
-@pytest.mark.parametrize(
-    "error", [ConnectionResetError(104, "reset"), BrokenPipeError(), TimeoutError(), OSError("bad chunk")]
-)
-@pytest.mark.parametrize(
-    "framing",
-    [{"CONTENT_LENGTH": "9"}, {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}],
-    ids=["sized", "chunked"],
-)
+GONE = [ConnectionResetError(104, "reset"), BrokenPipeError(), TimeoutError(), OSError("bad chunk")]
+FRAMING = {
+    "sized": {"CONTENT_LENGTH": "9"},
+    "chunked": {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True},
+}
+
+
+@pytest.mark.parametrize("error", GONE, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("framing", FRAMING.values(), ids=FRAMING)
 def test_a_client_that_is_gone_in_the_middle_of_its_body_ends_the_request_at_once(error, framing):
     ends = []
 

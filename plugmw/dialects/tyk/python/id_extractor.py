@@ -21,7 +21,7 @@ from plugmw.dialects.tyk.session import SessionState
 from plugmw.kernel.exchange import Exchange
 from plugmw.schema import patterns
 from plugmw.wsgi import safe_xml
-from plugmw.wsgi.forms import FORM, media_type, read_form, read_pairs
+from plugmw.wsgi.forms import FORM, TooMuch, media_type, read_form, read_pairs
 from plugmw.wsgi.safe_xml import local
 from plugmw.wsgi.text import decode
 
@@ -86,7 +86,10 @@ def _form_value(x: Exchange, name: str) -> str:
     """Return the values of a field joined, those of the body before those of the query."""
     pairs = read_pairs(x.environ.get("QUERY_STRING", ""))
     if media_type(x.environ.get("CONTENT_TYPE") or "")[0] == FORM:
-        pairs = [*read_form(x.read_body()), *pairs]
+        try:
+            pairs = [*read_form(x.read_body()), *pairs]
+        except TooMuch:
+            raise Missing from None
     return "".join(value or "" for key, value in pairs if key == name)
 
 

@@ -314,4 +314,6 @@ def test_without_the_library_public_keys_are_not_looked_at(monkeypatch):
 @pytest.mark.parametrize("name", ["jo\nroot", "jo\x1b[2J", "jo\x85", "jo\u2028x"])
 def test_a_name_with_control_characters_is_refused(field, name):
     data = [{"username": "jo", field: name}]
-    assert problems_of(data) == [f"[0].{field}: got {name!r}, expected a name without control characters"]
+    assert problems_of(data) == [
+        f"consumers[0].{field}: got {name!r}, expected a name without control characters"
+    ]

@@ -11,6 +11,7 @@ import ast
 import itertools
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import quote
 
 import pytest
 from werkzeug.test import Client
@@ -159,8 +160,8 @@ def test_s18_keys_of_kinds_and_names_do_not_collide():
 def test_s18_a_directory_never_answers_one_key_with_anothers_consumer():
     def find(kind, key):
         return {
-            "id": f"id of {kind} {key}",
-            "username": f"{kind} {key}",
+            "id": f"id of {kind} {quote(key)}",
+            "username": f"{kind} {quote(key)}",
             "keyauth_credentials": [{"key": key}],
         }
 
@@ -168,7 +169,7 @@ def test_s18_a_directory_never_answers_one_key_with_anothers_consumer():
     keys = ["a", "b", "ab", "a\0b", "id of key-auth a", "consumer"]
     for key in keys * 2:
         credential = directory.credential("key-auth", key)
-        assert directory.consumer(credential.consumer_id).username == f"key-auth {key}"
+        assert directory.consumer(credential.consumer_id).username == f"key-auth {quote(key)}"
 
 
 @pytest.mark.parametrize("value", ["i:127.0.0.1", "127.0.0.1", "i:None", "c:alice", "k:", "p:/", "s:x"])

@@ -17,6 +17,7 @@ from plugmw.schema import REQUIRED, Check, Finding, as_dict, at_least, config, f
 from plugmw.schema.fields import GroupName
 from plugmw.schema.messages import Path, Problem, place
 from plugmw.schema.reading import Text
+from plugmw.wsgi.text import has_control
 
 
 def _id() -> Any:
@@ -169,6 +170,10 @@ class ConsumerConfig:
     def check(self) -> Iterator[Finding]:
         if not self.username and not self.custom_id:
             yield "at least one of username, custom_id must be given"
+        for name in ("username", "custom_id", "id"):
+            value = getattr(self, name)
+            if value and has_control(value):
+                yield name, f"got {value!r}, expected a name without control characters"
 
 
 #: Credential lists: field of the consumer -> (kind, field that is looked up, field that the app is told).

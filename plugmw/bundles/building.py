@@ -20,6 +20,7 @@ from plugmw.bundles.manifest import Manifest, parse
 from plugmw.bundles.signatures import sign
 from plugmw.bundles.verification import digests
 from plugmw.errors import LoadError
+from plugmw.loading.regular import read_regular
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -30,7 +31,7 @@ _HOOKS: Final = ("pre", "auth_check", "post_key_auth", "post", "response", "traf
 def read(path: Path) -> Manifest:
     """Return the manifest that a bundle is to be made from; raises :class:`LoadError`."""
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise LoadError(str(path), f"Couldn't load manifest file: {reason}") from None
@@ -47,7 +48,7 @@ def listed(manifest: Manifest, folder: Path, source: str) -> dict[str, bytes]:
         if name == MANIFEST or name in files:
             raise LoadError(source, f"file_list: {name!r} is there twice, or is the manifest itself")
         try:
-            files[name] = (folder / name).read_bytes()
+            files[name] = read_regular(folder / name)
         except FileNotFoundError:
             raise LoadError(source, f"Referencing a nonexistent file: {name}") from None
         except OSError as error:

@@ -38,6 +38,7 @@ from plugmw.bundles.manifest import LARGEST, Manifest, parse
 from plugmw.bundles.signatures import read_public_key
 from plugmw.bundles.verification import verify
 from plugmw.errors import LoadError
+from plugmw.loading.regular import read_regular
 from plugmw.loading.watching import note
 
 if TYPE_CHECKING:
@@ -191,7 +192,7 @@ def read_manifest(folder: Path) -> Manifest:
     """Return the manifest of a bundle that is installed; raises :class:`LoadError`."""
     path = folder / MANIFEST
     try:
-        return parse(path.read_bytes(), str(path))
+        return parse(read_regular(path), str(path))
     except OSError as error:
         raise LoadError(str(path), f"cannot be read: {error.strerror}") from error
 

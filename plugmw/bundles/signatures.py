@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from plugmw.auth.public_keys import public_key
 from plugmw.errors import LoadError
+from plugmw.loading.regular import read_regular
 from plugmw.loading.watching import note
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def _scheme() -> tuple[PKCS1v15, Prehashed]:
 
 def _content(path: str | Path) -> bytes:
     try:
-        return Path(path).read_bytes()
+        return read_regular(path)
     except (OSError, ValueError) as error:
         note(path)
         raise LoadError(str(path), f"cannot be read: {getattr(error, 'strerror', error)}") from error

@@ -18,6 +18,7 @@ from plugmw.bundles.naming import build_name
 from plugmw.bundles.signatures import read_private_key, read_public_key
 from plugmw.cli.command import BAD, GOOD, Command, Failure, Terminal, columns
 from plugmw.errors import LoadError
+from plugmw.loading.regular import read_regular
 
 
 def build(args: Namespace, terminal: Terminal) -> int:
@@ -70,7 +71,7 @@ def _about(manifest: Manifest) -> str:
 
 def verify(args: Namespace, terminal: Terminal) -> int:
     try:
-        data = Path(args.file).read_bytes()
+        data = read_regular(args.file)
     except OSError as error:
         raise Failure(f"{args.file}: cannot be read: {error.strerror}") from None
     key = read_public_key(args.public_key) if args.public_key else None

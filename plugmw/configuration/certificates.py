@@ -25,6 +25,7 @@ from plugmw.kernel import phases
 from plugmw.kernel.order import Entry, slots
 from plugmw.kernel.plugin import Plugin
 from plugmw.kernel.user_code import contained
+from plugmw.loading.regular import open_regular, read_regular
 from plugmw.schema import Finding, config, field
 from plugmw.schema.typedefs import wildcard_host_problem
 
@@ -123,7 +124,10 @@ def context(cert: str, key: str) -> ssl.SSLContext:
 
 
 def _stamp(source: str) -> int:
-    return 0 if _BEGIN in source else os.stat(source).st_mtime_ns
+    if _BEGIN in source:
+        return 0
+    with open_regular(source) as file:
+        return os.fstat(file.fileno()).st_mtime_ns
 
 
 @functools.lru_cache(maxsize=1024)
@@ -143,5 +147,4 @@ def _context(cert: str, key: str, *stamps: int) -> ssl.SSLContext:
 def _text(source: str) -> str:
     if _BEGIN in source:
         return source
-    with open(source, encoding="ascii") as file:
-        return file.read()
+    return read_regular(source).decode("ascii")

@@ -44,7 +44,7 @@ class RouteConfig:
         for index, path in enumerate(self.paths):
             if path.startswith("~"):
                 try:
-                    patterns.compiled(path[1:])
+                    patterns.compiled(path[1:], "match")
                 except ValueError as error:
                     yield f"paths[{index}]", f"got {path!r}, expected a regular expression ({error})"
             elif not path.startswith("/"):

@@ -24,7 +24,7 @@ from typing import ClassVar, Final, Literal
 from plugmw.kernel.exchange import Exchange
 from plugmw.kernel.plugin import Plugin
 from plugmw.schema import config, each, field, matches
-from plugmw.schema.patterns import compiled
+from plugmw.schema.patterns import Pattern, TooLong, compiled
 from plugmw.wsgi import keys
 
 METHODS: Final = ("GET", "HEAD", "PUT", "PATCH", "POST", "DELETE", "OPTIONS", "TRACE", "CONNECT")
@@ -69,7 +69,7 @@ class Config:
     def check(self) -> Iterator[tuple[str, str]]:
         for index, origin in enumerate(self.origins or ()):
             try:
-                compiled(origin if origin != "*" else "")
+                compiled(origin if origin != "*" else "", "fullmatch")
             except ValueError as error:
                 yield f"origins[{index}]", f"'{origin}' is not a valid regex ({error})"
 
@@ -174,8 +174,8 @@ class Origins:
         self._literals = {normalise(entry)[0] for entry in entries if _LITERAL(entry)}
         patterns = [entry for entry in entries if entry != "*" and not _LITERAL(entry)]
         # A pattern with a colon means scheme://host:port, one without the host alone.
-        self._wholes = [re.compile(entry).fullmatch for entry in patterns if ":" in entry]
-        self._hosts = [re.compile(entry).fullmatch for entry in patterns if ":" not in entry]
+        self._wholes = [compiled(entry, "fullmatch") for entry in patterns if ":" in entry]
+        self._hosts = [compiled(entry, "fullmatch") for entry in patterns if ":" not in entry]
 
     def allowed(self, origin: str | None) -> tuple[str | None, bool]:
         """Return the Allow-Origin for a request's Origin (None: none), and whether it depends on it."""
@@ -192,9 +192,16 @@ class Origins:
     def _matches(self, whole: str, host: str) -> bool:
         return (
             whole in self._literals
-            or any(match(whole) for match in self._wholes)
-            or (not _NOT_IN_HOSTS(host) and any(match(host) for match in self._hosts))
+            or any(_fits(pattern, whole) for pattern in self._wholes)
+            or (not _NOT_IN_HOSTS(host) and any(_fits(pattern, host) for pattern in self._hosts))
         )
+
+
+def _fits(pattern: Pattern, text: str) -> bool:
+    try:
+        return pattern.find(text) is not None
+    except TooLong:
+        return False
 
 
 def normalise(origin: str) -> tuple[str, str]:

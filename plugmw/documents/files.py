@@ -30,6 +30,11 @@ BYTE_ORDER_MARKS = {
 }
 # No format allows these; tab, line feed and carriage return are text.
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_PART = r"""(?:[\w-]+|"[^"\n]*"|'[^'\n]*')"""
+# A key of more parts than anybody writes: readers of TOML take the square of their number, and the stack.
+DEEP_KEY = re.compile(
+    rf"(?m)(?:^[ \t]*(?:\[{{1,2}}[ \t]*)?|[{{,][ \t]*){_PART}(?:[ \t]*\.[ \t]*{_PART}){{100}}"
+)
 # tomllib tells the position only in its text before Python 3.14, and there too.
 TOML_POSITION = re.compile(r" \(at (?:line (?P<line>\d+), column \d+|end of document)\)$")
 
@@ -151,6 +156,8 @@ def parse_toml(text: str, source: str) -> dict[str, object]:
     except ImportError:
         expected = "it installed: pip install tomli"
         raise ConfigError("", "tomli, which TOML needs, is missing", expected, source) from None
+    if match := DEEP_KEY.search(text):
+        raise ConfigError("", TOO_DEEP, "a flatter document", f"{source}:{_line(text, match.start())}")
     try:
         tables: dict[str, object] = tomllib.loads(text)
         return tables

@@ -39,6 +39,7 @@ from plugmw.kernel.order import Entry, Slot
 from plugmw.kernel.plugin import Plugin
 from plugmw.routing.router import Route
 from plugmw.schema.describing import JSONSchema
+from plugmw.schema.patterns import Pattern
 from plugmw.sources import Catalogue
 from plugmw.stores.urls import redact
 
@@ -175,14 +176,14 @@ def _shown_fields(document: Document, config: object, place: Place) -> dict[str,
 def _shown(document: Document, value: object, place: Place) -> object:
     if document.is_secret(place):
         return HIDDEN
+    if isinstance(value, Pattern):
+        return value.pattern
     if attrs.has(type(value)):
         return _shown_fields(document, value, place)
     if isinstance(value, Mapping):
         return {str(key): _shown(document, item, (*place, key)) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [_shown(document, item, (*place, index)) for index, item in enumerate(value)]
-    if isinstance(value, re.Pattern):
-        return value.pattern
     if isinstance(value, str):
         return redact(value) if re.match(r"[a-z][a-z0-9+.-]*://", value) else value
     return value if value is None or isinstance(value, (bool, int, float)) else str(value)

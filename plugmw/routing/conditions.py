@@ -12,7 +12,6 @@ of them, because it may be a guard; likewise to a value that is too long to be l
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
@@ -22,7 +21,8 @@ from plugmw.kernel.exchange import Exchange
 from plugmw.loading.imports import resolve
 from plugmw.schema import Finding, config, each, field, matches
 from plugmw.schema.fields import HeaderName, Network, Pattern, URLPath
-from plugmw.schema.patterns import LONGEST
+from plugmw.schema.patterns import Pattern as Compiled
+from plugmw.schema.patterns import TooLong
 from plugmw.wsgi.readings import arguments, covered, methods, paths
 from plugmw.wsgi.text import encode
 
@@ -121,19 +121,23 @@ def _paths(prefixes: tuple[str, ...]) -> _Question:
     return _Question(ask(True), ask(False))
 
 
-def _header(name: str, pattern: re.Pattern[str]) -> _Question:
+def _header(name: str, pattern: Compiled) -> _Question:
     return _values(pattern, lambda x: [x.get_header(name) or ""])
 
 
-def _argument(name: str, pattern: re.Pattern[str]) -> _Question:
+def _argument(name: str, pattern: Compiled) -> _Question:
     return _values(pattern, lambda x: arguments(x.environ, name))
 
 
-def _values(pattern: re.Pattern[str], values: Callable[[Exchange], list[str]]) -> _Question:
+def _values(pattern: Compiled, values: Callable[[Exchange], list[str]]) -> _Question:
+    def fits(value: str, wanted: bool) -> bool:
+        try:
+            return (pattern.find(value) is not None) is wanted
+        except TooLong:
+            return True
+
     def ask(wanted: bool) -> Test:
-        return lambda x: any(
-            len(value) > LONGEST or (pattern.fullmatch(value) is not None) is wanted for value in values(x)
-        )
+        return lambda x: any(fits(value, wanted) for value in values(x))
 
     return _Question(ask(True), ask(False))
 

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
-from plugmw.schema.patterns import LONGEST
+from plugmw.schema.patterns import Pattern, TooLong, compiled
 from plugmw.wsgi.headers import cgi_key
 from plugmw.wsgi.proxies import Trusted
 from plugmw.wsgi.readings import covered, host_names, methods, paths, split_host
+from plugmw.wsgi.text import encode
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -64,13 +65,18 @@ class Route:
 
     def matched(self, path: str) -> str:
         """Return the part of ``path`` that the route's paths match, the longest; ``""`` if none does."""
-        prefixes = [m.group() for p in self.paths if (m := _prefix_pattern(p).match(path))]
-        return max(prefixes, key=len, default="")
+        return max((_matched(pattern, path) for pattern in self.paths), key=len, default="")
+
+    def taken(self, path: str) -> str:
+        """Return which of the route's paths, as configured, ``path`` took: a pattern, else the longest."""
+        fitting = [pattern for pattern in self.paths if _fits(pattern, path)]
+        patterns = (pattern for pattern in fitting if pattern.startswith("~"))
+        return next(patterns, None) or max(fitting, key=len, default="")
 
     def captures(self, path: str) -> dict[str, Any]:
         """Return what the route's regular expressions capture: ``{"unnamed": [...], "named": {...}}``."""
         for pattern in self.paths:
-            match = _prefix_pattern(pattern).match(path) if pattern.startswith("~") else None
+            match = _found(_path_pattern(pattern), path) if pattern.startswith("~") else None
             if match:
                 named = {name: value for name, value in match.groupdict().items() if value is not None}
                 return {"unnamed": [value or "" for value in match.groups()], "named": named}
@@ -78,10 +84,32 @@ class Route:
 
 
 @functools.lru_cache(maxsize=4096)
-def _prefix_pattern(path: str) -> re.Pattern[str]:
-    """Return the pattern of a route's path: a regular expression behind ``~``, else the text itself."""
-    text = path.encode().decode("latin-1")
-    return re.compile(text[1:] if text.startswith("~") else re.escape(text))
+def _path_pattern(path: str) -> Pattern:
+    """Return the pattern of a route's path that has ``~`` before it."""
+    return compiled(encode(path[1:], "surrogateescape"), "match")
+
+
+def _found(pattern: Pattern, path: str) -> re.Match[str] | None:
+    """Return the match, None if the path is too long for the pattern: another one took the route."""
+    try:
+        return pattern.find(path)
+    except TooLong:
+        return None
+
+
+def _fits(pattern: str, path: str) -> bool:
+    if pattern.startswith("~"):
+        return _found(_path_pattern(pattern), path) is not None
+    return path.startswith(encode(pattern, "surrogateescape"))
+
+
+def _matched(pattern: str, path: str) -> str:
+    """Return the part of ``path`` that one of a route's paths matches."""
+    if pattern.startswith("~"):
+        match = _found(_path_pattern(pattern), path)
+        return match.group() if match else ""
+    prefix = encode(pattern, "surrogateescape")
+    return prefix if path.startswith(prefix) else ""
 
 
 @attrs.define(eq=False)
@@ -91,10 +119,10 @@ class Rule:
     route: Route
     rank: Rank
     prefix: str = ""
-    pattern: re.Pattern[str] | None = None
+    pattern: Pattern | None = None
     #: With a port, or for all ports; as :func:`plugmw.wsgi.readings.host_names` has them.
     hosts: frozenset[str] = frozenset()
-    host_pattern: re.Pattern[str] | None = None
+    host_pattern: Pattern | None = None
     methods: frozenset[str] = frozenset()
     #: Environ keys and, in lower case, the values that do.
     headers: tuple[tuple[str, frozenset[str]], ...] = ()
@@ -124,7 +152,7 @@ class Rule:
             return False
         if (self.hosts or self.host_pattern) and not (
             not self.hosts.isdisjoint(names)
-            or (self.host_pattern is not None and self.host_pattern.fullmatch(names[1]))
+            or (self.host_pattern is not None and self.host_pattern.find(names[1]))
         ):
             return False
         return all(environ.get(key, "").lower() in values for key, values in self.headers)
@@ -172,10 +200,14 @@ class Router:
         """Return where a request goes; the environ is only read."""
         if self._empty:
             return Decision("no routes", because="the file has no routes: every request takes the one chain")
-        path = paths(environ)
-        if self._patterns and any(len(way) > LONGEST for way in path.ways):
-            text = f"the path has more than the {LONGEST} characters that patterns look at, so it is refused"
+        try:
+            return self._decide(environ, trusted)
+        except TooLong as error:
+            text = f"a pattern cannot be tried on a path or a host so long ({error}), so it is refused"
             return Decision("ambiguous", because=text)
+
+    def _decide(self, environ: WSGIEnvironment, trusted: Trusted) -> Decision:
+        path = paths(environ)
         method, *others = ("",) if self.simple else methods(environ)
         names = None if self.simple else host_names(trusted.host(environ), trusted.scheme(environ))
         rule = self._match(environ, path.normal, method, names)
@@ -233,8 +265,7 @@ class Router:
         for order, rule in self._patterns:
             if best is not None and order >= best[0]:
                 break
-            found_at = rule.pattern.match(path) if rule.pattern is not None else None
-            if found_at and rule.admits(environ, method, names):
+            if rule.pattern is not None and rule.pattern.find(path) and rule.admits(environ, method, names):
                 best = order, rule
                 break
         return best[1] if best else None
@@ -246,7 +277,7 @@ class Router:
         return [
             rule
             for _, rule in sorted(listed, key=lambda pair: pair[0])
-            if (rule.pattern.match(path) if rule.pattern else path.startswith(rule.prefix))
+            if (_found(rule.pattern, path) if rule.pattern else path.startswith(rule.prefix))
             and rule.admits(environ, method, names)
         ]
 
@@ -262,16 +293,16 @@ def _rules(route: Route, place: int) -> Iterable[Rule]:
     named = frozenset(route.methods)
     for path in route.paths or ("",):
         # Requests have their paths as WSGI has them: bytes, each as one character.
-        text = path.encode().decode("latin-1")
-        pattern = re.compile(text[1:]) if path.startswith("~") else None
+        pattern = _path_pattern(path) if path.startswith("~") else None
+        prefix = "" if pattern else encode(path, "surrogateescape")
         weight = (0, -route.regex_priority) if pattern else (1, 0)
         rule = Rule(
             route,
             rank=(-kinds, 0 if plain_hosts else 1, -len(headers), weight, -len(path), 0, place),
-            prefix="" if pattern else text,
+            prefix=prefix,
             pattern=pattern,
             hosts=plain_hosts,
-            host_pattern=re.compile("|".join(map(_wildcard, wild_hosts))) if wild_hosts else None,
+            host_pattern=compiled("|".join(map(_wildcard, wild_hosts)), "fullmatch") if wild_hosts else None,
             methods=named,
             headers=headers,
             plain=not (route.hosts or route.headers or route.methods),

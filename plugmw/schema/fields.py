@@ -47,12 +47,13 @@ def _group(value: object) -> str:
     return str(value)
 
 
-def _pattern(value: object) -> re.Pattern[str]:
-    if isinstance(value, re.Pattern):
+def _pattern(value: object) -> patterns.Pattern:
+    if isinstance(value, patterns.Pattern):
         return value
-    text = _text(value)
+    flags = value.flags if isinstance(value, re.Pattern) else 0
+    text = _text(value.pattern if isinstance(value, re.Pattern) else value)
     try:
-        return patterns.compiled(text)
+        return patterns.compiled(text, "fullmatch", flags)
     except ValueError as error:
         raise ValueError(f"a regular expression ({error})") from None
 
@@ -87,7 +88,7 @@ HeaderName = Annotated[str, Kind(_header_name, "a header name", {"type": "string
 GroupName = Annotated[
     str, Kind(_group, "a name without commas, control characters and outer blanks", {"type": "string"})
 ]
-Pattern = Annotated[re.Pattern[str], Kind(_pattern, "a regular expression", {"type": "string"})]
+Pattern = Annotated[patterns.Pattern, Kind(_pattern, "a regular expression", {"type": "string"})]
 URL = Annotated[str, Kind(_url, "an http or https URL", {"type": "string", "format": "uri"})]
 URLPath = Annotated[str, Kind(_path, "a path that starts with /", {"type": "string", "pattern": "^/"})]
 Port = Annotated[

@@ -10,6 +10,7 @@ import os
 import re
 from typing import Final
 
+from plugmw.loading.regular import open_regular
 from plugmw.loading.watching import note
 
 #: Bytes of a file; keys and certificates have a few thousand.
@@ -68,9 +69,9 @@ def _variable(text: str, name: str) -> str:
 
 def _file(text: str, path: str) -> str:
     if os.path.exists(path) and not os.path.isfile(path):
-        raise Unresolved(f"{text} is not a regular file", "a file")  # a pipe would block for ever
+        raise Unresolved(f"{text} is not a regular file", "a file")
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             data = file.read(LONGEST + 1)
         note(path, data)
     except (OSError, ValueError) as error:  # a ValueError is for NUL in the path

@@ -43,6 +43,8 @@ PARALLEL: Final = 8
 IDLE: Final = 30.0
 #: Seconds for the entries that are left when a process ends, unless set otherwise.
 SHUTDOWN_TIMEOUT: Final = 5.0
+#: Seconds for those of a queue whose last try has failed: one more, and they are given up.
+LAST_TRY: Final = 1.0
 
 
 class Lost(Exception):
@@ -120,6 +122,8 @@ class Queue(Generic[E]):
         self._stop_by: float | None = None
         #: The stop has ended, with threads that have not.
         self._left_behind = False
+        #: Whether the last try has failed, and whether one had when the stop began.
+        self._fails = self._given_up = False
         self._unsaid = 0
         self._failing = Throttle(clock=self.clock)
         self._losing = Throttle(clock=self.clock)
@@ -146,6 +150,13 @@ class Queue(Generic[E]):
     def busy(self) -> bool:
         """Whether there is something to send, or being sent."""
         return bool(self._waiting or self._taken)
+
+    @property
+    def patience(self) -> float:
+        """The seconds that :meth:`stop` shall have now."""
+        if not self.busy:
+            return 0.0
+        return min(LAST_TRY, self.shutdown_timeout) if self._fails else self.shutdown_timeout
 
     def put(self, entry: E, size: int = 0) -> bool:
         """Add an entry of ``size`` bytes, dropping the oldest for it; False if it can never fit."""
@@ -212,7 +223,7 @@ class Queue(Generic[E]):
                 if left <= 0:
                     break
                 self._wait(self._news, left)
-            if self._stop_by is not None and self.clock() >= self._stop_by:
+            if self._stop_by is not None and (self.clock() >= self._stop_by or self._is_hopeless):
                 self._leave()
                 return None
             count = min(self._most, len(self._waiting))
@@ -231,6 +242,7 @@ class Queue(Generic[E]):
                 gone = before - len(batch)
                 self._account(gone - min(gone, error.count), min(gone, error.count), str(error))
             except Exception as error:
+                self._fails = True
                 if len(batch) < before:
                     self._account(before - len(batch))
                     begun, tries = self.clock(), 0
@@ -257,7 +269,7 @@ class Queue(Generic[E]):
         """Wait before another try; a stop cuts it short. False if the stop leaves no time for it."""
         with self._lock:
             until = self.clock() + seconds
-            if self._stop_by is not None and until > self._stop_by:
+            if self._stop_by is not None and (until > self._stop_by or self._is_hopeless):
                 return False
             stopping = self._stop_by is not None
             while stopping or self._stop_by is None:
@@ -275,6 +287,7 @@ class Queue(Generic[E]):
             self._unsaid += lost
             resumed = bool(sent) and self._waiting.resume()
         if sent:
+            self._fails = False
             self._failing.reset()
         if resumed:
             self.logger.info("%s: queue resumed processing", self.name)
@@ -284,10 +297,21 @@ class Queue(Generic[E]):
 
     # -- the end ----------------------------------------------------------------------------------
 
+    @property
+    def _is_hopeless(self) -> bool:
+        """Whether the last try of a queue has failed that failed already when the stop began."""
+        return self._given_up and self._fails
+
     def begin_stop(self, deadline: float) -> None:
-        """Make the threads send what waits without delay, and end; not later than ``deadline``."""
+        """Make the threads send what waits without delay, and end; not later than ``deadline``.
+
+        A queue that is failing already gets one more try: else the end of each worker would wait for a log
+        server that is down, with nobody in the worker's place.
+        """
         with self._lock:
-            self._stop_by = deadline
+            if self._stop_by is None:
+                self._given_up = self._fails
+            self._stop_by = min(deadline, self.clock() + LAST_TRY) if self._given_up else deadline
             self._news.notify_all()
             self._stopping.notify_all()
 
@@ -295,6 +319,7 @@ class Queue(Generic[E]):
         """Send what waits until ``deadline`` (of the clock); return how many entries were left."""
         self.begin_stop(deadline)
         with self._lock:
+            deadline = self._stop_by or deadline
             while self._running:
                 seconds = deadline - self.clock()
                 if seconds <= 0:

@@ -48,7 +48,7 @@ class Queues:
     @property
     def patience(self) -> float:
         """The seconds that :meth:`close` may take now."""
-        return self.shutdown_timeout if any(queue.busy for queue in self.all()) else 0.0
+        return max((queue.patience for queue in self.all()), default=0.0)
 
     def after_fork(self) -> None:
         """Forget the parent's queues."""

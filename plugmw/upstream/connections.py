@@ -6,10 +6,10 @@ timeout for connecting and writing, and does not tell whether anything was sent.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import re
-import select
 import socket
 import ssl
 import time
@@ -22,6 +22,7 @@ from typing import Final
 import attrs
 
 from plugmw.concurrency.deadline import Deadline
+from plugmw.concurrency.sockets import has_news
 from plugmw.wsgi.urls import Origin
 
 #: Seconds after which an idle connection is not used again: services close theirs at about the same time.
@@ -78,7 +79,7 @@ class Connections:
         idle = self._of_process().get((scheme, host, port))
         while (newest := _newest(idle)) is not None:
             since, connection = newest
-            if time.monotonic() - since < self._seconds and not _is_stale(connection.sock):
+            if time.monotonic() - since < self._seconds and not has_news(connection.sock):
                 return connection
             connection.close()
         return self._open(scheme, host, port, times)
@@ -164,13 +165,6 @@ def _newest(idle: Idle | None) -> tuple[float, http.client.HTTPConnection] | Non
         return None
 
 
-def _is_stale(sock: socket.socket) -> bool:
-    """Say whether an idle connection has something to read: its end, or an answer nobody asked for."""
-    poll = select.poll()
-    poll.register(sock, select.POLLIN)
-    return bool(poll.poll(0))
-
-
 @attrs.frozen
 class Request:
     """A request as it is sent; the headers say the length of the body, unless it goes in chunks."""
@@ -192,24 +186,45 @@ def ask(connection: http.client.HTTPConnection, request: Request, times: Times) 
 
     A service that answers before it has read the whole body, and hangs up, is heard all the same.
     """
-    sock, chunked = connection.sock, request.chunked
+    sock = connection.sock
     connection.putrequest(request.method, request.target, skip_host=True, skip_accept_encoding=True)
     for name, value in request.headers:
         connection.putheader(name, value)
-    if chunked:
+    if request.chunked:
         connection.putheader("Transfer-Encoding", "chunked")
     try:
         sock.settimeout(times.left(times.write))
-        connection.endheaders()
-        for piece in request.body or ():
-            sock.settimeout(times.left(times.write))
-            connection.send(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
-        if chunked:
-            connection.send(b"0\r\n\r\n")
-    except (BrokenPipeError, ConnectionResetError):
+        with _sending():
+            connection.endheaders()
+        _send_body(connection, request, times)
+    except _HungUp:
         pass
     sock.settimeout(times.left(times.read))
     return Answer(connection.getresponse(), sock, times)
+
+
+class _HungUp(Exception):
+    """The service has closed its side: it reads no more, and may have answered."""
+
+
+def _send_body(connection: http.client.HTTPConnection, request: Request, times: Times) -> None:
+    """Send the body; what fails as it is read, at the client's side, is raised as it is."""
+    sock, chunked = connection.sock, request.chunked
+    for piece in request.body or ():
+        sock.settimeout(times.left(times.write))
+        with _sending():
+            connection.send(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+    if chunked:
+        with _sending():
+            connection.send(b"0\r\n\r\n")
+
+
+@contextlib.contextmanager
+def _sending() -> Generator[None, None, None]:
+    try:
+        yield
+    except (BrokenPipeError, ConnectionResetError) as error:
+        raise _HungUp from error
 
 
 class _Response(http.client.HTTPResponse):

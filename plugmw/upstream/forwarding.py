@@ -277,13 +277,21 @@ def request_body(environ: WSGIEnvironment) -> tuple[Iterable[bytes] | None, bool
     if length is not None:
         return _exactly(environ["wsgi.input"], length), False
     if environ.get("wsgi.input_terminated") and environ.get("HTTP_TRANSFER_ENCODING"):
-        return iter(lambda: environ["wsgi.input"].read(_STEP), b""), True
+        return iter(lambda: _read(environ["wsgi.input"], _STEP), b""), True
     return None, False
+
+
+def _read(stream: InputStream, size: int) -> bytes:
+    try:
+        return stream.read(size)
+    except OSError as error:
+        # Reset, timed out, or chunks that break off: the client's doing, not the service's.
+        raise BadRequest("the client's body breaks off") from error
 
 
 def _exactly(stream: InputStream, left: int) -> Generator[bytes, None, None]:
     while left:
-        piece = stream.read(min(_STEP, left))
+        piece = _read(stream, min(_STEP, left))
         if not piece:
             raise BadRequest("the client sent less than its Content-Length")
         left -= len(piece)

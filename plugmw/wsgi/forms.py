@@ -28,13 +28,20 @@ FORM: Final = "application/x-www-form-urlencoded"
 JSON: Final = "application/json"
 MULTIPART: Final = "multipart/form-data"
 
-#: More parts make a multipart body unreadable; werkzeug and Django stop at the same number.
+#: More parts or fields make a body unreadable; werkzeug and Django stop at the same number.
 MAX_PARTS: Final = 1000
+#: Bytes of an urlencoded body, which take two tenths of a second, and of the heads of all parts together.
+MAX_FORM: Final = 1024 * 1024
+MAX_HEADS: Final = 256 * 1024
 
 _UNRESERVED: Final = re.compile(r"%(2[dDeE]|3[0-9]|[46][1-9A-Fa-f]|[57][0-9aA]|5[fF]|7[eE])")
 _BREAK: Final = rb"(?:\r\n|\n|\r)"
 _FOLDED: Final = re.compile(_BREAK + rb"[ \t]")
 _BLANK_LINE: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+
+
+class TooMuch(ValueError):
+    """A body has more in it than is looked at."""
 
 
 # -- names and values: query strings and urlencoded bodies -------------------------------------------------
@@ -45,9 +52,18 @@ def read_pairs(raw: str) -> list[tuple[str, str | None]]:
     return [_pair(piece) for piece in raw.split("&") if piece]
 
 
+def form_text(data: bytes) -> str:
+    """Return an urlencoded body as text like a query; raises :class:`TooMuch`, before anything is decoded."""
+    if len(data) > MAX_FORM:
+        raise TooMuch(f"got a form of {len(data)} bytes, expected at most {MAX_FORM}")
+    if data.count(b"&") >= MAX_PARTS:
+        raise TooMuch(f"got a form of {data.count(b'&') + 1} fields, expected at most {MAX_PARTS}")
+    return data.decode("latin-1")
+
+
 def read_form(data: bytes) -> list[tuple[str, str | None]]:
-    """Decode an urlencoded body as :func:`read_pairs` does a query."""
-    return read_pairs(data.decode("latin-1"))
+    """Decode an urlencoded body as :func:`read_pairs` does a query; raises :class:`TooMuch`."""
+    return read_pairs(form_text(data))
 
 
 def write_pairs(pairs: Iterable[tuple[str, str | None]]) -> str:
@@ -88,7 +104,9 @@ def _pair(piece: str) -> tuple[str, str | None]:
 
 
 def _is_named(piece: str, name: str) -> bool:
-    return bool(piece) and _unquote(piece.partition("=")[0]) == name
+    spelled = piece.partition("=")[0]
+    # Of no spelling is it longer: each byte in an escape.
+    return bool(piece) and len(spelled) <= 12 * len(name) and _unquote(spelled) == name
 
 
 def _unquote(text: str) -> str:
@@ -172,7 +190,8 @@ class Part:
 def read_parts(data: bytes, boundary: bytes) -> list[Part]:
     """Split a multipart body (RFC 7578); raises ``ValueError`` if it does not end or has too many parts.
 
-    As in werkzeug a line may end with CR or LF alone: what the app would read must be found here.
+    As in werkzeug a line may end with CR or LF alone: what the app would read must be found here. Too many
+    parts are :class:`TooMuch`, as are heads that are too long.
     """
     edge = rb"(?:\A|%b)--%b(--)?[ \t]*(?:%b|\Z)" % (_BREAK, re.escape(boundary), _BREAK)
     edges = []
@@ -180,9 +199,16 @@ def read_parts(data: bytes, boundary: bytes) -> list[Part]:
         edges.append(match)
         if match[1]:
             break
+    if len(edges) > MAX_PARTS and not edges[-1][1]:
+        raise TooMuch(f"got a multipart body of more than {MAX_PARTS} parts")
     if not boundary or not edges or not edges[-1][1]:
-        raise ValueError(f"got a multipart body without end or with more than {MAX_PARTS} parts")
-    return [_part(data[start.end() : end.start()]) for start, end in pairwise(edges)]
+        raise ValueError("got a multipart body without end")
+    raws = [data[start.end() : end.start()] for start, end in pairwise(edges)]
+    blanks = [_BLANK_LINE.search(raw) for raw in raws]
+    heads = sum(blank.start() for blank in blanks if blank is not None)
+    if heads > MAX_HEADS:
+        raise TooMuch(f"got parts with heads of {heads} bytes, expected at most {MAX_HEADS}")
+    return [_part(raw, blank) for raw, blank in zip(raws, blanks, strict=True)]
 
 
 def write_parts(parts: Iterable[Part], boundary: bytes) -> bytes:
@@ -199,8 +225,7 @@ def field_part(name: str, value: str) -> Part:
     return Part(name, content, head.encode("utf-8", "surrogateescape") + content)
 
 
-def _part(raw: bytes) -> Part:
-    blank = _BLANK_LINE.search(raw)
+def _part(raw: bytes, blank: re.Match[bytes] | None) -> Part:
     if blank is None:
         return Part(None, b"", raw)
     return Part(_part_name(raw[: blank.start()]), raw[blank.end() :], raw)
@@ -231,13 +256,14 @@ def is_form(content_type: str) -> bool:
 def body_values(content_type: str, data: bytes, name: str) -> list[object]:
     """Return every value of ``name``; none for types without names and bodies that cannot be read.
 
-    Text for form fields (None without ``=``), any JSON value for a JSON object's member.
+    Text for form fields (None without ``=``), any JSON value for a JSON object's member. JSON has the bound
+    of forms, :data:`MAX_FORM`.
     """
     kind, boundary = media_type(content_type)
     try:
         if kind == FORM:
-            return list(pair_values(data.decode("latin-1"), name))
-        if kind == JSON:
+            return list(pair_values(form_text(data), name))
+        if kind == JSON and len(data) <= MAX_FORM:
             return member_values(data, name)
         if kind == MULTIPART:
             parts = read_parts(data, boundary)

@@ -39,7 +39,11 @@ class Redaction:
 
     def header(self, name: str, value: str) -> str:
         """Return the value of a header, or what stands for it."""
-        return REDACTED if _plain(name) in self.headers else decode(value, "replace")
+        plain = _plain(name)
+        if plain in self.headers:
+            return REDACTED
+        # The target of an earlier request, with what that had in its query.
+        return decode(self.target(value) if plain == "referer" else value, "replace")
 
     def target(self, uri: str) -> str:
         """Return a target without the values in its query that are to be left out."""

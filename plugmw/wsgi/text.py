@@ -12,10 +12,20 @@ text. There is one rule for both directions:
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+import re
+from typing import Final, Literal, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 Errors: TypeAlias = Literal["surrogateescape", "replace"]
+
+
+#: What prints as something else than it is, or as nothing.
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]").search
+
+
+def has_control(text: str) -> bool:
+    """Say whether there is a control character in a text, or what ends a line."""
+    return _CONTROL(text) is not None
 
 
 def encode(text: str, errors: Errors | Literal["surrogatepass"]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import time
+from types import SimpleNamespace
 
 import pytest
 from werkzeug.test import Client
@@ -73,7 +74,7 @@ def test_s16_a_user_agent_is_cut_before_any_rule(make):
     seen = []
     plugin = BotDetection(allow=["never-there"])
     app = gateway(plugin)
-    plugin._allowed.append(lambda agent: seen.append(len(agent)))
+    plugin._allowed.append(SimpleNamespace(longest=64 * KIB, find=lambda agent: seen.append(len(agent))))
     get(app, environ={"HTTP_USER_AGENT": make(64 * KIB)})
     assert max(seen) <= LONGEST
 
@@ -88,7 +89,7 @@ def test_s16_verdicts_are_kept_up_to_a_number():
 
 # -- patterns of operators -----------------------------------------------------------------------------
 
-UNSAFE = ["(a+)+b", "(.*,)*x", "(a|aa)*b", "([a-z]+)*1"]
+UNSAFE = ["(a+)+b", "(.*,)*x", "(a|aa)*b", "([a-z]+)*1", "x.*a.*a.*a.*b"]
 #: By place: a document with a pattern there.
 PLACES = {
     "bot-detection, deny": lambda p: {"plugins": [{"name": "bot-detection", "config": {"deny": [p]}}]},
@@ -102,8 +103,8 @@ PLACES = {
 
 @pytest.mark.parametrize("pattern", UNSAFE)
 @pytest.mark.parametrize("place", PLACES)
-def test_s16_a_loop_in_a_loop_is_refused_when_the_configuration_is_read(place, pattern):
-    with pytest.raises(ConfigError, match="holds one of varying length, or alternatives"):
+def test_s16_loops_that_multiply_are_refused_when_the_configuration_is_read(place, pattern):
+    with pytest.raises(ConfigError, match=r"in several ways|in too many ways"):
         Gateway(hello_app, {"store": "memory://", **PLACES[place](pattern)})
 
 
@@ -115,7 +116,7 @@ def test_s16_so_it_is_in_the_files_of_other_gateways(pattern, tmp_path):
             {"name": "s", "url": "http://s.example", "routes": [{"name": "r", "paths": ["~/" + pattern]}]}
         ],
     }
-    with pytest.raises(ConfigError, match="varying length"):
+    with pytest.raises(ConfigError, match=r"in several ways|in too many ways"):
         Gateway(hello_app, kong, dialect="kong")
     listed = {"go_plugin": [{"path": pattern, "method": "GET", "plugin_path": "p.py", "func_name": "F"}]}
     versions = {"v": {"name": "v", "use_extended_paths": True, "extended_paths": listed}}
@@ -126,11 +127,11 @@ def test_s16_so_it_is_in_the_files_of_other_gateways(pattern, tmp_path):
         "proxy": {"listen_path": "/a/", "target_url": "http://s.example"},
         "version_data": {"not_versioned": True, "versions": versions},
     }
-    with pytest.raises(ConfigError, match="varying length"):
+    with pytest.raises(ConfigError, match=r"in several ways|in too many ways"):
         Gateway(hello_app, tyk, dialect="tyk")
     tyk["version_data"]["versions"] = {}
     tyk["proxy"]["listen_path"] = "/{x:" + pattern + "}/"
-    with pytest.raises(ConfigError, match="varying length"):
+    with pytest.raises(ConfigError, match=r"in several ways|in too many ways"):
         Gateway(hello_app, tyk, dialect="tyk")
 
 
@@ -149,13 +150,13 @@ def test_s16_krakend_has_no_patterns_that_clients_are_matched_against():
 
 #: (a condition, a request with a value of a length, the status of one that is not too long).
 GUARDS = {
-    "headers": ({"headers": {"X-A": "b"}}, lambda size: {"headers": {"X-A": "a" * size}}, 200),
+    "headers": ({"headers": {"X-A": ".?b"}}, lambda size: {"headers": {"X-A": "a" * size}}, 200),
     "negated": (
         {"headers": {"X-A": "a*"}, "negate": True},
         lambda size: {"headers": {"X-A": "a" * size}},
         200,
     ),
-    "query": ({"query": {"q": "b"}}, lambda size: {"query_string": "q=" + "a" * size}, 200),
+    "query": ({"query": {"q": ".?b"}}, lambda size: {"query_string": "q=" + "a" * size}, 200),
     "a path beside": (
         {"paths": ["/"], "query": {"q": "a*"}},
         lambda size: {"query_string": "q=" + "a" * size},

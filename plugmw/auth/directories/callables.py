@@ -83,5 +83,6 @@ class CallableDirectory:
         one, problems = parse([found], ("consumer",))
         if problems:
             path, problem, expected = problems[0]
-            raise StoreError(self._name, f"{place(path)}: {problem}, expected {expected}")
+            wanted = f", expected {expected}" if expected else ""
+            raise StoreError(self._name, f"{place(path)}: {problem}{wanted}")
         return one

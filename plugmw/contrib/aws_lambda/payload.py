@@ -17,7 +17,7 @@ from plugmw.telemetry.log_entry import grouped, raw_target
 from plugmw.transform.rules import parse_json
 from plugmw.upstream.forwarding import response_headers
 from plugmw.wsgi import answer
-from plugmw.wsgi.forms import FORM, JSON, MULTIPART, media_type, read_parts
+from plugmw.wsgi.forms import FORM, JSON, MULTIPART, form_text, media_type, read_parts
 from plugmw.wsgi.headers import headers_in
 from plugmw.wsgi.redaction import Redaction
 from plugmw.wsgi.request_target import request_path
@@ -47,7 +47,7 @@ def body_values(content_type: str, data: bytes) -> object:
     kind, boundary = media_type(content_type)
     try:
         if kind == FORM:
-            return query_values(data.decode("latin-1"))
+            return query_values(form_text(data))
         if kind == MULTIPART:
             parts = [part for part in read_parts(data, boundary) if part.name]
             return grouped((str(part.name), part.content.decode("utf-8", "replace")) for part in parts)
@@ -132,12 +132,8 @@ def _resource(x: Exchange) -> str:
     """Return the path of the route that matched, a regular expression in Kong's spelling."""
     if x.route is None:
         return ""
-    paths = [str(path) for path in x.route.paths]
-    for path in paths:
-        if path.startswith("~") and re.match(path[1:], x.path):
-            return path[1:].replace("(?P<", "(?<")
-    prefixes = (path for path in paths if x.path.startswith(encode(path, "surrogateescape")))
-    return max(prefixes, key=len, default="")
+    path: str = x.route.taken(x.path)
+    return path[1:].replace("(?P<", "(?<") if path.startswith("~") else path
 
 
 def request_time(now: float) -> str:

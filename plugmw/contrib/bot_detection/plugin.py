@@ -17,7 +17,6 @@ Fails closed. Contract: Kong's bot-detection (``kong/plugins/bot-detection``).
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -25,7 +24,7 @@ from plugmw.contrib.bot_detection.crawlers import is_crawler
 from plugmw.kernel.exchange import Exchange
 from plugmw.kernel.plugin import Plugin
 from plugmw.schema import config, field
-from plugmw.schema.patterns import problem
+from plugmw.schema.patterns import Pattern, compiled, problem
 
 #: Characters of User-Agent that are looked at; real ones have a few hundred at most.
 LONGEST: Final = 4096
@@ -43,7 +42,7 @@ class Config:
     def check(self) -> Iterator[tuple[str, str]]:
         for name in ("allow", "deny"):
             for index, pattern in enumerate(getattr(self, name)):
-                text = problem(pattern)
+                text = problem(pattern, "found")
                 if text is not None:
                     yield f"{name}[{index}]", text
 
@@ -56,8 +55,8 @@ class BotDetection(Plugin[Config]):
     no_consumer = True
 
     def configure(self) -> None:
-        self._allowed = [re.compile(pattern).search for pattern in self.config.allow]
-        self._denied = [re.compile(pattern).search for pattern in self.config.deny]
+        self._allowed = [compiled(pattern, "found") for pattern in self.config.allow]
+        self._denied = [compiled(pattern, "found") for pattern in self.config.deny]
         self._refuses = functools.lru_cache(KEPT)(self._judge)
 
     def access(self, x: Exchange) -> None:
@@ -66,6 +65,10 @@ class BotDetection(Plugin[Config]):
             x.fail(403)
 
     def _judge(self, agent: str) -> bool:
-        if any(found(agent) for found in self._allowed):
+        if any(_is_in(pattern, agent) for pattern in self._allowed):
             return False
-        return any(found(agent) for found in self._denied) or is_crawler(agent)
+        return any(_is_in(pattern, agent) for pattern in self._denied) or is_crawler(agent)
+
+
+def _is_in(pattern: Pattern, agent: str) -> bool:
+    return pattern.find(agent[: pattern.longest]) is not None

@@ -17,6 +17,7 @@ from typing import Final, Literal, Protocol
 import attrs
 
 from plugmw.concurrency.deadline import Deadline
+from plugmw.concurrency.sockets import has_news
 from plugmw.stores.breaker import Breaker
 
 with warnings.catch_warnings():
@@ -73,6 +74,9 @@ class Link(Protocol):
         There must be an answer by ``deadline``. Whoever was bound before
         counts for nothing.
         """
+
+    def has_news(self) -> bool:
+        """Say whether something waits on it that nobody has asked for, such as its end."""
 
     def close(self) -> None:
         """Give the connection back; no exceptions."""
@@ -147,6 +151,9 @@ class _Link:
             return None
         return f"{result['result']} {result['description']} {result['message']!r}"
 
+    def has_news(self) -> bool:
+        return self._socket.has_news
+
     def close(self) -> None:
         self._socket.close()
 
@@ -177,6 +184,10 @@ class _Socket:
             raise OSError("closed")
         self._raw.settimeout(left)
         return self._raw
+
+    @property
+    def has_news(self) -> bool:
+        return self._raw is None or has_news(self._raw)
 
     def connect(self, address: AddressInfo) -> None:
         self.close()
@@ -271,10 +282,13 @@ class Pool:
         with self._lock:
             old = [link for until, link in self._idle if until <= now]
             self._idle = [(until, link) for until, link in self._idle if until > now]
-            found = self._idle.pop()[1] if self._idle else None
-        for link in old:
+            link = self._idle.pop()[1] if self._idle else None
+        for one in old:
+            one.close()
+        if link is not None and link.has_news():
             link.close()
-        return found
+            return None
+        return link
 
     def _keep(self, link: Link) -> None:
         with self._lock:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any, Final
 
+from plugmw.concurrency.deadline import Deadline
 from plugmw.wsgi.answer import Exit, respond
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 #: Bytes of a body that are kept in memory; beyond, it is in a temporary file.
 IN_MEMORY: Final = 256 * 1024
 _STEP: Final = 64 * 1024
+#: Seconds in which a body that is read whole must have come.
+PATIENCE: Final = 300.0
 
 
 class Spool(SpooledTemporaryFile[bytes]):
@@ -23,15 +26,18 @@ class Spool(SpooledTemporaryFile[bytes]):
         self.close()
 
 
-def spool(environ: WSGIEnvironment, limit: int) -> bool:
+def spool(environ: WSGIEnvironment, limit: int, deadline: Deadline | None = None) -> bool:
     """Read a body of unknown length whole; the app gets it from the start, with its length.
 
-    False if there are more than ``limit`` bytes; the rest is not read. A request that neither has nor
-    announces a body stays as it is.
+    Raises TimeoutError if it has not come by ``deadline``, :data:`PATIENCE` from now. False if there are more
+    than ``limit`` bytes; the rest is not read. A request that neither has nor announces a body stays
+    as it is.
     """
     source, kept = environ["wsgi.input"], Spool(IN_MEMORY)
+    deadline = deadline or Deadline.after(PATIENCE)
     total = 0
     while total <= limit:
+        deadline.left_or_raise()
         chunk = source.read(min(_STEP, limit + 1 - total))
         if not chunk:
             kept.seek(0)

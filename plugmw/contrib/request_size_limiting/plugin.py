@@ -86,8 +86,14 @@ class RequestSizeLimiting(Plugin[Config]):
         elif self.config.streaming:
             environ.pop("CONTENT_LENGTH", None)
             environ["wsgi.input"] = Metered(environ["wsgi.input"], self._limit, _refusal(x))
-        elif not spool(environ, self._limit):
+        elif not self._spooled(x):
             raise _refusal(x)
+
+    def _spooled(self, x: Exchange) -> bool:
+        try:
+            return spool(x.environ, self._limit)
+        except TimeoutError:
+            x.fail(408)
 
     @property
     def wrap(self) -> Callable[[WSGIApplication], WSGIApplication]:

@@ -15,6 +15,7 @@ from plugmw.wsgi.forms import (
     JSON,
     MULTIPART,
     Part,
+    TooMuch,
     field_part,
     media_type,
     read_form,
@@ -32,13 +33,18 @@ def body_kind(content_type: str) -> str | None:
 
 
 def change_body(rules: Rules[str], content_type: str, data: bytes) -> bytes:
-    """Return the body as the rules make it; ``data`` itself if they do nothing or it cannot be read."""
+    """Return the body as the rules make it; ``data`` itself if they do nothing or it cannot be read.
+
+    Raises :class:`~plugmw.wsgi.forms.TooMuch` for one that an app may well read.
+    """
     kind = body_kind(content_type)
     try:
         if kind == JSON:
             return _change_json(rules, data)
         if kind == MULTIPART:
             return _change_multipart(rules, media_type(content_type)[1], data)
+    except TooMuch:
+        raise
     except (ValueError, RecursionError):
         return data
     return _change_form(rules, data) if kind == FORM else data

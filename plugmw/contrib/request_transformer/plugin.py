@@ -41,7 +41,7 @@ from plugmw.transform.rewriting import (
     written,
 )
 from plugmw.transform.rules import cut, header_problems, rename_problems
-from plugmw.wsgi.forms import FORM, read_form, read_pairs, replace_query
+from plugmw.wsgi.forms import FORM, TooMuch, read_form, read_pairs, replace_query
 from plugmw.wsgi.templates import Find, Template, Unrenderable, finder, parse
 from plugmw.wsgi.text import encode
 
@@ -181,6 +181,10 @@ class RequestTransformer(Plugin[Config]):
         except Unrenderable as error:
             self.logger.error("request refused: %s (request %s)", error, x.request_id)
             x.fail(500)
+        except TooMuch as error:
+            # What is not looked at could be what a rule removes.
+            self.logger.warning("request refused: %s (request %s)", error, x.request_id)
+            x.fail(413)
 
     def _transform(self, x: Exchange, find: Find) -> None:
         """Work everything out first, then change the request: all of it or nothing."""

@@ -17,7 +17,6 @@ import platform
 import re
 from collections.abc import Iterable, Iterator
 from importlib import metadata
-from pathlib import Path
 from typing import Any, Final
 
 import attrs
@@ -26,6 +25,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from plugmw.documents.files import parse_toml
 from plugmw.errors import ConfigError
+from plugmw.loading.regular import read_regular
 
 NAME: Final = "REQUIREMENTS"
 #: The regular expression of PEP 723.
@@ -87,7 +87,7 @@ def of_list(path: str) -> list[Requirement]:
 
 def _read_text(path: str) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8")
+        return read_regular(path).decode()
     except UnicodeDecodeError:
         raise ConfigError("", "is no UTF-8 text", "a Python file", path) from None
 

@@ -5,8 +5,9 @@
 
 Each process has the library loaded and answers one call at a time; there are at most ``processes`` of them
 for each worker of the server, started when they are needed. One that crashes is replaced at the next call,
-one that misses the deadline is killed; after two such in a row the next start waits 0.1 s, then twice as
-long each time, at most 30 s. They end with the worker, however it ends: their socket is closed then.
+one that misses the deadline is killed. A function that did so twice in a row is not called for 0.1 s, then
+twice as long each time, at most 30 s; others are. So it is with starts of a library that fails while it is
+loaded. They end with the worker, however it ends: their socket is closed then.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import Final
 
 from plugmw.concurrency.deadline import Deadline
 from plugmw.concurrency.process import on_fork
+from plugmw.concurrency.sockets import has_news
 from plugmw.dialects.prest import abi
 from plugmw.dialects.prest.abi import MAX_ERROR, MAX_FIELDS, MAX_HEADERS, Call, Reply, Unusable
 from plugmw.errors import PlugmwError
@@ -82,8 +84,9 @@ class Isolated:
 
     def _begin(self) -> None:
         self._slots = threading.BoundedSemaphore(self._count)
-        self._failures = 0
-        self._last_start = 0.0
+        #: Failures in a row: of loading the library, and of the calls of each function.
+        self._loading = _Row()
+        self._calling: dict[str, _Row] = {}
         self._closed = False
 
     def has(self, name: str) -> bool:
@@ -112,6 +115,9 @@ class Isolated:
 
     def _ask(self, name: str, what: str, fields: Sequence[bytes], most: int) -> list[bytes]:
         """Have one of the processes, of our own for that time, answer a frame."""
+        wait = self._calling.get(name, _NEVER).wait()
+        if wait:
+            raise NativeError(503, f"{self.name}: {name}: failed too often, is called again in {wait:.1f} s")
         slots = self._slots
         if not slots.acquire(timeout=self._timeout):
             raise NativeError(503, f"{self.name}: {name}: all {self._count} processes are busy")
@@ -122,8 +128,9 @@ class Isolated:
             try:
                 answer = process.ask([what.encode(), *fields], most, deadline)
             except BaseException as error:
-                raise self._failed(process, error, name) from None
-            self._failures = 0
+                row = self._calling.setdefault(name, _Row()) if name in self._known else self._loading
+                raise self._failed(process, error, name, row) from None
+            self._calling.pop(name, None)
             self._release(process)
             return answer
         finally:
@@ -158,27 +165,29 @@ class Isolated:
             self._idle.append(process)
 
     def _started(self, deadline: Deadline) -> _Process:
-        wait = max(0.0, self._last_start + _delay(self._failures) - time.monotonic())
+        loading = self._loading
+        wait = loading.wait()
         if deadline.left() < wait:
             raise NativeError(503, f"{self.name}: failed too often, starts again in {wait:.1f} s")
         time.sleep(wait)
-        self._last_start = time.monotonic()
+        loading.last = time.monotonic()
         try:
             process = _Process(self.path)
         except OSError as error:
-            self._failures += 1
+            loading.failures += 1
             raise NativeError(500, f"{self.name}: loading it: cannot be started: {error.strerror}") from None
         try:
             state, reason, _, text = process.receive(0, deadline)
         except BaseException as error:
-            raise self._failed(process, error, "loading it") from None
+            raise self._failed(process, error, "loading it", loading) from None
+        loading.failures = 0
         if state != b"ready":
             process.end()
             raise Unusable(text.decode("utf-8", "replace"), reason.decode("utf-8", "replace"))
         return process
 
-    def _failed(self, process: _Process, error: BaseException, name: str) -> BaseException:
-        """End a process that did not answer; return what is to be raised."""
+    def _failed(self, process: _Process, error: BaseException, name: str, row: _Row) -> BaseException:
+        """End a process that did not answer, count it in its row; return what is to be raised."""
         process.kill()
         if isinstance(error, TimeoutError):
             status, how = 504, f"did not answer within {self._timeout:g} s and was killed"
@@ -188,12 +197,27 @@ class Isolated:
             status, how = 500, f"its process ended with {process.how_it_ended()}"
         else:
             return error
-        self._failures += 1
+        row.failures, row.last = row.failures + 1, time.monotonic()
         return NativeError(status, f"{self.name}: {name}: {how}")
 
 
+class _Row:
+    """Failures in a row, and when the last was, or what it came from was tried."""
+
+    def __init__(self) -> None:
+        self.failures = 0
+        self.last = 0.0
+
+    def wait(self) -> float:
+        """Return the seconds until it may be tried again."""
+        return max(0.0, self.last + _delay(self.failures) - time.monotonic())
+
+
+_NEVER: Final = _Row()
+
+
 def _delay(failures: int) -> float:
-    """Return the seconds between two starts after so many failures in a row."""
+    """Return the seconds between two tries after so many failures in a row."""
     return min(_LAST_DELAY, _FIRST_DELAY * 2.0 ** min(failures - 2, 20)) if failures > 1 else 0.0
 
 
@@ -227,14 +251,7 @@ class _Process:
 
     def lives(self) -> bool:
         """Say whether an idle process is still there: nothing is to be read from it, nor its end."""
-        try:
-            self._socket.settimeout(0)
-            self._socket.recv(1, socket.MSG_PEEK)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False
+        return not has_news(self._socket)
 
     def hang_up(self) -> None:
         """Close the connection: the process ends."""

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from plugmw.dialects.prest.abi import BadReply, Call, Library, Reply, Unusable
+from plugmw.dialects.prest.exits import Watched
 from plugmw.dialects.prest.isolation import PROCESSES, TIMEOUT, Isolated
 from plugmw.dialects.prest.isolation import NativeError as NativeError
 from plugmw.errors import LoadError
@@ -45,7 +46,7 @@ class Unloadable(LoadError):
 
 
 class Caller(Protocol):
-    """What calls a library: :class:`~plugmw.dialects.prest.abi.Library`, or an isolated one."""
+    """What calls a library: :class:`~plugmw.dialects.prest.exits.Watched`, or an isolated one."""
 
     name: str
 
@@ -110,7 +111,7 @@ def open_library(
             library = Library(name)
             if is_outdated(name) and logger is not None:
                 logger.warning("%s: has changed; this process goes on with what it has loaded before", name)
-            return Native(library)
+            return Native(Watched(library))
         return Native(Isolated(name, timeout=timeout, processes=processes, logger=logger))
     except Unusable as error:
         raise Unloadable(name, error) from None

@@ -24,18 +24,26 @@ class Endpoint:
         self.method = method
         self.path = path
         self._methods = covered([method])
-        self._find = patterns.compiled(re.sub(r"\{[^{}/]*\}", "([^/]+)", path)).search
+        self._pattern = patterns.compiled(re.sub(r"\{[^{}/]*\}", "([^/]+)", path), "found")
 
     def __call__(self, x: Exchange) -> bool:
         return any(self.fits(method, path) for method, path, _ in readings(x))
 
-    def fits(self, method: str, path: str | None) -> bool:
-        """Look at one reading of a request; a path of None is one that no pattern is tried on."""
-        return method in self._methods and (path is None or self._find(path) is not None)
+    def fits(self, method: str, path: str | None, unsure: bool = True) -> bool:
+        """Look at one reading of a request; ``unsure`` where its path cannot be looked at."""
+        if method not in self._methods:
+            return False
+        try:
+            return unsure if path is None else self._pattern.find(path) is not None
+        except patterns.TooLong:
+            return unsure
 
 
 class First:
-    """Of several endpoints that match a request, the first in the definition is meant."""
+    """Of several endpoints that match a request, the first in the definition is meant.
+
+    A path that is too long for a pattern is one of every endpoint: any may be a guard.
+    """
 
     def __init__(self, before: Sequence[Endpoint], endpoint: Endpoint) -> None:
         self._before, self._own = before, endpoint
@@ -43,7 +51,7 @@ class First:
     def __call__(self, x: Exchange) -> bool:
         return any(
             self._own.fits(method, path)
-            and (path is None or not any(endpoint.fits(method, path) for endpoint in self._before))
+            and not any(endpoint.fits(method, path, False) for endpoint in self._before)
             for method, path, _ in readings(x)
         )
 
@@ -51,14 +59,12 @@ class First:
 def readings(x: Exchange) -> Iterator[tuple[str, str | None, str]]:
     """Yield each method, path below the API's and whole path that an app could read, as text.
 
-    Any endpoint may be a guard. The path below is None where no pattern is tried, because it is too long or
-    has too many readings.
+    Any endpoint may be a guard. The path below is None where there are too many readings to try patterns.
     """
     every = paths(x.environ)
     for way in every.ways:
         prefix = x.route.matched(way).rstrip("/") if x.route else ""
-        long = every.too_many or len(way) > patterns.LONGEST
-        below = None if long else decode(way[len(prefix) :] or "/", "surrogateescape")
+        below = None if every.too_many else decode(way[len(prefix) :] or "/", "surrogateescape")
         for method in methods(x.environ):
             yield method, below, decode(way, "surrogateescape")
 

@@ -20,6 +20,7 @@ import attrs
 from plugmw.bundles import naming
 from plugmw.errors import LoadError
 from plugmw.loading.imports import load_file, load_module
+from plugmw.loading.regular import open_regular
 from plugmw.loading.watching import note
 
 _ELF: Final = b"\x7fELF"
@@ -82,8 +83,16 @@ def _is_function(name: str, value: object) -> bool:
     return callable(value) and not name.startswith("_") and not isinstance(value, type)
 
 
+def _begins(path: Path, text: bytes) -> bool:
+    try:
+        with open_regular(path) as file:
+            return file.read(len(text)) == text
+    except OSError:
+        return False
+
+
 def _load(path: Path) -> ModuleType:
-    compiled = path.suffix == ".so" and path.read_bytes()[:4] == _ELF
+    compiled = path.suffix == ".so" and _begins(path, _ELF)
     try:
         return load_file(path, source=not compiled)
     except LoadError as error:

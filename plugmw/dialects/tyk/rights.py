@@ -48,13 +48,13 @@ def problem(pattern: str) -> str | None:
 
 
 @functools.lru_cache(maxsize=4096)
-def _compiled(pattern: str, matching: Matching) -> re.Pattern[str]:
+def _compiled(pattern: str, matching: Matching) -> patterns.Pattern:
     text = pattern
     if 0 < text.count("{") == text.count("}"):
         text = _VARIABLE.sub("([^/]+)", text)
     text = text.replace("/*/", "/[^/]+/").replace("/*", "/.*")
     text = ("^" if matching.prefix and text.startswith("/") else "") + text
-    return patterns.compiled(f"{text}$" if matching.suffix and not text.endswith("$") else text)
+    return patterns.compiled(f"{text}$" if matching.suffix and not text.endswith("$") else text, "search")
 
 
 def _reach(pattern: str, path: str, matching: Matching) -> int:
@@ -62,8 +62,8 @@ def _reach(pattern: str, path: str, matching: Matching) -> int:
     if not pattern.strip("^$"):
         return -1
     try:
-        match = _compiled(pattern, matching).search(path)
-    except ValueError:
+        match = _compiled(pattern, matching).find(path)
+    except ValueError:  # TooLong is one
         return -1
     return -1 if match is None else match.end()
 

@@ -18,6 +18,7 @@ import attrs
 from plugmw.kernel.identity import Consumer, Credential, stable_id
 from plugmw.schema.fields import listable
 from plugmw.wsgi import keys
+from plugmw.wsgi.text import has_control
 
 if TYPE_CHECKING:
     from plugmw.kernel.exchange import Exchange
@@ -268,12 +269,13 @@ def set_session(x: Exchange, session: SessionState) -> None:
 def consumer_of(session: SessionState) -> Consumer:
     """Return the consumer a session stands for: its alias as name, its policies as groups.
 
-    The id is made from organisation and key, and tells neither.
+    An alias with control characters is nobody's name. The id is made from organisation and key, and
+    tells neither.
     """
     id = stable_id("tyk-session", session.org_id, session.key_id)
     return Consumer(
         id=id,
-        username=session.alias or id,
+        username=session.alias if session.alias and not has_control(session.alias) else id,
         tags=tuple(session.tags),
         groups=tuple(_listable(session.policies)),
     )

@@ -308,3 +308,12 @@ def test_a_password_in_kongs_form_needs_the_id_it_is_salted_with():
 def test_without_the_library_public_keys_are_not_looked_at(monkeypatch):
     monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.serialization", None)
     assert problems_of([with_one("jwt_secrets", key="k", algorithm="RS256", rsa_public_key="x")]) == []
+
+
+@pytest.mark.parametrize("field", ["username", "custom_id", "id"])
+@pytest.mark.parametrize("name", ["jo\nroot", "jo\x1b[2J", "jo\x85", "jo\u2028x"])
+def test_a_name_with_control_characters_is_refused(field, name):
+    data = [{"username": "jo", field: name}]
+    assert problems_of(data) == [
+        f"consumers[0].{field}: got {name!r}, expected a name without control characters"
+    ]

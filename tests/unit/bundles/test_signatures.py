@@ -35,6 +35,11 @@ def test_anything_else_is_no_signature(keys, signature):
     assert not is_signed(read_public_key(keys[1]), hashlib.sha256(CONTENT).digest(), signature)
 
 
+def test_a_key_is_read_from_a_regular_file_only():
+    with pytest.raises(LoadError, match="/dev/zero: cannot be read: Is not a regular file"):
+        read_public_key("/dev/zero")
+
+
 def test_openssl_and_plugmw_know_each_others_signatures(keys, tmp_path):
     openssl = require_program("openssl")
     (tmp_path / "content").write_bytes(CONTENT)

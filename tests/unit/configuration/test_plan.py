@@ -242,7 +242,8 @@ PROBLEMS = {
     "a pattern that could take for ever": (
         {"routes": [{"name": "r", "paths": ["~/(a+)+$"]}]},
         "routes[0].paths[0]: got '~/(a+)+$', expected a regular expression"
-        " (a repeated part holds one of varying length, or alternatives)",
+        " (a repeated part can match one text in several ways; a loop ends best where "
+        "what follows begins, as in [^/]*/, or after a number, as in .{0,50})",
     ),
     "trusted": (
         {"trusted": ["10.0.0.0/40"]},

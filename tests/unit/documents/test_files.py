@@ -101,7 +101,10 @@ BAD = {
     "json, deep": ("a.json", '{"a":' * 500 + "1" + "}" * 500, None),
     "json, very deep": ("a.json", '{"a":' + "[" * 100_000, "a.json: " + DEEP),
     "toml, very deep": ("a.toml", "a = " + "[" * 100_000, "a.toml: " + DEEP),
-    "toml, deep key": ("a.toml", ".".join("a" * 500) + " = 1", None),
+    "toml, deep key": ("a.toml", ".".join("a" * 500) + " = 1", "a.toml:1: " + DEEP),
+    "toml, very deep key": ("a.toml", "b = 1\n'a'" + " . \"a\"" * 50_000 + " = 1", "a.toml:2: " + DEEP),
+    "toml, very deep table": ("a.toml", "[ " + ".".join("a" * 50_000) + "]\nb = 1", "a.toml:1: " + DEEP),
+    "toml, very deep inline": ("a.toml", f"b = {{c = 1, {'.'.join('a' * 50_000)} = 1}}", "a.toml:1: " + DEEP),
     "binary": ("a.yaml", b"a: \x00\x01", "a.yaml:1: control character '\\x00', expected a text file"),
     "not UTF-8": ("a.json", b'{"a":\n"caf\xe9"}', "a.json:2: byte 0xe9, expected UTF-8 text"),
     "byte order mark": (

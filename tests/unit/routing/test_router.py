@@ -221,7 +221,7 @@ DECISIONS = {
     ),
     "another method": ([POSTED], {"method": "get"}, "unrouted", None, "no route"),
     "a long path and patterns": (
-        [PATTERN], {"path": "/" + "a" * LONGEST}, "ambiguous", None, f"more than the {LONGEST} characters",
+        [PATTERN], {"path": "/" + "a" * LONGEST}, "ambiguous", None, f"expected at most {LONGEST}",
     ),
     "a long path and prefixes": ([API], {"path": "/api/" + "a" * LONGEST}, "matched", "api", ""),
     "two interpretations": (

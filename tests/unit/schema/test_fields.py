@@ -10,6 +10,7 @@ import pytest
 from plugmw.errors import ConfigError
 from plugmw.schema import build, config, field
 from plugmw.schema.fields import URL, GroupName, HeaderName, Network, Pattern, Port, URLPath, listable
+from plugmw.schema.patterns import compiled
 
 
 @config
@@ -29,8 +30,8 @@ GOOD = {
     "network object": (ip_network("::/0"), ip_network("::/0")),
     "name": ("X-Key", "X-Key"),
     "group": ("cn=é b", "cn=é b"),
-    "pattern": ("a+", re.compile("a+")),
-    "pattern object": (re.compile("b"), re.compile("b")),
+    "pattern": ("a+", compiled("a+", "fullmatch")),
+    "pattern object": (re.compile("b", re.I), compiled("b", "fullmatch", re.I)),
     "url": ("https://user@host:81/path?x", "https://user@host:81/path?x"),
     "path": ("/a", "/a"),
     "port": (0, 0),

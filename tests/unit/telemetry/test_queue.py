@@ -14,7 +14,7 @@ import pytest
 
 from plugmw.schema import read
 from plugmw.telemetry import queue as queue_module
-from plugmw.telemetry.queue import IDLE, PARALLEL, Lost, Queue, drain_all
+from plugmw.telemetry.queue import IDLE, LAST_TRY, PARALLEL, Lost, Queue, drain_all
 from plugmw.telemetry.queue_config import QueueConfig
 from plugmw.telemetry.queues import Queues
 from tests.support.clock import Clock
@@ -490,11 +490,41 @@ def test_a_stop_ends_the_wait_for_a_full_batch():
     assert queue.waited == [1000]
 
 
-def test_a_stop_cuts_a_pause_short_and_leaves_time_for_further_tries():
+def test_a_stop_leaves_time_for_further_tries():
     queue = Stepped(Failing(DOWN, DOWN, DOWN), initial_retry_delay=1, max_retry_delay=1)
-    queue.meantime.append((0.5, lambda: queue.begin_stop(queue.clock() + 5)))
+    queue.begin_stop(queue.clock() + 5)
     queue.run("a")
-    assert (queue.sent, [round(wait, 3) for wait in queue.waited]) == (1, [1, 1, 1])
+    assert (queue.sent, queue.waited) == (1, [1, 1, 1])
+
+
+@pytest.mark.parametrize(("errors", "sent", "lost"), [(1, 3, 0), (9, 0, 3)])
+def test_a_queue_that_fails_already_gets_one_more_try_when_it_stops(errors, sent, lost):
+    failing = Failing(*[DOWN] * errors)
+    queue = Stepped(failing, initial_retry_delay=4, max_retry_delay=4)
+    queue.meantime.append((0.5, lambda: queue.begin_stop(queue.clock() + 5)))
+    queue.run("a", "b", "c")
+    queue.stop(queue.clock() + 5)
+    assert (queue.sent, queue.lost, queue.waited) == (sent, lost, [4])
+    assert len(failing.batches) == errors + 3 if sent else 2
+
+
+def test_a_sink_that_hangs_and_has_failed_before_is_waited_for_a_second():
+    queue = Stepped(Failing(DOWN, lambda batch: left.append(queue.stop(queue.clock() + 5))))
+    left = []
+    queue.run("a")
+    assert left == [1]
+    assert queue.waited[1:] == [pytest.approx(LAST_TRY)]
+
+
+def test_a_queue_that_fails_has_less_patience():
+    queue = Stepped(Failing(DOWN), initial_retry_delay=1, max_retry_delay=1)
+    seen = [queue.patience]
+    queue.meantime.append((0.5, lambda: seen.append(queue.patience)))
+    queue.put("a")
+    seen.append(queue.patience)
+    queue.run()
+    assert seen == [0.0, 5.0, LAST_TRY]
+    assert queue.patience == 0.0
 
 
 def test_a_pause_that_would_last_beyond_the_stop_gives_up(caplog):

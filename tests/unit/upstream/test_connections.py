@@ -60,7 +60,7 @@ def test_a_connection_that_the_service_has_closed_is_not(pool):
         for _ in range(2):
             assert one(pool, service) == b"a"
             end = time.monotonic() + 10
-            while not connections._is_stale(pool._idle[key(service)][-1][1].sock) and time.monotonic() < end:
+            while not connections.has_news(pool._idle[key(service)][-1][1].sock) and time.monotonic() < end:
                 os.sched_yield()
         assert service.connections == 2
 
@@ -229,6 +229,18 @@ def test_a_service_that_answers_before_it_has_read_everything_is_heard(pool):
             pytest.skip("the kernel dropped the answer with the connection")
         assert (found.status, found.read(100)) == (413, b"too large")
         connection.close()
+
+
+def test_what_fails_as_the_body_is_read_is_not_taken_for_the_services_end(pool):
+    def body():
+        yield b"x"
+        raise ConnectionResetError("of the client")
+
+    with (
+        Service(lambda connection: connection.sock.recv(100)) as service,
+        pytest.raises(ConnectionResetError, match="of the client"),
+    ):
+        pool.exchange(key(service), Request("PUT", "/", [("Host", "t")], body(), True), TIMES)
 
 
 def test_tls_is_verified_by_the_context_and_pooled(tmp_path):

@@ -256,6 +256,45 @@ def test_a_body_that_is_not_what_it_says_is_the_clients_error(length):
         assert through(service.url, posted(b"abc", CONTENT_LENGTH=length)).status == "400 Bad Request"
 
 
+class Breaking:
+    """A request body of which so many bytes come before the client is gone."""
+
+    def __init__(self, error, left=3):
+        self.error = error
+        self.left = left
+
+    def read(self, size):
+        if not self.left:
+            raise self.error
+        size = min(size, self.left)
+        self.left -= size
+        return b"x" * size
+
+
+GONE = [ConnectionResetError(104, "reset"), BrokenPipeError(), TimeoutError(), OSError("bad chunk")]
+FRAMING = {
+    "sized": {"CONTENT_LENGTH": "9"},
+    "chunked": {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True},
+}
+
+
+@pytest.mark.parametrize("error", GONE, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("framing", FRAMING.values(), ids=FRAMING)
+def test_a_client_that_is_gone_in_the_middle_of_its_body_ends_the_request_at_once(error, framing):
+    ends = []
+
+    def hear(connection):
+        while connection.sock.recv(65536):
+            pass
+        ends.append("closed")
+
+    with Service(hear) as service:
+        environ = environ_of(method="POST", **{"wsgi.input": Breaking(error), **framing})
+        # A service that waits for the rest does not answer: if that was waited for, it would be 504.
+        assert through(service.url, environ, read_timeout=1.0).status == "400 Bad Request"
+    assert ends == ["closed"]
+
+
 def memory_of(call):
     tracemalloc.start()
     try:

@@ -7,7 +7,7 @@ from werkzeug.formparser import FormDataParser
 from werkzeug.test import EnvironBuilder
 
 from plugmw.wsgi import forms
-from plugmw.wsgi.forms import FORM, JSON, MAX_PARTS, MULTIPART
+from plugmw.wsgi.forms import FORM, JSON, MAX_FORM, MAX_HEADS, MAX_PARTS, MULTIPART, TooMuch
 from plugmw.wsgi.request_target import sent
 
 BOUNDARY = b"plugmwBoundary7"
@@ -202,7 +202,6 @@ BAD_MULTIPART = {
     "no boundary in it": (b"", BOUNDARY),
     "no end": (multipart(part("a", b"1"))[:-4], BOUNDARY),
     "empty boundary": (b"--\r\n\r\n----", b""),
-    "too many parts": (multipart(*[part("a", b"1")] * (MAX_PARTS + 1)), BOUNDARY),
 }
 
 
@@ -210,6 +209,57 @@ BAD_MULTIPART = {
 def test_refuses_what_is_no_multipart_body(data, boundary):
     with pytest.raises(ValueError, match="multipart body"):
         forms.read_parts(data, boundary)
+
+
+TOO_MUCH = {
+    "parts": (
+        lambda: forms.read_parts(multipart(*[part("a", b"1")] * (MAX_PARTS + 1)), BOUNDARY),
+        f"got a multipart body of more than {MAX_PARTS} parts",
+    ),
+    "heads": (
+        lambda: forms.read_parts(multipart(*[part("a" * 1024, b"1")] * 256), BOUNDARY),
+        f"got parts with heads of 272128 bytes, expected at most {MAX_HEADS}",
+    ),
+    "fields": (
+        lambda: forms.read_form(b"&" * MAX_PARTS),
+        f"got a form of {MAX_PARTS + 1} fields, expected at most {MAX_PARTS}",
+    ),
+    "bytes": (
+        lambda: forms.read_form(b"%61" * MAX_FORM),
+        f"got a form of {3 * MAX_FORM} bytes, expected at most {MAX_FORM}",
+    ),
+}
+
+
+@pytest.mark.parametrize(("read", "told"), TOO_MUCH.values(), ids=TOO_MUCH)
+def test_what_has_more_in_it_than_is_looked_at_is_told_apart(read, told):
+    with pytest.raises(TooMuch, match=f"^{told}$"):
+        read()
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (FORM, b"%61&" * MAX_PARTS + b"key=right"),
+        (FORM, b"key=right&a=" + b"%61" * MAX_FORM),
+        (JSON, b'{"key": "right", "a": [' + b"[]," * MAX_FORM + b"1]}"),
+        (TYPE, multipart(part("key", b"right"), *[part("a", b"1")] * MAX_PARTS)),
+    ],
+    ids=["fields", "bytes", "json", "parts"],
+)
+def test_nothing_is_found_in_a_body_that_is_too_much(kind, body, monkeypatch):
+    monkeypatch.setattr(forms, "_unquote", lambda text: pytest.fail("decoded"))
+    monkeypatch.setattr(forms.json, "loads", lambda *_, **__: pytest.fail("decoded"))
+    assert forms.body_values(kind, body, "key") == []
+
+
+def test_a_name_that_is_longer_than_any_spelling_is_not_decoded(monkeypatch):
+    decoded = []
+    real = forms._unquote
+    monkeypatch.setattr(forms, "_unquote", lambda text: decoded.append(text) or real(text))
+    longest = "%F0%9F%94%91"
+    assert forms.pair_values(f"{longest}=1&{longest}%61=2&{'%61' * 999}=3", "\N{KEY}") == ["1"]
+    assert decoded == [longest, longest, "1"]
 
 
 def test_reads_as_many_parts_as_are_allowed():

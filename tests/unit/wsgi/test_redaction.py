@@ -40,6 +40,11 @@ def test_values_in_a_target_are_left_out_by_name(target, shown):
     assert HIDE.target(target) == shown
 
 
+def test_the_target_in_a_referer_is_left_out_alike():
+    assert HIDE.header("Referer", "https://h/a?b=1&api_key=2") == "https://h/a?b=1&api_key=REDACTED"
+    assert Redaction().header("Referer", "https://h/a?api_key=2") == "https://h/a?api_key=2"
+
+
 def test_a_target_is_left_as_it_is_without_names():
     assert Redaction().target("/a?b=%61;c") == "/a?b=%61;c"
 

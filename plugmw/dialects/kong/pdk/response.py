@@ -44,7 +44,7 @@ class Response:
     @phases(*HEADERS)
     def set_status(self, x: Exchange, status: int) -> None:
         """Set the status (100 to 599). Phases: rewrite, access, response, header_filter."""
-        _check_status(status, 100)
+        _check_status(status, 200)
         # Before there is a response the app's own status would replace it, as the upstream's does in Kong.
         if x.status_line:
             x.status = status
@@ -82,7 +82,7 @@ class Response:
         Nothing after the call runs, and ``except Exception`` does not catch it. Phases as
         :meth:`set_status`.
         """
-        _check_status(status, 100)
+        _check_status(status, 200)
         if body is not None and not isinstance(body, (str, bytes, dict, list)):
             raise TypeError("body must be a nil, string or table")
         if headers is not None:

@@ -69,13 +69,19 @@ class Node:
         return socket.gethostname()
 
     def get_memory_stats(self, unit: str = "b", scale: int = 2) -> dict[str, object]:
-        """Return the peak memory of this worker in ``unit`` (b, k, m, g)."""
+        """Return the peak memory of this worker in ``unit`` (b, k, m, g).
+
+        There are no shared dicts; the two that Kong always has are in the answer, empty, because plugins of
+        go-pdk end their server without them.
+        """
         factors = {"b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
         if unit.lower() not in factors:
             raise ValueError(f"invalid unit '{unit}' (expected 'b/B', 'k/K', 'm/M', or 'g/G')")
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / factors[unit.lower()]
         return {
-            "lua_shared_dicts": {},
+            "lua_shared_dicts": {
+                name: {"allocated_slabs": 0, "capacity": 0} for name in ("kong", "kong_db_cache")
+            },
             "workers_lua_vms": [{"pid": os.getpid(), "http_allocated_gc": round(peak, scale)}],
         }
 

@@ -60,8 +60,10 @@ class ServiceRequest:
 
     @phases(*BEFORE_APP)
     def set_raw_query(self, x: Exchange, query: str) -> None:
-        """Set the query string, without ``?``."""
+        """Set the query string, without ``?``; control characters are refused."""
         of_type(query, str, "query", "a string")
+        if any(sign < " " or sign == "\x7f" for sign in query):
+            raise ValueError("query must not have control characters")
         replace_query(x.environ, query)
 
     @phases(*BEFORE_APP)

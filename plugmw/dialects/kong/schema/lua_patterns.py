@@ -6,6 +6,8 @@ import functools
 import re
 from typing import Final
 
+from plugmw.schema.patterns import Pattern, compiled
+
 _CLASSES: Final = {
     "a": "a-zA-Z",
     "c": r"\x00-\x1f\x7f",
@@ -21,7 +23,7 @@ _CLASSES: Final = {
 
 
 @functools.lru_cache(maxsize=512)
-def lua_pattern(pattern: str) -> re.Pattern[str]:
+def lua_pattern(pattern: str) -> Pattern:
     """Translate a Lua pattern; ``ValueError`` if it is none, or has ``%b`` or ``%f``: no counterpart."""
     out, at, inside = "", 0, False
     while at < len(pattern):
@@ -54,10 +56,7 @@ def lua_pattern(pattern: str) -> re.Pattern[str]:
             out += char
         else:
             out += re.escape(char)
-    try:
-        return re.compile(out, re.DOTALL)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(str(error)) from error
+    return compiled(out, "found", re.DOTALL)
 
 
 def _members(pattern: str, at: int) -> tuple[str, int]:

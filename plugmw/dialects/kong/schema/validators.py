@@ -5,12 +5,12 @@ Each is given the rule and the value and returns what is wrong in Kong's words, 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Container, Iterable, Sequence, Sized
 from typing import Any, Final, TypeAlias
 
 from plugmw.dialects.kong.schema.lua_patterns import lua_pattern
 from plugmw.dialects.kong.schema.typedefs import Definition
+from plugmw.schema.patterns import TooLong, problem
 from plugmw.schema.typedefs import uuid_problem
 
 #: Rule and value: of the types that the definition has been checked for.
@@ -51,15 +51,19 @@ def _match_all(rules: Iterable[Definition], value: str) -> str | None:
 
 
 def _match_none(rules: Iterable[Definition], value: str) -> str | None:
-    return next((_no_match(rule, value) for rule in rules if _matches(rule["pattern"], value)), None)
+    return next((_no_match(rule, value) for rule in rules if _matches(rule["pattern"], value, True)), None)
 
 
 def _match_any(rule: Definition, value: str) -> str | None:
     return None if any(_matches(pattern, value) for pattern in rule["patterns"]) else _no_match(rule, value)
 
 
-def _matches(pattern: str, value: str) -> bool:
-    return lua_pattern(pattern).search(value) is not None
+def _matches(pattern: str, value: str, unsure: bool = False) -> bool:
+    """Say whether a pattern is in a value; ``unsure`` if the value is too long for the pattern."""
+    try:
+        return lua_pattern(pattern).find(value) is not None
+    except TooLong:
+        return unsure
 
 
 def _no_match(rule: Definition, value: str) -> str:
@@ -67,11 +71,8 @@ def _no_match(rule: Definition, value: str) -> str:
 
 
 def _is_regex(rule: object, value: str) -> str | None:
-    try:
-        re.compile(value)
-    except re.error:
-        return f"not a valid regex: {value}"
-    return None
+    text = problem(value, "search")
+    return text if text is None or text.startswith("not a safe") else f"not a valid regex: {value}"
 
 
 def _subsets(subsets: Iterable[Container[object]], value: Sequence[object]) -> str | None:

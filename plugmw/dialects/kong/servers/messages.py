@@ -79,7 +79,12 @@ _SERVICE: Final[Message] = {
     13: Field("tags", "string", repeated=True),
 }
 _LUA_VM: Final[Message] = {1: Field("http_allocated_gc", "int"), 2: Field("pid", "int")}
-_MEMORY: Final[Message] = {2: Field("workers_lua_vms", _LUA_VM, repeated=True)}
+_DICT: Final[Message] = {1: Field("allocated_slabs", "int"), 2: Field("capacity", "int")}
+_DICTS: Final[Message] = {1: Field("kong", _DICT), 2: Field("kong_db_cache", _DICT)}
+_MEMORY: Final[Message] = {
+    1: Field("lua_shared_dicts", _DICTS),
+    2: Field("workers_lua_vms", _LUA_VM, repeated=True),
+}
 
 Reads: TypeAlias = "Callable[[bytes], list[object]]"
 #: Of a value whose type goes with the message.

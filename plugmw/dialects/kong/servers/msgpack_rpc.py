@@ -82,6 +82,9 @@ class MsgPackRPC:
         """Close an instance."""
         self._call("plugin.CloseInstance", instance, deadline)
 
+    def has_more(self) -> bool:
+        return bool(self._unpacker.read_bytes(1))
+
     def event(self, instance: int, phase: str, ask: Ask, deadline: Deadline) -> None:
         """Run one phase, answering the calls it makes."""
         reply = self._call("plugin.HandleEvent", {"InstanceId": instance, "EventName": phase}, deadline)

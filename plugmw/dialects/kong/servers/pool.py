@@ -20,6 +20,7 @@ from typing import Final
 
 from plugmw.concurrency.deadline import Deadline
 from plugmw.concurrency.process import started_at
+from plugmw.concurrency.sockets import has_news
 from plugmw.dialects.kong.servers.wire import Closed, Connection, Wire
 
 #: Idle connections kept; more come and go with the load.
@@ -61,13 +62,18 @@ class Pool:
                 connection = self._idle.pop()
             except IndexError:
                 return self._connect(deadline)
-            if connection.wire.epoch == self.epoch:
+            if connection.wire.epoch != self.epoch:
+                connection.wire.close()
+            elif has_news(connection.wire.sock):
+                # A call that came after its event: it would act on another request.
+                self.discard(connection)
+            else:
                 return connection
-            connection.wire.close()
 
     def give(self, connection: Connection) -> None:
         """Take a connection back on which nothing is in flight."""
-        if connection.wire.epoch == self.epoch and len(self._idle) < _IDLE and not self._closed:
+        usable = connection.wire.epoch == self.epoch and not connection.has_more()
+        if usable and len(self._idle) < _IDLE and not self._closed:
             self._idle.append(connection)
         else:
             connection.wire.close()

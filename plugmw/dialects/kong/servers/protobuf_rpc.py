@@ -45,6 +45,9 @@ class ProtoBufRPC:
         """Close an instance; go-pdk drops all that are older than a minute with it."""
         self._call(sized(_CLOSE, b"\x08" + varint(instance)), deadline)
 
+    def has_more(self) -> bool:
+        return bool(self._received)
+
     def event(self, instance: int, phase: str, ask: Ask, deadline: Deadline) -> None:
         """Run one phase, answering the calls it makes."""
         command = self._events.get((instance, phase))

@@ -81,8 +81,13 @@ class SupervisorClient:
         self._tell({"op": "restart", "name": name, "pid": pid})
 
     def stop(self) -> None:
-        """Disconnect; the supervisor ends when the last of its clients has."""
+        """Disconnect; the supervisor ends when the last of its clients has.
+
+        Of a gunicorn it waits a while: another worker may be about to come.
+        """
         self._stopped.set()
+        if self._owner[0] == os.getpid():
+            self._tell({"op": "leave"})
         with self._lock:
             connection, self._socket = self._socket, None
         if connection is not None:

@@ -77,6 +77,9 @@ class Connection(Protocol):
     def stop(self, instance: int, deadline: Deadline) -> None:
         """Close an instance."""
 
+    def has_more(self) -> bool:
+        """Say whether more was read than the last answer; the connection is of no use then."""
+
 
 class Wire:
     """A connected unix socket. ``step`` is the patience for one message, in seconds."""

@@ -12,7 +12,6 @@ go first; a reload forgets them.
 from __future__ import annotations
 
 import hashlib
-import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -24,13 +23,11 @@ from plugmw.dialects.tyk.session import SessionState
 from plugmw.kernel.exchange import Exchange
 from plugmw.schema import patterns
 from plugmw.wsgi import safe_xml
-from plugmw.wsgi.forms import FORM, media_type, read_form, read_pairs
+from plugmw.wsgi.forms import FORM, TooMuch, media_type, read_form, read_pairs
 from plugmw.wsgi.safe_xml import local
 from plugmw.wsgi.text import decode
 
 MOST: Final = 10_000
-#: Characters of the source that a regular expression is matched against.
-LONGEST: Final = 8192
 
 Extract = Callable[[Exchange], str]
 
@@ -91,19 +88,26 @@ def _form_value(x: Exchange, name: str) -> str:
     """Return the values of a field joined, those of the body before those of the query."""
     pairs = read_pairs(x.environ.get("QUERY_STRING", ""))
     if media_type(x.environ.get("CONTENT_TYPE") or "")[0] == FORM:
-        pairs = [*read_form(x.read_body()), *pairs]
+        try:
+            pairs = [*read_form(x.read_body()), *pairs]
+        except TooMuch:
+            raise Missing from None
     return "".join(value or "" for key, value in pairs if key == name)
 
 
 def _by_regex(source: Extract, options: Mapping[str, Any]) -> Extract:
     expression, index = str(options.get("regex_expression") or ""), int(options.get("regex_match_index") or 0)
-    problem = patterns.problem(expression) if expression else "got '', expected an expression"
+    problem = patterns.problem(expression, "search") if expression else "got '', expected an expression"
     if problem:
         raise ValueError(f"extractor_config.regex_expression: {problem}")
-    pattern = re.compile(expression)
+    pattern = patterns.compiled(expression, "search")
 
     def extract(x: Exchange) -> str:
-        matches: list[str] = [match[0] for match in pattern.finditer(source(x)[:LONGEST])]
+        try:
+            matches: list[str] = [match[0] for match in pattern.find_all(source(x))]
+        except patterns.TooLong:
+            # Of two texts that begin alike each is somebody else's.
+            raise Missing from None
         if index >= len(matches):
             raise Missing
         return matches[index]

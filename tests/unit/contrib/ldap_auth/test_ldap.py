@@ -209,6 +209,10 @@ class FakeLink:
         self.log = log
         self.closed = False
         self.fails = None
+        self.news = False
+
+    def has_news(self):
+        return self.news
 
     def bind(self, dn, password, end):
         if self.fails is not None:
@@ -275,6 +279,14 @@ def test_a_connection_is_kept_for_its_time(fake, now):
 def test_a_connection_need_not_be_kept(fake):
     fake_pool(fake, keepalive=0).bind("a", "right")
     assert fake.links[0].closed
+
+
+def test_a_kept_connection_on_which_something_waits_is_replaced(fake):
+    pool = fake_pool(fake)
+    pool.bind("a", "right")
+    fake.links[0].news = True
+    assert pool.bind("b", "wrong") == "refused"
+    assert [link.closed for link in fake.links] == [True, False]
 
 
 def test_a_kept_connection_that_has_died_is_replaced(fake):

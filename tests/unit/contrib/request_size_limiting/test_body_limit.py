@@ -8,8 +8,10 @@ import os
 
 import pytest
 
-from plugmw.contrib.request_size_limiting.body_limit import IN_MEMORY, Metered, answering, spool
+from plugmw.concurrency.deadline import Deadline
+from plugmw.contrib.request_size_limiting.body_limit import IN_MEMORY, PATIENCE, Metered, answering, spool
 from plugmw.wsgi.answer import Exit
+from tests.support.clock import Clock
 from tests.support.wsgi import Closing, environ_of, serve
 
 
@@ -184,3 +186,17 @@ def test_a_file_wrapper_that_is_a_function_is_no_type_to_look_for():
         return iter([b"x"])
 
     assert serve(answering(app), environ_of(**{"wsgi.file_wrapper": lambda *a: a})).body == b"x"
+
+
+def test_a_body_that_does_not_come_in_time_is_not_waited_for():
+    clock = Clock(0.0)
+
+    class Slow:
+        def read(self, size):
+            clock.now += 100
+            return b"x"
+
+    environ = {"wsgi.input": Slow()}
+    with pytest.raises(TimeoutError):
+        spool(environ, 10**9, Deadline.after(PATIENCE, clock))
+    assert clock.now == 300

@@ -310,6 +310,21 @@ def test_refuses_a_request_whose_templates_yield_what_must_not_be_sent(config, q
     assert "request refused: " in caplog.text
 
 
+@pytest.mark.parametrize("method", ["POST", "GET"])
+def test_refuses_a_form_that_has_more_in_it_than_is_looked_at(method, caplog):
+    calls = []
+    config = {"remove": {"body": ["admin"]}, "http_method": method}
+    answer = get(
+        RequestTransformer(**config),
+        app=lambda *a: calls.append(a),
+        method="POST",
+        data="a=b&" * 1000 + "admin=1",
+        content_type=FORM,
+    )
+    assert (answer.status_code, calls) == (413, [])
+    assert "request refused: got a form of 1001 fields, expected at most 1000 (request " in caplog.text
+
+
 def test_nothing_half_changed_is_left_when_a_request_is_refused():
     config = {
         "http_method": "PUT",

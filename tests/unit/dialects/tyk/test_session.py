@@ -122,3 +122,9 @@ def test_setting_a_session_authenticates_the_exchange():
     assert session_of(x) is session
     assert x.consumer.username == x.environ["HTTP_X_CONSUMER_USERNAME"] == "ann"
     assert "k" not in (x.credential.id, x.environ["HTTP_X_CREDENTIAL_IDENTIFIER"])
+
+
+def test_an_alias_with_control_characters_is_nobodys_name():
+    consumer = consumer_of(SessionState(alias="jo\r\nroot", key_id="k"))
+    assert consumer.username == consumer.id
+    assert consumer_of(SessionState(alias="jo", key_id="k")).username == "jo"

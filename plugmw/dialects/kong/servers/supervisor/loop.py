@@ -61,6 +61,8 @@ class Supervisor:
         self.servers = {item["name"]: Child(item, self) for item in spec["servers"]}
         self.control = control
         self.ending = False
+        #: Whether the last client to leave was the owner itself: nobody else will come.
+        self.left = False
         self.alone_since = self.begun = time.monotonic()
 
     def run(self) -> None:
@@ -81,8 +83,9 @@ class Supervisor:
         self._end()
 
     def _turn(self, wait: float) -> None:
-        # The first client is about to connect: it shall have the first lines.
-        if not self.ending and (self.clients or time.monotonic() - self.begun > 1.0):
+        # The first client is about to connect: it shall have the first lines. Without any nothing is started.
+        waited = self.alone_since == self.begun and time.monotonic() - self.begun > 1.0
+        if not self.ending and (self.clients or waited):
             for server in self.servers.values():
                 server.start_if_due()
         for key, _ in self.selector.select(wait):
@@ -93,6 +96,8 @@ class Supervisor:
         self._reap()
 
     def _next_start(self) -> float:
+        if not self.clients:
+            return 1.0
         now = time.monotonic()
         due = [max(0.02, server.due - now) for server in self.servers.values() if server.process is None]
         return min([1.0, *due])
@@ -103,6 +108,8 @@ class Supervisor:
             self.alone_since = time.monotonic()
             return False
         alone = time.monotonic() - self.alone_since
+        if self.left:
+            return True
         # A second for the first client to connect, and for workers that end one after the other.
         return alone > self.linger or (alone > 1.0 and started_at(self.owner[0]) != self.owner[1])
 
@@ -125,6 +132,7 @@ class Supervisor:
             return
         connection.setblocking(False)
         self.clients.append(Client(connection, self))
+        self.left = False
 
     def tell(self, name: str, pid: int, text: str) -> None:
         """Pass a line on to a client that takes it, else to standard error."""
@@ -142,6 +150,8 @@ class Supervisor:
         server = self.servers.get(str(asked.get("name")))
         if asked.get("op") == "restart" and server is not None:
             server.kill(asked.get("pid"))
+        elif asked.get("op") == "leave":
+            self.left = True
         elif asked.get("op") == "status":
             servers = {name: server.status() for name, server in self.servers.items()}
             client.send(json.dumps({"id": asked.get("id"), "servers": servers}).encode() + b"\n")

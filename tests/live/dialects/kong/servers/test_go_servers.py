@@ -10,6 +10,7 @@ import time
 import pytest
 
 from plugmw.concurrency.deadline import Deadline
+from plugmw.concurrency.sockets import has_news
 from plugmw.dialects.kong.servers.pool import connect
 from plugmw.dialects.kong.servers.protobuf_rpc import ProtoBufRPC
 from plugmw.dialects.kong.servers.wire import Closed, Wire
@@ -50,6 +51,19 @@ def test_shared_values_go_there_and_back(served):
 
 def test_nobody_is_an_empty_consumer(served):
     assert served.do("consumer").headers["x-consumer"] == "<nil>"
+
+
+def test_memory_statistics_have_the_dicts_that_go_looks_into(served):
+    assert served.do("memory").headers["x-memory"] == "{{0 0} {0 0}} 1 true <nil>"
+
+
+def test_a_call_that_comes_after_its_request_acts_on_no_other(own):
+    assert own.do("late").status_code == 200
+    idle = own.plugin.server.pool()._idle
+    until(lambda: has_news(idle[-1].wire.sock))
+    late = idle[-1]
+    assert "x-late" not in own.do("").headers
+    assert late.wire.sock.fileno() == -1
 
 
 def test_a_body_over_the_limit_is_an_error_in_the_plugin(served):

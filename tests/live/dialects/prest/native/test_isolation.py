@@ -162,8 +162,8 @@ def test_a_library_that_crashes_when_it_is_loaded_is_tried_again_later_and_later
     with pytest.raises(NativeError, match=told) as caught:
         _ = library.GETHelloHandler
     assert caught.value.status == 500
-    assert library._caller._failures == 2
-    library._caller._failures = 9
+    assert library._caller._loading.failures == 2
+    library._caller._loading.failures = 9
     with pytest.raises(NativeError, match="failed too often") as caught:
         _ = library.GETHelloHandler
     assert caught.value.status == 503
@@ -222,7 +222,7 @@ def test_a_start_that_would_come_too_late_is_503(opened):
     _ = library.GETHelloHandler
     with pytest.raises(NativeError):
         ask(library, "GETCrashHandler")
-    library._caller._failures = 9
+    library._caller._loading.failures = 9
     with pytest.raises(NativeError, match="failed too often, starts again in") as caught:
         ask(library, "GETHelloHandler")
     assert caught.value.status == 503
@@ -233,9 +233,25 @@ def test_a_success_ends_the_row_of_failures(opened):
     for _ in range(2):
         with pytest.raises(NativeError):
             ask(library, "GETCrashHandler")
-    assert library._caller._failures == 2
+    row = library._caller._calling["GETCrashHandler"]
+    assert row.failures == 2
+    row.last = 0.0
+    library._caller._known.add("GETHelloHandler")
+    library._caller._calling["GETHelloHandler"] = row
     ask(library, "GETHelloHandler")
-    assert library._caller._failures == 0
+    assert list(library._caller._calling) == ["GETCrashHandler"]
+
+
+def test_a_function_that_keeps_crashing_costs_the_others_nothing(opened):
+    library = opened()
+    for _ in range(2):
+        with pytest.raises(NativeError, match="its process ended with signal"):
+            ask(library, "GETCrashHandler")
+    library._caller._calling["GETCrashHandler"].failures = 30
+    with pytest.raises(NativeError, match="GETCrashHandler: failed too often, is called again in") as caught:
+        ask(library, "GETCrashHandler")
+    assert caught.value.status == 503
+    assert ask(library, "GETHelloHandler")[1] == 200
 
 
 def test_a_library_that_was_broken_since_is_500(opened, tmp_path):

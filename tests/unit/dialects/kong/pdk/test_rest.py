@@ -57,7 +57,10 @@ def test_the_node_has_an_id_a_name_and_memory():
     assert uuid.UUID(kong.node.get_id())
     assert kong.node.get_id() == kong.node.get_id()
     assert kong.node.get_hostname()
-    found = kong.node.get_memory_stats("M", 0)["workers_lua_vms"][0]
+    stats = kong.node.get_memory_stats("M", 0)
+    empty = {"allocated_slabs": 0, "capacity": 0}
+    assert stats["lua_shared_dicts"] == {"kong": empty, "kong_db_cache": empty}
+    found = stats["workers_lua_vms"][0]
     assert found["pid"] == os.getpid()
     assert found["http_allocated_gc"] > 1
     with pytest.raises(ValueError, match="invalid unit 'x'"):

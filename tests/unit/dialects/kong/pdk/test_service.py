@@ -325,3 +325,9 @@ def test_without_buffering_there_is_no_body(call):
 def test_wrong_names_raise_with_kongs_text(name, argument, text):
     with pytest.raises(TypeError, match=f"^{text}$"):
         during("log", getattr(told, name), argument)
+
+
+@pytest.mark.parametrize("query", ["a=\n", "\0", "a=1\r\nX: y", "\x7f"])
+def test_a_query_with_control_characters_is_refused(query):
+    with pytest.raises(ValueError, match="query must not have control characters"):
+        during("access", kong.service.request.set_raw_query, query)

@@ -63,6 +63,11 @@ FUNCTION(GETWildHandler) {
     *(volatile int *)8 = 1;
 }
 
+FUNCTION(GETOrderlyExitHandler) {
+    UNUSED;
+    exit(3);
+}
+
 FUNCTION(GETExitHandler) {
     UNUSED;
     _exit(3);

@@ -52,6 +52,15 @@ func (conf *Config) Access(kong *pdk.PDK) {
 		kong.Response.SetHeader("X-Echo", value)
 	case "big":
 		kong.ServiceRequest.SetRawBody(strings.Repeat("x", 2000000))
+	case "memory":
+		stats, err := kong.Node.GetMemoryStats()
+		dicts, vms := stats.LuaSharedDicts, stats.WorkersLuaVms
+		kong.Response.SetHeader("X-Memory", fmt.Sprint(dicts, len(vms), vms[0].HttpAllocatedGc > 0, err))
+	case "late":
+		go func() {
+			time.Sleep(100 * time.Millisecond)
+			kong.Response.SetHeader("X-Late", "of another request")
+		}()
 	case "log":
 		kong.Log.Warn("from go ", 1.5, true)
 	}

@@ -13,7 +13,7 @@ from typing import BinaryIO, Final
 
 #: Bytes of a file that is read whole: no configuration, plugin, key or signature comes near.
 LARGEST: Final = 64 * 1024 * 1024
-_STEP: Final = 1024 * 1024
+_STEP: Final = 256 * 1024
 
 
 def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
@@ -30,11 +30,13 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
 
 def read_regular(path: str | os.PathLike[str]) -> bytes:
     """Return the content of a file of at most :data:`LARGEST` bytes; raises as :func:`open_regular`."""
-    with open_regular(path) as file:
-        content = file.read(LARGEST + 1)
-    if len(content) > LARGEST:
-        raise OSError(errno.EFBIG, f"Is larger than {LARGEST >> 20} MiB", os.fsdecode(path))
-    return content
+    content, size = [], 0
+    for block in blocks(path):
+        content.append(block)
+        size += len(block)
+        if size > LARGEST:
+            raise OSError(errno.EFBIG, f"Is larger than {LARGEST >> 20} MiB", os.fsdecode(path))
+    return b"".join(content)
 
 
 def blocks(path: str | os.PathLike[str]) -> Iterator[bytes]:

@@ -24,6 +24,7 @@ from plugmw.contrib.ldap_auth import plugin as ldap_auth
 from plugmw.dialects.kong.pdk import cache as pdk_cache
 from plugmw.dialects.krakend.forwarding import query_of
 from plugmw.dialects.tyk.python import id_extractor
+from plugmw.dialects.tyk.python.request import Changes
 from plugmw.dialects.tyk.session import SessionState
 from plugmw.kernel.identity import digest
 from plugmw.sources.bundled import names
@@ -49,6 +50,7 @@ REMEMBERED = {
     ("kernel/generated.py", "compiled"): "texts of chains",
     ("kernel/generated.py", "source"): "shapes of chains",
     ("inspection/dry_run.py", "_install"): "nothing",
+    ("wsgi/readings.py", "host_names"): "hosts of requests",
     ("auth/passwords.py", "_works"): "methods of hashes",
     ("routing/router.py", "_path_pattern"): "paths of routes",
     ("schema/pattern_cost.py", "_signs"): "classes of characters in patterns of the configuration",
@@ -104,7 +106,7 @@ def test_s18_sessions_of_tyk_are_kept_up_to_a_number(monkeypatch):
     monkeypatch.setattr(id_extractor, "MOST", 3)
     sessions = id_extractor.Sessions()
     for number in range(10):
-        sessions.keep(f"id {number}", SessionState(id_extractor_deadline=100), now=0)
+        sessions.keep(f"id {number}", SessionState(id_extractor_deadline=100), Changes(), now=0)
     assert [sessions.get(f"id {number}", 0) is not None for number in (0, 6, 7, 9)] == [
         False,
         False,

@@ -215,7 +215,7 @@ def test_echo_comes_when_the_app_crashes():
     wrapped = gateway(CorrelationID(echo_downstream=True), app=crash, answer_crashes=True)
     # Called directly: werkzeug's client raises what the server is only told of.
     wrapped(create_environ(), lambda *arguments: started.append(arguments))
-    [(status, headers, _)] = started
+    [(status, headers, *_)] = started
     assert status == "500 Internal Server Error"
     assert re.fullmatch(f"{UUID}#1", dict(headers)[NAME])
 

@@ -27,24 +27,28 @@ import attrs
 from plugmw.configuration.extras import Extras
 from plugmw.configuration.plan import read_plan
 from plugmw.documents.document import Document, Origin, Place, parse_place, render_place
+from plugmw.documents.translated import Options
 from plugmw.errors import ConfigError, ConfigErrors
 from tests.support.certificates import certificates
 
 FOLDER: Final = Path(__file__).parent / "known"
 COLUMNS: Final = ("field", "value", "with", "outcome", "said")
 UNHEARD_OF: Final = "unheard_of"
+#: What is said of the whole of a smallest document, in which nobody has credentials, and not of a field.
+_GUARD_OF_NONE: Final = re.compile("no consumer has a credential|no entry that authenticates")
 
 #: The smallest document of each dialect.
 SMALLEST: Final[dict[str, dict[str, Any]]] = {
     "kong": {
         "_format_version": "3.0",
         "services": [{"name": "s", "url": "http://a/", "routes": [{"name": "r", "paths": ["/a"]}]}],
-        "consumers": [{"username": "bob"}],
+        "consumers": [{"username": "bob", "keyauth_credentials": [{"key": "bobs"}]}],
         "plugins": [{"name": "key-auth"}],
     },
     "kong-plugins": {
         "_format_version": "3.0",
         "services": [{"name": "s", "url": "http://a/", "routes": [{"name": "r", "paths": ["/a"]}]}],
+        "consumers": [{"username": "bob"}],
     },
     "krakend": {
         "version": 3,
@@ -123,7 +127,9 @@ def told(dialect: str, data: dict[str, Any]) -> Iterator[tuple[str, Place, str]]
     logger, log = logging.getLogger("plugmw"), Log(logging.WARNING)
     logger.addHandler(log)
     try:
-        warnings = read_plan(data, Extras(dialect=dialect.partition("-")[0])).warnings
+        # As the original, which starts without what a name stands for: the tables are of fields.
+        options = Options(strict=False)
+        warnings = read_plan(data, Extras(dialect=dialect.partition("-")[0], options=options)).warnings
     except ConfigErrors as problems:
         errors = list(problems.errors)
     finally:
@@ -146,6 +152,8 @@ def outcome(dialect: str, row: Row) -> tuple[str, str]:
     other = ""
     for kind, where, text in told(dialect, document(dialect, row)):
         place = row.place
+        if _GUARD_OF_NONE.match(text):
+            continue
         if not where and kind == "warning":
             if re.search(rf"\b{re.escape(str(place[-1]))}\b", text):
                 about[True].append((kind, text))

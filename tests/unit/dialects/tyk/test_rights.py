@@ -81,7 +81,7 @@ def test_without_allowed_urls_a_session_may_go_anywhere_and_methods_are_exact():
 def test_a_pattern_that_cannot_be_used_or_would_take_for_ever_is_a_problem():
     assert problem("/users/{id}") is None
     assert problem("(") == "missing ), unterminated subpattern at position 0"
-    assert problem("(a+)+b") == "a repeated part holds one of varying length, or alternatives"
+    assert problem("(a+)+b").startswith("a repeated part can match one text in several ways;")
 
 
 def test_the_limit_of_the_endpoint_counts_before_that_of_the_api_and_of_the_session():

@@ -86,6 +86,7 @@ def test_a_bad_configuration_is_told_in_one_line_with_its_place(path, bad, caplo
     gateway.stop()
 
 
+@pytest.mark.slow
 def test_reloads_at_once_come_one_after_the_other_and_requests_see_one_each(path):
     """Two hundred in all, from two threads, while two others ask."""
     gateway = Gateway(hello_app, path, reload=False)

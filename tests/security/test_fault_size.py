@@ -49,10 +49,12 @@ def cost(build, number):
     return count
 
 
+@pytest.mark.slow
 def test_what_is_configured_for_other_routes_costs_a_request_nothing():
     assert cost(of_one_name, 100) == cost(of_one_name, 1)
 
 
+@pytest.mark.slow
 def test_reading_the_configuration_grows_in_line_too():
     def read(number):
         entries = [

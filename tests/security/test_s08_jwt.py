@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from plugmw import Gateway
 from plugmw.auth.public_keys import ALGORITHMS
 from plugmw.contrib.jwt import JWT
@@ -32,6 +34,7 @@ def gateway():
     return Gateway(hello_app, {"consumers": [{"username": "a", "jwt_secrets": CREDENTIALS}]}, plugins=[JWT()])
 
 
+@pytest.mark.slow
 def test_s8_a_token_that_names_another_algorithm_than_it_is_signed_by_is_refused():
     app = gateway()
     for credential in CREDENTIALS:
@@ -61,6 +64,7 @@ VALUES = [
 ]
 
 
+@pytest.mark.slow
 def test_s8_claims_and_header_fields_of_any_type_are_never_500():
     app = Gateway(
         hello_app,

@@ -274,6 +274,7 @@ BOMBS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", BOMBS.values(), ids=BOMBS)
 def test_s12_a_bomb_is_refused_before_it_costs_much(serve, tmp_path, make):
     data = make()

@@ -43,6 +43,7 @@ def redirecting(port):
     return lambda asked: Told(next(statuses), [("Location", f"http://127.0.0.1:{port}/stolen")], b"{}")
 
 
+@pytest.mark.slow
 def test_s14_a_krakend_backend_that_redirects_gets_no_credentials_sent_elsewhere(monkeypatch):
     with stub(lambda asked: Told(200, [("Content-Type", "application/json")], b'{"a": 1}')) as other:
         place = ("Location", f"http://127.0.0.1:{other.port}/to")
@@ -166,6 +167,7 @@ ASKS = {
 }
 
 
+@pytest.mark.slow
 def test_s14_only_these_modules_speak_http():
     root = Path(plugmw.__file__).parent
     opens = re.compile(

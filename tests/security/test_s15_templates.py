@@ -65,6 +65,7 @@ def test_s15_responses_have_texts_and_no_templates():
     assert answer.headers["X-Other"] == "{0.__class__}"
 
 
+@pytest.mark.slow
 def test_s15_parameters_of_krakend_are_put_in_once_and_escaped():
     with stub(lambda asked: Told(200, [("Content-Type", "application/json")], b"{}")) as backend:
         krakend = {
@@ -113,6 +114,7 @@ def test_s15_tyks_rewriting_is_refused_when_the_definition_is_read():
         Gateway.from_tyk(hello_app, tyk)
 
 
+@pytest.mark.slow
 def test_s15_no_text_is_formatted_by_what_may_be_a_clients():
     """``str.format`` walks attributes: it is only ever called on a constant."""
     found = []

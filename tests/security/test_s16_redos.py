@@ -64,6 +64,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", HOSTILE.values(), ids=HOSTILE)
 def test_s16_the_default_rules_cost_what_the_length_costs(make):
     assert growth(is_crawler, make) < 24
@@ -79,6 +80,7 @@ def test_s16_a_user_agent_is_cut_before_any_rule(make):
     assert max(seen) <= LONGEST
 
 
+@pytest.mark.slow
 def test_s16_verdicts_are_kept_up_to_a_number():
     plugin = BotDetection()
     app = gateway(plugin)

@@ -78,6 +78,7 @@ def remembering():
                     yield file, ast.unparse(node.args[0]).partition("(")[0], "None" not in kind
 
 
+@pytest.mark.slow
 def test_s18_what_functions_remember_is_limited_and_known():
     found = {(file, name): limited for file, name, limited in remembering()}
     assert [place for place, limited in found.items() if not limited] == []

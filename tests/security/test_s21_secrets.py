@@ -66,6 +66,7 @@ def printed(capsys, *arguments):
     return status, "".join(capsys.readouterr())
 
 
+@pytest.mark.slow
 def test_s21_the_schema_and_the_plugins_are_of_no_configuration(capsys, planted):
     for command in ("plugins", "schema"):
         status, text = printed(capsys, command)
@@ -184,6 +185,7 @@ def problems(path, capsys, records, planted):
     return "\n".join([*texts, *records])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("made", BAD.values(), ids=BAD)
 def test_s21_a_bad_configuration_is_told_without_its_secrets(tmp_path, planted, capsys, records, made):
     planted["wrong"] = S
@@ -200,6 +202,7 @@ def test_s21_a_file_that_cannot_be_read_is_told_without_its_secrets(
     assert planted.found_in(problems(path, capsys, records, planted)) == set()
 
 
+@pytest.mark.slow
 def test_s21_a_reload_that_is_refused_says_why_without_secrets(tmp_path, planted, records):
     planted["wrong"] = S
     path = written(tmp_path, {"store": "memory://"})

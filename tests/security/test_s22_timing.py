@@ -123,6 +123,7 @@ def test_s22_an_unknown_user_is_the_same_work_as_a_wrong_password(plugin, reques
         assert any(isinstance(one[-1], int) and one[0] in ("scrypt", "pbkdf2_hmac") for one in costs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["plain", "hashed"])
 @pytest.mark.parametrize(("plugin", "request_of", "status"), WAYS.values(), ids=WAYS)
 def test_s22_the_work_tells_nothing_about_the_secret(plugin, request_of, status, form, work):

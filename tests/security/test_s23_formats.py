@@ -111,6 +111,7 @@ def imported(tree):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+@pytest.mark.slow
 def test_s23_no_module_imports_a_live_format():
     found = {(name, one) for name, tree in trees().items() for one in imported(tree)}
     found |= {
@@ -135,6 +136,7 @@ def evaluates(call, called):
     )
 
 
+@pytest.mark.slow
 def test_s23_nothing_is_evaluated_no_yaml_object_made_and_no_shell_asked():
     found = [
         f"{name}:{call.lineno}: {ast.unparse(call)[:80]}"
@@ -152,6 +154,7 @@ UNVERIFIED = {
 }
 
 
+@pytest.mark.slow
 def test_s23_tls_is_unverified_only_where_a_setting_says_so():
     marks = (
         "CERT_NONE",
@@ -224,6 +227,7 @@ def test_s23_a_hostile_messagepack_is_refused_before_memory_is_taken(data, ends)
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_s23_a_messagepack_that_goes_on_is_refused_at_the_limit():
     piece = b"\x00" * 65536
     wire = Wire(b"\xc6" + (MAX_MESSAGE + 1).to_bytes(4, "big"), *[piece] * (MAX_MESSAGE // len(piece) + 2))

@@ -135,6 +135,7 @@ def test_s24_nor_a_link_to_one(listener, tmp_path):
         pool.connect(str(tmp_path / "link"), 1)
 
 
+@pytest.mark.slow
 def test_s24_abstract_sockets_are_neither_made_nor_asked(tmp_path):
     # They have no owner and no mode: any process of the network namespace could have been first.
     for name in ("\0name", "a\0b"):
@@ -173,6 +174,7 @@ def test_s24_a_frame_that_is_too_long_is_refused_before_memory_is_taken(wire, si
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_s24_a_frame_that_does_not_come_costs_what_has_come(wire):
     connection, theirs = wire
     theirs.sendall(struct.pack("<I", MAX_MESSAGE) + b"x" * 100)

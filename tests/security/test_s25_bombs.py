@@ -129,6 +129,7 @@ def bomb(size):
     return b"".join([*(packer.compress(b"\0" * MIB) for _ in range(size // MIB)), packer.flush()])
 
 
+@pytest.mark.slow
 def test_s25_a_bomb_in_one_piece_is_unpacked_in_small_ones():
     packed = bomb(64 * MIB)
     assert len(packed) * 900 < 64 * MIB
@@ -142,6 +143,7 @@ def test_s25_a_bomb_in_one_piece_is_unpacked_in_small_ones():
     assert b"".join(Unpacked([gzip.compress(packed)])) == packed
 
 
+@pytest.mark.slow
 def test_s25_an_endless_answer_of_a_backend_is_left_at_the_limit():
     body = b'{"a": "' + b"x" * (40 * MIB)
     with stub(lambda asked: Told(200, [("Content-Type", JSON)], body)) as backend:
@@ -151,6 +153,7 @@ def test_s25_an_endless_answer_of_a_backend_is_left_at_the_limit():
         gateway_.stop()
 
 
+@pytest.mark.slow
 def test_s25_an_endless_answer_of_a_function_is_left_at_the_limit():
     told = Told(200, [("Content-Type", JSON)], b"x" * (40 * MIB))
     with stub(lambda asked: told) as function:
@@ -218,6 +221,10 @@ SHAPES = {
 }
 
 
+ONE_FIELD = ("a query of a megabyte", "heads", "lines of a head")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [name for name, (kind, _) in SHAPES.items() if kind != JSON])
 def test_s25_nor_does_a_transformer(shape):
     from plugmw.contrib.request_transformer import RequestTransformer
@@ -226,8 +233,9 @@ def test_s25_nor_does_a_transformer(shape):
     app = gateway(RequestTransformer(add={"body": ["z:1"]}, rename={"body": ["a:b"]}))
     Client(app).post("/", data=data[:10], content_type=kind)
     with allocating(100 * len(data) + MIB):
-        # More than anybody fills in: not the body that the transformer is to change.
-        assert Client(app).post("/", data=data, content_type=kind).status_code == 413
+        answer = Client(app).post("/", data=data, content_type=kind)
+    # One field, however large, is a form; thousands are not what the transformer is to change.
+    assert answer.status_code == (200 if shape in ONE_FIELD else 413)
 
 
 ANSWERS = {
@@ -241,6 +249,7 @@ ANSWERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ANSWERS)
 def test_s25_nor_does_an_answer_of_a_backend(name):
     encoding, data = ANSWERS[name]

@@ -239,6 +239,7 @@ def test_show_of_a_bad_file_prints_its_errors(run, folder):
 # -- explain ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_explain_prints_the_exit(run):
     status, out, _ = run("explain", "gateway.yaml", "GET", "/shop/1")
     assert status == 0
@@ -283,6 +284,7 @@ def test_explain_lets_entries_run_for_real(run, folder):
     assert out.startswith("GET / -> 502 by caller in access\n")
 
 
+@pytest.mark.slow
 def test_explain_prints_routing(run):
     out = run("explain", "gateway.yaml", "GET", "/api/%252e%252e/shop", "-H", "x-a: 1")[1]
     assert "route: ambiguous: an app could read the path as one of another route" in out
@@ -384,6 +386,7 @@ def test_plugins_says_what_a_plugin_lacks(run, monkeypatch, remedy):
     assert line.split("bundled")[1].strip() == expected
 
 
+@pytest.mark.slow
 def test_schema_is_a_json_schema_that_the_gateway_file_meets(run):
     import yaml
 

@@ -47,6 +47,7 @@ def server(monkeypatch):
         yield made
 
 
+@pytest.mark.slow
 def test_build_writes_a_bundle_that_verify_finds_good(run, folder, keys):
     status, out, err = run("build", "-m", "manifest.json", "-o", "a.zip", "-k", keys[0])
     assert (status, err) == (0, "")
@@ -57,6 +58,7 @@ def test_build_writes_a_bundle_that_verify_finds_good(run, folder, keys):
     assert run("verify", "a.zip") == (0, f"a.zip: good, {good} (not checked: no --public-key)\n", "")
 
 
+@pytest.mark.slow
 def test_build_is_the_same_twice(run, folder, keys):
     for name in ("a.zip", "b.zip"):
         run("build", "--key", keys[0], "--output", name)
@@ -162,6 +164,7 @@ def test_fetch_installs_and_list_shows(run, tmp_path, server):
     }
 
 
+@pytest.mark.slow
 def test_fetch_says_what_failed(run, tmp_path, server):
     status, out, err = run("fetch", "a.zip", "--base-url", server.url, "--folder", tmp_path)
     assert (status, out, err) == (1, "", f"bundle 'a.zip': {server.url}/a.zip: answered 404, expected 200\n")

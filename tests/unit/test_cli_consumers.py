@@ -58,6 +58,7 @@ def test_add_refuses_a_name_that_is_taken(run):
     assert run("add", "alice") == (1, "", message)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("alice")
 def test_key_shows_what_it_made_once(run, store):
     status, out, _ = run("key", "alice")
@@ -69,6 +70,7 @@ def test_key_shows_what_it_made_once(run, store):
         assert key not in run("list", *arguments)[1]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("alice")
 @pytest.mark.parametrize(
     ("kind", "looked_up", "field"),
@@ -89,6 +91,7 @@ def test_key_makes_each_kind(run, store, kind, looked_up, field):
         assert (shown[looked_up], credential.data[field]) == ("alice", shown[field])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("alice")
 def test_key_reads_a_secret_from_standard_input_and_does_not_show_it(run, store, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO("open sesame\n"))
@@ -134,12 +137,14 @@ def test_key_wants_a_number_of_seconds(run, capsys, text):
     assert f"got '{text}', expected a number of seconds above 0" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("alice")
 def test_list_lines_up(run):
     run("add", "bob")
     assert run("list")[1] == "consumer  custom id  groups\nalice     a-1        g h\nbob\n"
 
 
+@pytest.mark.slow
 def test_list_of_nothing(run):
     assert run("list")[1] == "no consumers\n"
     assert json.loads(run("list", "--json")[1]) == []

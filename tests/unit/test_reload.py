@@ -196,6 +196,7 @@ class Noted(Plugin):
         type(self).closed += 1
 
 
+@pytest.mark.slow
 def test_a_running_request_ends_under_the_old_configuration_which_is_then_closed(files):
     class Mine(Noted):
         closed = 0
@@ -472,6 +473,7 @@ def test_a_failing_close_is_logged_and_the_rest_is_closed(files, caplog):
     gateway.stop()
 
 
+@pytest.mark.slow
 def test_a_request_that_its_framework_keeps_in_a_cycle_drains_by_garbage_collection(files):
     class Mine(Noted):
         closed = 0
@@ -519,6 +521,7 @@ def test_a_gateway_without_a_file_marks_nothing():
     assert "plugmw.generation" not in seen[0]
 
 
+@pytest.mark.slow
 def test_requests_from_many_threads_see_one_configuration_each(files):
     files.config({"name": "correlation-id", "config": {"header_name": "X-A", "generator": "uuid#counter"}})
     gateway = Gateway(hello_app, files.path, reload=False)
@@ -546,6 +549,7 @@ def test_requests_from_many_threads_see_one_configuration_each(files):
 # -- nothing is left --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_nothing_is_left_of_old_generations(gateway, files):
     serve(gateway, environ_of("/"))
     gone = []
@@ -565,6 +569,7 @@ def test_nothing_is_left_of_old_generations(gateway, files):
 # -- by itself --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_change_is_taken_without_being_told(files):
     gateway = Gateway(hello_app, files.path)
     assert told(gateway) == "one"

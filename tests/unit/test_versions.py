@@ -6,9 +6,12 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from tests.support.servers import ROOT
 
 
+@pytest.mark.slow
 def test_every_requirement_names_the_least_version_that_the_tests_run_with():
     command = [sys.executable, str(ROOT / "tools/lowest.py")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)

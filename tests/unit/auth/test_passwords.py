@@ -110,15 +110,18 @@ def test_a_decoy_is_as_much_work_as_the_dearest_and_matches_nothing(known, metho
     assert not passwords.matches(decoy, "")
 
 
+@pytest.mark.slow
 def test_a_decoy_for_what_cannot_be_known_is_as_long_as_a_hash_of_werkzeug():
     real, decoy = generate_password_hash("x"), passwords.decoy([passwords.USUAL])
     assert [len(hash.rpartition("$")[2]) for hash in (real, decoy)] == [128, 128]
 
 
+@pytest.mark.slow
 def test_the_usual_method_is_that_of_werkzeug():
     assert generate_password_hash("x").startswith(passwords.USUAL)
 
 
+@pytest.mark.slow
 def test_a_password_is_made_slow_and_a_hash_is_left_as_it_is():
     assert passwords.slow("kong").startswith(passwords.USUAL)
     assert passwords.matches(passwords.slow("kong"), "kong")

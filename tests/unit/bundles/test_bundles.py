@@ -47,6 +47,7 @@ def read(found):
     return (found.folder / "middleware.py").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compat", [False, True])
 def test_a_bundle_is_in_the_folder_of_its_names_md5(bundles, server, home, compat):
     server.has["a.zip"] = bundle(OLD, build_id="7")
@@ -103,6 +104,7 @@ def test_another_base_url_is_asked_afresh(bundles, server):
     assert server.asked[1].get("If-None-Match") is None
 
 
+@pytest.mark.slow
 def test_the_last_two_versions_are_kept(bundles, server, home):
     made, folders = bundles(), []
     for number in range(4):
@@ -111,6 +113,7 @@ def test_the_last_two_versions_are_kept(bundles, server, home):
     assert [folder.exists() for folder in folders] == [False, False, True, True]
 
 
+@pytest.mark.slow
 def test_a_version_that_comes_back_is_where_it_was(bundles, server):
     old, new = bundle(OLD), bundle(NEW)
     made, inodes = bundles(), []
@@ -328,6 +331,7 @@ def test_a_scheme_that_is_not_known_is_said(bundles):
     assert "Unknown URL scheme: 'ftp'" in failure(bundles("ftp://h"))
 
 
+@pytest.mark.slow
 def test_a_new_version_is_noticed_by_who_watches(bundles, server):
     server.has["a.zip"] = bundle(OLD)
     with recording() as record:

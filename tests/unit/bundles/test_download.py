@@ -151,11 +151,13 @@ def test_a_try_that_succeeds_ends_it(server, pauses):
     assert pauses == [0.5]
 
 
+@pytest.mark.slow
 def test_a_server_that_says_nothing_is_left_at_the_deadline(get, server):
     server.has["a.zip"] = None
     assert problem(get, deadline=0.05) == "no whole answer within 0.05 s"
 
 
+@pytest.mark.slow
 def test_a_server_that_sends_byte_after_byte_is_left_at_the_deadline():
     import socket
 
@@ -235,6 +237,7 @@ def test_s14_proxies_and_passwords_of_the_environment_do_not_count(get, server, 
     assert server.asked[0].get("Authorization") is None
 
 
+@pytest.mark.slow
 def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path):
     self_signed(tmp_path, "c.pem", "k.pem", "localhost")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -40,6 +40,7 @@ def test_a_key_is_read_from_a_regular_file_only():
         read_public_key("/dev/zero")
 
 
+@pytest.mark.slow
 def test_openssl_and_plugmw_know_each_others_signatures(keys, tmp_path):
     openssl = require_program("openssl")
     (tmp_path / "content").write_bytes(CONTENT)

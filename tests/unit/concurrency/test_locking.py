@@ -26,6 +26,7 @@ def test_the_file_is_created_with_its_mode_and_keeps_what_is_in_it(tmp_path):
         assert path.read_bytes() == b"a"
 
 
+@pytest.mark.slow
 def test_who_waits_tries_again_until_the_time_is_over(tmp_path):
     path, slept = tmp_path / "lock", []
 

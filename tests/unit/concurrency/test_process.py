@@ -43,6 +43,7 @@ class Thing:
     def after_fork(self) -> None: ...
 
 
+@pytest.mark.slow
 def test_a_watched_object_is_renewed_in_the_child_and_not_in_the_parent() -> None:
     assert output(RENEWED) == "1 inherited"
 
@@ -64,6 +65,7 @@ print("ok")
 """
 
 
+@pytest.mark.slow
 def test_stores_can_be_imported_where_there_are_no_forks() -> None:
     assert output(WITHOUT) == "ok"
 

@@ -241,6 +241,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("answer", "config"), BROKEN.values(), ids=BROKEN)
 def test_what_is_no_answer_is_500_and_its_reason_only_logged(azure, caplog, answer, config):
     found, asked = azure(answer, config, query_string="token=hidden")
@@ -271,6 +272,7 @@ def test_a_body_that_is_not_what_it_says_is_the_clients_error(azure):
     assert (found.status_code, asked) == (400, [])
 
 
+@pytest.mark.slow
 def test_both_bodies_stream_in_constant_memory(azure, monkeypatch):
     size, block = 50 * 2**20, bytes(64 * 1024)
 
@@ -366,6 +368,7 @@ def test_proxies_of_the_environment_do_not_count(azure, monkeypatch):
     assert azure(config={"keepalive": 0})[0].data == b"ok"
 
 
+@pytest.mark.slow
 def test_certificates_are_verified(azure, tmp_path):
     files = certificates(tmp_path, HOST)
 

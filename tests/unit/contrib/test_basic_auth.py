@@ -221,6 +221,7 @@ def test_a_wrong_password_and_an_unknown_user_are_the_same_work(forms, user, met
     assert (answer.status_code, checks) == (401, methods)
 
 
+@pytest.mark.slow
 def test_a_directory_that_cannot_list_its_credentials_is_taken_to_have_slow_hashes(checks):
     class Remote:
         def consumer(self, name):

@@ -53,6 +53,7 @@ URLS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("given", "url"), URLS.values(), ids=URLS)
 def test_record_names_a_store(given, url):
     made = Redis(**{"host": "h", **given})

@@ -433,6 +433,7 @@ def test_a_page_is_about_a_plugin_that_is_imported_by_its_name(page):
         assert cls.__module__ in (front.__name__, f"{front.__name__}.plugin")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", ROWS)
 def test_does_the_same_in_every_way_it_is_used(name, way):

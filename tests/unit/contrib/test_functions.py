@@ -272,6 +272,7 @@ def test_a_factory_is_called_once_for_each_gateway_that_has_the_plugin():
     assert (found, journal) == (["1", "1", "2"], ["made", "made"])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_a_factory_is_called_again_in_a_forked_process():
     wrapped = gateway(Mine(access=[counting([])]))

@@ -255,6 +255,7 @@ def test_a_failing_custom_field_sends_the_rest(serve, caplog):
     assert "log field 'bad' is left out: ZeroDivisionError" in caplog.text
 
 
+@pytest.mark.slow
 def test_certificates_are_verified(serve, tmp_path, caplog):
     from tests.support.sinks import Certificate
 

@@ -56,6 +56,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("config", "address", "status"), CASES.values(), ids=CASES)
 def test_decides_by_address(config, address, status):
     assert get(IPRestriction(**config), environ={"REMOTE_ADDR": address}).status_code == status

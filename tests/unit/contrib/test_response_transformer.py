@@ -263,6 +263,7 @@ def in_chunks(data, size):
     return [data[start : start + size] for start in range(0, len(data), size)]
 
 
+@pytest.mark.slow
 def test_large_bodies_are_changed_as_a_whole():
     data = json.dumps({"p2": "ä" * 1_000_000}).encode()
     answer = transformed(ADD, body=in_chunks(data, 4096))

@@ -84,6 +84,7 @@ def test_an_exchange_is_a_line(serve):
     assert second["request"]["uri"] == "/second"
 
 
+@pytest.mark.slow
 def test_latencies_add_up(serve):
     import time
 
@@ -146,6 +147,7 @@ def test_big_entries_are_one_line(serve):
     assert json.loads(line)["request"]["headers"]["x-12"] == "x" * 8000
 
 
+@pytest.mark.slow
 def test_lines_of_many_threads_stay_whole(serve):
     with tcp_sink() as sink:
         wrapped = serve(to(sink))
@@ -166,6 +168,7 @@ def test_what_waits_is_sent_at_the_end(serve):
 # -- TLS ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_tls_is_verified_by_the_name_that_is_given(serve, tmp_path, caplog):
     certificate = Certificate(tmp_path, "logs.example", "127.0.0.9")
     with tcp_sink(tls=certificate.context()) as sink:

@@ -203,6 +203,7 @@ def test_a_toml_error_at_the_end_has_the_last_line():
     assert str(_toml_error("Odd (at end of document)", "a\nb", "g.toml")) == "g.toml:2: not TOML: odd"
 
 
+@pytest.mark.slow
 def test_only_the_parsers_that_are_needed_are_imported():
     code = "import sys, plugmw.documents; print({'yaml', 'tomllib', 'tomli'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

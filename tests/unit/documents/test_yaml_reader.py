@@ -84,6 +84,7 @@ BAD = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("text", "message"), BAD.values(), ids=BAD)
 def test_refuses(text, message):
     with pytest.raises(ConfigError) as caught:

@@ -391,6 +391,7 @@ def test_schema_offers_the_known_names():
     assert entry["properties"]["name"]["anyOf"][0]["enum"] == ["broken", "limit", "log", "many", "needy"]
 
 
+@pytest.mark.slow
 def test_schema_without_any_plugin_is_one_too(monkeypatch):
     monkeypatch.setattr(FakeCatalogue, "found", {})
     found = description.file_schema(FakeCatalogue())
@@ -398,6 +399,7 @@ def test_schema_without_any_plugin_is_one_too(monkeypatch):
     assert "allOf" not in found["properties"]["plugins"]["items"]
 
 
+@pytest.mark.slow
 def test_schema_of_the_bundled_plugins_is_one():
     found = description.file_schema(Catalogue())
     Draft202012Validator.check_schema(found)

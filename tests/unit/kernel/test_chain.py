@@ -77,6 +77,7 @@ def test_a_hundred_plugins_run_in_order():
     assert len(notes) == 500
 
 
+@pytest.mark.slow
 def test_gateways_nest_fifty_deep():
     notes: list[str] = []
     app = hello_app
@@ -619,6 +620,7 @@ def test_ctx_and_request_id_are_shared_across_wrappers():
 # -- threads ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_thirty_two_threads_never_mix_their_exchanges():
     def access(x):
         x.ctx["path"] = x.path

@@ -146,6 +146,7 @@ def test_a_cycle_is_refused_with_its_names(entries, cycle):
     assert str(caught.value).startswith("before/after form a cycle: ")
 
 
+@pytest.mark.slow
 def test_a_hundred_constraints_against_the_priorities_are_settled():
     entries = [entry(f"p{n:03}", n, before=(f"p{n + 1:03}",)) for n in range(100)]
     assert names(*entries) == [f"p{n:03}" for n in range(100)]

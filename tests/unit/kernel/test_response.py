@@ -580,6 +580,7 @@ def test_the_store_of_testing_is_memory_and_the_app_says_hello():
     assert serve(Gateway(hello_app, {"store": "memory://"})).body == b"hello"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("app", ["list", "generator", "late start", "write", "file"])
 @pytest.mark.parametrize("phase", ["response", "header_filter"])
 @pytest.mark.parametrize("status", [204, 304])

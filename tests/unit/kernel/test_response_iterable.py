@@ -20,6 +20,7 @@ def seen(headers: list, ignore: bool) -> list:
     return [item for item in headers if not (ignore and item[0] == "Content-Length")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("app", APPS)
 def test_an_app_is_seen_as_it_is_under_plugins_that_do_nothing(app, method):
@@ -51,6 +52,7 @@ def compare(app: str, kind: str, method: str) -> None:
         assert found.chunks == alone.chunks, kind
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("app", GOOD)
 def test_an_app_that_a_plugin_hands_over_to_is_seen_as_it_is(app, method):
@@ -121,6 +123,7 @@ def test_exc_info_after_the_headers_replaces_an_answer_that_is_still_held_or_is_
         assert (found.status, found.body, type(found.raised)) == ("200 OK", b"one", Oops)
 
 
+@pytest.mark.slow
 def test_log_runs_exactly_once_and_after_the_app_is_closed():
     runs = []
     for app in APPS:
@@ -138,6 +141,7 @@ def test_log_runs_exactly_once_and_after_the_app_is_closed():
         assert [note for note in journal if note == "close"] == alone, what
 
 
+@pytest.mark.slow
 def test_a_client_that_goes_away_leaves_the_app_closed_once():
     apps = ("iterator with close", "late iterator with close", "file")
     journals = {(app, kind, stop_after): [] for app in apps for kind in KINDS for stop_after in (0, 1)}
@@ -156,6 +160,7 @@ def test_closing_twice_is_closing_once():
     assert journal == ["close", "a.log"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("app", [app for app in GOOD if app != "204"])
 def test_both_sides_satisfy_the_checker_of_the_standard_library(app):
     # The checker's own iterator hides the file; the way round it is tested below.
@@ -519,6 +524,7 @@ def test_what_stops_a_process_is_let_through_with_the_app_closed_and_the_exchang
 CRASHES = ["raises at call", "raises after start_response", "raises before a late start"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("app", CRASHES)
 def test_crashes_are_answered_when_asked_for(app):
     for kind in KINDS:

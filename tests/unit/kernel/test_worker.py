@@ -215,6 +215,7 @@ def test_stopping_closes_the_plugins_in_reverse_and_the_store(caplog):
     gateway.stop()
 
 
+@pytest.mark.slow
 def test_live_gateways_are_known_to_hooks_and_dead_ones_forgotten():
     gateway = Gateway(hello_app, MEMORY)
     assert gateway in Worker.instances
@@ -240,6 +241,7 @@ def test_a_worker_needs_somebody_to_build():
 # -- forks ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 @pytest.mark.parametrize("started", [False, True])
 @pytest.mark.parametrize("kind", ["gateway", "middleware"])

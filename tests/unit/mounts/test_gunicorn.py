@@ -130,6 +130,7 @@ def test_does_nothing_in_the_master_for_a_worker_that_is_gone(instances):
     assert plugin.calls == ["started"]
 
 
+@pytest.mark.slow
 def test_reading_the_hooks_loads_neither_the_gateway_nor_gunicorn():
     loaded = "{'plugmw.gateway', 'gunicorn', 'requests'} & set(sys.modules)"
     code = f"import sys, plugmw.mounts.gunicorn; print({loaded})"

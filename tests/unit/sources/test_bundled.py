@@ -28,6 +28,7 @@ def test_finds_nothing_else(name):
     assert bundled.find(name) is None
 
 
+@pytest.mark.slow
 def test_a_name_is_known_without_importing_a_plugin():
     code = (
         "import sys; from plugmw.sources import bundled; assert bundled.names();"

@@ -116,6 +116,7 @@ breaker.close()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("state", "answer"), [("open", "11"), ("closed", "10")])
 def test_a_child_starts_closed_and_can_look_for_itself(
     state: str, answer: str, output: Callable[..., str]

@@ -81,6 +81,7 @@ one.close()
 """
 
 
+@pytest.mark.slow
 def test_closing_one_store_keeps_the_locks_of_another_on_the_same_file(
     path: str, output: Callable[..., str]
 ) -> None:
@@ -115,6 +116,7 @@ store.close()
 """
 
 
+@pytest.mark.slow
 def test_children_of_a_process_in_full_use_count_with_it(path: str, output: Callable[..., str]) -> None:
     assert output(FORKED, path) == f"False 5001 {[b'1'] * 4}"
 
@@ -134,5 +136,6 @@ store.close()
 """
 
 
+@pytest.mark.slow
 def test_a_store_made_before_the_fork_opens_after_it(path: str, output: Callable[..., str]) -> None:
     assert output(OPENED_AFTER_FORK, path) == "3"

@@ -130,5 +130,6 @@ print(store.incr("a"))
 """
 
 
+@pytest.mark.slow
 def test_a_child_forked_while_the_lock_is_held_goes_on_alone(output: Callable[..., str]) -> None:
     assert output(FORKED).split() == ["2", "2"]

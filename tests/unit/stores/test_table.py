@@ -43,6 +43,7 @@ def test_a_new_key_in_a_full_bucket_is_a_store_error(table: Table, clock: Clock)
         table.incr("new", 1, 60, clock)
 
 
+@pytest.mark.slow
 def test_a_flood_of_long_lived_keys_does_not_push_a_living_counter_out(table: Table, clock: Clock) -> None:
     table.incr("victim", 5, 10, clock)
     for n in range(3 * BUCKET):
@@ -170,6 +171,7 @@ def holder(
     return process
 
 
+@pytest.mark.slow
 def test_a_process_that_holds_a_stripe_too_long_is_a_store_error(
     table: Table, clock: Clock, holder: subprocess.Popen[str]
 ) -> None:

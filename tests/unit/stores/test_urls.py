@@ -152,5 +152,6 @@ print({"redis", "sqlite3", "mmap", "plugmw.stores.file", "plugmw.stores.redis"} 
 """
 
 
+@pytest.mark.slow
 def test_a_store_that_is_not_opened_is_not_imported(output: Callable[..., str]) -> None:
     assert output(LIGHT) == "set()"

@@ -119,11 +119,13 @@ def test_a_missing_folder_is_a_store_error(tmp_path: Path) -> None:
         values.get(b"a", 0)
 
 
+@pytest.mark.slow
 def test_a_thread_that_writes_too_long_is_a_store_error(values: Values) -> None:
     with values._lock, pytest.raises(StoreError, match=r"is busy for more than 0.1 s"):
         values.get(b"a", 0)
 
 
+@pytest.mark.slow
 def test_a_process_that_writes_too_long_is_a_store_error(values: Values, path: Path) -> None:
     values.set(b"a", b"v", 60, 0)
     writer = sqlite3.connect(path, isolation_level=None)

@@ -462,6 +462,7 @@ def test_many_threads_put_and_every_entry_arrives_once():
     assert all([e for n, e in seen if n == number] == list(range(500)) for number in range(8))
 
 
+@pytest.mark.slow
 def test_a_sink_that_hangs_never_holds_up_who_puts():
     hangs, release = threading.Event(), threading.Event()
 
@@ -669,6 +670,7 @@ def test_the_gateways_setting_says_how_long_it_waits():
     assert Queues.of(gateway.runtime).shutdown_timeout == 2.5
 
 
+@pytest.mark.slow
 def test_a_forked_child_has_its_own_empty_queues():
     from plugmw.kernel.runtime import Runtime
 
@@ -714,6 +716,7 @@ def test_after_a_fork_queues_are_empty_and_forgotten():
     assert (queue.run("child's"), queues.all()) == ([["child's"]], [])
 
 
+@pytest.mark.slow
 def test_a_queue_that_nobody_keeps_goes():
     queue = real(None)
     gone = weakref.ref(queue)

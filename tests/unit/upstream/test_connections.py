@@ -186,6 +186,7 @@ def test_a_child_begins_with_no_connections(pool, monkeypatch):
         pool.close()
 
 
+@pytest.mark.slow
 def test_connections_of_a_pool_that_is_dropped_are_closed():
     with Service(answer(b"a")) as service:
         pool = Connections(ssl.create_default_context)
@@ -243,6 +244,7 @@ def test_what_fails_as_the_body_is_read_is_not_taken_for_the_services_end(pool):
         pool.exchange(key(service), Request("PUT", "/", [("Host", "t")], body(), True), TIMES)
 
 
+@pytest.mark.slow
 def test_tls_is_verified_by_the_context_and_pooled(tmp_path):
     from tests.support.certificates import certificates
 

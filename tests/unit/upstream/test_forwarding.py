@@ -523,6 +523,7 @@ def test_a_service_that_does_not_answer_is_a_504_and_is_not_asked_again():
         assert len(service.requests) == 1
 
 
+@pytest.mark.slow
 def test_a_service_that_does_not_read_is_a_504():
     def deaf(connection):
         release.wait(10)
@@ -545,6 +546,7 @@ def test_a_service_that_cannot_be_reached_in_time_is_a_504_and_is_not_tried_agai
     assert len(environ[keys.UPSTREAM].tries) == 1
 
 
+@pytest.mark.slow
 def test_a_deadline_counts_for_the_whole_exchange():
     def drip(connection):
         connection.request()
@@ -633,6 +635,7 @@ def test_a_gateway_sends_a_service_what_a_plugin_decided():
         assert headers_of(service.requests[0])["host"] == "127.0.0.1"
 
 
+@pytest.mark.slow
 def test_workers_do_not_share_connections(monkeypatch):
     with Service(answer(b"ok")) as service:
         app = Upstream(Target(url=service.url))

@@ -62,6 +62,7 @@ def all_uses() -> set[tuple[str, str]]:
     return {use for name, text in texts().items() if "keys." in text for use in uses(trees()[name])}
 
 
+@pytest.mark.slow
 def test_no_module_spells_a_key():
     # A text that is a key, or has one in quotes, follows a quote, or a field of an f-string.
     suspects = [
@@ -101,6 +102,7 @@ def test_a_key_has_an_owner_that_exists_a_type_and_a_text():
         assert key.help.endswith("."), key.name
 
 
+@pytest.mark.slow
 def test_a_key_is_written_and_read():
     """The other end of a public key may be an app, a middleware or a test."""
     for key in TABLE:

@@ -103,6 +103,7 @@ def test_what_waits_while_it_is_closed_opens_nothing_that_nobody_closes(director
     assert database.session is None
 
 
+@pytest.mark.slow
 def test_a_failure_fails_fast_until_the_database_is_back(tmp_path):
     folder = tmp_path / "gone"
     folder.mkdir()
@@ -130,6 +131,7 @@ def test_what_is_not_the_drivers_is_passed_on(directory):
     assert directory.consumer("alice") is None
 
 
+@pytest.mark.slow
 def test_a_forked_child_opens_its_own_and_leaves_the_parents_alone(directory):
     directory.add(ALICE)
     read, write = os.pipe()

@@ -45,6 +45,7 @@ def test_what_is_no_text_for_sql_is_unknown(directory, name):
     assert directory.credential("basic-auth", name) is None
 
 
+@pytest.mark.slow
 def test_keys_and_passwords_are_not_in_the_tables(directory):
     alice = directory.add(ALICE)
     directory.add_credential(alice, "basic-auth", {"username": "al", "password": "open sesame"})

@@ -50,6 +50,7 @@ def test_a_file_that_is_gone_is_a_failure_and_not_a_new_one(table, path, clock):
         table.consumer("alice")
 
 
+@pytest.mark.slow
 def test_a_file_that_somebody_keeps_locked_is_a_failure_within_the_deadline(table, path):
     table.add(ALICE)
     with sqlite3.connect(path, isolation_level=None) as connection:

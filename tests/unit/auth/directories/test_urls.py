@@ -20,6 +20,7 @@ def test_a_path_may_have_the_slash_that_sqlalchemy_writes(tmp_path):
     assert open_directory(f"sqlite:///{tmp_path}/a.db").database.url == f"sqlite://{tmp_path}/a.db"
 
 
+@pytest.mark.slow
 def test_a_password_is_not_told():
     pytest.importorskip("psycopg")
     assert open_directory("postgres://me:secret@host/db").database.url == "postgres://***@host/db"

@@ -178,6 +178,7 @@ def test_secrets_are_not_shown():
 QUERY = {"key1": "some_value1", "key2": "some_value2", "key3": "some_value3"}
 
 
+@pytest.mark.slow
 def test_a_get_invokes_the_function_with_the_query(invoke):
     found, asked = invoke(path="/get", query_string=QUERY)
     assert (found.status_code, found.json) == (200, QUERY)
@@ -211,6 +212,7 @@ def test_other_kinds_of_invocation_keep_their_status(invoke, kind, status):
     assert (asked[0].get("X-Amz-Invocation-Type"), asked[0].get("X-Amz-Log-Type")) == (kind, "None")
 
 
+@pytest.mark.slow
 def test_without_keys_the_environment_has_them_with_their_token(invoke, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "env-key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "env-secret")
@@ -231,6 +233,7 @@ ROLE = b"""<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"
 </AssumeRoleResult></AssumeRoleResponse>"""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", [logging.NOTSET, logging.DEBUG])
 def test_botocore_tells_what_it_sends_only_if_its_own_logger_is_told_to(invoke, caplog, level):
     library = logging.getLogger("botocore")
@@ -244,6 +247,7 @@ def test_botocore_tells_what_it_sends_only_if_its_own_logger_is_told_to(invoke, 
     assert ("of-a-client" in caplog.text) is (level == logging.DEBUG)
 
 
+@pytest.mark.slow
 def test_a_role_is_assumed_once_and_signs_the_calls():
     roles = stub(lambda asked: Told(200, [("Content-Type", "text/xml")], ROLE))
     with roles as sts, stub(echo) as server:
@@ -267,6 +271,7 @@ def test_a_role_is_assumed_once_and_signs_the_calls():
     assert all(is_signed(call, "role-secret") for call in server.asked)
 
 
+@pytest.mark.slow
 def test_a_proxy_is_used_if_configured_and_never_one_of_the_environment(invoke, monkeypatch):
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{closed_port()}")
     monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", f"http://127.0.0.1:{closed_port()}")
@@ -292,11 +297,13 @@ def test_the_host_is_that_of_the_region(region, host):
 # -- what the function is told ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_json_body_is_told(invoke):
     found, _ = invoke(method="POST", json={"key1": "some_value_json1"})
     assert (found.status_code, found.json) == (200, {"key1": "some_value_json1"})
 
 
+@pytest.mark.slow
 def test_a_json_list_stays_a_list(invoke):
     _, asked = invoke(method="POST", data=b"[{}, []]", headers=[JSON])
     assert told(asked) == [{}, []]
@@ -305,6 +312,7 @@ def test_a_json_list_stays_a_list(invoke):
 FORWARD = {f"forward_request_{part}": True for part in ("method", "uri", "headers", "body")}
 
 
+@pytest.mark.slow
 def test_text_is_told_as_text(invoke):
     _, asked = invoke(
         config=FORWARD,
@@ -333,6 +341,7 @@ OPAQUE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "encode", "body"), OPAQUE.values(), ids=OPAQUE)
 def test_other_bodies_are_told_in_base64(invoke, kind, encode, body):
     config = {"forward_request_body": True, "base64_encode_body": encode}
@@ -341,11 +350,13 @@ def test_other_bodies_are_told_in_base64(invoke, kind, encode, body):
     assert told(asked) == {"request_body": body, "request_body_args": {}, **flag}
 
 
+@pytest.mark.slow
 def test_parsed_bodies_are_told_both_ways(invoke):
     _, asked = invoke(config={"forward_request_body": True}, method="POST", data={"a": "1"})
     assert told(asked) == {"request_body": "a=1", "request_body_args": {"a": "1"}}
 
 
+@pytest.mark.slow
 def test_only_what_is_asked_for_is_told(invoke):
     _, asked = invoke(config={"forward_request_method": True}, method="PUT", data=b"x")
     assert told(asked) == {"request_method": "PUT"}
@@ -354,6 +365,7 @@ def test_only_what_is_asked_for_is_told(invoke):
 GATEWAY = "/123/strip/more?boolean&multi-query=first&single-query=hello%20world&multi-query=second"
 
 
+@pytest.mark.slow
 def test_a_request_is_told_as_api_gateway_does(invoke):
     route = {"name": "r", "paths": ["~/(?P<version>\\d+)/strip"]}
     _, asked = invoke(
@@ -409,6 +421,7 @@ PLACES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("document", "path", "resource"), PLACES.values(), ids=PLACES)
 def test_the_resource_is_the_path_of_the_route(invoke, document, path, resource):
     _, asked = invoke(
@@ -435,6 +448,7 @@ def test_a_large_body_is_left_out_and_logged(invoke, caplog, size, skip, left):
 # -- what the client gets -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_function_that_fails_can_have_a_status(invoke):
     failed = says({"errorMessage": "x"}, ("X-Amz-Function-Error", "Unhandled"))
     assert invoke(failed)[0].status_code == 200
@@ -452,6 +466,7 @@ def test_the_functions_log_does_not_reach_the_client(invoke):
 EMPTY = {"statusCode": 200, "testbody": [], "isBase64Encoded": False}
 
 
+@pytest.mark.slow
 def test_empty_arrays_are_objects_unless_told_otherwise(invoke):
     assert re.search(rb'"testbody":\s*\{\}', invoke(says(EMPTY), {"empty_arrays_mode": "legacy"})[0].data)
     assert invoke(says(EMPTY), {"empty_arrays_mode": "correct"})[0].json == EMPTY
@@ -478,6 +493,7 @@ PROXY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("answer", "expected"), PROXY.values(), ids=PROXY)
 def test_a_function_may_say_the_whole_answer(invoke, answer, expected):
     found, _ = invoke(says(answer), {"is_proxy_integration": True}, method="POST", path="/post")
@@ -530,6 +546,7 @@ FAILURES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("answer", "config", "document", "why"), FAILURES.values(), ids=FAILURES)
 def test_a_call_that_fails_is_500_asked_once_and_its_reason_only_logged(
     invoke, caplog, answer, config, document, why
@@ -540,6 +557,7 @@ def test_a_call_that_fails_is_500_asked_once_and_its_reason_only_logged(
     assert not [word for word in ("hidden", "mock-secret", "mock-key") if word in caplog.text]
 
 
+@pytest.mark.slow
 def test_no_region_no_credentials_and_no_lambda_are_500(invoke, caplog):
     for config in ({"aws_region": None}, {"aws_key": None, "aws_secret": None}, {"port": closed_port()}):
         found, asked = invoke(config=config)
@@ -558,6 +576,7 @@ def test_an_answer_that_does_not_end_in_time_is_500(invoke, monkeypatch):
     assert invoke()[0].status_code == 500
 
 
+@pytest.mark.slow
 def test_the_log_tells_the_time_of_the_call_apart(invoke, monkeypatch):
     class Watch(Plugin):
         name, priority, needs_timings = "watch", 1, True

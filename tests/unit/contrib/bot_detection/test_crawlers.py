@@ -99,6 +99,7 @@ def test_no_name_is_there_twice():
 HOSTILE = ["a", "/a", "/", "S", "bo", "spide", "crawl", "Googl", "Google.", "aws-", " PTST/1", "/" + "a" * 40]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("atom", HOSTILE)
 def test_a_hostile_agent_of_8_kib_takes_less_than_5_ms(atom):
     agent = (atom * 8192)[:8192]

@@ -71,6 +71,7 @@ def test_passes_clients_without_a_user_agent():
     assert serve(gateway(BotDetection(deny=[".*"])), environ_of()).status == "200 OK"
 
 
+@pytest.mark.slow
 def test_keeps_a_bounded_number_of_verdicts():
     plugin = BotDetection()
     wrapped = gateway(plugin)

@@ -84,6 +84,7 @@ def test_an_exchange_is_an_entry_of_an_alf(serve):
     assert b"\\/" not in request.body
 
 
+@pytest.mark.slow
 def test_times_add_up(serve):
     def slow(environ, start_response):
         start_response("200 OK", [])

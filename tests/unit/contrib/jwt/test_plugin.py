@@ -261,6 +261,7 @@ def test_what_makes_a_token_good(text, body):
         assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", KEYS)
 def test_verifies_what_an_independent_signer_made(algorithm):
     key = KEYS[algorithm]

@@ -315,6 +315,7 @@ def test_no_more_binds_than_allowed_run_at_once(fake):
     assert pool.bind("a", "right") is None
 
 
+@pytest.mark.slow
 def test_a_directory_that_is_down_is_not_waited_for_again_until_it_is_back(fake):
     pool = fake_pool(fake)
     fake.down = Unreachable("refused")
@@ -341,6 +342,7 @@ def test_closing_closes_what_is_kept_and_what_comes_back(fake):
     assert [link.closed for link in fake.links] == [True, True]
 
 
+@pytest.mark.slow
 def test_importing_it_warns_of_nothing():
     subprocess.run(
         [sys.executable, "-W", "error", "-c", "import plugmw.contrib.ldap_auth.ldap"], cwd=ROOT, check=True

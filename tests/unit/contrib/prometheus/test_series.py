@@ -66,6 +66,7 @@ def _die(folder):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_numbers_of_killed_processes_stay_and_their_files_do_not_pile_up(tmp_path):
     alive = Series(tmp_path)
     alive.record(COUNT, ("a",))

@@ -54,6 +54,7 @@ def test_no_more_than_one_byte_above_the_limit_is_read():
     assert environ["wsgi.input"] is stream
 
 
+@pytest.mark.slow
 def test_a_large_body_is_in_a_file_that_goes_with_the_request():
     environ = environ_of(**{"wsgi.input": Reading(b"a\nb" * IN_MEMORY)})
     assert spool(environ, 10 * IN_MEMORY)

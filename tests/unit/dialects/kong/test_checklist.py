@@ -416,6 +416,7 @@ def test_contexts_belong_to_a_request_and_do_not_leak_over_threads():
     assert kong.ctx.shared is None
 
 
+@pytest.mark.slow
 def test_contexts_do_not_leak_over_greenlets():
     gevent = pytest.importorskip("gevent")
     seen = []

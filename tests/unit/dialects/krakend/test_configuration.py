@@ -594,6 +594,7 @@ def test_the_router_s_switches_are_read():
     )
 
 
+@pytest.mark.slow
 def test_the_router_s_trusted_proxies_are_the_gateway_s():
     content = file(extra_config={"router": {"trusted_proxies": ["10.0.0.0/8"]}})
     assert read_plan(content).settings.trusted == ["10.0.0.0/8"]

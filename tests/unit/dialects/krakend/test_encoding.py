@@ -49,6 +49,7 @@ BAD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "body", "is_collection", "told"), BAD.values(), ids=BAD)
 def test_what_is_not_the_encoding_is_an_error(kind, body, is_collection, told):
     with pytest.raises(DecodeError, match=told) as raised:
@@ -119,6 +120,7 @@ ACCEPTED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("accept", "content_type"), ACCEPTED.items(), ids=list(ACCEPTED) or "none")
 def test_negotiate_takes_the_first_kind_that_the_client_prefers(accept, content_type):
     assert encode("negotiate", {"a": 1}, accept)[1] == content_type

@@ -165,6 +165,7 @@ def test_the_reason_is_told_only_if_it_shall_be(app, message, caplog):
     assert f"[ENDPOINT: /x] {message}" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_backend_that_is_down_or_slow_is_an_empty_500(caplog):
     def silent(connection):
         connection.request()
@@ -260,6 +261,7 @@ def test_return_error_code_of_several_counts_unless_compat():
     assert run(endpoint("/x", *coded), app=app, compat=True).get("/x").status_code == 500
 
 
+@pytest.mark.slow
 def test_backends_are_asked_at_once_and_a_slow_one_is_left_out():
     together, go = threading.Barrier(2, timeout=10), threading.Event()
 
@@ -327,6 +329,7 @@ def test_concurrent_calls_that_all_fail_are_an_error():
     assert (found.status_code, found.text) == (500, "invalid status code 404 [GET /b]")
 
 
+@pytest.mark.slow
 def test_concurrent_calls_end_at_their_deadline():
     go = threading.Event()
 
@@ -528,6 +531,7 @@ def test_a_client_plugin_gets_the_request_as_it_is_built():
     assert tuple(environ[key] for key in keys) == ("https", "far.example:444", "444", "/b/7", "POST", b"body")
 
 
+@pytest.mark.slow
 def test_headers_that_are_left_out_are_told_once(caplog):
     caplog.set_level("DEBUG", "plugmw")
     krakend = run(endpoint(input_headers=["x-a"]), app=json_app({"a": 1}))

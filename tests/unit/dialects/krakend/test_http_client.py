@@ -185,6 +185,7 @@ def test_a_packed_answer_that_the_client_asked_for_stays_packed(client):
     assert (result.body, result.header("Content-Encoding")) == (b"packed", "gzip")
 
 
+@pytest.mark.slow
 def test_an_answer_is_unpacked_in_pieces_of_a_limited_size():
     packed = gzip.compress(b"\0" * 10_000_000) + gzip.compress(b"second")
     pieces = [packed[i : i + 7] for i in range(0, len(packed), 7)]
@@ -237,6 +238,7 @@ def drips(connection):
     connection.request()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("script", "where", "seconds"), [(silent, "call", 0.1), (drips, "iterate", 1.0)])
 def test_the_deadline_holds_for_head_and_body(client, script, where, seconds):
     with Service(script) as service:

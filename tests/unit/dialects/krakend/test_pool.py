@@ -58,6 +58,7 @@ def test_the_first_to_end_comes_first(pool):
     assert list(ended) == [(0, True)]
 
 
+@pytest.mark.slow
 def test_nobody_waits_longer_than_to_the_deadline(pool):
     go = threading.Event()
     late = Closing()

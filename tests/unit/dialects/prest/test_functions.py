@@ -123,6 +123,7 @@ def test_the_body_of_an_error_is_indented_by_a_tab_as_prestds(lib):
     assert response.text == '{\n\t"error": "plugin.Open(\\"x\\"): realpath failed"\n}'
 
 
+@pytest.mark.slow
 def test_in_compat_the_globals_are_needed_whatever_the_function_takes_and_are_asked_for_first(lib, write):
     write("x.py", "def GETXHandler(request): return '1'")
     assert client(lib).get("/_PLUGIN/x/X").text == "1"
@@ -135,6 +136,7 @@ def test_in_compat_the_globals_are_needed_whatever_the_function_takes_and_are_as
 # -- variables of a request ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_parallel_calls_never_see_each_others_variables(lib, write):
     write(
         "slow.py",
@@ -215,6 +217,7 @@ def test_a_file_that_was_missing_works_once_it_is_there(lib, write):
     assert served.get("/_PLUGIN/x/X").text == "there"
 
 
+@pytest.mark.slow
 def test_a_file_that_failed_stays_failed_until_it_changes(lib, write, caplog):
     write("x.py", "raise RuntimeError('at load')")
     served = client(lib)

@@ -42,6 +42,7 @@ def apis(tmp_path):
     return write
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_answer_is_tried_for_one_api_and_not_for_each(apis, caplog, monkeypatch):
     with stub(lambda asked: None) as server:
         url = f"http://127.0.0.1:{server.port}"
@@ -55,6 +56,7 @@ def test_a_server_that_does_not_answer_is_tried_for_one_api_and_not_for_each(api
     assert [Client(gateway).get(f"/{number}/").status_code for number in range(3)] == [404] * 3
 
 
+@pytest.mark.slow
 def test_a_server_that_answers_wrongly_is_tried_for_each(apis):
     with stub(lambda asked: Told(404)) as server:
         Gateway.from_tyk(hello_app, apis(f"http://127.0.0.1:{server.port}"), reload=False)

@@ -143,6 +143,7 @@ NONSENSE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", NONSENSE.values(), ids=NONSENSE)
 def test_a_server_that_closes_or_talks_nonsense_is_told(client, answer):
     with http_sink(answer) as sink:
@@ -155,6 +156,7 @@ def test_a_client_that_was_never_used_has_nothing_to_close(client):
     client(9).close()
 
 
+@pytest.mark.slow
 def test_a_server_that_never_answers_costs_the_time_out(client):
     with http_sink(None) as sink, pytest.raises(OSError, match=r"failed request to .*: .*timed out"):
         client(sink, timeout=0.05).send(b"1")
@@ -173,6 +175,7 @@ def test_the_server_is_told_with_its_port(url, name):
     assert HTTP("POST", url, {}, 1).name == name
 
 
+@pytest.mark.slow
 def test_certificates_are_verified(client, certificate):
     with http_sink(tls=certificate.context()) as sink:
         with pytest.raises(OSError, match=r"failed request to .*certificate verify failed"):

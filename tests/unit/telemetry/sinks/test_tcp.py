@@ -168,6 +168,7 @@ def test_connections_that_each_take_something_lose_nothing(monkeypatch):
     assert [connection.sent for connection in made] == [b"one\n", b"two\nt", b"three\n"]
 
 
+@pytest.mark.slow
 def test_a_server_that_never_reads_costs_the_time_out_and_no_more(connect):
     with tcp_sink(reads=False) as sink:
         lines = connect(sink, timeout=0.05)
@@ -208,6 +209,7 @@ def test_tls_to_a_server_with_a_good_certificate(connect, certificate):
         assert sink.wait(3) == [b"a", b"b", b"c"]
 
 
+@pytest.mark.slow
 def test_tls_by_another_name_than_the_host(connect, tmp_path):
     certificate = Certificate(tmp_path, "logs.example", "127.0.0.9")
     with tcp_sink(tls=certificate.context()) as sink:
@@ -226,6 +228,7 @@ def test_tls_to_a_server_nobody_vouches_for(connect, certificate):
         assert sink.wait(1) == [b"b"]
 
 
+@pytest.mark.slow
 def test_tls_to_a_server_without_it(connect):
     with tcp_sink() as sink:
         lines = connect(sink, tls=tls_context(), timeout=0.2)

@@ -103,6 +103,7 @@ def function(name):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phase", REQUEST)
 def test_a_function_works_in_its_phases_only(phase):
     errors = {name: error_of(name, phase, arguments) for name, (arguments, _) in TABLE.items()}

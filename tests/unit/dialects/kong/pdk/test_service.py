@@ -241,6 +241,7 @@ def app(environ, start_response):
     return iter([b'{"a":', b" 1}"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phase", ["header_filter", "body_filter", "log"])
 def test_status_and_headers_are_the_services_own(phase):
     def change():

@@ -76,17 +76,20 @@ def test_refuses(printed, text):
         read("pluginserver s", printed)
 
 
+@pytest.mark.slow
 def test_runs_the_command_and_keeps_its_other_output_apart(tmp_path):
     code = f"import sys; print('noise', file=sys.stderr); print({dump()!r})"
     assert query("s", [sys.executable, "-c", code], {}, str(tmp_path), 20).plugins[0].name == "p"
 
 
+@pytest.mark.slow
 def test_a_command_that_fails_is_told_with_its_last_words(tmp_path):
     code = "import sys; print('no such thing', file=sys.stderr); sys.exit(3)"
     with pytest.raises(LoadError, match="status 3: no such thing"):
         query("s", [sys.executable, "-c", code], {}, str(tmp_path), 20)
 
 
+@pytest.mark.slow
 def test_a_command_that_hangs_is_ended(tmp_path):
     with pytest.raises(LoadError, match=r"no answer within 0\.2 s"):
         query("s", ["sleep", "60"], {"PATH": "/usr/bin:/bin"}, str(tmp_path), 0.2)

@@ -196,6 +196,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_costs_one_request_in_time(plugin, fault):
     do, protocol, text = FAULTS[fault]
@@ -215,6 +216,7 @@ def test_a_refused_connection_costs_what_connect_timeout_says(plugin):
         assert time.monotonic() - begun < 0.4
 
 
+@pytest.mark.slow
 def test_after_one_has_waited_others_do_not(plugin):
     made = plugin(None, connect_timeout=0.3)
     with pytest.raises(RemoteError):
@@ -225,6 +227,7 @@ def test_after_one_has_waited_others_do_not(plugin):
     assert time.monotonic() - begun < 0.1
 
 
+@pytest.mark.slow
 def test_no_descriptor_is_left_after_many_faults(plugin):
     kinds = ["closes at once", "wrong id", "invalid MessagePack", "own error", "no event"]
     made = [plugin(FAULTS[kind][0], FAULTS[kind][1]) for kind in kinds]
@@ -328,6 +331,7 @@ def test_a_value_nested_too_deep_is_told_as_step_error():
     assert msgpack.unpackb(sent[1]) == step
 
 
+@pytest.mark.slow
 def test_a_socket_of_anybody_in_an_open_folder_is_refused(plugin, tmp_path):
     made = plugin(answering(ok("ret")))
     tmp_path.chmod(0o777)

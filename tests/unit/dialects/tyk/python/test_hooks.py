@@ -121,6 +121,7 @@ def Six(a, b, c, d, e, f):
 FIRST = "TykCoProcessRequest"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "got"),
     [
@@ -335,6 +336,7 @@ def test_without_hooks_nothing_is_loaded(entries, tmp_path):
     assert entries(tmp_path / "missing", pre=[{"name": "H", "disabled": True}]) == []
 
 
+@pytest.mark.slow
 def test_requests_in_parallel_do_not_mix(serve):
     text = """
 import threading

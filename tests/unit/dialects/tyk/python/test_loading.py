@@ -218,6 +218,7 @@ def test_loading_again_gives_new_modules_and_new_code(bundle):
     assert (first.hooks["H"](), loading.load(folder, ()).hooks["H"]()) == (1, 2)
 
 
+@pytest.mark.slow
 def test_no_module_is_left_after_two_hundred_loads(bundle):
     folder = bundle(
         {"middleware.py": "import helper\n@Hook\ndef H():\n    import late\n", "helper.py": "", "late.py": ""}
@@ -270,6 +271,7 @@ def test_a_missing_entry_is_noted_too(bundle):
     assert {Path(path).name for path in record.files} == {"middleware.py"}
 
 
+@pytest.mark.slow
 def test_compiled_libraries_in_vendor_are_each_bundles_own(bundle):
     import _cffi_backend
     import markupsafe

@@ -49,6 +49,7 @@ def folder(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_reload_runs_the_new_code_of_every_file(folder):
     gateway = Gateway(echo, str(folder / "api.json"))
     client = Client(gateway)
@@ -67,6 +68,7 @@ def test_a_reload_runs_the_new_code_of_every_file(folder):
     gateway.stop()
 
 
+@pytest.mark.slow
 def test_nothing_is_left_of_generations_that_ended(folder):
     before = modules()
     gateway = Gateway(echo, str(folder / "api.json"))
@@ -80,6 +82,7 @@ def test_nothing_is_left_of_generations_that_ended(folder):
     assert modules() == before
 
 
+@pytest.mark.slow
 def test_a_reload_that_is_refused_leaves_nothing(folder):
     gateway = Gateway(echo, str(folder / "api.json"))
     client = Client(gateway)

@@ -111,7 +111,7 @@ class Dispatcher:
             "service": route.service,
             "service_facts": service.described() if service else None,
         }
-        end = destination(app, route, service, self.runtime.trusted)
+        end = destination(app, route, service, self.runtime)
         return Compiled(line, end, self.runtime, attributes)
 
     def _route(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -165,7 +165,9 @@ class Dispatcher:
             return x._halt(refusal(x, 404))
         if decision.outcome == "insecure" and decision.route is not None:
             return x._halt(_to_https(x, decision.route))
-        return x._halt(refusal(x, 400))
+        bad = refusal(x, 400)
+        bad.because = decision.because
+        return x._halt(bad)
 
 
 def _to_https(x: Exchange, route: Route) -> answer.Exit:

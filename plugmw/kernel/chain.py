@@ -18,7 +18,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from types import GeneratorType, TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
-from plugmw.kernel import phases
+from plugmw.kernel import phases, refusals
 from plugmw.kernel.exchange import Exchange
 from plugmw.kernel.generated import WRITTEN, Part, Shape, compiled, source
 from plugmw.kernel.order import Entry, Slot
@@ -150,6 +150,11 @@ class Chain:
             x.request_id,
             exc_info=error,
         )
+
+    def refused(self, x: RespondingExchange, refusal: Exit, plugin: object = None) -> None:
+        """Log that a plugin, or the gateway itself, refuses a request."""
+        index = self.slot_of(refusal) if plugin is None else None
+        refusals.report(x, refusal, self._entry(x, index, plugin))
 
     def _entry(self, x: RespondingExchange, index: int | None, plugin: object) -> Entry | None:
         """Return the entry in question: of a plugin, or the one in force in a slot."""

@@ -8,7 +8,6 @@ answer whoever makes it. Nothing is parsed until somebody asks.
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 
@@ -18,6 +17,7 @@ from plugmw.kernel.identity import IDENTITY_KEYS, Consumer, Credential
 from plugmw.wsgi import answer, body, keys
 from plugmw.wsgi.headers import cgi_key, first
 from plugmw.wsgi.paths import full_path, normalise
+from plugmw.wsgi.request_id import request_id
 from plugmw.wsgi.text import encode
 
 if TYPE_CHECKING:
@@ -327,10 +327,7 @@ class Exchange:
     @property
     def request_id(self) -> str:
         """A random id of this request, 32 hexadecimal digits, also in ``environ["plugmw.request_id"]``."""
-        request_id = self.environ.get(keys.REQUEST_ID)
-        if request_id is None:
-            request_id = self.environ[keys.REQUEST_ID] = uuid.uuid4().hex
-        return str(request_id)
+        return request_id(self.environ)
 
     @property
     def started(self) -> float:

@@ -181,6 +181,8 @@ class RespondingExchange(Exchange):
             error = answer.error_exit(500, answer.UNEXPECTED, None, accept, self.request_id)
         elif self.source != "error":
             self.source = "exit"
+            if error.status >= 400:
+                self._chain.refused(self, error, plugin)
         if not self.status_line:
             self._early = self.header_list
         self._body, self._collected = error.body, None

@@ -11,6 +11,7 @@ answered 502, one that is slow 504, a WebSocket handshake 501.
 from __future__ import annotations
 
 import http.client
+import logging
 import ssl
 import time
 from collections.abc import Callable, Generator, Iterable
@@ -20,6 +21,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from plugmw.concurrency.deadline import Deadline
+from plugmw.concurrency.throttle import Throttle
 from plugmw.errors import ConfigError
 from plugmw.schema.typedefs import split_port
 from plugmw.upstream.connections import IDLE, Body, Connections, NotConnected, Request, Times
@@ -28,11 +30,14 @@ from plugmw.wsgi.body import BadLength, content_length
 from plugmw.wsgi.headers import HOP_BY_HOP, cgi_key, headers_in
 from plugmw.wsgi.paths import SENDABLE, escape, unescape
 from plugmw.wsgi.proxies import Trusted
+from plugmw.wsgi.request_id import request_id
 from plugmw.wsgi.upstream_request import UpstreamRequest
 from plugmw.wsgi.urls import Origin, netloc, origin
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import InputStream, StartResponse, WSGIApplication, WSGIEnvironment
+
+    from plugmw.kernel.runtime import Logger
 
 #: Of Expect the server in front has disposed.
 _DROPPED: Final = HOP_BY_HOP | {"expect"}
@@ -42,6 +47,8 @@ _OURS: Final = ("x-consumer", "x-credential", "x-authenticated", "x-anonymous", 
 #: What Connection usually says.
 _USUAL: Final = frozenset(("close", "keep-alive", "Close", "Keep-Alive"))
 _STEP: Final = 64 * 1024
+#: Seconds between two lines about a service that fails.
+EVERY: Final = 10.0
 T = TypeVar("T")
 
 
@@ -87,6 +94,7 @@ class Upstream:
         *,
         trusted: Trusted | None = None,
         clock: Callable[[], float] = time.monotonic,
+        logger: Callable[[], Logger] = lambda: logging.getLogger("plugmw.upstream"),
     ) -> None:
         to.check()
         self.target = to
@@ -94,6 +102,9 @@ class Upstream:
         self._base = urlsplit(to.url).path.rstrip("/")
         self._trusted = trusted or Trusted()
         self._clock = clock
+        self._logger = logger
+        self._failing = Throttle(EVERY, clock)
+        self._unsaid = 0
         self._connections = Connections(self._context, to.pool_size, to.idle)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -104,17 +115,31 @@ class Upstream:
         except BadRequest:
             return _fail(environ, start_response, 400)
         except TimeoutError:
-            return _fail(environ, start_response, 504)
+            return self._failed(environ, start_response, 504, "no answer in time")
         except NotConnected as error:
-            return _fail(environ, start_response, 504 if isinstance(error.__cause__, TimeoutError) else 502)
-        except (http.client.HTTPException, OSError, ValueError):
-            return _fail(environ, start_response, 502)
+            if isinstance(error.__cause__, TimeoutError):
+                return self._failed(environ, start_response, 504, "no connection in time")
+            return self._failed(environ, start_response, 502, f"no connection: {error}")
+        except (http.client.HTTPException, OSError, ValueError) as error:
+            return self._failed(environ, start_response, 502, f"{type(error).__name__}: {error}")
         response = body.answer
         status, reason = response.status, response.reason
         UpstreamRequest.of(environ).status = str(status)
         line = f"{status} {reason}" if reason else answer.status_line(status)
         start_response(line, response_headers(response.headers))
         return body
+
+    def _failed(
+        self, environ: WSGIEnvironment, start_response: StartResponse, status: int, why: str
+    ) -> Iterable[bytes]:
+        """Answer for the service, and say why, in one line every few seconds."""
+        if self._failing():
+            more, self._unsaid = f", and {self._unsaid} more since the last line" if self._unsaid else "", 0
+            place, number = netloc(*self._to), request_id(environ)
+            self._logger().error("service at %s: %d, %s (request %s)%s", place, status, why, number, more)
+        else:
+            self._unsaid += 1
+        return _fail(environ, start_response, status)
 
     def close(self) -> None:
         """Close the idle connections of this process."""
@@ -305,6 +330,6 @@ def _is_websocket(environ: WSGIEnvironment) -> bool:
 
 def _fail(environ: WSGIEnvironment, start_response: StartResponse, status: int) -> Iterable[bytes]:
     UpstreamRequest.of(environ).status = str(status)
-    request_id = str(environ.get(keys.REQUEST_ID) or "")
-    refusal = answer.error_exit(status, None, None, str(environ.get("HTTP_ACCEPT", "")), request_id)
+    accept = str(environ.get("HTTP_ACCEPT", ""))
+    refusal = answer.error_exit(status, None, None, accept, request_id(environ))
     return answer.respond(refusal, environ, start_response)

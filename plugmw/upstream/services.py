@@ -18,12 +18,13 @@ from plugmw.upstream.forwarding import Target, Upstream
 from plugmw.wsgi import keys, request_target
 from plugmw.wsgi.answer import Exit, respond
 from plugmw.wsgi.paths import full_path
-from plugmw.wsgi.proxies import Trusted
 from plugmw.wsgi.upstream_request import UpstreamRequest
 from plugmw.wsgi.urls import origin
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from plugmw.kernel.runtime import Runtime
 
 
 @attrs.define(eq=False)
@@ -63,17 +64,15 @@ class Service:
 
 
 def destination(
-    app: WSGIApplication, route: Route, service: Service | None, trusted: Trusted | None = None
+    app: WSGIApplication, route: Route, service: Service | None, runtime: Runtime
 ) -> WSGIApplication:
     """Return the WSGI app at the end of a route's chain."""
     if service is not None:
-        app = _of_service(app, route, service, trusted)
+        app = _of_service(app, route, service, runtime)
     return _Stripping(app, route) if route.strip_path and route.paths else app
 
 
-def _of_service(
-    app: WSGIApplication, route: Route, service: Service, trusted: Trusted | None
-) -> WSGIApplication:
+def _of_service(app: WSGIApplication, route: Route, service: Service, runtime: Runtime) -> WSGIApplication:
     inner: WSGIApplication = service.stand_in or app
     if service.url and service.stand_in is None:
         inner = Upstream(
@@ -87,7 +86,8 @@ def _of_service(
                 verify=service.verify,
                 ca_file=service.ca_file,
             ),
-            trusted=trusted,
+            trusted=runtime.trusted,
+            logger=lambda: runtime.logger,
         )
     return inner if service.enabled else _unavailable
 

@@ -81,6 +81,9 @@ class Exit(BaseException):
     ``headers`` is a list of (name, value); ``body`` the bytes to send.
     """
 
+    #: Why, for the log; without it the answer's message is logged.
+    because = ""
+
     def __init__(self, status: int, body: bytes, headers: list[tuple[str, str]]) -> None:
         if not 100 <= status <= 599:
             raise ValueError(f"status: got {status!r}, expected a number between 100 and 599")

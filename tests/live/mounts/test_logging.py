@@ -8,6 +8,8 @@ import textwrap
 import pytest
 import requests
 
+from tests.support.sinks import closed_port
+
 HOOKS = ["--config", "python:plugmw.mounts.gunicorn"]
 SOURCE = """
     import logging
@@ -86,3 +88,28 @@ def test_a_refused_reload_says_why(gunicorn, tmp_path):
     server.wait_for("nobody")
     refused = "reload refused, the configuration in force stays: "
     assert has(server, "ERROR", f'{refused}{file}: plugins[0].name: no plugin "nobody"')
+
+
+def test_a_refusal_has_a_level_of_its_own_and_says_who_whom_and_why(gunicorn, tmp_path):
+    file = tmp_path / "gateway.yaml"
+    file.write_text("plugins: [{name: key-auth}]\n")
+    server = gunicorn(source(config=str(file)))
+    answer = requests.get(f"{server.url}/orders?apikey=secret", timeout=30)
+    assert answer.status_code == 401
+    said = f"401 by key-auth ({file}: plugins[0]): Unauthorized; consumer -, GET /orders, request "
+    assert has(server, "REFUSED", said)
+    assert "secret" not in server.log()
+
+
+def test_a_service_that_is_down_is_told_with_the_cause(gunicorn, tmp_path):
+    file = tmp_path / "gateway.yaml"
+    port = closed_port()
+    file.write_text(
+        "routes: [{name: r, paths: [/], service: s}]\n"
+        f"services: [{{name: s, url: 'http://127.0.0.1:{port}', retries: 0}}]\n"
+    )
+    server = gunicorn(source(config=str(file)))
+    answer = requests.get(server.url, headers={"Accept": "application/json"}, timeout=30)
+    assert answer.status_code == 502
+    cause = f"service at 127.0.0.1:{port}: 502, no connection: [Errno 111] Connection refused"
+    assert has(server, "ERROR", f"{cause} (request {answer.json()['request_id']})")

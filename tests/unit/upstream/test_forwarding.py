@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import json
 import os
 import threading
 import time
@@ -14,10 +15,11 @@ import pytest
 from plugmw.errors import ConfigError
 from plugmw.gateway import Gateway
 from plugmw.testing import hello_app
-from plugmw.upstream.forwarding import Target, Upstream, noting_named, request_headers
+from plugmw.upstream.forwarding import EVERY, Target, Upstream, noting_named, request_headers
 from plugmw.wsgi import keys
 from plugmw.wsgi.proxies import Trusted
 from plugmw.wsgi.upstream_request import UpstreamRequest
+from tests.support.clock import Clock
 from tests.support.services import Service, answer, headers_of
 from tests.support.sinks import closed_port
 from tests.support.waiting import until
@@ -481,6 +483,33 @@ def test_a_service_that_is_down_is_a_502_after_its_retries():
 def test_an_error_to_head_has_no_body():
     result = through(f"http://127.0.0.1:{closed_port()}", environ_of(method="HEAD"), retries=0)
     assert (result.status, result.body) == ("502 Bad Gateway", b"")
+
+
+def test_a_service_that_is_down_is_told_once_in_a_while_with_the_cause_and_the_id_of_the_request(caplog):
+    clock = Clock()
+    port = closed_port()
+    app = Upstream(Target(url=f"http://127.0.0.1:{port}", retries=0), clock=clock)
+    answers = [serve(app, environ_of(HTTP_ACCEPT="application/json")) for _ in range(3)]
+    clock.now += EVERY
+    serve(app, environ_of(**{"plugmw.request_id": "second"}))
+    number = json.loads(answers[0].body)["request_id"]
+    cause = f"service at 127.0.0.1:{port}: 502, no connection: [Errno 111] Connection refused"
+    assert len(number) == 32
+    assert caplog.messages == [
+        f"{cause} (request {number})",
+        f"{cause} (request second), and 2 more since the last line",
+    ]
+
+
+def test_a_service_that_does_not_answer_in_time_is_told(caplog):
+    def listen(connection):
+        while connection.sock.recv(65536):
+            pass
+
+    with Service(listen) as service:
+        assert through(service.url, read_timeout=0.05).status == "504 Gateway Timeout"
+    [line] = caplog.messages
+    assert ": 504, no answer in time (request " in line
 
 
 def test_a_name_that_cannot_be_resolved_is_a_502():

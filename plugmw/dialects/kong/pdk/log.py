@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from plugmw.dialects.kong.pdk.phase import phases
-from plugmw.kernel import context
+from plugmw.kernel import context, levels
 from plugmw.kernel.exchange import Exchange
 from plugmw.kernel.runtime import Logger
 from plugmw.telemetry import log_entry
@@ -89,7 +89,7 @@ class Log:
     def _write(self, level: str, values: tuple[object, ...]) -> None:
         logger = _logger()
         number = LEVELS[level]
-        if not _enabled(logger, number):
+        if not levels.enabled(logger, number):
             return
         frame = sys._getframe(2)
         name = _namespace()
@@ -101,7 +101,7 @@ class Log:
             "message": one_line("".join(map(str, values))),
         }
         text = self._formats.get(name) or (_NAMESPACED if name else _FORMAT)
-        _log(logger, number, _PREFIX + _MODIFIERS.sub(lambda match: parts[match[1]], text))
+        levels.log(logger, number, _PREFIX + _MODIFIERS.sub(lambda match: parts[match[1]], text))
 
     @phases("rewrite", "access", "response", "header_filter", "body_filter", "log")
     def set_serialize_value(
@@ -136,7 +136,7 @@ class Inspect:
             frame = sys._getframe(1)
             place = f"{frame.f_code.co_filename.rpartition('/')[2]}:{frame.f_code.co_name}:{frame.f_lineno}"
             shown = " ".join(one_line(pprint.pformat(value, width=1000)) for value in values)
-            _log(_logger(), LEVELS["notice"], f"{_PREFIX}{place} [{_namespace()}] {shown}")
+            levels.log(_logger(), LEVELS["notice"], f"{_PREFIX}{place} [{_namespace()}] {shown}")
 
     def on(self) -> None:
         """Switch inspection on."""
@@ -162,26 +162,3 @@ def _logger() -> Logger:
     runtime = getattr(x if x is not None else context.plugin(), "runtime", None)
     logger: Logger = runtime.logger if runtime is not None else logging.getLogger("plugmw.kong")
     return logger
-
-
-def _enabled(logger: Logger, number: int) -> bool:
-    """Return whether a logger takes lines of a level: an injected one need not say."""
-    enabled = getattr(logger, "isEnabledFor", None)
-    return enabled is None or bool(enabled(number))
-
-
-def _log(logger: Logger, number: int, text: str) -> None:
-    """Log at one of Kong's levels; by the nearest standard one where an injected logger has no ``log``."""
-    log = getattr(logger, "log", None)
-    if log is not None:
-        log(number, "%s", text)
-    elif number >= logging.CRITICAL:
-        logger.critical("%s", text)
-    elif number >= logging.ERROR:
-        logger.error("%s", text)
-    elif number >= logging.WARNING:
-        logger.warning("%s", text)
-    elif number >= logging.INFO:
-        logger.info("%s", text)
-    else:
-        logger.debug("%s", text)

@@ -1,0 +1,67 @@
+"""One line in the log for each request that is refused: by which entry, why, whom, and its id.
+
+    [REFUSED] 401 by key-auth (gateway.yaml: plugins[0]): No API key found in request;
+        consumer -, GET /orders, request 5f1c...
+
+The level is :data:`LEVEL`, between ``INFO`` and ``WARNING``, under a name of its own, so that it can be
+looked for and filtered. A query is not in it: secrets stand there.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Final
+
+from plugmw.kernel.levels import enabled, log
+from plugmw.wsgi.answer import status_line
+
+if TYPE_CHECKING:
+    from plugmw.kernel.exchange import Exchange
+    from plugmw.kernel.order import Entry
+    from plugmw.wsgi.answer import Exit
+
+LEVEL: Final = 22
+logging.addLevelName(LEVEL, "REFUSED")
+#: Bytes of an answer in which its message is looked for, and characters that are logged of a text.
+_LARGEST: Final = 4096
+_LONGEST: Final = 200
+
+
+def report(x: Exchange, refusal: Exit, entry: Entry | None) -> None:
+    """Log an answer of an entry, or (None) of the gateway's own routing, with a status of 400 or above."""
+    logger = x.runtime.logger
+    if not enabled(logger, LEVEL):
+        return
+    who = f"{entry.plugin.name} ({entry.where})" if entry else "the gateway"
+    consumer = x.consumer
+    name = (consumer.username or consumer.custom_id or consumer.id) if consumer else None
+    log(
+        logger,
+        LEVEL,
+        f"{refusal.status} by {who}: {_shown(_reason(refusal))}; consumer {_shown(name or '-')}, "
+        f"{_shown(x.method)} {_shown(x.path)}, request {x.request_id}",
+    )
+
+
+def _reason(refusal: Exit) -> str:
+    """Return why: what the code that refuses has said, or the message of the answer."""
+    if refusal.because:
+        return refusal.because
+    body = refusal.body
+    if body[:1] == b"{" and len(body) <= _LARGEST:
+        try:
+            said = json.loads(body)
+        except ValueError:
+            said = {}
+        for key in ("message", "error", "error_description"):
+            if isinstance(said.get(key), str):
+                return str(said[key])
+    return status_line(refusal.status)[4:]
+
+
+def _shown(text: str) -> str:
+    """Return a text that a client may have chosen as part of one line."""
+    if len(text) > _LONGEST:
+        text = text[:_LONGEST] + "..."
+    return text if text.isascii() and text.isprintable() else repr(text)[1:-1]

@@ -208,6 +208,9 @@ class Router:
 
     def _decide(self, environ: WSGIEnvironment, trusted: Trusted) -> Decision:
         path = paths(environ)
+        if self._patterns and path.too_long:
+            text = "the path can be read in more ways than patterns are tried on, so it is refused"
+            return Decision("ambiguous", because=text, interpretations=path.ways)
         method, *others = ("",) if self.simple else methods(environ)
         names = None if self.simple else host_names(trusted.host(environ), trusted.scheme(environ))
         rule = self._match(environ, path.normal, method, names)
@@ -265,7 +268,7 @@ class Router:
         for order, rule in self._patterns:
             if best is not None and order >= best[0]:
                 break
-            if rule.pattern is not None and rule.pattern.find(path) and rule.admits(environ, method, names):
+            if rule.pattern is not None and rule.admits(environ, method, names) and rule.pattern.find(path):
                 best = order, rule
                 break
         return best[1] if best else None

@@ -18,6 +18,7 @@ import os
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from plugmw.schema.patterns import LONGEST
 from plugmw.wsgi.forms import pair_values
 from plugmw.wsgi.paths import TOO_MANY, full_path, interpretations, is_plain, normalise
 from plugmw.wsgi.urls import PORTS
@@ -97,6 +98,11 @@ class Paths(NamedTuple):
     #: Whether the path was made to have more readings than anybody looks at: a guard holds for it.
     too_many: bool = False
 
+    @property
+    def too_long(self) -> bool:
+        """Whether patterns are tried on none of several readings, which are too long in all."""
+        return self.too_many or (len(self.ways) > 1 and sum(map(len, self.ways)) > LONGEST)
+
 
 def paths(environ: WSGIEnvironment) -> Paths:
     """Return every way to read the path of a request."""
@@ -138,7 +144,8 @@ def _cut_elsewhere(environ: WSGIEnvironment, script: str) -> Iterable[str]:
 def _without_clients(environ: WSGIEnvironment, script: str) -> Iterable[str]:
     """Yield what SCRIPT_NAME may be without what the server could have from a header, if it could.
 
-    gunicorn takes all of it from loopback peers, and proxies there pass on what clients send.
+    gunicorn takes all of it from loopback peers, and proxies there pass on what clients send. How a header
+    is read, unquoted and split, is for each server to say: it could be whatever is left when characters go.
     """
     if environ.keys().isdisjoint(_MOUNTS):
         return
@@ -146,17 +153,24 @@ def _without_clients(environ: WSGIEnvironment, script: str) -> Iterable[str]:
     own = os.environ.get("SCRIPT_NAME", "").strip("/")
     if script == own:
         return
+    headers = [str(environ[key]) for key in _MOUNTS if key in environ]
     said = False
-    for text in (str(environ[key]) for key in _MOUNTS if key in environ):
-        for one in (text, *text.split(",")):
-            mount = one.strip().strip("/")
-            if script == mount or (mount and script.startswith(f"{mount}/")):
-                said = True
-                yield script[len(mount) :]
+    segments = script.split("/")
+    for count in range(len(segments), 0, -1):
+        mount = "/".join(segments[:count])
+        if any(_is_left_of(header, mount) for header in headers):
+            said = True
+            yield script[len(mount) :]
     if said and own:
         yield f"/{own}"
     if said and PROXY_FIX in environ:
         yield str(environ[PROXY_FIX].get("SCRIPT_NAME") or "").rstrip("/")
+
+
+def _is_left_of(header: str, text: str) -> bool:
+    """Say whether ``text`` is what is left of a header when some of its characters are taken away."""
+    characters = iter(header)
+    return all(character in characters for character in text)
 
 
 # -- the query --------------------------------------------------------------------------------------------

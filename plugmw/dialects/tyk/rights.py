@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
+from math import inf
 from typing import Final
 
 import attrs
@@ -53,8 +54,12 @@ def _compiled(pattern: str, matching: Matching) -> patterns.Pattern:
     if 0 < text.count("{") == text.count("}"):
         text = _VARIABLE.sub("([^/]+)", text)
     text = text.replace("/*/", "/[^/]+/").replace("/*", "/.*")
-    text = ("^" if matching.prefix and text.startswith("/") else "") + text
-    return patterns.compiled(f"{text}$" if matching.suffix and not text.endswith("$") else text, "search")
+    if matching.prefix and text.startswith("/"):
+        text = f"^(?:{text})"
+    if matching.suffix and not text.endswith("$"):
+        # As Tyk, which puts the sign behind the last alternative only, where its way is asked for.
+        text = f"(?:{text})$" if matching.prefix and not text.startswith("(?") else f"{text}$"
+    return patterns.compiled(text, "search")
 
 
 def _reach(pattern: str, path: str, matching: Matching) -> int:
@@ -79,7 +84,7 @@ def may_go(x: Exchange, access: AccessDefinition, matching: Matching) -> bool:
 
 
 def _is_allowed(method: str, below: str, whole: str, access: AccessDefinition, matching: Matching) -> bool:
-    # What matches no more of the whole path than the API's own says nothing of what is below it.
+    # What matches less of the whole path than the API's own says nothing of what is below it.
     least = len(whole) - len(below) if matching.prefix else 0
     for spec in access.allowed_urls:
         if method in spec.methods and (
@@ -100,13 +105,32 @@ def limit_in_force(x: Exchange, session: SessionState, api_id: str, matching: Ma
         counted = Counted(own, access.allowance_scope)
     if not access.endpoints:
         return counted
-    asked = [(method.upper(), below) for method, below, _ in readings(x) if below is not None]
-    for endpoint in access.endpoints:
-        for method in endpoint.methods:
-            if any(
-                method.name.upper() == name and _reach(endpoint.path, below, matching) >= 0
-                for name, below in asked
-            ):
-                limit = attrs.evolve(counted.limit, rate=method.rate, per=method.per)
-                return Counted(limit, counted.scope, f"{method.name} {endpoint.path}")
+    limits = [_of_endpoint(method, below, access, counted, matching) for method, below, _ in readings(x)]
+    # Of several ways to read a request the strictest counts: nobody gets more by another spelling.
+    return min(limits, key=_requests_a_second)
+
+
+def _requests_a_second(counted: Counted) -> float:
+    limit = counted.limit
+    return limit.rate / limit.per if limit.rate > 0 and limit.per > 0 else inf
+
+
+def _of_endpoint(
+    method: str, below: str | None, access: AccessDefinition, counted: Counted, matching: Matching
+) -> Counted:
+    """Return the limit of the first endpoint that one reading of a request is of, else that of the API."""
+    name = method.upper()
+    for asked in (name, "GET") if name == "HEAD" else (name,):
+        for endpoint in access.endpoints:
+            for one in endpoint.methods:
+                if one.name.upper() == asked and _may_reach(endpoint.path, below, matching):
+                    limit = attrs.evolve(counted.limit, rate=one.rate, per=one.per)
+                    return Counted(limit, counted.scope, f"{one.name} {endpoint.path}")
     return counted
+
+
+def _may_reach(pattern: str, path: str | None, matching: Matching) -> bool:
+    """Say whether a pattern matches, or might: where the path is too long to tell its limit counts."""
+    if path is None or len(path) > patterns.LONGEST:
+        return True
+    return _reach(pattern, path, matching) >= 0

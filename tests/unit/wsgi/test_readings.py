@@ -93,7 +93,7 @@ def test_a_mount_below_one_that_a_client_says_is_read_without_that():
 def test_what_a_client_says_is_read_as_the_mount_that_the_server_is_started_with(monkeypatch):
     monkeypatch.setenv("SCRIPT_NAME", "/site")
     environ = environ_of("/admin", SCRIPT_NAME="/site/x", HTTP_SCRIPT_NAME="/site/x")
-    assert set(paths(environ).ways) == {"/site/x/admin", "/admin", "/site/admin"}
+    assert set(paths(environ).ways) == {"/site/x/admin", "/x/admin", "/admin", "/site/admin"}
     environ = environ_of("/admin", SCRIPT_NAME="/site", HTTP_SCRIPT_NAME="/site")
     assert set(paths(environ).ways) == {"/site/admin"}
     assert mount(environ) == "/site"
@@ -103,6 +103,23 @@ def test_what_a_client_says_is_read_as_the_mount_that_proxy_fix_has_replaced():
     environ = environ_of("/admin", SCRIPT_NAME="/x", HTTP_X_FORWARDED_PREFIX="/x")
     fix = ProxyFix(lambda environ, _: [set(paths(environ).ways)], x_prefix=1)
     assert fix({**environ, "SCRIPT_NAME": "/site"}, None) == [{"/x/admin", "/admin", "/site/admin"}]
+
+
+@pytest.mark.parametrize(
+    ("said", "script"),
+    [('"/public"', "/public"), ('"/pub\\lic"', "/public"), ("/z,/c,d", "/c,d"), ("/x\xa0", "/x\xa0")],
+    ids=["quoted", "escaped in quotes", "the last of two", "a blank that is none"],
+)
+def test_a_mount_is_a_clients_however_the_server_reads_the_header(said, script):
+    environ = environ_of("/admin", SCRIPT_NAME=script, HTTP_X_FORWARDED_PREFIX=said)
+    assert "/admin" in paths(environ).ways
+    assert mount(environ) == ""
+
+
+def test_proxy_fix_unquotes_a_prefix_and_its_app_is_guarded_all_the_same():
+    environ = environ_of("/admin", HTTP_X_FORWARDED_PREFIX='"/public"')
+    fix = ProxyFix(lambda environ, _: [set(paths(environ).ways), environ["SCRIPT_NAME"]], x_prefix=1)
+    assert fix(environ, None) == [{"/public/admin", "/admin"}, "/public"]
 
 
 def test_a_slash_that_frameworks_put_behind_the_mount_is_read():

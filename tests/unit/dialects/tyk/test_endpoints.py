@@ -76,6 +76,14 @@ def test_an_endpoint_of_get_is_one_of_head():
     assert not Endpoint("POST", "/x")(x)
 
 
+def test_an_endpoint_that_names_head_is_meant_though_one_of_get_stands_before_it():
+    get, head = Endpoint("GET", "/x"), Endpoint("HEAD", "/x")
+    x = SimpleNamespace(environ=environ_of("/x", "HEAD"), route=None)
+    assert First([get], head)(x)
+    assert not First([head], Endpoint("HEAD", "/x"))(x)
+    assert not First([get], Endpoint("GET", "/x"))(x)
+
+
 def test_an_endpoint_is_meant_by_one_reading_that_no_endpoint_before_it_is_meant_by():
     x = SimpleNamespace(environ=environ_of("/x;/y", "POST", HTTP_X_HTTP_METHOD_OVERRIDE="GET"), route=None)
     first, second = Endpoint("GET", "/x"), Endpoint("POST", "/x")

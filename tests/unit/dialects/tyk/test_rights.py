@@ -72,6 +72,14 @@ def test_a_method_that_an_override_asks_for_has_to_be_allowed_too():
     assert not may_go(x, access, STRICT)
 
 
+def test_an_alternative_of_a_pattern_has_to_match_from_the_beginning_too():
+    access = AccessDefinition(allowed_urls=[AccessSpec(url="/public|/open", methods=["GET"])])
+    assert may_go(request("/api/open"), access, STRICT)
+    assert not may_go(request("/api/admin/open"), access, STRICT)
+    assert may_go(request("/api/admin/open"), access, TYK)
+    assert not may_go(request("/api/open/x"), access, WHOLE)
+
+
 def test_without_allowed_urls_a_session_may_go_anywhere_and_methods_are_exact():
     assert may_go(request("/api/x"), AccessDefinition(), STRICT)
     access = AccessDefinition(allowed_urls=[AccessSpec(url="/x", methods=["get"])])
@@ -97,3 +105,33 @@ def test_the_limit_of_the_endpoint_counts_before_that_of_the_api_and_of_the_sess
     assert limit_in_force(x, session, "id1", STRICT) == Counted(Limit(1, 10), "shared", "get /slow")
     assert limit_in_force(x, session, "id2", STRICT) == Counted(Limit(9, 60, 5, 60))
     assert "id2" not in session.access_rights
+
+
+def endpoint_limits(*places):
+    endpoints = [
+        EndpointLimit(path=path, methods=[MethodLimit(name=method, rate=rate, per=60)])
+        for method, path, rate in places
+    ]
+    return SessionState(rate=9, per=60, access_rights={"id1": AccessDefinition(endpoints=endpoints)})
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "endpoint"),
+    [
+        ("/api/health", "GET", "GET /health"),
+        ("/api/login", "GET", "GET /login"),
+        ("/api/login", "HEAD", "GET /login"),
+        ("/api/health/../login", "GET", "GET /login"),
+        ("/api/health;/../login", "GET", "GET /login"),
+        ("/api/other", "GET", ""),
+        ("/api/other", "POST", ""),
+    ],
+)
+def test_no_spelling_gets_another_limit_than_the_strictest_of_its_readings(path, method, endpoint):
+    session = endpoint_limits(("GET", "/health", 1000), ("GET", "/login", 5))
+    assert limit_in_force(request(path, method), session, "id1", STRICT).endpoint == endpoint
+
+
+def test_a_limit_of_head_counts_for_it_before_that_of_get():
+    session = endpoint_limits(("GET", "/x", 5), ("HEAD", "/x", 7))
+    assert limit_in_force(request("/api/x", "HEAD"), session, "id1", STRICT).endpoint == "HEAD /x"

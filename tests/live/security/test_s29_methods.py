@@ -41,7 +41,9 @@ SOURCE = """
         chosen = conditional if environ["PATH_INFO"] == "/when" else routed
         return chosen(environ, start_response)
 """
-OVERRIDES = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "_method", "X-Original-Method")
+#: Headers by which frameworks and middlewares take another method, and what nobody does so by.
+SEEN = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override")
+OVERRIDES = (*SEEN, "_method", "X-Original-Method")
 
 
 @pytest.fixture(scope="module", params=WORKERS)
@@ -68,7 +70,10 @@ def test_s29_a_method_is_guarded_in_every_letter_case(server, path):
 @pytest.mark.parametrize("header", OVERRIDES)
 @pytest.mark.parametrize("path", ["/route", "/when"])
 def test_s29_a_header_makes_no_other_method_of_a_request(server, path, header):
-    for method, told, expected in (("POST", "GET", 403), ("GET", "POST", 200), ("DELETE", "get", 403)):
+    # What frameworks may take for the method is guarded as well; of two routes nobody says which is meant.
+    both = {"/route": 400, "/when": 403}[path] if header in SEEN else 200
+    same = {"/route": 400, "/when": 403}[path] if header in SEEN else 403
+    for method, told, expected in (("POST", "GET", same), ("GET", "POST", both), ("DELETE", "get", same)):
         answer = raw.get(server.port, f"{path}?_method={told}", f"{header}: {told}", method=method)
         # The app gets what the plugins have seen: overrides are between it and its client.
         assert (answer.status, answer.body if expected == 200 else b"GET") == (expected, b"GET")

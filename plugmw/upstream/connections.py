@@ -290,6 +290,11 @@ class Answer:
         self._times = times
         #: Whether the end of the answer was seen, so that nothing of it is left on the connection.
         self.is_complete = response.length == 0
+        #: Whether a body may follow that belongs to no answer: a 204 has none, and may not announce one
+        #: (RFC 9110 section 8.6, RFC 9112 section 6.1); a 304 may.
+        self.is_followed = response.status == 204 and (
+            response.chunked or response.getheader("Content-Length", "0") != "0"
+        )
 
     def read(self, most: int) -> bytes:
         """Return what has arrived, at most so many bytes; ``b""`` at the end. Raises for a body cut short.
@@ -340,7 +345,7 @@ class Body:
             return
         self._is_closed = True
         self.answer.close()
-        if self.answer.is_complete:
+        if self.answer.is_complete and not self.answer.is_followed:
             self._give_back()
         else:
             self._connection.close()

@@ -375,6 +375,27 @@ def test_a_body_that_was_read_whole_gives_its_connection_back_once(pool, data):
         assert len(pool._idle[key(service)]) == 1
 
 
+@pytest.mark.parametrize(
+    ("status", "header", "is_kept"),
+    [
+        ("204 No Content", "Content-Length: 5", False),
+        ("204 No Content", "Transfer-Encoding: chunked", False),
+        ("204 No Content", "Content-Length: 0", True),
+        ("204 No Content", "X: y", True),
+        ("304 Not Modified", "Content-Length: 5", True),
+        ("304 Not Modified", "Transfer-Encoding: chunked", True),
+    ],
+)
+def test_a_status_without_a_body_has_none_and_a_204_that_announces_one_ends_its_connection(
+    pool, status, header, is_kept
+):
+    with Service(answer(b"", status, header, length=False)) as service:
+        body = pool.exchange(key(service), GET, TIMES)
+        assert list(body) == []
+        body.close()
+        assert len(pool._idle.get(key(service), ())) == is_kept
+
+
 EARLY = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n"
 
 

@@ -124,8 +124,12 @@ class AzureFunctions(Plugin[Config]):
             self.logger.error("azure-functions: no answer of %s: %s", self._url, type(error).__name__)
             kind = [("Content-Type", "application/json; charset=utf-8")]
             return respond(Exit(500, to_json({"message": UNEXPECTED}), kind), environ, start_response)
-        headers = response_headers(body.answer.headers)
-        start_response(status_line(body.answer.status), [*headers, ("Via", "1.1 plugmw")])
+        try:
+            headers = response_headers(body.answer.headers)
+            start_response(status_line(body.answer.status), [*headers, ("Via", "1.1 plugmw")])
+        except BaseException:
+            body.close()
+            raise
         return body
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from plugmw.kernel.levels import enabled, log
 from plugmw.wsgi.answer import status_line
+from plugmw.wsgi.text import one_line
 
 if TYPE_CHECKING:
     from plugmw.kernel.exchange import Exchange
@@ -23,9 +24,8 @@ if TYPE_CHECKING:
 
 LEVEL: Final = 22
 logging.addLevelName(LEVEL, "REFUSED")
-#: Bytes of an answer in which its message is looked for, and characters that are logged of a text.
+#: Bytes of an answer in which its message is looked for.
 _LARGEST: Final = 4096
-_LONGEST: Final = 200
 
 
 def report(x: Exchange, refusal: Exit, entry: Entry | None) -> None:
@@ -39,8 +39,8 @@ def report(x: Exchange, refusal: Exit, entry: Entry | None) -> None:
     log(
         logger,
         LEVEL,
-        f"{refusal.status} by {who}: {_shown(_reason(refusal))}; consumer {_shown(name or '-')}, "
-        f"{_shown(x.method)} {_shown(x.path)}, request {x.request_id}",
+        f"{refusal.status} by {who}: {one_line(_reason(refusal))}; consumer {one_line(name or '-')}, "
+        f"{one_line(x.method)} {one_line(x.path)}, request {x.request_id}",
     )
 
 
@@ -58,10 +58,3 @@ def _reason(refusal: Exit) -> str:
             if isinstance(said.get(key), str):
                 return str(said[key])
     return status_line(refusal.status)[4:]
-
-
-def _shown(text: str) -> str:
-    """Return a text that a client may have chosen as part of one line."""
-    if len(text) > _LONGEST:
-        text = text[:_LONGEST] + "..."
-    return text if text.isascii() and text.isprintable() else repr(text)[1:-1]

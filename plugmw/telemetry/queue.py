@@ -253,6 +253,11 @@ class Queue(Generic[E]):
                     reason = "could not send entries due to max_retry_time exceeded"
                     return self._account(0, len(batch), reason)
                 tries += 1
+            except BaseException as error:
+                # The thread ends, and the next entry starts another.
+                reason = f"the thread that sends was ended by {type(error).__name__}"
+                self._account(before - len(batch), len(batch), reason)
+                raise
             else:
                 return self._account(before)
 

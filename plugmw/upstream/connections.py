@@ -135,9 +135,11 @@ class Connections:
         try:
             timeout = times.left(times.connect)
             if scheme == "https":
-                if self._context is None:
-                    self._context = self._make_context()
-                connection = http.client.HTTPSConnection(host, port, timeout=timeout, context=self._context)
+                # Another thread may reset the attribute, and None would be http.client's own context.
+                context = self._context
+                if context is None:
+                    context = self._context = self._make_context()
+                connection = http.client.HTTPSConnection(host, port, timeout=timeout, context=context)
             else:
                 connection = http.client.HTTPConnection(host, port, timeout=timeout)
             connection.connect()
@@ -227,10 +229,15 @@ def _sending() -> Generator[None, None, None]:
         raise _HungUp from error
 
 
+#: Interim answers that are skipped before a final one.
+_INTERIM: Final = 16
+
+
 class _Response(http.client.HTTPResponse):
     """A response whose head is refused if it has control characters, before http.client reads it.
 
-    That takes a bare CR for the end of a line, so half a value would be a header of its own.
+    That takes a bare CR for the end of a line, so half a value would be a header of its own. Interim answers
+    are skipped (RFC 9110 section 15.2), of which http.client skips 100 alone; 101 is a final one.
     """
 
     def begin(self) -> None:
@@ -238,6 +245,11 @@ class _Response(http.client.HTTPResponse):
         self.fp = _Head(stream)  # type: ignore[assignment]
         try:
             super().begin()
+            for _ in range(_INTERIM):
+                if self.status >= 200 or self.status == 101:
+                    break
+                self.headers = None  # type: ignore[assignment]
+                super().begin()
         finally:
             if self.fp is not None:
                 self.fp = stream
@@ -276,23 +288,35 @@ class Answer:
         self._response = response
         self._sock = sock
         self._times = times
+        #: Whether the end of the answer was seen, so that nothing of it is left on the connection.
+        self.is_complete = response.length == 0
+        #: Whether a body may follow that belongs to no answer: a 204 has none, and may not announce one
+        #: (RFC 9110 section 8.6, RFC 9112 section 6.1); a 304 may.
+        self.is_followed = response.status == 204 and (
+            response.chunked or response.getheader("Content-Length", "0") != "0"
+        )
 
     def read(self, most: int) -> bytes:
-        """Return what has arrived, at most so many bytes; ``b""`` at the end. Raises for a body cut short."""
-        response = self._response
-        if response.isclosed() and not response.length:
-            # From Python 3.13 on the last bytes of a sized body close it, and a socket not kept alive.
-            return b""
-        self._sock.settimeout(self._times.left(self._times.read))
-        data = response.read1(most)
-        if not data and response.length:
-            raise http.client.IncompleteRead(b"", response.length)
-        return data
+        """Return what has arrived, at most so many bytes; ``b""`` at the end. Raises for a body cut short.
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether nothing of the answer is left on the connection."""
-        return self._response.isclosed() or self._response.length == 0
+        What raises closes the connection: nobody knows what the next bytes on it would belong to.
+        """
+        if self.is_complete:
+            return b""
+        response = self._response
+        try:
+            if response.isclosed():  # a read before has failed
+                raise http.client.IncompleteRead(b"", response.length)
+            self._sock.settimeout(self._times.left(self._times.read))
+            data = response.read1(most)
+            if not data and response.length:
+                raise http.client.IncompleteRead(b"", response.length)
+        except BaseException:
+            response.close()
+            self._sock.close()
+            raise
+        self.is_complete = not data or response.length == 0
+        return data
 
     def close(self) -> None:
         """Let go of the answer, so that the connection can be used again."""
@@ -308,6 +332,7 @@ class Body:
         self.answer = answer
         self._connection = connection
         self._give_back = give_back
+        self._is_closed = False
 
     def __iter__(self) -> Generator[bytes, None, None]:
         # What has arrived is handed on, so that events reach the client at once.
@@ -315,9 +340,12 @@ class Body:
             yield chunk
 
     def close(self) -> None:
-        whole = self.answer.is_complete
+        """Give the connection back, or close it; a second call does nothing."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         self.answer.close()
-        if whole:
+        if self.answer.is_complete and not self.answer.is_followed:
             self._give_back()
         else:
             self._connection.close()

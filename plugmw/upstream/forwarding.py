@@ -31,6 +31,7 @@ from plugmw.wsgi.headers import HOP_BY_HOP, cgi_key, headers_in
 from plugmw.wsgi.paths import SENDABLE, escape, unescape
 from plugmw.wsgi.proxies import Trusted
 from plugmw.wsgi.request_id import request_id
+from plugmw.wsgi.text import one_line
 from plugmw.wsgi.upstream_request import UpstreamRequest
 from plugmw.wsgi.urls import Origin, netloc, origin
 
@@ -122,11 +123,15 @@ class Upstream:
             return self._failed(environ, start_response, 502, f"no connection: {error}")
         except (http.client.HTTPException, OSError, ValueError) as error:
             return self._failed(environ, start_response, 502, f"{type(error).__name__}: {error}")
-        response = body.answer
-        status, reason = response.status, response.reason
-        UpstreamRequest.of(environ).status = str(status)
-        line = f"{status} {reason}" if reason else answer.status_line(status)
-        start_response(line, response_headers(response.headers))
+        try:
+            response = body.answer
+            status, reason = response.status, response.reason
+            UpstreamRequest.of(environ).status = str(status)
+            line = f"{status} {reason}" if reason else answer.status_line(status)
+            start_response(line, response_headers(response.headers))
+        except BaseException:
+            body.close()
+            raise
         return body
 
     def _failed(
@@ -135,8 +140,10 @@ class Upstream:
         """Answer for the service, and say why, in one line every few seconds."""
         if self._failing():
             more, self._unsaid = f", and {self._unsaid} more since the last line" if self._unsaid else "", 0
-            place, number = netloc(*self._to), request_id(environ)
-            self._logger().error("service at %s: %d, %s (request %s)%s", place, status, why, number, more)
+            place, number = one_line(netloc(*self._origin_of(environ))), request_id(environ)
+            self._logger().error(
+                "service at %s: %d, %s (request %s)%s", place, status, one_line(why), number, more
+            )
         else:
             self._unsaid += 1
         return _fail(environ, start_response, status)
@@ -148,14 +155,18 @@ class Upstream:
     def send(self, environ: WSGIEnvironment) -> Body:
         """Send the request; return the answer, its body not yet read. Raises what the steps raise."""
         wish = UpstreamRequest.of(environ)
-        scheme, host, port = self._to
-        key = _chosen(wish.scheme, scheme), _chosen(wish.host, host), _chosen(wish.port, port)
+        key = self._origin_of(environ)
         times = self._times(wish)
         body, chunked = request_body(environ)
         headers = self.headers_of(environ, wish, netloc(*key))
         request = Request(environ["REQUEST_METHOD"], self.target_of(environ), headers, body, chunked)
         connection = self._connect(wish.tries, key, times, _chosen(wish.retries, self.target.retries))
         return self._connections.exchange(key, request, times, connection)
+
+    def _origin_of(self, environ: WSGIEnvironment) -> Origin:
+        """Return where a request goes: what a plugin chose, else the target."""
+        wish, (scheme, host, port) = UpstreamRequest.of(environ), self._to
+        return _chosen(wish.scheme, scheme), _chosen(wish.host, host), _chosen(wish.port, port)
 
     def _connect(
         self, tries: list[dict[str, object]], key: Origin, times: Times, retries: int

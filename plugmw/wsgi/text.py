@@ -21,11 +21,20 @@ Errors: TypeAlias = Literal["surrogateescape", "replace"]
 
 #: What prints as something else than it is, or as nothing.
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]").search
+#: Characters of a text that are logged.
+_LONGEST: Final = 200
 
 
 def has_control(text: str) -> bool:
     """Say whether there is a control character in a text, or what ends a line."""
     return _CONTROL(text) is not None
+
+
+def one_line(text: str) -> str:
+    """Return a text that others may have chosen as part of one line of a log, cut and escaped."""
+    if len(text) > _LONGEST:
+        text = text[:_LONGEST] + "..."
+    return text if text.isascii() and text.isprintable() else repr(text)[1:-1]
 
 
 def encode(text: str, errors: Errors | Literal["surrogatepass"]) -> str:

@@ -110,17 +110,21 @@ class HTTPClient:
         if gzip:
             request.headers.append(("Accept-Encoding", "gzip"))
         body = self._follow(request, environ[keys.KRAKEND_CALL].deadline)
-        answer = body.answer
-        headers = response_headers(answer.headers)
-        pieces: Iterable[bytes] = _ResponseBody(body)
-        if gzip and is_gzip(headers):
-            headers = [
-                item for item in headers if item[0].lower() not in ("content-encoding", "content-length")
-            ]
-            pieces = Unpacked(pieces)
-        start_response(
-            f"{answer.status} {answer.reason}" if answer.reason else status_line(answer.status), headers
-        )
+        try:
+            answer = body.answer
+            headers = response_headers(answer.headers)
+            pieces: Iterable[bytes] = _ResponseBody(body)
+            if gzip and is_gzip(headers):
+                headers = [
+                    item for item in headers if item[0].lower() not in ("content-encoding", "content-length")
+                ]
+                pieces = Unpacked(pieces)
+            start_response(
+                f"{answer.status} {answer.reason}" if answer.reason else status_line(answer.status), headers
+            )
+        except BaseException:
+            body.close()
+            raise
         return pieces
 
     def close(self) -> None:
@@ -134,7 +138,7 @@ class HTTPClient:
                 body = request.send(self._connections, times)
                 try:
                     following = request.after(body.answer)
-                except BackendError:
+                except BaseException:
                     body.close()
                     raise
                 if following is None:

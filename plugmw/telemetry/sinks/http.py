@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from plugmw.concurrency.deadline import Deadline
 from plugmw.wsgi.redaction import without
+from plugmw.wsgi.text import one_line
 from plugmw.wsgi.urls import bracketed, origin
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class HTTP:
             )
             told = self._read(response)
         except (RequestException, HTTPError, OSError, ValueError) as error:
-            raise OSError(f"failed request to {self.name}: {_reason(error)}") from error
+            raise OSError(f"failed request to {self.name}: {one_line(_reason(error))}") from error
         self._used = self._clock()
         return response.status_code, repr(without(told, self._secrets)[:TOLD])[2:-1]
 

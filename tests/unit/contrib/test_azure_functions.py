@@ -8,6 +8,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import tracemalloc
 from contextlib import contextmanager
 from http.client import HTTPException
@@ -20,6 +21,8 @@ from plugmw.contrib.azure_functions import AzureFunctions
 from plugmw.testing import gateway
 from tests.support.certificates import certificates
 from tests.support.plugins import made
+from tests.support.services import Service
+from tests.support.services import answer as answering
 from tests.support.sinks import closed_port
 from tests.support.stub import Told, stub
 from tests.support.wsgi import environ_of
@@ -385,3 +388,28 @@ def test_certificates_are_verified(azure, tmp_path):
 
 def test_a_plugin_that_never_started_can_be_closed():
     AzureFunctions(**CONFIG).close()
+
+
+def test_a_start_response_that_raises_closes_the_connection(monkeypatch):
+    def start_response(status, headers):
+        raise SystemExit
+
+    ended = threading.Event()
+
+    def script(connection):
+        connection.request()
+        connection.send(answering(b"x" * 10))
+        assert connection.request() == b""
+        ended.set()
+
+    with Service(script) as service:
+        real = socket.getaddrinfo
+        monkeypatch.setattr(
+            socket, "getaddrinfo", lambda host, port, *rest: real("127.0.0.1", service.port, *rest)
+        )
+        plugin = AzureFunctions(**CONFIG)
+        gateway(plugin)
+        with pytest.raises(SystemExit):
+            plugin._answer(environ_of(), start_response)
+        assert ended.wait(10)
+        plugin.close()

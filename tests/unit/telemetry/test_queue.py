@@ -438,8 +438,23 @@ def test_a_thread_that_is_killed_is_replaced():
     queue = Stepped(Failing(SystemExit()))
     with pytest.raises(SystemExit):
         queue.run("a")
+    assert (queue.lost, queue.busy) == (1, False)
     queue.run("b")
-    assert (queue.starts, queue.sent) == (2, 1)
+    assert (queue.starts, queue.sent, queue.lost) == (2, 1, 1)
+
+
+def test_what_ends_the_thread_is_told_and_what_it_had_is_counted(caplog):
+    def partly(batch):
+        del batch[:1]
+        raise SystemExit
+
+    queue = Stepped(Failing(partly), max_batch_size=3)
+    with pytest.raises(SystemExit):
+        queue.run("a", "b", "c", "d")
+    assert (queue.sent, queue.lost, len(queue), queue.busy) == (1, 2, 1, True)
+    assert lines(caplog) == ["test: the thread that sends was ended by SystemExit. 2 queue entries were lost"]
+    queue.run("e")
+    assert (queue.sent, queue.lost, queue.busy) == (3, 2, False)
 
 
 def test_many_threads_put_and_every_entry_arrives_once():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import http.client
 import os
 import ssl
 import threading
@@ -332,3 +333,111 @@ def test_a_body_without_a_length_ends_with_the_connection(pool):
         connection, found = asked(service, pool, None, False)
         assert (found.read(100), found.read(100), found.is_complete) == (b"abc", b"", True)
         connection.close()
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "rest", [b"2\r\nhi\r\nZZ\r\n", b"2\r\nhi\r\n" + b"1" * 70_000], ids=["no size", "a size too long"]
+)
+def test_a_connection_whose_chunks_make_no_sense_is_closed(pool, rest):
+    with Service(CHUNKED + rest) as service:
+        body = pool.exchange(key(service), GET, TIMES)
+        pieces = iter(body)
+        assert next(pieces) == b"hi"
+        with pytest.raises(http.client.HTTPException):
+            next(pieces)
+        with pytest.raises(http.client.IncompleteRead):
+            body.answer.read(100)
+        assert not body.answer.is_complete
+        body.close()
+        assert not pool._idle.get(key(service))
+
+
+def test_a_body_that_is_closed_before_its_end_closes_the_connection(pool):
+    with Service(CHUNKED + b"2\r\nhi\r\n0\r\n\r\n") as service:
+        body = pool.exchange(key(service), GET, TIMES)
+        assert next(iter(body)) == b"hi"
+        body.close()
+        assert not pool._idle.get(key(service))
+
+
+@pytest.mark.parametrize(
+    "data", [answer(b"hi"), answer(b""), CHUNKED + b"2\r\nhi\r\n0\r\n\r\n"], ids=["sized", "empty", "chunked"]
+)
+def test_a_body_that_was_read_whole_gives_its_connection_back_once(pool, data):
+    with Service(data) as service:
+        body = pool.exchange(key(service), GET, TIMES)
+        b"".join(body)
+        body.close()
+        body.close()
+        assert len(pool._idle[key(service)]) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "header", "is_kept"),
+    [
+        ("204 No Content", "Content-Length: 5", False),
+        ("204 No Content", "Transfer-Encoding: chunked", False),
+        ("204 No Content", "Content-Length: 0", True),
+        ("204 No Content", "X: y", True),
+        ("304 Not Modified", "Content-Length: 5", True),
+        ("304 Not Modified", "Transfer-Encoding: chunked", True),
+    ],
+)
+def test_a_status_without_a_body_has_none_and_a_204_that_announces_one_ends_its_connection(
+    pool, status, header, is_kept
+):
+    with Service(answer(b"", status, header, length=False)) as service:
+        body = pool.exchange(key(service), GET, TIMES)
+        assert list(body) == []
+        body.close()
+        assert len(pool._idle.get(key(service), ())) == is_kept
+
+
+EARLY = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [EARLY, b"HTTP/1.1 102 Processing\r\n\r\n" + EARLY * 2 + b"HTTP/1.1 100 Continue\r\n\r\n" + EARLY],
+    ids=["one", "several"],
+)
+def test_interim_answers_are_skipped(pool, before):
+    with Service(before + answer(b"hi", "201 Created", "X: y")) as service:
+        for _ in range(2):
+            body = pool.exchange(key(service), GET, TIMES)
+            assert (body.answer.status, body.answer.reason) == (201, "Created")
+            assert body.answer.headers == [("X", "y"), ("Content-Length", "2")]
+            assert b"".join(body) == b"hi"
+            body.close()
+        assert service.connections == 1
+
+
+@pytest.mark.parametrize("data", [b"HTTP/1.1 101 Switching Protocols\r\n\r\n", EARLY * 17])
+def test_another_protocol_nobody_asked_for_and_interim_answers_without_end_are_refused(pool, data):
+    with Service(data + answer(b"hi")) as service:
+        with pytest.raises(http.client.HTTPException, match=r"a final answer 10[13]"):
+            pool.exchange(key(service), GET, TIMES)
+        assert not pool._idle.get(key(service))
+
+
+def test_the_context_is_never_http_clients_own_even_if_another_thread_resets_it(monkeypatch):
+    own = ssl.create_default_context()
+    used = []
+
+    class Raced(Connections):
+        """Another thread, late in finding that the process is new, resets what was just set."""
+
+        def __setattr__(self, name, value):
+            super().__setattr__(name, None if name == "_context" else value)
+
+    def connection(host, port, timeout, context):
+        used.append(context)
+        raise OSError("enough")
+
+    monkeypatch.setattr(http.client, "HTTPSConnection", connection)
+    with pytest.raises(NotConnected):
+        Raced(lambda: own).take("https", "127.0.0.1", 1, TIMES)
+    assert used == [own]

@@ -512,6 +512,45 @@ def test_a_service_that_does_not_answer_in_time_is_told(caplog):
     assert ": 504, no answer in time (request " in line
 
 
+def test_what_a_service_says_is_cut_and_escaped_in_the_log(caplog):
+    with Service(b"\x85" + b"x" * 60_000 + b"\r\n\r\n") as service:
+        assert through(service.url).status == "502 Bad Gateway"
+    [line] = caplog.messages
+    assert "502, BadStatusLine: \\x85" in line
+    assert "xxx... (request " in line
+    assert line.isprintable()
+    assert len(line) < 400
+
+
+def test_a_service_that_fails_is_named_as_the_plugin_chose_it(caplog):
+    port = closed_port()
+    environ = environ_of(**{keys.UPSTREAM: UpstreamRequest(host="127.0.0.1", port=port)})
+    assert through("http://elsewhere.invalid:81", environ, retries=0).status == "502 Bad Gateway"
+    [line] = caplog.messages
+    assert line.startswith(f"service at 127.0.0.1:{port}: 502, no connection: ")
+
+
+@pytest.mark.parametrize("error", [ValueError, SystemExit])
+def test_a_start_response_that_raises_closes_the_connection(error):
+    def start_response(status, headers):
+        raise error
+
+    ended = threading.Event()
+
+    def script(connection):
+        connection.request()
+        connection.send(answer(b"x" * 10))
+        assert connection.request() == b""
+        ended.set()
+
+    with Service(script) as service:
+        app = Upstream(Target(url=service.url))
+        with pytest.raises(error):
+            app(environ_of(), start_response)
+        assert ended.wait(10)
+        app.close()
+
+
 def test_a_name_that_cannot_be_resolved_is_a_502():
     assert through("http://nowhere.invalid", retries=0).status == "502 Bad Gateway"
 

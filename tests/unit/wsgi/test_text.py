@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from plugmw.wsgi.text import decode, encode, unquote_field, utf8_or_latin1
+from plugmw.wsgi.text import decode, encode, one_line, unquote_field, utf8_or_latin1
 
 #: Text to its form in WSGI, by the policy; an exception where it is refused.
 ENCODED = {
@@ -82,3 +82,17 @@ def test_fields_of_queries_are_decoded_once(field, errors, expected):
 
 def test_bytes_that_are_no_utf8_are_latin_1():
     assert [utf8_or_latin1(data) for data in (b"a", "é".encode(), b"\xe9")] == ["a", "é", "é"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a b", "a b"),
+        ("a\x85b\x1b\n", "a\\x85b\\x1b\\n"),
+        ("\u202ea", "\\u202ea"),
+        ("x" * 200, "x" * 200),
+        ("x" * 201, "x" * 200 + "..."),
+    ],
+)
+def test_what_others_chose_is_cut_and_escaped_for_one_line(text, shown):
+    assert one_line(text) == shown

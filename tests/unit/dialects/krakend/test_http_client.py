@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import threading
 import zlib
 
 import pytest
@@ -288,3 +289,22 @@ def test_http_1_0_ends_with_the_connection(client):
 def test_deflated_bytes_are_no_gzip():
     with pytest.raises(BackendError):
         list(Unpacked([zlib.compress(b"x")]))
+
+
+@pytest.mark.parametrize("error", [ValueError, SystemExit])
+def test_a_start_response_that_raises_closes_the_connection(client, error):
+    def start_response(status, headers):
+        raise error
+
+    ended = threading.Event()
+
+    def script(connection):
+        connection.request()
+        connection.send(answer(b"x" * 10))
+        assert connection.request() == b""
+        ended.set()
+
+    with Service(script) as service:
+        with pytest.raises(error):
+            client(asking(service.url), start_response)
+        assert ended.wait(10)

@@ -152,6 +152,16 @@ def test_a_server_that_closes_or_talks_nonsense_is_told(client, answer):
             server.send(b"1")
 
 
+def test_what_a_server_says_instead_of_an_answer_is_cut_and_escaped(client):
+    with http_sink(b"\x85\x1b[2J" + b"x" * 60_000 + b"\r\n\r\n") as sink:
+        with pytest.raises(OSError, match="failed request to ") as caught:
+            client(sink, timeout=5).send(b"1")
+        text = str(caught.value)
+    assert "\\x85\\x1b[2Jxxx" in text
+    assert text.endswith("xxx...")
+    assert text.isprintable()
+
+
 def test_a_client_that_was_never_used_has_nothing_to_close(client):
     client(9).close()
 

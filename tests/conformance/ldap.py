@@ -38,5 +38,9 @@ class _Link:
     def bind(self, dn: str, password: str, end: float) -> str | None:
         return None if self._binds.get(dn) == password else "invalidCredentials"
 
+    def has_news(self) -> bool:
+        """Say that the directory has neither closed it nor sent anything unasked."""
+        return False
+
     def close(self) -> None:
         """Hold nothing."""

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
-import pytest
-
 from plugmw.contrib.bot_detection.crawlers import NAMES, is_crawler
 
 CHROME = (
@@ -94,20 +90,3 @@ def test_finds_every_name_of_the_list():
 
 def test_no_name_is_there_twice():
     assert len(set(NAMES)) == len(NAMES) > 250
-
-
-HOSTILE = ["a", "/a", "/", "S", "bo", "spide", "crawl", "Googl", "Google.", "aws-", " PTST/1", "/" + "a" * 40]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("atom", HOSTILE)
-def test_a_hostile_agent_of_8_kib_takes_less_than_5_ms(atom):
-    agent = (atom * 8192)[:8192]
-
-    def taken():
-        start = time.perf_counter()
-        is_crawler(agent)
-        return time.perf_counter() - start
-
-    # The least of many: what other processes take is not ours.
-    assert min(taken() for _ in range(50)) < 0.005

@@ -145,7 +145,7 @@ class Gateway(Reloading):
             served, self.app, plan.runtime, plan.routes, plan.services, plan.settings.unrouted
         )
         # Without a file it is hardly ever reloaded, and nobody needs to know which requests still run.
-        run, lease = leased(run) if plan.document.files or self._coming is not None else (run, None)
+        run, lease = leased(run) if plan.document.files or self._passing else (run, None)
         modules = modules_of(plan.modules.values())
         holdings = Holdings(plan.runtime, plugins_of(entries)[::-1], modules)
         return Generation(plan, entries, served, run, holdings, lease)

@@ -80,13 +80,16 @@ def check_guards(
     for place, path, other in never_taken(routes):
         where: Path = ("routes", place) if path is None else ("routes", place, "paths", path)
         problems.warn(where, f"takes no request: {other.name} has the same conditions and comes first")
+    # Once for all: it arranges every chain there will be.
+    has_acl = any(entry.enabled and entry.plugin.name == "acl" for entry in entries)
+    asked = _asked_of_somebody(entries, routes) if has_acl else set()
     for entry in entries:
         if not entry.enabled:
             continue
         anonymous = getattr(entry.plugin.config, "anonymous", None) if entry.plugin.authenticates else None
         if consumers is not None:
             _check_consumers(entry, anonymous, consumers, problems)
-        if entry.plugin.name == "acl" and not _is_asked_of_somebody(entry, entries, routes):
+        if entry.plugin.name == "acl" and id(entry) not in asked:
             problem = (
                 "no entry that authenticates runs before it, so it knows nobody, unless code names groups"
             )
@@ -109,12 +112,13 @@ def _check_consumers(
         problems.warn(entry.path, f"no consumer has a credential for {name}, so every request is refused")
 
 
-def _is_asked_of_somebody(entry: Entry, entries: Sequence[Entry], routes: Sequence[Route]) -> bool:
-    """Say whether in a chain of the entry somebody is authenticated before it."""
+def _asked_of_somebody(entries: Sequence[Entry], routes: Sequence[Route]) -> set[int]:
+    """Return the ids of the entries before which, in a chain of theirs, somebody is authenticated."""
+    asked: set[int] = set()
     for route in (None, *routes):
         known = False
         for slot in slots(entries, *((route.name, route.service) if route else (None, None))):
-            if known and any(one is entry for one in slot.entries):
-                return True
+            if known:
+                asked.update(map(id, slot.entries))
             known = known or any(one.plugin.authenticates for one in slot.entries)
-    return False
+    return asked

@@ -16,7 +16,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from types import GeneratorType, TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from plugmw.kernel import phases, refusals
 from plugmw.kernel.exchange import Exchange
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from plugmw.kernel.runtime import Runtime
 
 _UNPICKED: Final = object()
+#: Returns the app below a wrapper, in the middleware of the plugin that was picked.
+Chooser: TypeAlias = "Callable[[Plugin | None], WSGIApplication]"
 
 
 class Chain:
@@ -44,7 +46,7 @@ class Chain:
     def __init__(
         self,
         slots: Sequence[Slot],
-        app: WSGIApplication,
+        app: WSGIApplication | Chooser,
         runtime: Runtime,
         attributes: Mapping[str, object],
         entries: Sequence[Entry],
@@ -108,11 +110,12 @@ class Chain:
                 tuple(slot.share(name) for name in WRITTEN),
                 slot.direct,
                 any(entry.on_error == "open" for entry in slot.entries),
+                not slot.direct and slot.has(phases.WRAP),
             )
             for slot in self.slots
         )
 
-    def _namespace(self, app: WSGIApplication) -> dict[str, Any]:
+    def _namespace(self, app: WSGIApplication | Chooser) -> dict[str, Any]:
         namespace: dict[str, Any] = {"X": self.exchange_class, "Exit": Exit, "app": app}
         namespace["unpicked"] = _UNPICKED
         namespace["started"], namespace["now"] = STARTED, time.monotonic
@@ -298,37 +301,36 @@ class Compiled:
         attributes = attributes or {}
         entries = [entry for slot in slots for entry in slot.entries]
         stretch: list[Slot] = []
+        #: What the next chain above calls: the app so far, or its variants in a wrapper's middlewares.
+        end: WSGIApplication | Chooser = app
         for slot in reversed(self.slots):
             if slot.has(phases.WRAP):
                 if stretch:
-                    app = Chain(stretch, app, runtime, attributes, entries).run
+                    end = app = Chain(stretch, end, runtime, attributes, entries).run
                     stretch = []
-                app = _wrapped(slot, app, type("Exchange", (Exchange,), {"runtime": runtime, **attributes}))
+                if slot.direct:
+                    end = app = _contained(getattr(slot.plugin, phases.WRAP)(app), app)
+                else:
+                    # Its chain picks, so that it is asked once and what is raised is answered.
+                    end = _chooser(slot, app)
+                    stretch.append(slot)
+                    continue
             if any(slot.has(phase) for phase in phases.REQUEST_PHASES):
                 stretch.insert(0, slot)
-        self.first = Chain(stretch, app, runtime, attributes, entries)
+        self.first = Chain(stretch, end, runtime, attributes, entries)
         # Without phases there is nothing to do: the app (or the outermost wrapper) is the chain.
         self.run: WSGIApplication = self.first.run if stretch or runtime.answer_crashes else app
         self.enter = self.first.enter
 
 
-def _wrapped(slot: Slot, app: WSGIApplication, exchange_class: type[Exchange]) -> WSGIApplication:
-    """Nest ``app`` in a slot's middleware, or in the one of its variant in force."""
-    if slot.direct:
-        return _contained(getattr(slot.plugin, phases.WRAP)(app), app)
+def _chooser(slot: Slot, app: WSGIApplication) -> Chooser:
+    """Nest ``app`` in the middleware of each variant of a slot; return how to find the one of a plugin."""
     nested = {
         id(entry.plugin): _contained(entry.plugin.wrap(app), app)
         for entry in slot.entries
         if hasattr(entry.plugin, phases.WRAP)
     }
-    pick = picker(slot.entries)
-
-    def choose(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        plugin = pick(exchange_class(environ, start_response))
-        chosen: WSGIApplication = nested.get(id(plugin), app)
-        return chosen(environ, start_response)
-
-    return choose
+    return lambda plugin: nested.get(id(plugin), app)
 
 
 def _contained(middleware: WSGIApplication, app: WSGIApplication) -> WSGIApplication:

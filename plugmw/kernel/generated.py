@@ -103,6 +103,8 @@ class Part(NamedTuple):
     direct: bool
     #: Whether a failure may be forgiven.
     is_open: bool
+    #: Whether ``app`` depends on which plugin was picked: a wrapper, which is the last of its chain.
+    chooses: bool = False
 
     def share(self, phase: str) -> Share:
         return self.shares[WRITTEN.index(phase)]
@@ -163,6 +165,8 @@ def source(shape: Shape, answer_crashes: bool, measures: bool, watches: bool) ->
         [i for i, part in enumerate(shape) if part.share(phase) != "none"] for phase in WRITTEN
     )
     picked = [i for i, part in enumerate(shape) if not part.direct]
+    # What only wraps takes no part in an answer that is given above it.
+    sees_answers = [i for i in picked if not shape[i].chooses or set(shape[i].shares) != {"none"}]
     # Nobody looks at the body; nobody looks at the answer at all.
     light = not (response or body or log or answer_crashes or measures or watches)
     _write_run(write, shape, access, picked, light, measures, plain=light and not header)
@@ -170,7 +174,7 @@ def source(shape: Shape, answer_crashes: bool, measures: bool, watches: bool) ->
     _write_phase(write, shape, "_filter_headers", "header_filter", header)
     _write_phase(write, shape, "_respond", "response", response)
     _write_log(write, shape, log)
-    _write_pick(write, picked)
+    _write_pick(write, sees_answers)
     return "\n".join(write.text) + "\n", write.lines
 
 
@@ -183,6 +187,7 @@ def _write_run(
     measures: bool,
     plain: bool,
 ) -> None:
+    app = f"app(x._p{len(shape) - 1})" if shape and shape[-1].chooses else "app"
     for head in ("run(environ, start_response)", "enter(x)"):
         write.add(0, f"def {head}:")
         if head == "enter(x)":
@@ -210,12 +215,12 @@ def _write_run(
         if plain:
             # Nobody looks at the answer: unless a plugin wants headers on it, it is the app's alone.
             write.add(1, "if x.header_list is None:")
-            write.add(2, "return app(environ, start_response)")
+            write.add(2, f"return {app}(environ, start_response)")
             write.add(1, "x._server = start_response")
         if measures:
             write.add(1, "x.app_called = now()")
         write.add(1, "try:")
-        write.add(2, "it = app(environ, x._start)")
+        write.add(2, f"it = {app}(environ, x._start)")
         write.add(1, "except BaseException as error:")
         write.add(2, "return x._crash(error)")
         if plain:

@@ -51,8 +51,9 @@ def _reason(refusal: Exit) -> str:
     body = refusal.body
     if body[:1] == b"{" and len(body) <= _LARGEST:
         try:
+            # As the body begins with a brace, what can be read of it is an object.
             said = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             said = {}
         for key in ("message", "error", "error_description"):
             if isinstance(said.get(key), str):

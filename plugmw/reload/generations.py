@@ -121,15 +121,19 @@ class Draining:
         return len(self._waiting) + len(self._lasting) + len(self._closing)
 
     def add(self, holdings: Holdings, lease: weakref.ref[Lease] | None) -> None:
-        """Close ``holdings`` as soon as ``lease`` has ended, without one at :meth:`close`. Never waits."""
+        """Close ``holdings`` as soon as ``lease`` has ended, without one at :meth:`close`.
+
+        Never waits, and never raises: where there is no thread to be had, the next call tries again.
+        """
         with self._lock:
             if lease is None:
                 self._lasting.append(holdings)
                 return
             self._waiting.append((holdings, lease))
             start, self._running = not self._running, True
-        if start:
-            _start_thread(self._run)
+        if start and not _has_thread(holdings, self._run):
+            with self._lock:
+                self._running = False
 
     def close(self) -> None:
         """Close all at once, drained or not: the process ends."""
@@ -164,8 +168,9 @@ class Draining:
             self._waiting = [item for item in self._waiting if item[0] not in drained]
             self._closing += drained
         for holdings in drained:
-            # One that hangs must not keep the others open.
-            _start_thread(partial(self._close, holdings))
+            # One that hangs must not keep the others open, if there are threads.
+            if not _has_thread(holdings, close := partial(self._close, holdings)):
+                close()
         return bool(drained)
 
     def _close(self, holdings: Holdings) -> None:
@@ -183,5 +188,12 @@ class Draining:
         return [*self._living(), *retired]
 
 
-def _start_thread(run: Callable[[], None]) -> None:
-    Daemon("plugmw-draining", run).start()
+def _has_thread(holdings: Holdings, run: Callable[[], None]) -> bool:
+    """Start a thread; where the system has none left, say so in the log and return False."""
+    try:
+        Daemon("plugmw-draining", run).start()
+    except Exception as error:
+        # Its text only: the frames of its traceback would hold the lease while somebody keeps the record.
+        holdings.runtime.logger.error("no thread to close a replaced configuration in: %s", str(error))
+        return False
+    return True

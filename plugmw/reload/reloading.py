@@ -43,8 +43,8 @@ class Reloading(Worker):
         self._refused: Files = {}
         self._watcher: Watcher | None = None
         self._draining: Draining | None = None
-        #: What is about to be in force: its plugins are starting.
-        self._coming: Holdings | None = None
+        #: During a reload, what is about to be in force (its plugins are starting) and what is replaced.
+        self._passing: list[Holdings] = []
         # A lock of its own: reading may take long, and must not keep a worker from ending.
         self._reloading = LazyLock()
         self._read_in = os.getpid()
@@ -134,7 +134,8 @@ class Reloading(Worker):
         old = self._current
         known = set(map(id, old.holdings.plugins))
         fresh = [plugin for plugin in plugins_of(plan.entries) if id(plugin) not in known]
-        self._coming = Holdings(plan.runtime, fresh[::-1], modules_of(plan.modules.values()))
+        coming = Holdings(plan.runtime, fresh[::-1], modules_of(plan.modules.values()))
+        self._passing = [coming, old.holdings]
         try:
             try:
                 if self._started:
@@ -142,16 +143,17 @@ class Reloading(Worker):
                 new = self._build(plan, plan.entries)
             except BaseException:
                 if self._started:
-                    self._coming.close([old.holdings])
+                    coming.close([old.holdings])
                 raise
             _warn(plan)
             plan.bind_shared()
             if self._started:
                 self._announce(new.entries)
-                self._drain(old)
             self._put_in_force(new)
+            if self._started:
+                self._drain(old)
         finally:
-            self._coming = None
+            self._passing = []
         if self._started:
             self.runtime.logger.info("reloaded: %s", ", ".join(self.sources))
 
@@ -171,8 +173,9 @@ class Reloading(Worker):
         self._draining.add(old.holdings, old.lease)
 
     def _living(self) -> list[Holdings]:
-        coming = self._coming
-        return [self._current.holdings, *([] if coming is None else [coming])]
+        # In this order: what comes into force between the two is in one of them at least.
+        passing = self._passing
+        return [self._current.holdings, *passing]
 
     def after_fork(self) -> None:
         """Start anew with the first request of this process; the threads stayed with the parent."""

@@ -13,6 +13,8 @@ import weakref
 import pytest
 
 from plugmw import Entry, Gateway, Plugin
+from plugmw.concurrency.threads import Daemon
+from plugmw.reload import generations
 from plugmw.testing import hello_app
 from tests.support.waiting import until
 from tests.support.wsgi import environ_of, serve
@@ -221,6 +223,64 @@ def test_a_running_request_ends_under_the_old_configuration_which_is_then_closed
     until(lambda: Mine.closed == 1)
     gateway.stop()
     assert Mine.closed == 2
+
+
+class Scarce(Daemon):
+    """A thread of which the system has some only: ``left`` says whether the next one can start."""
+
+    left: list[bool] = []
+
+    def start(self):
+        if self.left and not self.left.pop(0):
+            raise RuntimeError("can't start new thread")
+        super().start()
+
+
+@pytest.mark.parametrize(
+    ("left", "after_one"),
+    [([False], 0), ([True, False], 1)],
+    ids=["none to wait in", "none to close in"],
+)
+def test_a_reload_for_which_there_is_no_thread_is_in_force_and_what_it_replaced_is_closed(
+    files, monkeypatch, caplog, left, after_one
+):
+    class Mine(Noted):
+        closed = 0
+
+    monkeypatch.setattr(generations, "Daemon", Scarce)
+    gateway = Gateway(hello_app, files.path, plugins=[Mine()], reload=False)
+    before = dict(serve(gateway, environ_of("/")).headers)["X-Noted"]
+    Scarce.left = [*left]
+    assert gateway.reload()
+    assert dict(serve(gateway, environ_of("/")).headers)["X-Noted"] != before
+    until(lambda: Mine.closed == after_one)
+    until(lambda: not Scarce.left and not gateway._draining._running)
+    assert "no thread to close a replaced configuration in: can't start new thread" in caplog.text
+    assert "reload refused" not in caplog.text
+    # The next one has a thread, and closes what the first has left.
+    assert gateway.reload()
+    until(lambda: not len(gateway._draining))
+    assert Mine.closed == 2
+    gateway.stop()
+    assert Mine.closed == 3
+
+
+def test_what_is_replaced_is_in_force_until_what_replaces_it_is(files, monkeypatch):
+    def drain(old):
+        assert gateway._current is not old
+        assert old.holdings in gateway._living()
+        assert gateway._current.holdings in gateway._living()
+        drained.append(old)
+
+    drained = []
+    gateway = Gateway(hello_app, files.path, reload=False)
+    serve(gateway, environ_of("/"))
+    old = gateway._current
+    monkeypatch.setattr(gateway, "_drain", drain)
+    assert gateway.reload()
+    assert drained == [old]
+    assert gateway._living() == [gateway._current.holdings]
+    gateway.stop()
 
 
 def test_the_end_of_the_process_closes_what_has_not_drained(files):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from plugmw.configuration import crosschecks
 from plugmw.configuration.plan import read_plan
 from plugmw.documents import Document
 
@@ -80,3 +81,23 @@ def test_an_entry_that_can_never_guard_as_it_is_meant_is_warned_of(plugins, cons
 
 def test_whom_a_store_or_code_knows_is_not_looked_up(tmp_path):
     assert warned(plugins=[KEY], consumer_store=f"sqlite:///{tmp_path}/none.db") == []
+
+
+@pytest.mark.parametrize("count", [3, 6])
+def test_each_chain_is_arranged_once_however_many_entries_ask(count, monkeypatch):
+    arranged = []
+
+    def slots(entries, route=None, service=None):
+        arranged.append(route)
+        return arrange(entries, route, service)
+
+    arrange = crosschecks.slots
+    monkeypatch.setattr(crosschecks, "slots", slots)
+    names = [f"r{number}" for number in range(count)]
+    plugins = [{**plugin, "route": name} for name in names for plugin in (ACL, KEY)]
+    # The last has nobody before it.
+    plugins.pop()
+    routes = [{"name": name, "paths": [f"/{name}"]} for name in names]
+    assert warned(routes=routes, plugins=plugins, consumers=[JO]) == [(f"plugins[{2 * count - 2}]", NOBODY)]
+    # For the orders, and for the guards.
+    assert arranged == 2 * [None, *names]

@@ -607,6 +607,79 @@ def test_variants_of_which_one_is_no_wrapper_are_fine():
     assert (found.header("X-W"), found.header("X-A")) == (None, "1")
 
 
+@pytest.mark.parametrize("phases", [(), ("access",), ("log",), ("header_filter",)], ids=str)
+def test_when_is_asked_once_of_a_wrapper(phases):
+    asked = []
+    plugin = made("w", wrap=header_adding("X-W"), **{phase: lambda x: None for phase in phases})
+    below = made("below", -1, access=lambda x: None)
+    found = journal_of(Entry(plugin, when=lambda x: asked.append(x.phase) or True), below)
+    assert (found.header("X-W"), asked) == ("1", ["access"])
+
+
+def test_a_wrapper_whose_when_exits_answers_as_a_plugin_does(caplog):
+    caplog.set_level(logging.INFO, "plugmw")
+    notes: list[str] = []
+    entry = Entry(made("w", wrap=header_adding("X-W")), when=lambda x: x.fail(403, "not you"), where="here")
+    above, below = (noting(n, notes, "header_filter", priority=p) for n, p in (("above", 9), ("below", -9)))
+    found = journal_of(above, entry, below)
+    assert (found.raised, found.status, found.header("X-W")) == (None, "403 Forbidden", None)
+    assert notes == ["above.header_filter"]
+    assert "403 by w (here): not you" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "error", [ZeroDivisionError(), SystemExit(3)], ids=lambda error: type(error).__name__
+)
+def test_a_wrapper_whose_when_fails_is_answered_500_unless_it_is_open(error, caplog):
+    def when(x):
+        raise error
+
+    plugin = made("w", wrap=header_adding("X-W"))
+    closed = journal_of(Entry(plugin, when=when, where="here"))
+    assert (closed.raised, closed.status) == (None, "500 Internal Server Error")
+    assert "here: w failed in access" in caplog.text
+    opened = journal_of(Entry(plugin, when=when, on_error="open"))
+    assert (opened.raised, opened.status, opened.header("X-W")) == (None, "200 OK", None)
+
+
+def test_a_wrapper_below_an_exit_is_not_asked():
+    asked = []
+    entry = Entry(made("w", wrap=header_adding("X-W")), when=asked.append)
+    assert journal_of(made("stop", 5, access=lambda x: x.exit(403)), entry).status == "403 Forbidden"
+    assert asked == []
+
+
+def test_wrappers_with_conditions_nest_in_order_with_and_without_rewrite():
+    def wrap(text):
+        def make(app):
+            def middle(environ, start_response):
+                environ["order"] = environ.get("order", "") + text
+                return app(environ, start_response)
+
+            return middle
+
+        return make
+
+    def order(*plugins):
+        environ = environ_of()
+        assert journal_of(*plugins, environ=environ).status == "200 OK"
+        return environ["order"]
+
+    def yes(x):
+        return True
+
+    a, c = (Entry(made(name, rank, wrap=wrap(name)), when=yes) for name, rank in (("a", 3), ("c", 1)))
+    b = made("b", 2, wrap=wrap("b"))
+    no = Entry(made("no", 2, wrap=wrap("no")), when=lambda x: False)
+    rewriting = made("r", 9, rewrite=lambda x: None)
+    assert [order(a, b, c, no), order(a, b, c, no, rewriting), order(a, c), order(b, c)] == [
+        "abc",
+        "abc",
+        "ac",
+        "bc",
+    ]
+
+
 def test_ctx_and_request_id_are_shared_across_wrappers():
     found = []
     journal_of(

@@ -76,6 +76,12 @@ BODIES = {
     "lines": ({"message": "a\nb\x1b"}, "a\\nb\\x1b"),
     "a long text": ({"message": 300 * "x"}, 200 * "x" + "..."),
     "what looks like JSON": (b"{", "Forbidden"),
+    "lists in lists": (b'{"message": ' + 4000 * b"[", "Forbidden"),
+    "objects in objects": (680 * b'{"a": ', "Forbidden"),
+    "what is no UTF-8": (b'{"message": "\xff"}', "Forbidden"),
+    "a list": (b'["message"]', "Forbidden"),
+    "a number": (b"7", "Forbidden"),
+    "a message that is a number": ({"message": 7}, "Forbidden"),
 }
 
 

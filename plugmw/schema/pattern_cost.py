@@ -43,6 +43,8 @@ _CATEGORIES: Final = {
     "CATEGORY_WORD": r"\w",
     "CATEGORY_NOT_WORD": r"\W",
 }
+#: Characters that are looked at of a text that has to come next.
+_LITERAL: Final = 64
 _SIGNS: Final = ("LITERAL", "NOT_LITERAL", "ANY", "IN")
 #: A letter, a digit, a blank and a sign beyond latin-1: enough to tell classes apart.
 _BEYOND: Final = "\u0101\u0663\u2003\u20ac"
@@ -127,15 +129,17 @@ class _Reader:
         self.length = length
         self.all: Signs = (1 << len(alphabet)) - 1
         self.end: Signs = 1 << len(alphabet)
+        self._begins: dict[tuple[str, int, int], tuple[tuple[Signs, bool], object]] = {}
 
     def sequence(self, nodes: Sequence[Any], follow: Signs, flags: int) -> tuple[Steps, Steps]:
         """Return the steps of parts in a row, and the ways in which they can match."""
         own, ways = _NONE, _ONE
+        follows = self.follows(nodes, follow, flags)
         for place, (operator, arguments) in enumerate(nodes):
-            rest = nodes[place + 1 :]
-            mine, more = self.node(
-                str(operator), arguments, self.first(rest, follow, flags), flags, _text(rest)
-            )
+            name = str(operator)
+            repeats = name.endswith("_REPEAT")
+            literal = _text(nodes[place + 1 : place + 1 + _LITERAL]) if repeats else ""
+            mine, more = self.node(name, arguments, follows[place], flags, literal)
             own = _sum(own, _product(ways, mine))
             ways = _product(ways, more)
         return own, ways
@@ -229,14 +233,26 @@ class _Reader:
 
     def branch(self, branches: Sequence[Any], follow: Signs, flags: int) -> tuple[Steps, Steps]:
         """Of alternatives those are tried that begin with the same character."""
-        firsts = [self.first(part, follow | self.end, flags) for part in branches]
-        costs = [self.sequence(list(part), follow, flags) for part in branches]
-        together = [
-            [cost for other, cost in zip(firsts, costs, strict=True) if other & mine] for mine in firsts
-        ]
+        # Of a thousand words there are as many costs, but few characters that they begin with.
+        costs: dict[Signs, tuple[Steps, Steps]] = {}
+        for part in branches:
+            first = self.first(part, follow | self.end, flags)
+            own, ways = self.sequence(list(part), follow, flags)
+            before = costs.get(first, (_NONE, _NONE))
+            costs[first] = _sum(before[0], own), _sum(before[1], ways)
+        together = [[cost for other, cost in costs.items() if other & mine] for mine in costs]
         own = _largest([functools.reduce(_sum, [own for own, _ in group], _NONE) for group in together])
         ways = _largest([functools.reduce(_sum, [ways for _, ways in group], _NONE) for group in together])
         return _sum(own, (_LOOK * len(branches),)), ways
+
+    def follows(self, nodes: Sequence[Any], follow: Signs, flags: int) -> list[Signs]:
+        """Return for each of several parts in a row what can come behind it."""
+        behind = []
+        for operator, arguments in reversed(nodes):
+            behind.append(follow)
+            mine, empty = self.begins(str(operator), arguments, flags)
+            follow = mine | follow if empty else mine
+        return behind[::-1]
 
     def first(self, nodes: Sequence[Any], follow: Signs, flags: int) -> Signs:
         """Return what parts in a row can begin with; with ``follow`` if they can be empty."""
@@ -250,6 +266,13 @@ class _Reader:
 
     def begins(self, operator: str, arguments: Any, flags: int) -> tuple[Signs, bool]:
         """Return what one part can begin with, and whether it can be empty."""
+        # Parts within parts are asked for by all those round them. What is kept with each keeps its id.
+        key = operator, id(arguments), flags
+        if key not in self._begins:
+            self._begins[key] = self._begins_of(operator, arguments, flags), arguments
+        return self._begins[key][0]
+
+    def _begins_of(self, operator: str, arguments: Any, flags: int) -> tuple[Signs, bool]:
         if operator in _SIGNS:
             return _signs(member(operator, arguments), flags, self.alphabet), False
         if operator == "AT":

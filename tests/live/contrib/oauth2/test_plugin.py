@@ -132,7 +132,7 @@ def test_a_client_is_told_what_is_wrong_in_words_it_knows(live):
 def test_of_many_who_exchange_a_code_at_once_one_gets_tokens(live):
     asked = f"?client_id=shop&response_type=code&scope=email&redirect_uri={BACK}"
     code = dict(parse_qsl(urlsplit(consent(live, asked)).query))["code"]
-    given = {**SHOP, "grant_type": "authorization_code", "code": code}
+    given = {**SHOP, "grant_type": "authorization_code", "code": code, "redirect_uri": BACK}
 
     def exchange(_):
         return requests.post(f"{live.url}/oauth2/token", data=given, verify=live.ca, timeout=20).status_code

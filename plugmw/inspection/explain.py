@@ -39,6 +39,7 @@ from plugmw.inspection.reports import (
 )
 from plugmw.kernel import phases
 from plugmw.kernel.order import Entry, Slot
+from plugmw.kernel.refusals import LEVEL as REFUSED
 from plugmw.routing.router import Rank, Route, Router
 from plugmw.wsgi import keys
 from plugmw.wsgi.headers import cgi_key
@@ -170,6 +171,8 @@ class _Messages(logging.Handler):
         self.logger.removeHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno == REFUSED:
+            return  # who refuses is what is explained
         cause = record.exc_info[1] if record.exc_info else None
         text = f"{record.levelname.lower()}: {record.getMessage()}"
         self.lines.append(f"{text}: {type(cause).__name__}: {cause}" if cause else text)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import resource
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,6 +33,16 @@ def _use_own_temporary_folder(worker: str) -> None:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 
+def _limit_memory() -> None:
+    """Make what takes memory without end a MemoryError with its place; else the system kills a process."""
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY if most < 0 else min(MEMORY, most), most))
+
+
+#: Bytes of data of one process, and of each that it starts: no test needs a tenth of them.
+MEMORY = 8 * 2**30
+if sys.platform == "linux":
+    _limit_memory()
 if "PYTEST_XDIST_WORKER" in os.environ:
     _use_own_temporary_folder(os.environ["PYTEST_XDIST_WORKER"])
 

@@ -9,6 +9,9 @@ import pytest
 from plugmw.documents.document import Place, render_place
 from tests.unit.dialects.known_fields import SMALLEST, UNHEARD_OF, Row, document, outcome, rows, told
 
+#: Thousands of documents are read.
+pytestmark = pytest.mark.slow
+
 #: Mappings whose keys are the user's: names, ids, headers, free data, what plugins get.
 FREE: dict[str, set[str]] = {
     "tyk": {"auth_configs", "versions", "config_data", "meta", "extractor_config", "meta_data", "policies"}

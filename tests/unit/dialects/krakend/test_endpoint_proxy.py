@@ -431,6 +431,7 @@ FULL = ModifierError('{"status":"ko"}', 429, "application/json", {"Retry-After":
 PLAIN = "text/plain; charset=utf-8"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("error", "status", "kind", "headers"),
     [

@@ -25,9 +25,9 @@ PLUGMW_EXPORT void GETHelloHandler(const plugmw_request *request, plugmw_respons
 """
 
 
-def test_the_folder_is_printed(capsys):
-    runpy.run_module("plugmw.dialects.prest.include", run_name="__main__")
-    assert capsys.readouterr().out == f"{FOLDER}\n"
+def test_the_folder_is_printed():
+    command = [sys.executable, "-m", "plugmw.dialects.prest.include"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == f"{FOLDER}\n"
     assert {path.name for path in FOLDER.glob("plugmw_*")} == {
         "plugmw_function.go",
         "plugmw_function.h",

@@ -163,7 +163,8 @@ def test_a_silent_handler_is_killed_and_started_again(own):
     pid = own.pid
     begun = time.monotonic()
     assert own.do("silent").status_code == 500
-    assert time.monotonic() - begun < 3.0
+    # Not the ten seconds of the default.
+    assert time.monotonic() - begun < 9.0
     # Other requests may still be answered by the one that is about to be killed.
     assert until(lambda: own.pid != pid)
     assert until(lambda: own.do("").status_code == 200)

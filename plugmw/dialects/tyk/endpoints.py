@@ -70,8 +70,9 @@ def readings(x: Exchange) -> Iterator[tuple[str, str | None, str]]:
     for way in every.ways:
         prefix = x.route.matched(way).rstrip("/") if x.route else ""
         below = None if every.too_long else decode(way[len(prefix) :] or "/", "surrogateescape")
+        whole = decode(way, "surrogateescape")
         for method in methods(x.environ):
-            yield method, below, decode(way, "surrogateescape")
+            yield method, below, whole
 
 
 def served_version(definition: DefinitionReader) -> str | None:

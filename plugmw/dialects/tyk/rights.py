@@ -62,13 +62,18 @@ def _compiled(pattern: str, matching: Matching) -> patterns.Pattern:
     return patterns.compiled(text, "search")
 
 
-def _reach(pattern: str, path: str, matching: Matching) -> int:
-    """Return how far into a path a pattern matches, -1 if it does not; one that cannot be used never does."""
+def _reach(pattern: str, path: str, matching: Matching, unsure: int = -1) -> int:
+    """Return how far into a path a pattern matches, -1 if it does not; one that cannot be used never does.
+
+    ``unsure`` is for a path that is too long for the pattern.
+    """
     if not pattern.strip("^$"):
         return -1
     try:
         match = _compiled(pattern, matching).find(path)
-    except ValueError:  # TooLong is one
+    except patterns.TooLong:
+        return unsure
+    except ValueError:
         return -1
     return -1 if match is None else match.end()
 
@@ -133,4 +138,4 @@ def _may_reach(pattern: str, path: str | None, matching: Matching) -> bool:
     """Say whether a pattern matches, or might: where the path is too long to tell its limit counts."""
     if path is None or len(path) > patterns.LONGEST:
         return True
-    return _reach(pattern, path, matching) >= 0
+    return _reach(pattern, path, matching, unsure=0) >= 0

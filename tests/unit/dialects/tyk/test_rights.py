@@ -132,6 +132,13 @@ def test_no_spelling_gets_another_limit_than_the_strictest_of_its_readings(path,
     assert limit_in_force(request(path, method), session, "id1", STRICT).endpoint == endpoint
 
 
+def test_a_limit_counts_for_a_path_that_is_too_long_for_its_own_pattern():
+    pattern = "/[^/]+/.*/edit/.*/x$"
+    session = endpoint_limits(("GET", pattern, 5))
+    assert limit_in_force(request("/api/" + 3000 * "a"), session, "id1", STRICT).endpoint == f"GET {pattern}"
+    assert limit_in_force(request("/api/" + 30 * "a"), session, "id1", STRICT).endpoint == ""
+
+
 def test_a_limit_of_head_counts_for_it_before_that_of_get():
     session = endpoint_limits(("GET", "/x", 5), ("HEAD", "/x", 7))
     assert limit_in_force(request("/api/x", "HEAD"), session, "id1", STRICT).endpoint == "HEAD /x"

@@ -65,11 +65,11 @@ class Route:
 
     def matched(self, path: str) -> str:
         """Return the part of ``path`` that the route's paths match, the longest; ``""`` if none does."""
-        return max((_matched(pattern, path) for pattern in self.paths), key=len, default="")
+        return max((_matched(pattern, path) or "" for pattern in self.paths), key=len, default="")
 
     def taken(self, path: str) -> str:
         """Return which of the route's paths, as configured, ``path`` took: a pattern, else the longest."""
-        fitting = [pattern for pattern in self.paths if _fits(pattern, path)]
+        fitting = [pattern for pattern in self.paths if _matched(pattern, path) is not None]
         patterns = (pattern for pattern in fitting if pattern.startswith("~"))
         return next(patterns, None) or max(fitting, key=len, default="")
 
@@ -97,19 +97,13 @@ def _found(pattern: Pattern, path: str) -> re.Match[str] | None:
         return None
 
 
-def _fits(pattern: str, path: str) -> bool:
-    if pattern.startswith("~"):
-        return _found(_path_pattern(pattern), path) is not None
-    return path.startswith(encode(pattern, "surrogateescape"))
-
-
-def _matched(pattern: str, path: str) -> str:
-    """Return the part of ``path`` that one of a route's paths matches."""
+def _matched(pattern: str, path: str) -> str | None:
+    """Return the part of ``path`` that one of a route's paths matches, None if it does not."""
     if pattern.startswith("~"):
         match = _found(_path_pattern(pattern), path)
-        return match.group() if match else ""
+        return match.group() if match else None
     prefix = encode(pattern, "surrogateescape")
-    return prefix if path.startswith(prefix) else ""
+    return prefix if path.startswith(prefix) else None
 
 
 @attrs.define(eq=False)

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from plugmw.concurrency.counting import Counts
 from plugmw.concurrency.deadline import Deadline
 from plugmw.concurrency.throttle import Throttle
 from plugmw.errors import ConfigError
@@ -105,7 +106,7 @@ class Upstream:
         self._clock = clock
         self._logger = logger
         self._failing = Throttle(EVERY, clock)
-        self._unsaid = 0
+        self._held_back = Counts()
         self._connections = Connections(self._context, to.pool_size, to.idle)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -139,13 +140,14 @@ class Upstream:
     ) -> Iterable[bytes]:
         """Answer for the service, and say why, in one line every few seconds."""
         if self._failing():
-            more, self._unsaid = f", and {self._unsaid} more since the last line" if self._unsaid else "", 0
+            count = self._held_back.take("lines")
+            more = f", and {count} more since the last line" if count else ""
             place, number = one_line(netloc(*self._origin_of(environ))), request_id(environ)
             self._logger().error(
                 "service at %s: %d, %s (request %s)%s", place, status, one_line(why), number, more
             )
         else:
-            self._unsaid += 1
+            self._held_back.add("lines")
         return _fail(environ, start_response, status)
 
     def close(self) -> None:

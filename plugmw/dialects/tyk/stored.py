@@ -27,11 +27,9 @@ class RateFields:
 
 
 @config
-class LimitFields:
+class LimitFields(RateFields):
     """``limit`` of an access right."""
 
-    rate: Amount = amount("Requests.")
-    per: Amount = amount("Seconds in which they may be made.")
     quota_max: Number = number("Requests until the quota is renewed; 0 or less: no quota.")
     quota_renewal_rate: Number = number("Seconds after which it is.")
 

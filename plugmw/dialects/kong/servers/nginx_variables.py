@@ -89,15 +89,15 @@ def _cookie(x: Exchange, name: str) -> str | None:
     return next(iter(cookie_values(str(x.environ.get("HTTP_COOKIE", "")), name)), None)
 
 
-def _header(x: Exchange, name: str) -> str | None:
-    value = x.environ.get(cgi_key(name))
+def _in_environ(x: Exchange, key: str) -> str | None:
+    value = x.environ.get(key)
     return None if value is None else str(value)
 
 
 _FAMILIES: Final[dict[str, Callable[[Exchange, str], str | None]]] = {
     "arg_": _argument,
     "cookie_": _cookie,
-    "http_": _header,
+    "http_": lambda x, name: _in_environ(x, cgi_key(name)),
 }
 
 
@@ -106,8 +106,7 @@ def get(x: Exchange, name: str) -> str | None:
     if name in _COMPUTED:
         return _COMPUTED[name](x)
     if name in _KEYS:
-        value = x.environ.get(_KEYS[name])
-        return None if value is None else str(value)
+        return _in_environ(x, _KEYS[name])
     for prefix, read in _FAMILIES.items():
         if name.startswith(prefix):
             return read(x, name[len(prefix) :])

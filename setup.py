@@ -54,6 +54,7 @@ DEV = [
     "pyramid>=2.1",
     "pytest>=9.0.3",
     "pytest-cov>=5",
+    "pytest-timeout>=2.4",
     "pytest-randomly>=3.16",
     "pytest-xdist>=3.6.1",
     "requests-oauthlib>=2",

@@ -43,6 +43,8 @@ def _limit_memory() -> None:
 MEMORY = 8 * 2**30
 if sys.platform == "linux":
     _limit_memory()
+if "long" in (os.environ.get("PLUGMW_TESTS"), os.environ.get("PLUGMW_FUZZ")):
+    os.environ.setdefault("PYTEST_TIMEOUT", "0")  # the long forms take as long as they need
 if "PYTEST_XDIST_WORKER" in os.environ:
     _use_own_temporary_folder(os.environ["PYTEST_XDIST_WORKER"])
 
@@ -66,6 +68,13 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave out the files of other processes: they are not even imported."""
     return True if collection_path in config.stash.get(_OTHERS, ()) else None
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Name what failed at once where many processes run: the whole is told at the end, if that comes."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        reason = getattr(getattr(report.longrepr, "reprcrash", None), "message", "").partition("\n")[0]
+        print(f"\nFAILED {report.nodeid} ({report.when}): {reason[:300]}", flush=True)
 
 
 _OTHERS = pytest.StashKey[set[Path]]()

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from plugmw.kernel.exchange import Exchange as Exchange
     from plugmw.kernel.order import Entry as Entry
     from plugmw.kernel.plugin import Plugin as Plugin
-    from plugmw.mounts.alone import Functions as Functions
-    from plugmw.mounts.alone import ResponseModifier as ResponseModifier
     from plugmw.mounts.flask import PlugMW as PlugMW
+    from plugmw.mounts.standalone import Functions as Functions
+    from plugmw.mounts.standalone import ResponseModifier as ResponseModifier
     from plugmw.mounts.wrap import wrap as wrap
     from plugmw.schema import config as config
     from plugmw.schema import field as field
@@ -30,13 +30,13 @@ _EXPORTS = {
     "ConfigError": "plugmw.errors",
     "Entry": "plugmw.kernel.order",
     "Exchange": "plugmw.kernel.exchange",
-    "Functions": "plugmw.mounts.alone",
+    "Functions": "plugmw.mounts.standalone",
     "Gateway": "plugmw.gateway",
     "HandlerRegisterer": "plugmw.dialects.krakend.handlers",
     "InjectLogger": "plugmw.dialects.inject_logger",
     "PlugMW": "plugmw.mounts.flask",
     "Plugin": "plugmw.kernel.plugin",
-    "ResponseModifier": "plugmw.mounts.alone",
+    "ResponseModifier": "plugmw.mounts.standalone",
     "config": "plugmw.schema",
     "field": "plugmw.schema",
     "function_factory": "plugmw.contrib._functions",

@@ -14,9 +14,9 @@ from plugmw.configuration import translators
 from plugmw.configuration.crosschecks import check_guards, check_orders, check_references, check_scopes
 from plugmw.configuration.entries import EntryReader
 from plugmw.configuration.extras import Extras
-from plugmw.configuration.lending import runtime_of
 from plugmw.configuration.problems import Problems
 from plugmw.configuration.routes import read_routes, read_services
+from plugmw.configuration.runtime import runtime_of
 from plugmw.configuration.settings import Settings
 from plugmw.documents import Document
 from plugmw.documents.files import Source

@@ -29,7 +29,7 @@ from plugmw.documents.document import (
     places_of,
     render_place,
 )
-from plugmw.documents.plain import MAX_DEPTH, TOO_DEEP, Repeated, is_unicode, kind_of, plain, scalar
+from plugmw.documents.plain_data import MAX_DEPTH, TOO_DEEP, Repeated, is_unicode, kind_of, plain, scalar
 from plugmw.errors import ConfigError
 
 PREFIX = "PLUGMW__"

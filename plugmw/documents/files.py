@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 
 from plugmw.documents.document import Document
 from plugmw.documents.environment import expand, override
-from plugmw.documents.plain import TOO_DEEP, Repeated, kind_of, plain_mapping
+from plugmw.documents.plain_data import TOO_DEEP, Repeated, kind_of, plain_mapping
 from plugmw.errors import ConfigError, ConfigErrors
 from plugmw.loading.regular import read_regular
 from plugmw.loading.watching import digest, note

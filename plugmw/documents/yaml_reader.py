@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from plugmw.documents.plain import MAX_DEPTH, TOO_DEEP, scalar
+from plugmw.documents.plain_data import MAX_DEPTH, TOO_DEEP, scalar
 from plugmw.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from types import GeneratorType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from plugmw.kernel import phases, refusals
+from plugmw.kernel.chain_source import WRITTEN, Part, Shape, compiled, source
 from plugmw.kernel.exchange import Exchange
-from plugmw.kernel.generated import WRITTEN, Part, Shape, compiled, source
 from plugmw.kernel.order import Entry, Slot
 from plugmw.kernel.response import STARTED, RespondingExchange
 from plugmw.kernel.response_iterable import ResponseIterable

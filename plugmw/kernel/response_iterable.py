@@ -61,7 +61,7 @@ class ResponseIterable(RespondingExchange):
     #: Plugin that delegated to another app; errors of that app are logged and answered as this plugin's.
     _stand_in: Plugin | None = None
 
-    # Written by plugmw.kernel.generated, put here by plugmw.kernel.chain.
+    # Written by plugmw.kernel.chain_source, put here by plugmw.kernel.chain.
     _start: StartResponse
     _filter_headers: Callable[[], None]
     _respond: Callable[[], None]

@@ -21,7 +21,7 @@ from plugmw.dialects.krakend.fields import seconds
 from plugmw.dialects.prest.configuration import translate
 from plugmw.documents import Document, load
 from plugmw.documents.document import leaves_of, parse_place, render_place
-from plugmw.documents.plain import plain
+from plugmw.documents.plain_data import plain
 from plugmw.documents.translated import Options
 from plugmw.errors import ConfigError, LoadError
 from plugmw.schema import patterns

@@ -21,10 +21,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from plugmw.dialects.go_http import AppHandler, as_handler
-from plugmw.dialects.krakend.alone import Alone, whole
 from plugmw.dialects.krakend.failures import BackendError
 from plugmw.dialects.krakend.loader import Loader
 from plugmw.dialects.krakend.registry import CLIENT, Factory, namespace_of
+from plugmw.dialects.krakend.standalone import Standalone, whole
 from plugmw.errors import LoadError
 from plugmw.kernel.runtime import DEFAULT_BODY_LIMIT, Logger
 from plugmw.kernel.user_code import contained
@@ -155,7 +155,7 @@ class _Record:
         self.pieces.append(piece)
 
 
-class ClientRegisterer(Alone):
+class ClientRegisterer(Standalone):
     """A WSGI middleware: the client plugin of one KrakenD-style module, in place of ``app``.
 
     A factory with a third parameter is given ``app``; it also answers where the plugin cannot be used.

@@ -19,9 +19,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from plugmw.dialects.go_http import AppHandler, as_handler
-from plugmw.dialects.krakend.alone import Alone, whole
 from plugmw.dialects.krakend.loader import Loader
 from plugmw.dialects.krakend.registry import HANDLER, namespace_of
+from plugmw.dialects.krakend.standalone import Standalone, whole
 from plugmw.errors import LoadError
 from plugmw.kernel.runtime import Logger
 from plugmw.kernel.user_code import contained
@@ -92,7 +92,7 @@ def _build(
     raise LoadError(HANDLER.namespaces[0], f"Error getting the plugin handler: {error}")
 
 
-class HandlerRegisterer(Alone):
+class HandlerRegisterer(Standalone):
     """A WSGI middleware: ``app`` inside the handlers of one KrakenD-style module.
 
     ``source`` is a module, a module's name, the path of a file, or a registerer itself. ``extra_config``

@@ -15,7 +15,7 @@ from plugmw.dialects.krakend.namespaces import (
 )
 from plugmw.documents import Document
 from plugmw.documents.document import Origin, Place
-from plugmw.documents.plain import scalar
+from plugmw.documents.plain_data import scalar
 from plugmw.documents.translation import Translation
 from plugmw.schema import fields_of
 from plugmw.schema.messages import suggest

@@ -15,8 +15,8 @@ from typing import ClassVar, NamedTuple
 from plugmw.concurrency.deadline import Deadline
 from plugmw.concurrency.process import on_fork
 from plugmw.dialects.kong.schema import as_table, config_class
-from plugmw.dialects.kong.servers.afterwards import past
 from plugmw.dialects.kong.servers.dump import PluginInfo
+from plugmw.dialects.kong.servers.log_phase import past
 from plugmw.dialects.kong.servers.pdk_calls import Calls
 from plugmw.dialects.kong.servers.pool import Pool
 from plugmw.dialects.kong.servers.server import Server

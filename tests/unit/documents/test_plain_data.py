@@ -3,7 +3,7 @@
 import pytest
 
 from plugmw.documents import load
-from plugmw.documents.plain import scalar
+from plugmw.documents.plain_data import scalar
 from plugmw.errors import ConfigError
 
 SCALARS = [

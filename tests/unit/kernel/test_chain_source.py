@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from plugmw import Entry
-from plugmw.kernel import generated
+from plugmw.kernel import chain_source
 from plugmw.kernel.chain import Compiled
 from plugmw.kernel.order import Slot
 from plugmw.kernel.runtime import Runtime
@@ -18,7 +18,7 @@ def test_the_source_in_the_docstring_is_what_a_chain_of_these_plugins_gets(monke
 
     def compiled(text):
         written.append(text)
-        return generated.compiled(text)
+        return chain_source.compiled(text)
 
     monkeypatch.setattr("plugmw.kernel.chain.compiled", compiled)
     entries = [
@@ -27,5 +27,5 @@ def test_the_source_in_the_docstring_is_what_a_chain_of_these_plugins_gets(monke
         Entry(nothing("log", name="c")),
     ]
     Compiled([Slot(entry.name, [entry]) for entry in entries], hello_app, Runtime())
-    example = generated.__doc__[generated.__doc__.index("    def run(") :]
+    example = chain_source.__doc__[chain_source.__doc__.index("    def run(") :]
     assert textwrap.dedent(example).strip() == written[0].strip()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from plugmw.dialects.kong.pdk.rest import Ctx
-from plugmw.dialects.kong.servers.afterwards import past
+from plugmw.dialects.kong.servers.log_phase import past
 from plugmw.kernel import state
 from plugmw.kernel.exchange import Exchange
 from plugmw.kernel.runtime import Runtime

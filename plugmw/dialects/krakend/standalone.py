@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 
-class Alone:
+class Standalone:
     """Loads ``source`` (a module, its name, a file, or a registerer itself); a subclass sets ``_run``."""
 
     _run: WSGIApplication

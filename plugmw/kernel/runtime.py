@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, TypeVar, cast
 import attrs
 
 from plugmw.concurrency.process import LazyLock, on_fork
+from plugmw.events import Events, watch
 from plugmw.kernel.identity import Directory, MemoryDirectory
 from plugmw.kernel.user_code import contained
 from plugmw.wsgi.proxies import Trusted
@@ -120,6 +121,8 @@ class Runtime:
     store_url: str | Store = attrs.field(default="auto", repr=False)
     clock: Callable[[], float] = time.time
     logger: Logger = attrs.field(factory=lambda: logging.getLogger("plugmw"))
+    #: What has happened, counted: of the gateway, through all its reloads.
+    events: Events = attrs.field(factory=Events, repr=False)
     #: Bytes; above it the client is answered 413.
     max_request_body: int = DEFAULT_BODY_LIMIT
     #: Bytes; above it a response that a plugin must see whole is answered 500.
@@ -153,6 +156,7 @@ class Runtime:
                 store = self._store
                 if store is None:  # pragma: no branch (else another thread was first)
                     store = self._store = self._open()
+                    watch(store, self)
         return store
 
     def _open(self) -> Store:

@@ -31,7 +31,8 @@ class Buffer(Generic[E]):
         self._may_tell = may_tell
         self._entries: deque[tuple[E, int]] = deque()
         self._bytes = 0
-        self._full = False
+        #: Entries that were dropped since it has been full; 0 while it is not.
+        self._since_full = 0
         self._near = False
 
     def __len__(self) -> int:
@@ -64,17 +65,20 @@ class Buffer(Generic[E]):
         self._entries.clear()
         self._bytes = 0
 
-    def resume(self) -> bool:
-        """Take note that entries were sent; True if that ends a time of dropping."""
-        full, self._full = self._full, False
-        return full
+    def resume(self) -> int:
+        """Take note that entries were sent; return how many were dropped if that ends a time of dropping."""
+        dropped, self._since_full = self._since_full, 0
+        return dropped
 
     def _make_room(self, size: int) -> None:
         if len(self._entries) >= self._most:
             self._drop()
-            if not self._full:
-                self._full = True
+            self._since_full += 1
+            if self._since_full == 1:
                 self._log("error", "queue full, dropping old entries until processing is successful again")
+                self._may_tell()
+            elif self._may_tell():
+                self._log("error", "queue full, %d old entries were dropped so far", self._since_full)
         if self._most_bytes is None:
             return
         gone = 0

@@ -24,6 +24,7 @@ from plugmw.concurrency.counting import Counts
 from plugmw.concurrency.deadline import Deadline
 from plugmw.concurrency.throttle import Throttle
 from plugmw.errors import ConfigError
+from plugmw.events import UPSTREAM_FAILURES, Events
 from plugmw.schema.typedefs import split_port
 from plugmw.upstream.connections import IDLE, Body, Connections, NotConnected, Request, Times
 from plugmw.wsgi import answer, keys, request_target
@@ -97,6 +98,7 @@ class Upstream:
         trusted: Trusted | None = None,
         clock: Callable[[], float] = time.monotonic,
         logger: Callable[[], Logger] = lambda: logging.getLogger("plugmw.upstream"),
+        events: Events | None = None,
     ) -> None:
         to.check()
         self.target = to
@@ -105,6 +107,7 @@ class Upstream:
         self._trusted = trusted or Trusted()
         self._clock = clock
         self._logger = logger
+        self._events = events or Events()
         self._failing = Throttle(EVERY, clock)
         self._held_back = Counts()
         self._connections = Connections(self._context, to.pool_size, to.idle)
@@ -117,17 +120,20 @@ class Upstream:
         except BadRequest:
             return _fail(environ, start_response, 400)
         except TimeoutError:
-            return self._failed(environ, start_response, 504, "no answer in time")
+            return self._failed(environ, start_response, 504, "timeout", "no answer in time")
         except NotConnected as error:
             if isinstance(error.__cause__, TimeoutError):
-                return self._failed(environ, start_response, 504, "no connection in time")
-            return self._failed(environ, start_response, 502, f"no connection: {error}")
+                return self._failed(environ, start_response, 504, "connect_timeout", "no connection in time")
+            return self._failed(environ, start_response, 502, "connect", f"no connection: {error}")
         except (http.client.HTTPException, OSError, ValueError) as error:
-            return self._failed(environ, start_response, 502, f"{type(error).__name__}: {error}")
+            why = f"{type(error).__name__}: {error}"
+            return self._failed(environ, start_response, 502, "answer", why)
         try:
             response = body.answer
             status, reason = response.status, response.reason
-            UpstreamRequest.of(environ).status = str(status)
+            wish = UpstreamRequest.of(environ)
+            wish.status, wish.failed = str(status), False
+            body.broken = lambda error: self._tell(environ, status, "body", _broken(error))
             line = f"{status} {reason}" if reason else answer.status_line(status)
             start_response(line, response_headers(response.headers))
         except BaseException:
@@ -136,9 +142,15 @@ class Upstream:
         return body
 
     def _failed(
-        self, environ: WSGIEnvironment, start_response: StartResponse, status: int, why: str
+        self, environ: WSGIEnvironment, start_response: StartResponse, status: int, reason: str, why: str
     ) -> Iterable[bytes]:
-        """Answer for the service, and say why, in one line every few seconds."""
+        """Answer for the service, and say why."""
+        self._tell(environ, status, reason, why)
+        return _fail(environ, start_response, status)
+
+    def _tell(self, environ: WSGIEnvironment, status: int, reason: str, why: str) -> None:
+        """Count a failure, and say why in one line every few seconds."""
+        self._events.count(UPSTREAM_FAILURES, reason)
         if self._failing():
             count = self._held_back.take("lines")
             more = f", and {count} more since the last line" if count else ""
@@ -148,7 +160,6 @@ class Upstream:
             )
         else:
             self._held_back.add("lines")
-        return _fail(environ, start_response, status)
 
     def close(self) -> None:
         """Close the idle connections of this process."""
@@ -341,8 +352,15 @@ def _is_websocket(environ: WSGIEnvironment) -> bool:
     return "upgrade" in wanted and str(environ.get("HTTP_UPGRADE", "")).lower() == "websocket"
 
 
+def _broken(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "the body stopped coming"
+    return f"the body broke off: {type(error).__name__}"
+
+
 def _fail(environ: WSGIEnvironment, start_response: StartResponse, status: int) -> Iterable[bytes]:
-    UpstreamRequest.of(environ).status = str(status)
+    wish = UpstreamRequest.of(environ)
+    wish.status, wish.failed = str(status), True
     accept = str(environ.get("HTTP_ACCEPT", ""))
     refusal = answer.error_exit(status, None, None, accept, request_id(environ))
     return answer.respond(refusal, environ, start_response)

@@ -88,12 +88,14 @@ def _of_service(app: WSGIApplication, route: Route, service: Service, runtime: R
             ),
             trusted=runtime.trusted,
             logger=lambda: runtime.logger,
+            events=runtime.events,
         )
     return inner if service.enabled else _unavailable
 
 
 def _unavailable(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """Answer for a service that is switched off, as Kong does for a route without one."""
+    UpstreamRequest.of(environ).failed = True
     return respond(_refusal(503, "no Service found with those values"), environ, start_response)
 
 

@@ -317,7 +317,7 @@ def test_a_full_queue_drops_the_oldest_and_resumes(caplog):
     assert lines(caplog) == [
         "test: queue at 80% capacity",
         "test: queue full, dropping old entries until processing is successful again",
-        "test: queue resumed processing",
+        "test: queue resumed processing; 3 entries were dropped meanwhile",
     ]
 
 

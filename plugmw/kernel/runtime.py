@@ -167,6 +167,18 @@ class Runtime:
         url = auto_url(bool(self.multiprocess)) if self.store_url == "auto" else self.store_url
         return self.lasting(self.store_key, lambda: open_store(url, clock=self.clock))
 
+    def warn_of_memory(self) -> None:
+        """Say, in one worker of a server with several, that a store in memory is each worker's own."""
+        from plugmw.stores.auto import is_first
+
+        url = self.store_url
+        if self.multiprocess and isinstance(url, str) and url.startswith("memory://") and is_first("memory"):
+            self.logger.warning(
+                "store: %s is in each worker apart, so a limit of 5 lets 5 through for each worker; "
+                "`auto` and `file://` are shared by the workers of a machine",
+                url,
+            )
+
     @property
     def store_key(self) -> tuple[str, str | Store]:
         """What tells its store from that of another configuration."""

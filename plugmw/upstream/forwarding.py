@@ -25,9 +25,11 @@ from plugmw.concurrency.deadline import Deadline
 from plugmw.concurrency.throttle import Throttle
 from plugmw.errors import ConfigError
 from plugmw.events import UPSTREAM_FAILURES, Events
+from plugmw.kernel import refusals
 from plugmw.schema.typedefs import split_port
 from plugmw.upstream.connections import IDLE, Body, Connections, NotConnected, Request, Times
 from plugmw.wsgi import answer, keys, request_target
+from plugmw.wsgi.answer import Exit, respond
 from plugmw.wsgi.body import BadLength, content_length
 from plugmw.wsgi.headers import HOP_BY_HOP, cgi_key, headers_in
 from plugmw.wsgi.paths import SENDABLE, escape, unescape
@@ -114,11 +116,11 @@ class Upstream:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if _is_websocket(environ):
-            return _fail(environ, start_response, 501)
+            return self._refuse(environ, start_response, 501, "a WebSocket handshake cannot be sent on")
         try:
             body = self.send(environ)
-        except BadRequest:
-            return _fail(environ, start_response, 400)
+        except BadRequest as error:
+            return self._refuse(environ, start_response, 400, str(error) or "a Content-Length that is none")
         except TimeoutError:
             return self._failed(environ, start_response, 504, "timeout", "no answer in time")
         except NotConnected as error:
@@ -146,7 +148,16 @@ class Upstream:
     ) -> Iterable[bytes]:
         """Answer for the service, and say why."""
         self._tell(environ, status, reason, why)
-        return _fail(environ, start_response, status)
+        return respond(_own(environ, status), environ, start_response)
+
+    def _refuse(
+        self, environ: WSGIEnvironment, start_response: StartResponse, status: int, because: str
+    ) -> Iterable[bytes]:
+        """Answer a request that cannot be sent on, and say so."""
+        refusal = _own(environ, status)
+        refusal.because = because
+        refusals.tell(environ, self._logger(), refusal)
+        return respond(refusal, environ, start_response)
 
     def _tell(self, environ: WSGIEnvironment, status: int, reason: str, why: str) -> None:
         """Count a failure, and say why in one line every few seconds."""
@@ -358,9 +369,9 @@ def _broken(error: Exception) -> str:
     return f"the body broke off: {type(error).__name__}"
 
 
-def _fail(environ: WSGIEnvironment, start_response: StartResponse, status: int) -> Iterable[bytes]:
+def _own(environ: WSGIEnvironment, status: int) -> Exit:
+    """Return the gateway's own answer in place of the service's."""
     wish = UpstreamRequest.of(environ)
     wish.status, wish.failed = str(status), True
     accept = str(environ.get("HTTP_ACCEPT", ""))
-    refusal = answer.error_exit(status, None, None, accept, request_id(environ))
-    return answer.respond(refusal, environ, start_response)
+    return answer.error_exit(status, None, None, accept, request_id(environ))

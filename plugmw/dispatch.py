@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from plugmw.kernel import phases
+from plugmw.kernel import phases, refusals
 from plugmw.kernel.chain import Compiled, picker
 from plugmw.kernel.exchange import Exchange
 from plugmw.kernel.identity import IDENTITY_KEYS
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
     from plugmw.kernel.response_iterable import ResponseIterable
-    from plugmw.kernel.runtime import Runtime
+    from plugmw.kernel.runtime import Logger, Runtime
 
 
 def compile_chain(
@@ -196,10 +196,16 @@ def refusal(x: Exchange, status: int) -> answer.Exit:
 _REFUSALS: Final = {404: "no Route matched with those values", 426: "Please use HTTPS protocol"}
 
 
-def no_app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """Stand in for the app of a gateway that has none: answer as for a request without a route."""
-    UpstreamRequest.of(environ).failed = True
-    return answer.respond(refusal(Exchange(environ, start_response), 404), environ, start_response)
+def no_app(logger: Callable[[], Logger]) -> WSGIApplication:
+    """Return what stands in for the app of a gateway that has none: as for a request without a route."""
+
+    def run(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        UpstreamRequest.of(environ).failed = True
+        no_route = refusal(Exchange(environ, start_response), 404)
+        refusals.tell(environ, logger(), no_route)
+        return answer.respond(no_route, environ, start_response)
+
+    return run
 
 
 # -- round the chains ---------------------------------------------------------------------------------

@@ -65,8 +65,8 @@ def _of_click() -> list[type[Exception]]:
 
 def _as(error: PlugmwError, forms: list[type[Exception]]) -> PlugmwError:
     """Return ``error`` as an exception of its own class and of these."""
-    kind = type(type(error).__name__, (type(error), *forms), {})
-    alone: PlugmwError = kind.__new__(kind)
+    kind: type[PlugmwError] = type(type(error).__name__, (type(error), *forms), {})
+    alone = PlugmwError.__new__(kind)
     for form in forms:
         vars(alone).update(vars(form(str(error))))
     vars(alone).update(vars(error))

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Final
 from plugmw.concurrency.deadline import Deadline
 from plugmw.dialects.krakend.backends import Origin
 from plugmw.dialects.krakend.endpoint_proxy import EndpointProxy
-from plugmw.dialects.krakend.failures import MergeError, is_crash, reply_to
+from plugmw.dialects.krakend.failures import MergeError, is_crash, reason_of, reply_to
 from plugmw.dialects.krakend.forwarding import capitalised, headers_of, held_back, query_of
 from plugmw.dialects.krakend.loader import Loader
 from plugmw.dialects.krakend.model import Endpoint, Router
 from plugmw.dialects.krakend.replies import Replies, own_headers, send
 from plugmw.dialects.krakend.wrappers import RequestWrapper, Values
+from plugmw.events import UPSTREAM_FAILURES
 from plugmw.kernel.runtime import Runtime
 from plugmw.wsgi.body import BodyTooLarge, content_length, read_request
 from plugmw.wsgi.paths import full_path
@@ -119,6 +120,8 @@ class Serving:
     def _log(self, errors: list[Exception], several: bool = True) -> None:
         log = self._loader.logger
         for index, error in enumerate(errors):
+            if reason := reason_of(error):
+                self._runtime.events.count(UPSTREAM_FAILURES, reason)
             number = f"Error #{index}: " if several else ""
             if is_crash(error):
                 text = f"{self._scope} {number}{type(error).__name__}: {error}"

@@ -811,11 +811,12 @@ def test_failures_are_counted_by_reason_the_ones_without_a_line_too():
 
 
 def test_a_body_that_breaks_off_is_told_with_the_service(caplog):
-    with Service(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc") as service:
-        app = Upstream(Target(url=service.url))
-        with pytest.raises(http.client.IncompleteRead):
-            serve(app, environ_of())
-        app.close()
+    def cut(connection):
+        connection.request()
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
+
+    with Service(cut) as service:
+        assert isinstance(through(service.url).raised, http.client.IncompleteRead)
         place = service.url.removeprefix("http://")
     [line] = [record.getMessage().partition(" (request")[0] for record in caplog.records]
     assert line == f"service at {place}: 200, the body broke off: IncompleteRead"

@@ -117,7 +117,7 @@ class Queue(Generic[E]):
         #: Lines that are logged once the lock is free: a handler may take its time, or put something here.
         self._notes: list[tuple[str, str, tuple[object, ...]]] = []
         self._waiting: Buffer[E] = Buffer(
-            settings.max_entries, settings.max_bytes, self._note, self._refusing
+            settings.max_entries, settings.max_bytes, self._note, self._refusing, Throttle(clock=self.clock)
         )
         #: Threads that run, and entries they have taken and not yet accounted for.
         self._running = 0

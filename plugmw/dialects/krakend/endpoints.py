@@ -40,6 +40,7 @@ from plugmw.wsgi.body import BadLength, BodyTooLarge, Incomplete
 from plugmw.wsgi.paths import full_path
 from plugmw.wsgi.readings import paths
 from plugmw.wsgi.text import decode
+from plugmw.wsgi.upstream_request import UpstreamRequest
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -154,7 +155,8 @@ class Endpoints(Plugin[Nothing]):
         return pages.refusal(environ, start_response, 404, router.error_body)
 
     def _tell(self, environ: WSGIEnvironment, status: int, because: str) -> None:
-        """Log a refusal of the router's."""
+        """Log a refusal of the router's, which is no answer of a backend."""
+        UpstreamRequest.of(environ).failed = True
         refusal = Exit(status, b"", [])
         refusal.because = because
         refusals.tell(environ, self.runtime.logger, refusal, self.name)

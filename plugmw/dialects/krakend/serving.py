@@ -20,6 +20,7 @@ from plugmw.kernel.runtime import Runtime
 from plugmw.wsgi.body import BodyTooLarge, content_length, read_request
 from plugmw.wsgi.paths import full_path
 from plugmw.wsgi.text import decode
+from plugmw.wsgi.upstream_request import UpstreamRequest
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -72,7 +73,7 @@ class Serving:
                 response.close()
                 raise
         except Exception as error:
-            return self._fail(start_response, error)
+            return self._fail(environ, start_response, error)
 
     def _check_length(self, environ: WSGIEnvironment) -> None:
         length = content_length(environ)
@@ -110,7 +111,10 @@ class Serving:
             names = ", ".join(sorted(fresh))
             log.debug(self._scope, "Headers not in input_headers are left out:", names)
 
-    def _fail(self, start_response: StartResponse, error: Exception) -> Iterable[bytes]:
+    def _fail(
+        self, environ: WSGIEnvironment, start_response: StartResponse, error: Exception
+    ) -> Iterable[bytes]:
+        UpstreamRequest.of(environ).failed = True
         several = error.errors if isinstance(error, MergeError) else None
         self._log([error] if several is None else several, several is not None)
         status, body, headers = reply_to(error, self._return_error, self._compat)

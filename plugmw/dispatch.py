@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from plugmw.kernel import phases
+from plugmw.kernel import phases, refusals
 from plugmw.kernel.chain import Compiled, picker
 from plugmw.kernel.exchange import Exchange
 from plugmw.kernel.identity import IDENTITY_KEYS
 from plugmw.kernel.order import Entry, Slot, slots
+from plugmw.kernel.timing import Timing
 from plugmw.kernel.user_code import is_failure
 from plugmw.routing.router import Decision, Route, Router, without_port
 from plugmw.upstream.forwarding import noting_named
@@ -27,12 +28,13 @@ from plugmw.wsgi import answer, keys
 from plugmw.wsgi.paths import is_plain
 from plugmw.wsgi.readings import METHODS, OVERRIDES, mounted_path
 from plugmw.wsgi.request_target import sent
+from plugmw.wsgi.upstream_request import UpstreamRequest
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
     from plugmw.kernel.response_iterable import ResponseIterable
-    from plugmw.kernel.runtime import Runtime
+    from plugmw.kernel.runtime import Logger, Runtime
 
 
 def compile_chain(
@@ -94,6 +96,7 @@ class Dispatcher:
             else:
                 self.routed[id(route)] = self._compile(line, app, route, services.get(route.service or ""))
         global_slots = slots(entry for entry in entries if entry.is_global)
+        self.timing = Timing.asked_by(entries)
         self.rewrites = [picker(slot.entries) for slot in global_slots if slot.has(phases.REWRITE)]
         #: Serves a request that no route matches.
         self.no_route: WSGIApplication = self.unrouted.run if unrouted == "pass" else self._no_route
@@ -139,6 +142,8 @@ class Dispatcher:
                 plugin = pick(x)
                 rewrite = getattr(plugin, phases.REWRITE, None)
                 if rewrite is not None:
+                    if self.timing is not None:
+                        rewrite = self.timing.method(plugin, phases.REWRITE)
                     rewrite(x)
             except BaseException as error:
                 if not is_failure(error) or not x._chain.is_open(plugin):
@@ -191,9 +196,16 @@ def refusal(x: Exchange, status: int) -> answer.Exit:
 _REFUSALS: Final = {404: "no Route matched with those values", 426: "Please use HTTPS protocol"}
 
 
-def no_app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """Stand in for the app of a gateway that has none: answer as for a request without a route."""
-    return answer.respond(refusal(Exchange(environ, start_response), 404), environ, start_response)
+def no_app(logger: Callable[[], Logger]) -> WSGIApplication:
+    """Return what stands in for the app of a gateway that has none: as for a request without a route."""
+
+    def run(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        UpstreamRequest.of(environ).failed = True
+        no_route = refusal(Exchange(environ, start_response), 404)
+        refusals.tell(environ, logger(), no_route)
+        return answer.respond(no_route, environ, start_response)
+
+    return run
 
 
 # -- round the chains ---------------------------------------------------------------------------------

@@ -95,7 +95,7 @@ class Gateway(Reloading):
     ) -> None:
         if not callable(app) and app is not None:
             raise TypeError(f"app: got {app!r}, expected a WSGI callable or None")
-        self.app: WSGIApplication = app or no_app
+        self.app: WSGIApplication = app or no_app(lambda: self.runtime.logger)
         options = Options(bool(compat), strict, app is not None, logger=logger)
         super().__init__(
             config, Extras(plugins, consumers, store, logger, clock, dialect or compat, options), reload

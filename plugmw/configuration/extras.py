@@ -12,6 +12,7 @@ import attrs
 
 from plugmw.auth.directories import Consumers
 from plugmw.documents.translated import Options
+from plugmw.events import Events
 from plugmw.kernel.order import Entry
 from plugmw.kernel.plugin import Plugin
 from plugmw.kernel.runtime import Logger
@@ -45,6 +46,7 @@ class Extras:
     used: frozenset[int] = frozenset()
     #: Of the gateway, the same in all its readings.
     owner: Owner = attrs.field(factory=Owner)
+    events: Events = attrs.field(factory=Events)
 
     def again(self) -> Extras:
         """Return the arguments of a further reading: its own copies of the plugin objects.

@@ -9,6 +9,7 @@ from plugmw.configuration.problems import Problems
 from plugmw.configuration.settings import Settings
 from plugmw.documents import Document
 from plugmw.errors import ConfigError, ConfigErrors
+from plugmw.events import watch
 from plugmw.kernel.identity import Directory, MemoryDirectory
 from plugmw.kernel.runtime import Runtime
 from plugmw.stores import open_store
@@ -28,12 +29,14 @@ def runtime_of(settings: Settings, document: Document, extras: Extras, problems:
         identity=settings.identity_headers == "remove",
         method_override=settings.method_override,
         consumers=_consumers(settings, document, extras, problems),
+        events=extras.events,
     )
     Queues.of(runtime).shutdown_timeout = settings.shutdown_timeout
     if extras.logger is not None:
         runtime.logger = extras.logger
     if extras.clock is not None:
         runtime.clock = extras.clock
+    watch(runtime.consumers, runtime)
     for url in dict.fromkeys(url for url in (settings.store, runtime.store_url) if isinstance(url, str)):
         _check_store(url, problems)
     return runtime

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from plugmw.concurrency.throttle import Throttle
 from plugmw.errors import ConfigError, StoreError
+from plugmw.events import watch
 from plugmw.kernel.exchange import Exchange
 from plugmw.kernel.plugin import Plugin
 from plugmw.kernel.runtime import Runtime
@@ -138,6 +139,7 @@ class Counting(Plugin[C]):
     def init_worker(self) -> None:
         if self.config.policy == "redis":
             self._own = self._open()
+            watch(self._own, self.runtime)
 
     def close(self) -> None:
         # Kept, closed: a request still under way meets a StoreError, not another store.

@@ -22,6 +22,7 @@ from typing import Final
 
 from plugmw.concurrency.counting import Counts
 from plugmw.concurrency.throttle import Throttle
+from plugmw.events import QUEUE_DROPPED
 from plugmw.kernel.exchange import Exchange
 from plugmw.schema import config, field, matches
 from plugmw.telemetry.custom_fields import Fields, custom_fields
@@ -66,6 +67,7 @@ class FileLog(Reporting[Config]):
             Files.of(self.runtime).append(config.path, self.line(x) + b"\n", self._mode, config.reopen)
         except OSError as error:
             self._lost.add("entries")
+            self.runtime.events.count(QUEUE_DROPPED, self.name)
             if self._throttle():
                 lost = self._lost.take("entries")
                 self.logger.error("%s: %s. %d entries were lost", config.path, error, lost)

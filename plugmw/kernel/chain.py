@@ -24,6 +24,7 @@ from plugmw.kernel.exchange import Exchange
 from plugmw.kernel.order import Entry, Slot
 from plugmw.kernel.response import STARTED, RespondingExchange
 from plugmw.kernel.response_iterable import ResponseIterable
+from plugmw.kernel.timing import Timing, plugin_of
 from plugmw.kernel.user_code import is_failure, passed_through, raise_contained
 from plugmw.wsgi.answer import Exit
 from plugmw.wsgi.upstream_request import UpstreamRequest
@@ -66,7 +67,9 @@ class Chain:
             for slot in self.slots
             for entry in slot.entries
         )
-        text, self._lines = source(self._shape(), runtime.answer_crashes, measures, watches)
+        self.timing = Timing.asked_by(entries)
+        timed = self.timing is not None
+        text, self._lines = source(self._shape(), runtime.answer_crashes, measures, watches, timed)
         members: dict[str, object] = {
             # `X()` without arguments is the cheapest way to make an object; `run` sets the two attributes.
             "__init__": object.__init__,
@@ -119,15 +122,20 @@ class Chain:
         namespace: dict[str, Any] = {"X": self.exchange_class, "Exit": Exit, "app": app}
         namespace["unpicked"] = _UNPICKED
         namespace["started"], namespace["now"] = STARTED, time.monotonic
+        namespace["timed"] = self.timing
         for i, slot in enumerate(self.slots):
             if slot.direct:
                 for phase in phases.REQUEST_PHASES:
-                    method = getattr(slot.plugin, phase, None)
-                    if method is not None:
-                        namespace[f"{phase}{i}"] = method
+                    if getattr(slot.plugin, phase, None) is not None:
+                        namespace[f"{phase}{i}"] = self._method(slot.plugin, phase)
             else:
                 namespace[f"pick{i}"] = picker(slot.entries)
         return namespace
+
+    def _method(self, plugin: object, phase: str) -> Callable[..., Any]:
+        """Return a phase of a plugin, timed if somebody asks for that."""
+        method: Callable[..., Any] = getattr(plugin, phase)
+        return method if self.timing is None else self.timing.method(plugin, phase)
 
     # -- called by the exchange, never on the fast path -----------------------------------------------
 
@@ -143,6 +151,7 @@ class Chain:
 
     def report(self, x: RespondingExchange, error: BaseException, plugin: object = None) -> None:
         """Log a failure once, with the entry, the phase and the request."""
+        plugin = plugin_of(plugin)
         index = self.slot_of(error) if plugin is None else None
         entry = self._entry(x, index, plugin)
         self.runtime.logger.error(
@@ -172,6 +181,7 @@ class Chain:
 
     def is_open(self, plugin: object) -> bool:
         """Say whether a failure of ``plugin`` is to be forgiven: every entry that has it says so."""
+        plugin = plugin_of(plugin)
         policies = {entry.on_error for entry in self.entries if entry.plugin is plugin}
         return policies == {"open"}
 
@@ -195,7 +205,7 @@ class Chain:
             below = [member for member in self.log if member[0] > index]
             for plugin in self._in_force(x, below, phases.LOG):
                 try:
-                    plugin.log(x)
+                    self._method(plugin, phases.LOG)(x)
                 except BaseException as another:
                     self.report(x, another, plugin)
             raise
@@ -208,7 +218,7 @@ class Chain:
         below = [member for member in self.header if member[0] > index]
         for plugin in self._in_force(x, below, phases.HEADER_FILTER):
             try:
-                plugin.header_filter(x)
+                self._method(plugin, phases.HEADER_FILTER)(x)
             except Exit as again:
                 x._answer_with(again)
             except BaseException as failure:
@@ -229,7 +239,8 @@ class Chain:
     def body_filters(self, x: RespondingExchange) -> Sequence[BodyFilter]:
         """Return the plugins that filter this response's body, in order."""
         filters = self._in_force(x, self.body, phases.BODY_FILTER)
-        return [plugin for plugin in filters if wants_body(plugin, x)]
+        wanting = [plugin for plugin in filters if wants_body(plugin, x)]
+        return wanting if self.timing is None else [self.timing.body_filter(plugin) for plugin in wanting]
 
     def wants_response(self, x: RespondingExchange) -> bool:
         """Say whether this answer must be read whole: for a ``response`` handler, or because one asked."""

@@ -122,9 +122,14 @@ def compiled(text: str) -> CodeType:
 
 
 class _Writer:
-    """Lines of source; ``lines`` maps line numbers to the slot that is called there."""
+    """Lines of source; ``lines`` maps line numbers to the slot that is called there.
 
-    def __init__(self) -> None:
+    With ``timed`` the calls of plugins that a request picks go through the function of that name; others are
+    timed by what stands under their names.
+    """
+
+    def __init__(self, timed: bool) -> None:
+        self.timed = timed
         self.text: list[str] = []
         self.lines: dict[int, int] = {}
 
@@ -148,19 +153,23 @@ class _Writer:
         elif part.share(phase) == "some":
             # Variants of different classes: not every one has this phase.
             self.add(indent, f"m = getattr(p, {phase!r}, None)")
-            self.add(indent, f"if m is not None: m({x})", i)
+            call = f"timed(p, {phase!r}, m, {x})" if self.timed else f"m({x})"
+            self.add(indent, f"if m is not None: {call}", i)
         else:
             test = "p is not None" if pick else "p is not None and p is not unpicked"
-            self.add(indent, f"if {test}: p.{phase}({x})", i)
+            call = f"timed(p, {phase!r}, p.{phase}, {x})" if self.timed else f"p.{phase}({x})"
+            self.add(indent, f"if {test}: {call}", i)
         if part.is_open:
             self.add(indent - 1, "except BaseException as error:")
             self.add(indent, f"{x}._chain.forgive({x}, {i}, error)", i)
 
 
 @functools.lru_cache(maxsize=1024)
-def source(shape: Shape, answer_crashes: bool, measures: bool, watches: bool) -> tuple[str, dict[int, int]]:
+def source(
+    shape: Shape, answer_crashes: bool, measures: bool, watches: bool, timed: bool = False
+) -> tuple[str, dict[int, int]]:
     """Write the functions of a chain of this shape."""
-    write = _Writer()
+    write = _Writer(timed)
     access, response, header, body, log = (
         [i for i, part in enumerate(shape) if part.share(phase) != "none"] for phase in WRITTEN
     )

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from plugmw.kernel.runtime import Runtime
     from plugmw.routing.router import Route
     from plugmw.wsgi.proxies import Address
+    from plugmw.wsgi.upstream_request import UpstreamRequest
 
 #: Phases in which a plugin may still answer instead of the app.
 EXIT_PHASES = ("rewrite", "access", "response", "header_filter")
@@ -52,8 +53,7 @@ class Exchange:
     status_line: str = ""
     #: (name, value) pairs of the response; read it through :attr:`headers` unless speed matters.
     header_list: list[tuple[str, str]] | None = None
-    #: Who made the answer: ``service`` (the app), ``exit`` (a plugin) or ``error`` (a failure).
-    source: str = "service"
+    _source: str = "service"
     #: The exception that broke the exchange, if one did.
     error: BaseException | None = None
     #: ``time.monotonic`` seconds at which the exchange began, the app was called, its first byte came and
@@ -81,8 +81,25 @@ class Exchange:
         """Return what this exchange is now, over ``environ``: for who looks at it when it is over."""
         copy = Exchange(environ, _gone_out)
         facts: dict[str, object] = {name: getattr(self, name) for name in _FACTS}
-        copy.__dict__.update(facts, _started=self.started, header_list=list(self.header_list or ()))
+        copy.__dict__.update(
+            facts, _source=self.source, _started=self.started, header_list=list(self.header_list or ())
+        )
         return copy
+
+    @property
+    def source(self) -> str:
+        """Who made the answer: ``service`` (the app), ``exit`` (a plugin) or ``error`` (a failure).
+
+        What the gateway itself answers for a service that does not (502, 503, 504) is an ``error``.
+        """
+        wish: UpstreamRequest | None = self.environ.get(keys.UPSTREAM)
+        if self._source == "service" and wish is not None and wish.failed:
+            return "error"
+        return self._source
+
+    @source.setter
+    def source(self, value: str) -> None:
+        self._source = value
 
     # -- the request ------------------------------------------------------------------------------
 

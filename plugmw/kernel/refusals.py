@@ -14,12 +14,19 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from plugmw.kernel.levels import enabled, log
+from plugmw.wsgi import keys
 from plugmw.wsgi.answer import status_line
+from plugmw.wsgi.paths import full_path, normalise
+from plugmw.wsgi.request_id import request_id
 from plugmw.wsgi.text import one_line
 
 if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
     from plugmw.kernel.exchange import Exchange
+    from plugmw.kernel.identity import Consumer
     from plugmw.kernel.order import Entry
+    from plugmw.kernel.runtime import Logger
     from plugmw.wsgi.answer import Exit
 
 LEVEL: Final = 22
@@ -30,17 +37,22 @@ _LARGEST: Final = 4096
 
 def report(x: Exchange, refusal: Exit, entry: Entry | None) -> None:
     """Log an answer of an entry, or (None) of the gateway's own routing, with a status of 400 or above."""
-    logger = x.runtime.logger
+    who = f"{entry.plugin.name} ({entry.where})" if entry else "the gateway"
+    tell(x.environ, x.runtime.logger, refusal, who)
+
+
+def tell(environ: WSGIEnvironment, logger: Logger, refusal: Exit, who: str = "the gateway") -> None:
+    """Log an answer of the gateway's own, where there is no exchange."""
     if not enabled(logger, LEVEL):
         return
-    who = f"{entry.plugin.name} ({entry.where})" if entry else "the gateway"
-    consumer = x.consumer
+    consumer: Consumer | None = environ.get(keys.CONSUMER)
     name = (consumer.username or consumer.custom_id or consumer.id) if consumer else None
+    method, path = str(environ.get("REQUEST_METHOD", "GET")), normalise(full_path(environ))
     log(
         logger,
         LEVEL,
         f"{refusal.status} by {who}: {one_line(_reason(refusal))}; consumer {one_line(name or '-')}, "
-        f"{one_line(x.method)} {one_line(x.path)}, request {x.request_id}",
+        f"{one_line(method)} {one_line(path)}, request {request_id(environ)}",
     )
 
 

@@ -154,7 +154,9 @@ class ResponseIterable(RespondingExchange):
 
     def _note_service(self, status: str, headers: Iterable[tuple[str, str]]) -> None:
         """Note the service's own status and headers, for a plugin that wants them."""
-        self.environ[keys.SERVICE] = int(status[:3]), list(headers)
+        wish = self.environ.get(keys.UPSTREAM)
+        if wish is None or not wish.failed:
+            self.environ[keys.SERVICE] = int(status[:3]), list(headers)
 
     def _restart(
         self, status: str, headers: list[tuple[str, str]], exc_info: OptExcInfo | None = None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, TypeVar, cast
 import attrs
 
 from plugmw.concurrency.process import LazyLock, on_fork
+from plugmw.events import Events, watch
 from plugmw.kernel.identity import Directory, MemoryDirectory
 from plugmw.kernel.user_code import contained
 from plugmw.wsgi.proxies import Trusted
@@ -120,6 +121,8 @@ class Runtime:
     store_url: str | Store = attrs.field(default="auto", repr=False)
     clock: Callable[[], float] = time.time
     logger: Logger = attrs.field(factory=lambda: logging.getLogger("plugmw"))
+    #: What has happened, counted: of the gateway, through all its reloads.
+    events: Events = attrs.field(factory=Events, repr=False)
     #: Bytes; above it the client is answered 413.
     max_request_body: int = DEFAULT_BODY_LIMIT
     #: Bytes; above it a response that a plugin must see whole is answered 500.
@@ -153,6 +156,7 @@ class Runtime:
                 store = self._store
                 if store is None:  # pragma: no branch (else another thread was first)
                     store = self._store = self._open()
+                    watch(store, self)
         return store
 
     def _open(self) -> Store:
@@ -162,6 +166,18 @@ class Runtime:
             return self.store_url
         url = auto_url(bool(self.multiprocess)) if self.store_url == "auto" else self.store_url
         return self.lasting(self.store_key, lambda: open_store(url, clock=self.clock))
+
+    def warn_of_memory(self) -> None:
+        """Say, in one worker of a server with several, that a store in memory is each worker's own."""
+        from plugmw.stores.auto import is_first
+
+        url = self.store_url
+        if self.multiprocess and isinstance(url, str) and url.startswith("memory://") and is_first("memory"):
+            self.logger.warning(
+                "store: %s is in each worker apart, so a limit of 5 lets 5 through for each worker; "
+                "`auto` and `file://` are shared by the workers of a machine",
+                url,
+            )
 
     @property
     def store_key(self) -> tuple[str, str | Store]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from plugmw.concurrency.process import LazyLock, on_fork
+from plugmw.errors import PlugmwError
 from plugmw.kernel import phases, server_log
 from plugmw.kernel.order import Entry
 from plugmw.kernel.plugin import Plugin
@@ -26,6 +27,16 @@ if TYPE_CHECKING:
     from plugmw.kernel.exchange import Exchange
     from plugmw.kernel.runtime import Runtime
     from plugmw.reload.generations import Generation
+
+
+class NotASGI(PlugmwError):
+    """A server calls the gateway as an ASGI app, with a scope."""
+
+    def __str__(self) -> str:
+        return (
+            "called as an ASGI app, expected WSGI: run the server with WSGI workers (gunicorn -k sync, "
+            "gthread or gevent; uvicorn --interface wsgi)"
+        )
 
 
 class Worker:
@@ -58,7 +69,11 @@ class Worker:
         """The entries in force, those that are switched off included."""
         return self._current.entries
 
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    def __call__(
+        self, environ: WSGIEnvironment, start_response: StartResponse | None = None, send: object = None
+    ) -> Iterable[bytes]:
+        if start_response is None or send is not None:
+            raise NotASGI
         return self._run(environ, start_response)
 
     def _build(self, plan: Plan, entries: list[Entry]) -> Generation:
@@ -87,6 +102,7 @@ class Worker:
             server_log.adopt_level()
             if multiprocess is not None:
                 self.runtime.multiprocess = multiprocess
+            self.runtime.warn_of_memory()
             self._init_plugins(plugins_of(self.entries))
             self._announce(self.entries)
             generation = self._current

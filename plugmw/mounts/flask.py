@@ -27,6 +27,7 @@ from plugmw.errors import ConfigError
 from plugmw.gateway import Gateway, GatewayOptions
 from plugmw.kernel.identity import Consumer
 from plugmw.mounts.extras import need
+from plugmw.mounts.starting import errors_alone
 from plugmw.wsgi import keys
 
 need("flask")
@@ -76,7 +77,8 @@ class PlugMW:
             raise ConfigError("PLUGMW_CONFIG", "missing", "a path or a mapping", "app.config")
         if isinstance(config, (str, os.PathLike)):
             config = os.path.join(app.config.root_path, config)
-        gateway = Gateway(app.wsgi_app, config, **options)
+        with errors_alone():
+            gateway = Gateway(app.wsgi_app, config, **options)
         app.wsgi_app = gateway  # type: ignore[method-assign]
         app.extensions["plugmw"] = gateway
         app.before_request(_consumer_to_g)

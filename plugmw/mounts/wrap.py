@@ -7,17 +7,11 @@ The same in Python is ``plugmw.wrap(app, "gateway.yaml")``.
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING
 
-from plugmw.errors import LoadError, PlugmwError
+from plugmw.errors import LoadError
 from plugmw.gateway import Gateway, GatewayOptions
+from plugmw.mounts.starting import errors_alone
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -25,9 +19,6 @@ if TYPE_CHECKING:
 
     from plugmw.documents import Document
     from plugmw.documents.files import Source
-
-#: Seconds for all workers of a server to come to the point of failing; gunicorn forks ten or more in one.
-LINGER: Final = 3.0
 
 
 def wrap(
@@ -41,10 +32,8 @@ def wrap(
     the names or the configuration is a :class:`~plugmw.errors.PlugmwError`; under gunicorn it ends the start
     with its lines and no traceback. An exception that the app's own code raises is left alone.
     """
-    try:
+    with errors_alone():
         return Gateway(_named(app) if isinstance(app, str) else app, config, **options)
-    except PlugmwError as error:
-        _end(error)
 
 
 def _named(reference: str) -> WSGIApplication:
@@ -63,36 +52,3 @@ def _named(reference: str) -> WSGIApplication:
             raise LoadError(reference, str(error), "module:name, importable from here") from None
         raise
     return app
-
-
-def _end(error: PlugmwError) -> NoReturn:
-    """Raise ``error`` as it is, or under gunicorn in the form that it prints and halts for."""
-    if "gunicorn.arbiter" not in sys.modules:
-        raise error
-    from gunicorn.errors import AppImportError
-
-    class NoStart(AppImportError, RuntimeError):  # type: ignore[misc]
-        """Caught by the arbiter: in a worker as the one, with ``--preload`` as the other."""
-
-    with _one_of_all_workers():
-        raise NoStart(str(error)) from None
-
-
-@contextmanager
-def _one_of_all_workers() -> Iterator[None]:
-    """Let one worker of this server fail, the others wait for the end that follows.
-
-    Without this every worker prints the same lines, and gunicorn (23 to 27) ends with a traceback of its
-    own when a second worker fails while it is already halting for the first.
-    """
-    with socket.socket(socket.AF_UNIX) as mark:
-        try:
-            # An abstract name: held while this process lives, and no file is left behind.
-            mark.bind(f"\0plugmw-start-{os.getppid()}")
-        except (OSError, ValueError):
-            if sys.platform == "linux":
-                signal.signal(signal.SIGTERM, signal.SIG_DFL)
-                time.sleep(4 * LINGER)
-        else:
-            time.sleep(LINGER)
-        yield

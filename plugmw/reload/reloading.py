@@ -15,6 +15,7 @@ from plugmw.concurrency.process import LazyLock
 from plugmw.configuration.extras import Extras
 from plugmw.configuration.plan import Plan, read_plan
 from plugmw.errors import LoadError, PlugmwError
+from plugmw.events import RELOADS
 from plugmw.kernel import server_log
 from plugmw.kernel.user_code import is_failure
 from plugmw.kernel.worker import Worker, plugins_of
@@ -123,9 +124,12 @@ class Reloading(Worker):
 
     def _report_refusal(self, error: BaseException) -> None:
         known = isinstance(error, PlugmwError)
+        self.runtime.events.count(RELOADS, "refused")
+        # One line, whatever there is of it.
+        said = "; ".join(str(error).splitlines())
         self.runtime.logger.error(
             "reload refused, the configuration in force stays: %s",
-            str(error) if known else f"{type(error).__name__}: {error}",
+            said if known else f"{type(error).__name__}: {said}",
             exc_info=None if known else error,
         )
 
@@ -155,6 +159,7 @@ class Reloading(Worker):
         finally:
             self._passing = []
         if self._started:
+            self.runtime.events.count(RELOADS, "applied")
             self.runtime.logger.info("reloaded: %s", ", ".join(self.sources))
 
     def _start_fresh(self, plugins: list[Plugin], plan: Plan) -> None:

@@ -14,6 +14,7 @@ import weakref
 from typing import Final, Protocol
 
 from plugmw.concurrency.threads import Daemon
+from plugmw.concurrency.throttle import Throttle
 from plugmw.loading.watching import Files, changed
 
 #: Seconds between two looks: with the quiet one, a change is in force in less than a second.
@@ -44,6 +45,7 @@ class Watcher:
         self._seen: Signature | None = None
         #: What was new at the last look.
         self._fresh: Signature | None = None
+        self._failing = Throttle()
         #: The main files when the configuration was read last, so that a request for another is not missed.
         self._asked = signature(dict.fromkeys(watched.sources, ""))
 
@@ -60,7 +62,9 @@ class Watcher:
                 self.look()
             except BaseException as error:
                 # Whatever it is, the next good file is to be taken: nobody else would look.
-                _logger.error("looking at the files failed, the configuration in force stays", exc_info=error)
+                if self._failing():
+                    text = "looking at the files failed, the configuration in force stays"
+                    _logger.error(text, exc_info=error)
 
     def look(self) -> bool:
         """Take one look; return whether a reload was tried. A gateway that has gone is never reloaded."""

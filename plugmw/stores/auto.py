@@ -30,6 +30,22 @@ def auto_url(multiprocess: bool) -> str:
     return (folder / _name(os.getppid())).as_uri()
 
 
+def is_first(what: str) -> bool:
+    """Say whether this is the first worker of its server that asks for ``what``; True if that cannot be told.
+
+    To be called in a worker, after the fork, as :func:`auto_url`.
+    """
+    try:
+        folder = private_folder()
+        _remove_stale(folder)
+        (folder / f"{_name(os.getppid())}.{what}").touch(mode=0o600, exist_ok=False)
+    except FileExistsError:
+        return False
+    except (ConfigError, OSError):
+        return True
+    return True
+
+
 def private_folder() -> Path:
     """Return the folder of this user under the temporary folder, made if absent.
 

@@ -18,13 +18,20 @@ class Breaker:
     """``cause`` is why calls must not be tried now, or None.
 
     ``probe`` is called in a thread of its own, at once and then every ``pause`` seconds, until it returns
-    without an exception. Thread-safe; a forked child starts closed, as the thread stays with the parent.
+    without an exception, after which ``recovered`` is. Thread-safe; a forked child
+    starts closed, as the thread stays with the parent.
     """
 
-    def __init__(self, probe: Callable[[], object], pause: float = 0.25) -> None:
+    def __init__(
+        self,
+        probe: Callable[[], object],
+        pause: float = 0.25,
+        recovered: Callable[[], object] = lambda: None,
+    ) -> None:
         self.cause: Exception | None = None
         self._probe = probe
         self._pause = pause
+        self._recovered = recovered
         self._stop = Event()
         self._lock = Lock()
         on_fork(self)
@@ -57,4 +64,5 @@ class Breaker:
                 self._stop.wait(self._pause)
             else:
                 self.cause = None
+                self._recovered()
                 return

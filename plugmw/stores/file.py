@@ -23,6 +23,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from plugmw.concurrency.process import on_fork
 from plugmw.errors import StoreError
+from plugmw.events import Outage
 from plugmw.stores.base import Scope, distinct, encode, lifetime, short
 from plugmw.stores.table import BUCKET, Damaged, Table
 from plugmw.stores.tables import TABLES
@@ -57,6 +58,8 @@ class FileStore:
         self._clock = clock
         self._timeout = timeout
         self._closed = False
+        self._outage = Outage(self.url)
+        self.outages = (self._outage,)
         self._table: Table | None = None
         self._values: Values | None = None
         self.after_fork()
@@ -79,18 +82,20 @@ class FileStore:
         return self._on_table(Table.count, key, self._clock)
 
     def get(self, key: str) -> bytes | None:
-        return self._pairs().get(_key(key), self._clock())
+        return self._noted(lambda: self._pairs().get(_key(key), self._clock()))
 
     def set(self, key: str, value: bytes, ttl: float | None = None) -> None:
-        self._pairs().set(_key(key), bytes(value), lifetime(ttl), self._clock())
+        pair, life = (_key(key), bytes(value)), lifetime(ttl)
+        self._noted(lambda: self._pairs().set(*pair, life, self._clock()))
 
     def add(self, key: str, value: bytes, ttl: float | None = None) -> bool:
-        return self._pairs().add(_key(key), bytes(value), lifetime(ttl), self._clock())
+        pair, life = (_key(key), bytes(value)), lifetime(ttl)
+        return self._noted(lambda: self._pairs().add(*pair, life, self._clock()))
 
     def delete(self, key: str) -> None:
         self._on_table(Table.delete, key)
         if os.path.exists(self._path + ".db"):  # no reason to make one
-            self._pairs().delete(_key(key))
+            self._noted(lambda: self._pairs().delete(_key(key)))
 
     def close(self) -> None:
         with self._lock:
@@ -114,14 +119,34 @@ class FileStore:
         self, call: Callable[Concatenate[Table, P], T], *arguments: P.args, **options: P.kwargs
     ) -> T:
         """Call a method of the table; once more on the new one that takes the place of a damaged one."""
-        table = self._table or self._open()
         try:
-            return call(table, *arguments, **options)
-        except Damaged as damage:
-            table = self._renewed(table, damage)
-        except OSError as error:
-            raise StoreError(self.url, f"cannot be used: {error.strerror}") from error
-        return call(table, *arguments, **options)
+            table = self._table or self._open()
+            try:
+                answer = call(table, *arguments, **options)
+            except Damaged as damage:
+                answer = call(self._renewed(table, damage), *arguments, **options)
+            except OSError as error:
+                raise StoreError(self.url, f"cannot be used: {error.strerror}") from error
+        except StoreError as error:
+            self._failed(error)
+            raise
+        if self._outage.since is not None:
+            self._outage.works()
+        return answer
+
+    def _noted(self, call: Callable[[], T]) -> T:
+        """Call a method of the values, and take note of whether it works."""
+        try:
+            answer = call()
+        except StoreError as error:
+            self._failed(error)
+            raise
+        self._outage.works()
+        return answer
+
+    def _failed(self, error: StoreError) -> None:
+        if not self._closed:
+            self._outage.failed(error.problem)
 
     def _renewed(self, table: Table, damage: Damaged) -> Table:
         with self._lock:

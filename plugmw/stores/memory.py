@@ -16,6 +16,7 @@ from typing import Generic, TypeVar
 
 from plugmw.concurrency.process import on_fork
 from plugmw.errors import StoreError
+from plugmw.events import Outage
 from plugmw.stores.base import MOST, Scope, distinct, lifetime, short
 
 T = TypeVar("T")
@@ -38,8 +39,10 @@ class MemoryStore:
         self._latest = clock()
         self._lock = Lock()
         self._closed = False
-        self._counters: _Shelf[int] = _Shelf(keys)
-        self._values: _Shelf[bytes] = _Shelf(keys)
+        #: Two, as the one may have room while the other has none.
+        self.outages = Outage(f"{URL} (counters)"), Outage(f"{URL} (values)")
+        self._counters: _Shelf[int] = _Shelf(keys, self.outages[0])
+        self._values: _Shelf[bytes] = _Shelf(keys, self.outages[1])
         on_fork(self)
 
     def __repr__(self) -> str:
@@ -113,8 +116,8 @@ class MemoryStore:
         """Forget everything."""
         with self._lock:
             self._closed = True
-            self._counters = _Shelf(0)
-            self._values = _Shelf(0)
+            self._counters = _Shelf(0, self.outages[0])
+            self._values = _Shelf(0, self.outages[1])
 
     def _now(self) -> float:
         """Return the time, having looked whether the clock went back; call with the lock held."""
@@ -142,8 +145,9 @@ class _Entry(Generic[T]):
 class _Shelf(Generic[T]):
     """A bounded dict of entries that expire. Not thread-safe: its owner holds a lock."""
 
-    def __init__(self, keys: int) -> None:
+    def __init__(self, keys: int, outage: Outage) -> None:
         self._keys = keys
+        self._outage = outage
         self._entries: dict[str, _Entry[T]] = {}
         # (expires, key), soonest first. Replaced and dropped entries stay in it until they come up.
         self._order: list[tuple[float, str]] = []
@@ -173,7 +177,11 @@ class _Shelf(Generic[T]):
                 del self._entries[key]
             swept += 1
         if not self._fits(count):
-            raise StoreError(URL, f"is full: {self._keys} keys are in use")
+            problem = f"is full: {self._keys} keys are in use"
+            self._outage.failed(problem)
+            raise StoreError(URL, problem)
+        if self._outage.since is not None:
+            self._outage.works()
 
     def redate(self, now: float) -> None:
         """The clock went back to ``now``: let nothing live for longer than it was made for."""

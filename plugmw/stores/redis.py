@@ -31,6 +31,7 @@ from redis.retry import Retry
 
 from plugmw.concurrency.deadline import Deadline
 from plugmw.errors import StoreError
+from plugmw.events import Outage
 from plugmw.stores.base import MOST, Scope, distinct, encode, lifetime, short
 from plugmw.stores.breaker import Breaker
 from plugmw.wsgi.redaction import REDACTED
@@ -219,7 +220,9 @@ class RedisStore:
         self._closed = False
         self._client = _client(where, timeout)
         self._probe_client = _client(where, min(timeout, LONGEST_PROBE))
-        self._breaker = Breaker(self._probe)
+        self._outage = Outage(self.url)
+        self.outages = (self._outage,)
+        self._breaker = Breaker(self._probe, recovered=self._outage.works)
 
     def __repr__(self) -> str:
         return f"<RedisStore {self.url}>"
@@ -297,15 +300,21 @@ class RedisStore:
             raise StoreError(self.url, "is closed")
         cause = self._breaker.cause
         if cause is not None:
+            self._outage.failed(cause)
             raise StoreError(self.url, f"is down: {cause}") from cause
         token = _deadline.set(deadline or Deadline.after(self._timeout))
         try:
-            return self._client.execute_command(*command)
+            reply = self._client.execute_command(*command)
+            if self._outage.since is not None and self._breaker.cause is None:
+                self._outage.works()
+            return reply
         except _OUTAGES as error:
             self._trip(error)
             raise StoreError(self.url, f"failed within {self._timeout} s: {error}") from error
         except RedisError as error:
             self._hide(error)
+            if not isinstance(error, NoScriptError):
+                self._outage.failed(f"refused: {error}")
             raise StoreError(self.url, f"refused: {error}") from error
         except Exception as error:
             # redis-py parses a number, a text or a nesting that is none by whatever Python raises.
@@ -320,6 +329,7 @@ class RedisStore:
         self._hide(error)
         # The other idle connections lead to the same lost or demoted server.
         self._client.connection_pool.disconnect(inuse_connections=False)
+        self._outage.failed(error)
         self._breaker.trip(error)
 
     def _improper(self, reply: object) -> StoreError:

@@ -13,7 +13,7 @@ class Buffer(Generic[E]):
     """A deque of (entry, size) within bounds. To be used under the lock of its queue.
 
     ``log(level, text, *arguments)`` is told when it is nearly full, full, and in use again; of single entries
-    that were dropped as often as ``may_tell()`` says yes.
+    that were dropped as often as ``may_tell()`` says yes, and that it is still full as ``may_repeat()`` does.
     """
 
     def __init__(
@@ -22,6 +22,7 @@ class Buffer(Generic[E]):
         most_bytes: int | None,
         log: Callable[..., None],
         may_tell: Callable[[], bool],
+        may_repeat: Callable[[], bool],
     ) -> None:
         #: Entries that were dropped because there was no room.
         self.dropped = 0
@@ -29,9 +30,11 @@ class Buffer(Generic[E]):
         self._most_bytes = most_bytes
         self._log = log
         self._may_tell = may_tell
+        self._may_repeat = may_repeat
         self._entries: deque[tuple[E, int]] = deque()
         self._bytes = 0
-        self._full = False
+        #: Entries that were dropped since it has been full; 0 while it is not.
+        self._since_full = 0
         self._near = False
 
     def __len__(self) -> int:
@@ -64,17 +67,20 @@ class Buffer(Generic[E]):
         self._entries.clear()
         self._bytes = 0
 
-    def resume(self) -> bool:
-        """Take note that entries were sent; True if that ends a time of dropping."""
-        full, self._full = self._full, False
-        return full
+    def resume(self) -> int:
+        """Take note that entries were sent; return how many were dropped if that ends a time of dropping."""
+        dropped, self._since_full = self._since_full, 0
+        return dropped
 
     def _make_room(self, size: int) -> None:
         if len(self._entries) >= self._most:
             self._drop()
-            if not self._full:
-                self._full = True
+            self._since_full += 1
+            if self._since_full == 1:
                 self._log("error", "queue full, dropping old entries until processing is successful again")
+                self._may_repeat()
+            elif self._may_repeat():
+                self._log("error", "queue full, %d old entries were dropped so far", self._since_full)
         if self._most_bytes is None:
             return
         gone = 0

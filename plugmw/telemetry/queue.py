@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final, Generic
 from plugmw.concurrency.process import on_fork
 from plugmw.concurrency.threads import Daemon
 from plugmw.concurrency.throttle import Throttle
+from plugmw.events import QUEUE_DROPPED, Events
 from plugmw.telemetry.buffer import Buffer
 from plugmw.telemetry.queue_config import QueueConfig
 
@@ -91,6 +92,8 @@ class Queue(Generic[E]):
         self.clock = clock
         #: Seconds for what waits when the process ends.
         self.shutdown_timeout = SHUTDOWN_TIMEOUT
+        #: Told of each entry that is dropped or lost.
+        self.events: Events | None = None
         self._close = close
         self._wait = wait
         self._start_thread = start
@@ -114,7 +117,7 @@ class Queue(Generic[E]):
         #: Lines that are logged once the lock is free: a handler may take its time, or put something here.
         self._notes: list[tuple[str, str, tuple[object, ...]]] = []
         self._waiting: Buffer[E] = Buffer(
-            settings.max_entries, settings.max_bytes, self._note, self._refusing
+            settings.max_entries, settings.max_bytes, self._note, self._refusing, Throttle(clock=self.clock)
         )
         #: Threads that run, and entries they have taken and not yet accounted for.
         self._running = 0
@@ -161,16 +164,24 @@ class Queue(Generic[E]):
     def put(self, entry: E, size: int = 0) -> bool:
         """Add an entry of ``size`` bytes, dropping the oldest for it; False if it can never fit."""
         with self._lock:
+            before = self._waiting.dropped
             fits = self._waiting.add(entry, size)
+            gone = self._waiting.dropped - before
             if fits:
                 count = len(self._waiting)
                 if count == 1 or count >= self._most:
                     self._news.notify()
                 if self._running < self._wanted:
                     self._start()
+        if gone:
+            self._count(gone)
         if self._notes:
             self._tell()
         return fits
+
+    def _count(self, gone: int) -> None:
+        if self.events is not None:
+            self.events.count(QUEUE_DROPPED, self.name, gone)
 
     def _start(self) -> None:
         self._running += 1
@@ -290,12 +301,14 @@ class Queue(Generic[E]):
             self.lost += lost
             self._taken -= sent + lost
             self._unsaid += lost
-            resumed = bool(sent) and self._waiting.resume()
+            dropped = self._waiting.resume() if sent else 0
+        self._count(lost)
         if sent:
             self._fails = False
             self._failing.reset()
-        if resumed:
-            self.logger.info("%s: queue resumed processing", self.name)
+        if dropped:
+            text = "%s: queue resumed processing; %d entries were dropped meanwhile"
+            self.logger.info(text, self.name, dropped)
         if lost and self._losing():
             gone, self._unsaid = self._unsaid, 0
             self.logger.error("%s: %s. %d queue entries were lost", self.name, reason, gone)
@@ -331,12 +344,14 @@ class Queue(Generic[E]):
                     break
                 self._wait(self._ended, seconds)
             left = len(self._waiting) + self._taken
-            self.lost += len(self._waiting)
+            given_up = len(self._waiting)
+            self.lost += given_up
             self._waiting.clear()
             if self._running:
                 self._left_behind = True
             else:
                 self._stop_by = None
+        self._count(given_up)
         if left or self.dropped or self.lost:
             self.logger.error(
                 "%s: queue stopped with %d entries not sent; %d were dropped and %d lost in all",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
 from plugmw.concurrency.process import LazyLock, on_fork
+from plugmw.events import Events
 from plugmw.telemetry.queue import SHUTDOWN_TIMEOUT, Queue, stop_all
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ class Queues:
     Ask for the queue each time, and keep none: once closed it is forgotten.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, events: Events | None = None) -> None:
+        self._events = events
         #: Of every queue made from now on.
         self.shutdown_timeout = SHUTDOWN_TIMEOUT
         self._queues: dict[Hashable, Queue] = {}
@@ -28,7 +30,7 @@ class Queues:
     @classmethod
     def of(cls, runtime: Runtime) -> Queues:
         """Return those of a gateway."""
-        return runtime.resource("queues", cls)
+        return runtime.resource("queues", lambda: cls(runtime.events))
 
     def get(self, key: Hashable, make: Callable[[], Queue]) -> Queue:
         """Return the queue under ``key``, made on first use."""
@@ -39,6 +41,7 @@ class Queues:
                 if queue is None:
                     queue = self._queues[key] = make()
                     queue.shutdown_timeout = self.shutdown_timeout
+                    queue.events = self._events
         return queue
 
     def all(self) -> list[Queue]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Protocol, TypeVar
 
 from plugmw.concurrency.throttle import Throttle
+from plugmw.events import QUEUE_DROPPED
 from plugmw.kernel.exchange import Exchange
 from plugmw.kernel.plugin import Plugin
 from plugmw.schema import Check, as_dict, between, field
@@ -218,6 +219,7 @@ class Measuring(Plugin[C]):
             try:
                 sink.send(entries)
             except Lost as error:
+                self.runtime.events.count(QUEUE_DROPPED, self.name, error.count)
                 if self._failing():
                     self.logger.error("%s: %s", self.name, error)
             else:

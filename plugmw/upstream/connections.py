@@ -333,11 +333,21 @@ class Body:
         self._connection = connection
         self._give_back = give_back
         self._is_closed = False
+        #: Told when the service fails in the middle of its answer, before that is raised.
+        self.broken: Callable[[Exception], None] | None = None
 
     def __iter__(self) -> Generator[bytes, None, None]:
         # What has arrived is handed on, so that events reach the client at once.
-        while chunk := self.answer.read(_STEP):
+        while chunk := self._read():
             yield chunk
+
+    def _read(self) -> bytes:
+        try:
+            return self.answer.read(_STEP)
+        except (OSError, http.client.HTTPException) as error:
+            if self.broken is not None:
+                self.broken(error)
+            raise
 
     def close(self) -> None:
         """Give the connection back, or close it; a second call does nothing."""

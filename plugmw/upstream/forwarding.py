@@ -24,9 +24,12 @@ from plugmw.concurrency.counting import Counts
 from plugmw.concurrency.deadline import Deadline
 from plugmw.concurrency.throttle import Throttle
 from plugmw.errors import ConfigError
+from plugmw.events import UPSTREAM_FAILURES, Events
+from plugmw.kernel import refusals
 from plugmw.schema.typedefs import split_port
 from plugmw.upstream.connections import IDLE, Body, Connections, NotConnected, Request, Times
 from plugmw.wsgi import answer, keys, request_target
+from plugmw.wsgi.answer import Exit, respond
 from plugmw.wsgi.body import BadLength, content_length
 from plugmw.wsgi.headers import HOP_BY_HOP, cgi_key, headers_in
 from plugmw.wsgi.paths import SENDABLE, escape, unescape
@@ -97,6 +100,7 @@ class Upstream:
         trusted: Trusted | None = None,
         clock: Callable[[], float] = time.monotonic,
         logger: Callable[[], Logger] = lambda: logging.getLogger("plugmw.upstream"),
+        events: Events | None = None,
     ) -> None:
         to.check()
         self.target = to
@@ -105,29 +109,33 @@ class Upstream:
         self._trusted = trusted or Trusted()
         self._clock = clock
         self._logger = logger
+        self._events = events or Events()
         self._failing = Throttle(EVERY, clock)
         self._held_back = Counts()
         self._connections = Connections(self._context, to.pool_size, to.idle)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if _is_websocket(environ):
-            return _fail(environ, start_response, 501)
+            return self._refuse(environ, start_response, 501, "a WebSocket handshake cannot be sent on")
         try:
             body = self.send(environ)
-        except BadRequest:
-            return _fail(environ, start_response, 400)
+        except BadRequest as error:
+            return self._refuse(environ, start_response, 400, str(error) or "a Content-Length that is none")
         except TimeoutError:
-            return self._failed(environ, start_response, 504, "no answer in time")
+            return self._failed(environ, start_response, 504, "timeout", "no answer in time")
         except NotConnected as error:
             if isinstance(error.__cause__, TimeoutError):
-                return self._failed(environ, start_response, 504, "no connection in time")
-            return self._failed(environ, start_response, 502, f"no connection: {error}")
+                return self._failed(environ, start_response, 504, "connect_timeout", "no connection in time")
+            return self._failed(environ, start_response, 502, "connect", f"no connection: {error}")
         except (http.client.HTTPException, OSError, ValueError) as error:
-            return self._failed(environ, start_response, 502, f"{type(error).__name__}: {error}")
+            why = f"{type(error).__name__}: {error}"
+            return self._failed(environ, start_response, 502, "answer", why)
         try:
             response = body.answer
             status, reason = response.status, response.reason
-            UpstreamRequest.of(environ).status = str(status)
+            wish = UpstreamRequest.of(environ)
+            wish.status, wish.failed = str(status), False
+            body.broken = lambda error: self._tell(environ, status, "body", _broken(error))
             line = f"{status} {reason}" if reason else answer.status_line(status)
             start_response(line, response_headers(response.headers))
         except BaseException:
@@ -136,9 +144,24 @@ class Upstream:
         return body
 
     def _failed(
-        self, environ: WSGIEnvironment, start_response: StartResponse, status: int, why: str
+        self, environ: WSGIEnvironment, start_response: StartResponse, status: int, reason: str, why: str
     ) -> Iterable[bytes]:
-        """Answer for the service, and say why, in one line every few seconds."""
+        """Answer for the service, and say why."""
+        self._tell(environ, status, reason, why)
+        return respond(_own(environ, status), environ, start_response)
+
+    def _refuse(
+        self, environ: WSGIEnvironment, start_response: StartResponse, status: int, because: str
+    ) -> Iterable[bytes]:
+        """Answer a request that cannot be sent on, and say so."""
+        refusal = _own(environ, status)
+        refusal.because = because
+        refusals.tell(environ, self._logger(), refusal)
+        return respond(refusal, environ, start_response)
+
+    def _tell(self, environ: WSGIEnvironment, status: int, reason: str, why: str) -> None:
+        """Count a failure, and say why in one line every few seconds."""
+        self._events.count(UPSTREAM_FAILURES, reason)
         if self._failing():
             count = self._held_back.take("lines")
             more = f", and {count} more since the last line" if count else ""
@@ -148,7 +171,6 @@ class Upstream:
             )
         else:
             self._held_back.add("lines")
-        return _fail(environ, start_response, status)
 
     def close(self) -> None:
         """Close the idle connections of this process."""
@@ -341,8 +363,15 @@ def _is_websocket(environ: WSGIEnvironment) -> bool:
     return "upgrade" in wanted and str(environ.get("HTTP_UPGRADE", "")).lower() == "websocket"
 
 
-def _fail(environ: WSGIEnvironment, start_response: StartResponse, status: int) -> Iterable[bytes]:
-    UpstreamRequest.of(environ).status = str(status)
+def _broken(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "the body stopped coming"
+    return f"the body broke off: {type(error).__name__}"
+
+
+def _own(environ: WSGIEnvironment, status: int) -> Exit:
+    """Return the gateway's own answer in place of the service's."""
+    wish = UpstreamRequest.of(environ)
+    wish.status, wish.failed = str(status), True
     accept = str(environ.get("HTTP_ACCEPT", ""))
-    refusal = answer.error_exit(status, None, None, accept, request_id(environ))
-    return answer.respond(refusal, environ, start_response)
+    return answer.error_exit(status, None, None, accept, request_id(environ))

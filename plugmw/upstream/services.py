@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from plugmw.kernel import refusals
 from plugmw.routing.router import Route
 from plugmw.upstream.forwarding import Target, Upstream
 from plugmw.wsgi import keys, request_target
@@ -88,13 +89,22 @@ def _of_service(app: WSGIApplication, route: Route, service: Service, runtime: R
             ),
             trusted=runtime.trusted,
             logger=lambda: runtime.logger,
+            events=runtime.events,
         )
-    return inner if service.enabled else _unavailable
+    return inner if service.enabled else _unavailable(service, runtime)
 
 
-def _unavailable(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """Answer for a service that is switched off, as Kong does for a route without one."""
-    return respond(_refusal(503, "no Service found with those values"), environ, start_response)
+def _unavailable(service: Service, runtime: Runtime) -> WSGIApplication:
+    """Return what answers for a service that is switched off, as Kong does for a route without one."""
+
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        UpstreamRequest.of(environ).failed = True
+        refusal = _refusal(503, "no Service found with those values")
+        refusal.because = f"service {service.name!r} is not enabled"
+        refusals.tell(environ, runtime.logger, refusal)
+        return respond(refusal, environ, start_response)
+
+    return answer
 
 
 def _refusal(status: int, message: str) -> Exit:

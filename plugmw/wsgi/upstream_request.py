@@ -39,6 +39,8 @@ class UpstreamRequest:
 
     #: The status that came back, ``""`` before; text, as an app may tell that of several tries.
     status: str = ""
+    #: Whether the answer is the gateway's own, in place of the service's that did not come.
+    failed: bool = False
     #: Each connection that was tried: ``ip``, ``port`` and, if it failed, ``state``.
     tries: list[dict[str, object]] = attrs.Factory(list)
 

@@ -131,6 +131,7 @@ BAD = {
     "empty": ("", "is empty"),
     "an unknown plugin": ('{"plugins": [{"name": "none"}]}', 'no plugin "none"'),
     "a wrong type": ('{"plugins": 5}', "plugins: got"),
+    "two errors": ('{"plugins": 5, "routes": 6}', "expected a list; "),
 }
 
 
@@ -144,6 +145,7 @@ def test_a_bad_configuration_is_refused_with_one_line(gateway, files, caplog, na
     [line] = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
     assert line.startswith("reload refused, the configuration in force stays: ")
     assert problem in line
+    assert "\n" not in line
     files.config()
     assert gateway.reload()
 

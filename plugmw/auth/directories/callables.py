@@ -23,6 +23,7 @@ from plugmw.auth.consumers import parse
 from plugmw.auth.directories.cache import MISSING, MOST, Cache
 from plugmw.concurrency.process import on_fork
 from plugmw.errors import StoreError
+from plugmw.events import Outage
 from plugmw.kernel.identity import Consumer, Credential, MemoryDirectory, digest
 from plugmw.schema.messages import place
 
@@ -41,6 +42,8 @@ class CallableDirectory:
     ) -> None:
         self._find = find
         self._name = f"consumers={getattr(find, '__qualname__', type(find).__name__)}"
+        self._outage = Outage(self._name)
+        self.outages = (self._outage,)
         self._new: Callable[[], Cache] = partial(Cache, ttl, most, clock)
         self.after_fork()
         on_fork(self)
@@ -77,7 +80,10 @@ class CallableDirectory:
             found = self._find(kind, key)
         except Exception as error:
             # Without its text, which may hold the key.
-            raise StoreError(self._name, f"raised {type(error).__name__}") from error
+            problem = f"raised {type(error).__name__}"
+            self._outage.failed(problem)
+            raise StoreError(self._name, problem) from error
+        self._outage.works()
         if found is None:
             return None
         one, problems = parse([found], ("consumer",))

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from plugmw.auth.directories.migrations import STEPS, VERSION_TABLE
 from plugmw.concurrency.process import keep_inherited, on_fork
 from plugmw.errors import StoreError
+from plugmw.events import Outage
 from plugmw.stores.breaker import Breaker
 
 #: The values of a row, of the types that its columns have.
@@ -37,9 +38,9 @@ class Session(Generic[C]):
     Made at the first use: after the fork, and after gevent has replaced the locks.
     """
 
-    def __init__(self, probe: Callable[[], object]) -> None:
+    def __init__(self, probe: Callable[[], object], recovered: Callable[[], object]) -> None:
         self.lock = threading.Lock()
-        self.breaker = Breaker(probe)
+        self.breaker = Breaker(probe, recovered=recovered)
         self.connection: C | None = None
 
 
@@ -61,6 +62,7 @@ class Database(Generic[C]):
         #: Without secrets, for messages.
         self.url = url
         self.timeout = timeout
+        self.outage = Outage(url)
         #: Connections opened so far.
         self.opened = 0
         on_fork(self)
@@ -132,10 +134,13 @@ class Database(Generic[C]):
         session = self._locked()
         try:
             yield session
+            if self.outage.since is not None and session.breaker.cause is None:
+                self.outage.works()
         except Exception as error:
             if not isinstance(error, (*self.errors, OSError)):
                 raise
             self._drop(session)
+            self.outage.failed(f"cannot be used: {type(error).__name__}")
             session.breaker.trip(error)
             # The driver's own text may quote what is stored; it is the cause, for the log of the operator.
             raise StoreError(self.url, f"cannot be used: {type(error).__name__}") from error
@@ -146,12 +151,15 @@ class Database(Generic[C]):
         """Return the session of this process with its lock held."""
         while True:
             session: Session[C] = self.__dict__.get("_session") or self.__dict__.setdefault(
-                "_session", Session(self._probe)
+                "_session", Session(self._probe, self.outage.works)
             )
             if session.breaker.cause is not None:
+                self.outage.failed("is down")
                 raise StoreError(self.url, "is down") from session.breaker.cause
             if not session.lock.acquire(timeout=self.timeout):
-                raise StoreError(self.url, f"is busy for more than {self.timeout} s")
+                problem = f"is busy for more than {self.timeout} s"
+                self.outage.failed(problem)
+                raise StoreError(self.url, problem)
             if self.session is session:
                 return session
             # It was closed meanwhile: nobody would close what is opened in it now.

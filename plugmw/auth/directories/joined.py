@@ -10,6 +10,7 @@ class JoinedDirectory:
 
     def __init__(self, *directories: Directory) -> None:
         self._directories = directories
+        self.outages = tuple(outage for one in directories for outage in getattr(one, "outages", ()))
 
     def consumer(self, name: str) -> Consumer | None:
         found = (one.consumer(name) for one in self._directories)

@@ -57,6 +57,7 @@ class SQLDirectory:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.database = database
+        self.outages = (database.outage,)
         self._clock = clock
         self._new: Callable[[], Cache] = partial(Cache, ttl, most, clock)
         self.after_fork()

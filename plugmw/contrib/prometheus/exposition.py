@@ -26,7 +26,7 @@ class Metric:
     kind: Literal["counter", "gauge", "histogram"]
     help: str
     labels: tuple[str, ...] = ()
-    buckets: tuple[int, ...] = ()
+    buckets: tuple[float, ...] = ()
 
 
 def clean(text: str) -> str:

@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from plugmw.concurrency.throttle import Throttle
 from plugmw.contrib.prometheus.exposition import Metric, amounts, clean, text
-from plugmw.contrib.prometheus.series import DROPPED, Series, series_of
+from plugmw.contrib.prometheus.series import DROPPED, HAPPENED, Series, series_of
+from plugmw.events import RELOADS, SERVER_RESTARTS, STORE_ERRORS
 from plugmw.kernel.exchange import Exchange
 from plugmw.kernel.plugin import Plugin
 from plugmw.schema import between, config, field
@@ -64,9 +65,16 @@ REQUEST_LATENCY: Final = Metric(
 )
 NODE: Final = Metric("kong_node_info", "gauge", "Node metadata", ("node_id", "version"))
 ERRORS: Final = Metric("kong_nginx_metric_errors_total", "counter", "Exchanges that could not be recorded")
+PLUGIN_SECONDS: Final = Metric(
+    "plugmw_plugin_seconds",
+    "histogram",
+    "Seconds spent in a phase of a plugin",
+    ("plugin", "phase"),
+    (0.00001, 0.0001, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5),
+)
 #: Of the gateway itself, in every scrape.
-OWN: Final = (NODE, ERRORS, DROPPED)
-METRICS: Final = (*OWN, REQUESTS, BANDWIDTH, KONG_LATENCY, UPSTREAM_LATENCY, REQUEST_LATENCY)
+OWN: Final = (NODE, ERRORS, DROPPED, *HAPPENED.values())
+METRICS: Final = (*OWN, PLUGIN_SECONDS, REQUESTS, BANDWIDTH, KONG_LATENCY, UPSTREAM_LATENCY, REQUEST_LATENCY)
 #: There are no workspaces here; Kong's first one has this name.
 WORKSPACE: Final = "default"
 CONTENT_TYPE: Final = "text/plain; charset=UTF-8"
@@ -80,6 +88,9 @@ class Config:
     status_code_metrics: bool = field(False, help="Whether requests are counted by status.")
     latency_metrics: bool = field(False, help="Whether latencies are kept, in milliseconds.")
     bandwidth_metrics: bool = field(False, help="Whether bytes in and out are counted.")
+    plugin_metrics: bool = field(
+        False, help="Whether the time in each phase of each plugin is kept, in seconds."
+    )
     upstream_health_metrics: bool = field(False, inert=True, help="Of Kong; there are no health checks here.")
     ai_metrics: bool = field(False, inert=True, help="Of Kong; does nothing.")
     wasm_metrics: bool = field(False, inert=True, help="Of Kong; does nothing.")
@@ -104,6 +115,8 @@ class Prometheus(Plugin[Config]):
 
     def configure(self) -> None:
         self._failing = Throttle()
+        #: Asks the kernel for the times; see plugmw.kernel.timing.
+        self.takes_times = self._took if self.config.plugin_metrics else None
 
     def init_worker(self) -> None:
         self._numbers()
@@ -124,8 +137,17 @@ class Prometheus(Plugin[Config]):
                 self._numbers().record(metric, labels, value)
         except Exception as error:
             self._numbers().record(ERRORS)
-            if self._failing():
-                self.logger.error("prometheus: an exchange could not be recorded", exc_info=error)
+            self._failed(error)
+
+    def _took(self, plugin: str, phase: str, seconds: float) -> None:
+        try:
+            self._numbers().record(PLUGIN_SECONDS, (plugin, phase), seconds)
+        except Exception as error:
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        if self._failing():
+            self.logger.error("prometheus: an exchange could not be recorded", exc_info=error)
 
     def _numbers(self) -> Series:
         # The runtime keeps them, over reloads too, and closes them.
@@ -165,7 +187,15 @@ def scrape(numbers: dict[str, float], metrics: Iterable[Metric] = METRICS) -> by
     from plugmw import __version__
 
     node = str(uuid.uuid5(uuid.NAMESPACE_DNS, socket.gethostname()))
-    own = dict([*amounts(NODE, (node, __version__), 1), *amounts(ERRORS, (), 0)])
+    zeros: list[tuple[Metric, tuple[str, ...]]] = [
+        (ERRORS, ()),
+        (HAPPENED[STORE_ERRORS], ()),
+        (HAPPENED[SERVER_RESTARTS], ()),
+    ]
+    zeros += [(HAPPENED[RELOADS], (result,)) for result in ("applied", "refused")]
+    own = dict(amounts(NODE, (node, __version__), 1))
+    for metric, labels in zeros:
+        own |= amounts(metric, labels, 0)
     return text(metrics, {**own, **numbers}).encode()
 
 

@@ -23,12 +23,27 @@ from prometheus_client import mmap_dict
 from plugmw.concurrency.locking import acquire, locked
 from plugmw.concurrency.process import is_alive
 from plugmw.contrib.prometheus.exposition import Metric, amounts
+from plugmw.events import QUEUE_DROPPED, RELOADS, SERVER_RESTARTS, STORE_ERRORS, UPSTREAM_FAILURES
 from plugmw.kernel.runtime import Runtime
 from plugmw.stores.auto import _name, _namespace, private_folder
 
 #: Series of one metric in one process; what comes above goes into :data:`DROPPED`.
 MOST: Final = 10_000
 DROPPED: Final = Metric("plugmw_series_dropped_total", "counter", "Observations above the limit of series")
+#: What is told of by :mod:`plugmw.events`.
+HAPPENED: Final = {
+    RELOADS: Metric("plugmw_reload_total", "counter", "Reloads of a worker's configuration", ("result",)),
+    STORE_ERRORS: Metric("plugmw_store_errors_total", "counter", "Calls of stores that failed"),
+    QUEUE_DROPPED: Metric(
+        "plugmw_queue_dropped_total", "counter", "Log entries that never reached their sink", ("sink",)
+    ),
+    SERVER_RESTARTS: Metric(
+        "plugmw_pluginserver_restarts_total", "counter", "Starts of plugin servers after the first"
+    ),
+    UPSTREAM_FAILURES: Metric(
+        "plugmw_upstream_failures_total", "counter", "Requests that a service did not answer", ("reason",)
+    ),
+}
 _Dict: Any = mmap_dict.MmapedDict
 #: The numbers of processes that have ended, and the files that are in it already.
 _ENDED: Final = "ended.json"
@@ -149,7 +164,20 @@ def series_of(runtime: Runtime, folder: str | None = None) -> Series:
     Shared by the processes of a server in ``folder``, in PROMETHEUS_MULTIPROC_DIR, or in a private one.
     They outlive a reload of the gateway.
     """
-    return runtime.lasting("series", lambda: Series(_folder(folder, bool(runtime.multiprocess))))
+
+    def listening() -> Series:
+        series = Series(_folder(folder, bool(runtime.multiprocess)))
+
+        def take(name: str, label: str, amount: int) -> bool:
+            if not series.closed:
+                metric = HAPPENED[name]
+                series.record(metric, (label,) if metric.labels else (), amount)
+            return not series.closed
+
+        runtime.events.listen(take)
+        return series
+
+    return runtime.lasting("series", listening)
 
 
 def _folder(configured: str | None, multiprocess: bool) -> Path | None:

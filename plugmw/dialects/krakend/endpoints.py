@@ -30,14 +30,17 @@ from plugmw.dialects.krakend.replies import Replies, own_headers, send
 from plugmw.dialects.krakend.routing import Routes
 from plugmw.dialects.krakend.serving import Serving
 from plugmw.documents.translated import Options
+from plugmw.kernel import refusals
 from plugmw.kernel.plugin import Plugin
 from plugmw.kernel.runtime import Runtime
 from plugmw.schema import Nothing
 from plugmw.wsgi import keys
+from plugmw.wsgi.answer import Exit
 from plugmw.wsgi.body import BadLength, BodyTooLarge, Incomplete
 from plugmw.wsgi.paths import full_path
 from plugmw.wsgi.readings import paths
 from plugmw.wsgi.text import decode
+from plugmw.wsgi.upstream_request import UpstreamRequest
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -123,6 +126,7 @@ class Endpoints(Plugin[Nothing]):
             try:
                 check_parameters(parameters.values())
             except BadParameter as error:
+                self._tell(environ, 400, str(error))
                 return pages.plain_text(start_response, 400, str(error))
             return handler(environ, start_response, parameters, app)
         return self._unknown(environ, start_response, app, method, path)
@@ -143,10 +147,19 @@ class Endpoints(Plugin[Nothing]):
             return pages.redirect(environ, start_response, other)
         allowed = [] if router.disable_handle_method_not_allowed else routes.methods(path)
         if allowed:
+            self._tell(environ, 405, f"the endpoint has {', '.join(allowed)}")
             return pages.refusal(environ, start_response, 405, router.error_body, allowed)
         if self.options.has_app and not self._is_disguised(environ):
             return app(environ, start_response)
+        self._tell(environ, 404, "no endpoint has this path")
         return pages.refusal(environ, start_response, 404, router.error_body)
+
+    def _tell(self, environ: WSGIEnvironment, status: int, because: str) -> None:
+        """Log a refusal of the router's, which is no answer of a backend."""
+        UpstreamRequest.of(environ).failed = True
+        refusal = Exit(status, b"", [])
+        refusal.because = because
+        refusals.tell(environ, self.runtime.logger, refusal, self.name)
 
     def _is_disguised(self, environ: WSGIEnvironment) -> bool:
         """Say whether an app could take the path for one that an endpoint has (CVE-2021-43557)."""

@@ -6,10 +6,12 @@ the log.
 
 from __future__ import annotations
 
+from http.client import HTTPException
 from typing import Final
 
 from plugmw.dialects.krakend.wrappers import Answer, answer_of, value_of
 from plugmw.errors import PlugmwError
+from plugmw.upstream.connections import NotConnected
 from plugmw.upstream.forwarding import BadRequest
 from plugmw.wsgi.body import BadLength, BodyTooLarge, Incomplete
 
@@ -41,6 +43,16 @@ def has_text(error: BaseException) -> bool:
 def is_crash(error: BaseException) -> bool:
     """Say whether an exception is unexpected: a fault in the code of a plugin, the app or plugmw."""
     return not has_text(error) and type(error) not in _OF_CLIENT
+
+
+def reason_of(error: Exception) -> str:
+    """Return why a backend did not answer, as it is counted; "" where it did, or was not asked."""
+    cause = error.__cause__
+    if str(error) == TOO_LATE:
+        return "timeout"
+    if isinstance(cause, NotConnected):
+        return "connect"
+    return "answer" if isinstance(cause, (OSError, HTTPException)) else ""
 
 
 def reply_to(error: Exception, tell: bool, compat: bool) -> Answer:

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Final
 from plugmw.concurrency.deadline import Deadline
 from plugmw.dialects.krakend.backends import Origin
 from plugmw.dialects.krakend.endpoint_proxy import EndpointProxy
-from plugmw.dialects.krakend.failures import MergeError, is_crash, reply_to
+from plugmw.dialects.krakend.failures import MergeError, is_crash, reason_of, reply_to
 from plugmw.dialects.krakend.forwarding import capitalised, headers_of, held_back, query_of
 from plugmw.dialects.krakend.loader import Loader
 from plugmw.dialects.krakend.model import Endpoint, Router
 from plugmw.dialects.krakend.replies import Replies, own_headers, send
 from plugmw.dialects.krakend.wrappers import RequestWrapper, Values
+from plugmw.events import UPSTREAM_FAILURES
 from plugmw.kernel.runtime import Runtime
 from plugmw.wsgi.body import BodyTooLarge, content_length, read_request
 from plugmw.wsgi.paths import full_path
 from plugmw.wsgi.text import decode
+from plugmw.wsgi.upstream_request import UpstreamRequest
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -71,7 +73,7 @@ class Serving:
                 response.close()
                 raise
         except Exception as error:
-            return self._fail(start_response, error)
+            return self._fail(environ, start_response, error)
 
     def _check_length(self, environ: WSGIEnvironment) -> None:
         length = content_length(environ)
@@ -109,7 +111,10 @@ class Serving:
             names = ", ".join(sorted(fresh))
             log.debug(self._scope, "Headers not in input_headers are left out:", names)
 
-    def _fail(self, start_response: StartResponse, error: Exception) -> Iterable[bytes]:
+    def _fail(
+        self, environ: WSGIEnvironment, start_response: StartResponse, error: Exception
+    ) -> Iterable[bytes]:
+        UpstreamRequest.of(environ).failed = True
         several = error.errors if isinstance(error, MergeError) else None
         self._log([error] if several is None else several, several is not None)
         status, body, headers = reply_to(error, self._return_error, self._compat)
@@ -119,6 +124,8 @@ class Serving:
     def _log(self, errors: list[Exception], several: bool = True) -> None:
         log = self._loader.logger
         for index, error in enumerate(errors):
+            if reason := reason_of(error):
+                self._runtime.events.count(UPSTREAM_FAILURES, reason)
             number = f"Error #{index}: " if several else ""
             if is_crash(error):
                 text = f"{self._scope} {number}{type(error).__name__}: {error}"

@@ -9,6 +9,7 @@ from django.conf import settings
 
 from plugmw.errors import ConfigError
 from plugmw.gateway import Gateway, GatewayOptions
+from plugmw.mounts.starting import errors_alone
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -29,7 +30,8 @@ def wrap_django(
     """
     if config is None and not (options.get("plugins") and getattr(settings, "PLUGMW", None) is None):
         config = setting()
-    return Gateway(application, config, **options)
+    with errors_alone():
+        return Gateway(application, config, **options)
 
 
 def setting() -> Source:

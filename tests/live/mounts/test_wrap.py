@@ -53,3 +53,45 @@ def test_a_bad_configuration_ends_the_start_with_preload_too(site):
     ended = start(site, "--preload", "--workers", "4")
     assert ended.stdout.splitlines() == ["", f"Error: {BAD_LINES[0]}", BAD_LINES[1], ""]
     assert ended.returncode == 1
+
+
+FLASK = """
+from flask import Flask
+from plugmw.mounts.flask import PlugMW
+
+app = Flask(__name__)
+PlugMW(app, "bad.yaml")
+"""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["gunicorn", "--check-config", "flask_site:app"], ["flask", "--app", "flask_site", "routes"]],
+    ids=["check-config", "flask"],
+)
+def test_what_is_wrong_is_all_that_a_check_and_a_command_of_flask_show(site, command):
+    require_module("flask")
+    require_module("gunicorn")
+    (site / "flask_site.py").write_text(FLASK)
+    done = subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=site,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(site)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+    )
+    lines = [line.removeprefix("Error: ").removeprefix(f"{site}/") for line in done.stdout.splitlines()]
+    assert (done.returncode, lines) == (1, BAD_LINES)
+
+
+def test_a_worker_that_speaks_asgi_gets_a_sentence(gunicorn, site):
+    pytest.importorskip("gunicorn.workers.gasgi")
+    server = gunicorn(
+        "plugmw:wrap('wrapped_site:application', 'good.yaml')",
+        worker_class="asgi",
+        args=["--chdir", str(site)],
+    )
+    assert raw.get(server.port).status == 500
+    server.wait_for("called as an ASGI app, expected WSGI: run the server with WSGI workers")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from plugmw.kernel.runtime import NoLogger, Runtime
 from plugmw.stores import open_store
+from plugmw.stores.memory import MemoryStore
 
 
 def test_the_store_is_opened_once_and_closed_with_the_runtime():
@@ -65,3 +68,30 @@ def test_no_logger_takes_everything():
     logger = NoLogger()
     assert logger.info("x %s", 1, exc_info=True) is None
     assert logger.anything() is None
+
+
+WARNED = (
+    "store: memory:// is in each worker apart, so a limit of 5 lets 5 through for each worker; "
+    "`auto` and `file://` are shared by the workers of a machine"
+)
+
+
+@pytest.mark.parametrize(
+    ("store", "multiprocess", "lines"),
+    [
+        ("memory://", True, [WARNED]),
+        ("memory://", False, []),
+        ("memory://", None, []),
+        ("auto", True, []),
+        (MemoryStore(), True, []),
+    ],
+    ids=["several", "one", "unknown", "shared", "an object"],
+)
+def test_a_store_in_memory_of_several_workers_is_warned_of_once(
+    store, multiprocess, lines, caplog, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for _ in range(3):
+        # The other workers of the same server.
+        Runtime(store_url=store, multiprocess=multiprocess).warn_of_memory()
+    assert [record.getMessage() for record in caplog.records] == lines

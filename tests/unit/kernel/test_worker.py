@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from plugmw import Entry, Gateway, Plugin
-from plugmw.kernel.worker import Refusing, Worker, in_force, plugins_of
+from plugmw.kernel.worker import NotASGI, Refusing, Worker, in_force, plugins_of
 from plugmw.testing import hello_app
 from tests.support.plugins import made, nothing, noting
 from tests.support.wsgi import environ_of, serve
@@ -324,3 +324,15 @@ def test_a_failing_close_of_one_plugin_leaves_the_others_their_turn(caplog):
     gateway.stop()
     assert closed == ["a"]
     assert "b: close failed" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "arguments", [({},), ({}, None, None), ({}, print, print)], ids=["asgi2", "empty", "asgi3"]
+)
+def test_a_server_that_calls_it_as_an_asgi_app_is_told_what_would_be_right(arguments):
+    with pytest.raises(NotASGI) as caught:
+        Gateway(hello_app, {"store": "memory://"})(*arguments)
+    assert str(caught.value) == (
+        "called as an ASGI app, expected WSGI: run the server with WSGI workers (gunicorn -k sync, "
+        "gthread or gevent; uvicorn --interface wsgi)"
+    )

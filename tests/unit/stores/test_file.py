@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from plugmw.errors import StoreError
+from plugmw.events import watch
+from plugmw.kernel.runtime import Runtime
 from plugmw.stores.file import FileStore
 from tests.support.clock import Clock
 
@@ -139,3 +141,38 @@ store.close()
 @pytest.mark.slow
 def test_a_store_made_before_the_fork_opens_after_it(path: str, output: Callable[..., str]) -> None:
     assert output(OPENED_AFTER_FORK, path) == "3"
+
+
+@pytest.mark.parametrize("kind", ["counters", "values"])
+def test_an_outage_is_told_when_it_begins_and_when_it_ends(tmp_path, caplog, kind):
+    folder = tmp_path / "folder"
+    store = FileStore(f"{folder}/table")
+    runtime, taken = Runtime(store_url=store), []
+    runtime.events.listen(lambda *event: taken.append(event) or True)
+
+    def use():
+        return runtime.store.count("a") if kind == "counters" else runtime.store.get("a")
+
+    for _ in range(2):
+        folder.write_text("") if not folder.exists() else None
+        with pytest.raises(StoreError):
+            use()
+    folder.unlink()
+    folder.mkdir()
+    use()
+    use()
+    store.close()
+    assert taken == [("store_errors", "", 1)] * 2
+    begins, ends = [record.getMessage() for record in caplog.records]
+    assert begins == f"store file://{folder}/table fails: cannot be opened: Not a directory"
+    assert ends.startswith(f"store file://{folder}/table works again, after ")
+
+
+def test_a_store_that_is_closed_is_no_outage(path, caplog):
+    store, runtime, taken = FileStore(path), Runtime(), []
+    runtime.events.listen(lambda *event: taken.append(event) or True)
+    watch(store, runtime)
+    store.close()
+    with pytest.raises(StoreError, match="is closed"):
+        store.count("a")
+    assert (taken, caplog.records) == ([], [])

@@ -5,6 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from plugmw.errors import StoreError
+from plugmw.events import watch
+from plugmw.kernel.runtime import Runtime
 from plugmw.stores.memory import MemoryStore
 from tests.support.clock import Clock
 
@@ -133,3 +135,21 @@ print(store.incr("a"))
 @pytest.mark.slow
 def test_a_child_forked_while_the_lock_is_held_goes_on_alone(output: Callable[..., str]) -> None:
     assert output(FORKED).split() == ["2", "2"]
+
+
+def test_a_store_that_is_full_is_told_of_until_there_is_room(caplog):
+    clock, taken = Clock(), []
+    store, runtime = MemoryStore(keys=1, clock=clock), Runtime()
+    runtime.events.listen(lambda *event: taken.append(event) or True)
+    watch(store, runtime)
+    store.incr("a", ttl=1)
+    for _ in range(2):
+        with pytest.raises(StoreError):
+            store.incr("b")
+    clock.advance(2)
+    store.incr("b")
+    assert taken == [("store_errors", "", 1)] * 2
+    assert [record.getMessage()[:60] for record in caplog.records] == [
+        "store memory:// (counters) fails: is full: 1 keys are in use",
+        "store memory:// (counters) works again, after 0.0 s",
+    ]

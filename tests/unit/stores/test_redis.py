@@ -9,9 +9,11 @@ import pytest
 
 from plugmw.concurrency.deadline import Deadline
 from plugmw.errors import StoreError
+from plugmw.kernel.runtime import Runtime
 from plugmw.stores import open_store
 from tests.support.clock import Clock
 from tests.support.servers import require_module
+from tests.support.waiting import until
 
 require_module("redis")
 
@@ -139,3 +141,39 @@ def test_whatever_is_no_proper_answer_is_a_store_error(name, shape):
         with pytest.raises(StoreError):
             CALLS[name](store)
         store.close()
+
+
+def test_an_outage_is_told_when_it_begins_and_when_it_ends_and_each_failed_call_is_counted(caplog):
+    runtime, taken = Runtime(), []
+    runtime.events.listen(lambda *event: taken.append(event) or True)
+    with Server(b":5\r\n") as server:
+        url = f"redis://127.0.0.1:{server.port}/0"
+        runtime.store_url = url
+        for _ in range(3):
+            with pytest.raises(StoreError):
+                runtime.store.get("a")
+        server.data = [b"+OK\r\n"]
+        until(lambda: "works again" in caplog.text)
+        runtime.close()
+    assert taken == [("store_errors", "", 1)] * 3
+    begins, ends = caplog.records
+    assert begins.getMessage().startswith(f"store {url} fails: ")
+    assert ends.getMessage().startswith(f"store {url} works again, after ")
+
+
+def test_a_command_that_redis_refuses_is_an_error_and_a_script_that_it_does_not_know_is_none(caplog):
+    runtime, taken = Runtime(), []
+    runtime.events.listen(lambda *event: taken.append(event) or True)
+    with Server(b"-NOSCRIPT none\r\n") as server:
+        runtime.store_url = f"redis://127.0.0.1:{server.port}/0"
+        with pytest.raises(StoreError):
+            runtime.store._call("EVALSHA", "x", 0)
+        assert taken == []
+        server.data = [b"-OOM command not allowed\r\n"]
+        with pytest.raises(StoreError, match="refused: command not allowed"):
+            runtime.store.get("a")
+        runtime.close()
+    assert taken == [("store_errors", "", 1)]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"store {runtime.store_url} fails: refused: command not allowed"
+    ]

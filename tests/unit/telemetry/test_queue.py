@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from plugmw.events import Events
+from plugmw.kernel.runtime import Runtime
 from plugmw.schema import read
 from plugmw.telemetry import queue as queue_module
 from plugmw.telemetry.queue import IDLE, LAST_TRY, PARALLEL, Lost, Queue, drain_all
@@ -317,7 +319,7 @@ def test_a_full_queue_drops_the_oldest_and_resumes(caplog):
     assert lines(caplog) == [
         "test: queue at 80% capacity",
         "test: queue full, dropping old entries until processing is successful again",
-        "test: queue resumed processing",
+        "test: queue resumed processing; 3 entries were dropped meanwhile",
     ]
 
 
@@ -746,3 +748,41 @@ def test_what_waits_at_the_end_of_a_process_is_sent(monkeypatch):
     queue.put("a")
     drain_all()
     assert seen == [["a"]]
+
+
+def test_how_many_were_dropped_is_told_once_a_minute_while_it_is_full_and_each_is_counted(caplog):
+    queue = Queue(
+        "sink", QueueConfig(max_entries=2), print, logging.getLogger("plugmw.test"), clock=(clock := Clock())
+    )
+    queue._start_thread = lambda name, run: None
+    queue.events, taken = Events(), []
+    queue.events.listen(lambda *event: taken.append(event) or True)
+    for _ in range(122):
+        queue.put("entry")
+        clock.advance(1)
+    assert lines(caplog) == [
+        "sink: queue at 80% capacity",
+        "sink: queue full, dropping old entries until processing is successful again",
+        "sink: queue full, 61 old entries were dropped so far",
+    ]
+    assert taken == [("queue_dropped", "sink", 1)] * 120
+    queue._running = 0
+    queue.stop(clock())
+    assert taken[120:] == [("queue_dropped", "sink", 2)]
+
+
+def test_what_is_given_up_is_counted_under_the_name_of_the_sink():
+    def fail(batch):
+        raise OSError("down")
+
+    queue = Stepped(send=fail, max_batch_size=2, max_coalescing_delay=0.1, max_retry_time=-1)
+    queue.events, taken = Events(), []
+    queue.events.listen(lambda *event: taken.append(event) or True)
+    queue.run("One", "Two")
+    assert (queue.lost, taken) == (2, [("queue_dropped", "test", 2)])
+
+
+def test_the_queues_of_a_gateway_tell_its_events():
+    runtime = Runtime()
+    queue = Queues.of(runtime).get("a", lambda: Queue("a", QueueConfig(), print, runtime.logger))
+    assert queue.events is runtime.events

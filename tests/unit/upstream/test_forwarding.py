@@ -14,6 +14,8 @@ import pytest
 
 from plugmw.errors import ConfigError
 from plugmw.gateway import Gateway
+from plugmw.kernel.plugin import Plugin
+from plugmw.telemetry import log_entry
 from plugmw.testing import hello_app
 from plugmw.upstream.forwarding import EVERY, Target, Upstream, noting_named, request_headers
 from plugmw.wsgi import keys
@@ -738,3 +740,83 @@ def test_a_value_in_two_lines_is_one_value_and_a_tab_stays():
     with Service(answer(b"ok", "200 OK", "X-A: one\r\n \ttwo\r\n three", "X-B: a\tb\xff")) as service:
         result = through(service.url)
     assert (result.header("X-A"), result.header("X-B"), result.body) == ("one two three", "a\tb\xff", b"ok")
+
+
+# -- the gateway's own answers -----------------------------------------------------------------------
+
+
+class Sees(Plugin):
+    """Notes what plugins and log entries are told of who answered."""
+
+    name, priority = "sees", 1
+    needs_timings = needs_upstream_response = True
+
+    def __init__(self):
+        super().__init__()
+        self.told = []
+
+    def log(self, x):
+        entry = log_entry.entry(x)
+        self.told.append((x.status, x.source, x.environ.get(keys.SERVICE, (None,))[0], entry["source"]))
+        self.entry, self.copy = entry, x.snapshot(dict(x.environ))
+
+
+def seen(url, **service):
+    sees = Sees()
+    document = {
+        "store": "memory://",
+        "routes": [{"name": "r", "paths": ["/"], "service": "s"}],
+        "services": [{"name": "s", "url": url, "retries": 0, **service}],
+    }
+    wrapped = Gateway(None, document, plugins=[sees])
+    serve(wrapped, environ_of())
+    return wrapped, sees
+
+
+def test_a_services_own_502_is_the_services():
+    with Service(answer(b"no", status="502 Bad Gateway")) as service:
+        assert seen(service.url)[1].told == [(502, "service", 502, "upstream")]
+
+
+def test_the_gateways_own_502_is_an_error_and_not_the_services():
+    _, sees = seen(f"http://127.0.0.1:{closed_port()}")
+    assert sees.told == [(502, "error", None, "kong")]
+    assert (sees.entry["upstream_status"], sees.entry["upstream_uri"]) == ("502", "")
+    assert sees.entry["latencies"]["proxy"] == -1
+    assert sees.copy.source == "error"
+
+
+def test_the_gateways_own_504_is_an_error_and_not_the_services():
+    with Service(silent) as service:
+        assert seen(service.url, read_timeout=0.05)[1].told == [(504, "error", None, "kong")]
+
+
+def test_a_service_that_is_switched_off_has_not_answered():
+    assert seen("http://127.0.0.1:9", enabled=False)[1].told == [(503, "error", None, "kong")]
+
+
+def test_no_app_has_not_answered():
+    sees = Sees()
+    serve(Gateway(None, {"store": "memory://"}, plugins=[sees]), environ_of())
+    assert sees.told == [(404, "error", None, "kong")]
+
+
+def test_failures_are_counted_by_reason_the_ones_without_a_line_too():
+    wrapped, _ = seen(f"http://127.0.0.1:{closed_port()}")
+    for _ in range(2):
+        serve(wrapped, environ_of())
+    taken = []
+    wrapped.runtime.events.listen(lambda *event: taken.append(event) or True)
+    assert taken == [("upstream_failures", "connect", 3)]
+
+
+def test_a_body_that_breaks_off_is_told_with_the_service(caplog):
+    def cut(connection):
+        connection.request()
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
+
+    with Service(cut) as service:
+        assert isinstance(through(service.url).raised, http.client.IncompleteRead)
+        place = service.url.removeprefix("http://")
+    [line] = [record.getMessage().partition(" (request")[0] for record in caplog.records]
+    assert line == f"service at {place}: 200, the body broke off: IncompleteRead"

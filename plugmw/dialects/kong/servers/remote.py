@@ -77,7 +77,7 @@ class RemotePlugin(Plugin[object]):
 
     def bind(self, runtime: Runtime) -> None:
         super().bind(runtime)
-        self.server.group.logger = runtime.logger
+        self.server.group.logger, self.server.group.events = runtime.logger, runtime.events
 
     def init_worker(self) -> None:
         """Start the server, or find it started; a request waits for it if it must."""
@@ -241,6 +241,7 @@ class RemotePlugin(Plugin[object]):
             most = self.server.settings.log_entries
             settings = QueueConfig(max_entries=most, max_retry_time=-1)
             queue = self._queue = Queue(f"{self.name} log", settings, self._send_logs, self.logger)
+            queue.events = self.runtime.events
         queue.put(past(x))
 
     def _send_logs(self, batch: list[Exchange]) -> None:

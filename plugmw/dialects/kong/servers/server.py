@@ -17,6 +17,7 @@ from plugmw.dialects.kong.servers.pool import Pool
 from plugmw.dialects.kong.servers.settings import KONG_BIN, ServerConfig, words
 from plugmw.dialects.kong.servers.supervisor_client import SupervisorClient
 from plugmw.dialects.kong.servers.wire import Closed, Connection, Wire
+from plugmw.events import SERVER_RESTARTS, Events
 
 if TYPE_CHECKING:
     from plugmw.dialects.kong.servers.supervisor.child import ServerSpec
@@ -159,6 +160,7 @@ class ServerGroup:
 
     def __init__(self, settings: Sequence[ServerConfig], folder: str) -> None:
         self.logger: Logger = logging.getLogger("plugmw.kong.servers")
+        self.events = Events()
         self.servers = [Server(item, folder, self) for item in settings]
         self._supervisor: SupervisorClient | None = None
         self._lock = threading.Lock()
@@ -175,8 +177,12 @@ class ServerGroup:
                 self._supervisor = SupervisorClient(running, marks, self._said)
             return self._supervisor
 
-    def _said(self, name: str, pid: int, text: str) -> None:
-        self.logger.info("[%s:%d] %s", name, pid, text)
+    def _said(self, name: str, pid: int, text: str, event: str) -> None:
+        """Log a line; of all workers one is given it, so a restart is counted once."""
+        if event == "restart":
+            self.events.count(SERVER_RESTARTS)
+        log = self.logger.error if event == "trouble" else self.logger.info
+        log("[%s:%d] %s", name, pid, text)
 
     def enter(self) -> None:
         """Count a plugin object that uses the servers in this process."""

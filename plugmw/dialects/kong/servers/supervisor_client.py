@@ -20,6 +20,7 @@ from plugmw.concurrency.deadline import Deadline
 from plugmw.concurrency.locking import acquire
 from plugmw.concurrency.process import started_at
 from plugmw.concurrency.threads import Daemon
+from plugmw.concurrency.throttle import Throttle
 from plugmw.dialects.kong.servers.folders import key_of, make_shared, private_folder
 
 if TYPE_CHECKING:
@@ -36,12 +37,12 @@ _STARTING: Final = 10.0
 class SupervisorClient:
     """The connection of one process to its supervisor. Thread-safe; of one process, after the fork.
 
-    ``mark`` is anything that shall make another supervisor (file times). ``said(name, pid, text)`` is given
-    the lines of the servers.
+    ``mark`` is anything that shall make another supervisor (file times). ``said(name, pid, text, event)`` is
+    given the lines of the servers, with what they tell of one (``restart``, ``trouble``, or nothing).
     """
 
     def __init__(
-        self, servers: Sequence[ServerSpec], mark: object, said: Callable[[str, int, str], None]
+        self, servers: Sequence[ServerSpec], mark: object, said: Callable[[str, int, str, str], None]
     ) -> None:
         self._said = said
         self._lock = threading.Lock()
@@ -115,6 +116,7 @@ class SupervisorClient:
 
     def _listen(self) -> None:
         """Pass lines on until told to stop; a supervisor that was killed is replaced."""
+        failing = Throttle()
         while not self._stopped.is_set():
             connection = self._socket
             if connection is not None:
@@ -124,7 +126,8 @@ class SupervisorClient:
             try:
                 again = self._connect()
             except OSError as error:
-                self._said("supervisor", 0, f"cannot be started: {error}")
+                if failing():
+                    self._said("supervisor", 0, f"cannot be started: {error}", "trouble")
                 continue
             with self._lock:
                 if connection is not None:
@@ -146,7 +149,8 @@ class SupervisorClient:
             for line in lines:
                 try:
                     message = json.loads(line)
-                    self._said(str(message["name"]), int(message["pid"]), str(message["text"]))
+                    name, text, event = (str(message[key]) for key in ("name", "text", "event"))
+                    self._said(name, int(message["pid"]), text, event)
                 except (ValueError, KeyError, TypeError):
                     continue
 

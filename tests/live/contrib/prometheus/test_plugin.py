@@ -7,12 +7,14 @@ import re
 import signal
 import socket
 import subprocess
+import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import requests
 
 from tests.support.servers import require_program
+from tests.support.waiting import until
 from tests.unit.contrib.prometheus.test_plugin import alone as alone
 
 # -- under gunicorn -----------------------------------------------------------------------------------
@@ -135,3 +137,42 @@ def test_a_server_bound_twice_gives_them_on_the_second_port_only(gunicorn):
     # A client's own word does not count.
     forged = {"Host": f"127.0.0.1:{second}", "X-Forwarded-Port": str(second)}
     assert requests.get(f"{server.url}/metrics", headers=forged, timeout=10).text == "hello"
+
+
+EVENTS = """
+    from plugmw import Gateway
+    from plugmw.testing import hello_app
+
+    app = Gateway(hello_app, {path!r})
+"""
+FILE = """
+reload: true
+store: memory://
+plugins: [{name: prometheus, config: {path: /metrics}}]
+services: [{name: down, url: "http://127.0.0.1:9", retries: 0}]
+routes: [{name: down, paths: [/down], service: down}]
+"""
+
+
+def test_what_happens_in_all_workers_is_counted_together(gunicorn, tmp_path):
+    path = tmp_path / "gateway.yaml"
+    path.write_text(FILE)
+    server = gunicorn(textwrap.dedent(EVENTS).format(path=str(path)), **FOUR)
+    for _ in range(20):
+        assert requests.get(f"{server.url}/down", timeout=30).status_code == 502
+
+    def told():
+        text = requests.get(f"{server.url}/metrics", timeout=30).text
+        return sorted(re.findall(r"^(plugmw_(?:reload|upstream)\S+ [1-9]\d*)$", text, re.MULTILINE))
+
+    failures = 'plugmw_upstream_failures_total{reason="connect"} 20'
+    assert told() == [failures]
+    path.write_text(FILE + "unrouted: nonsense\n")
+    refused = 'plugmw_reload_total{result="refused"} 4'
+    until(lambda: refused in told())
+    path.write_text(FILE + "shutdown_timeout: 1\n")
+    applied = 'plugmw_reload_total{result="applied"} 4'
+    until(lambda: applied in told())
+    assert told() == [applied, refused, failures]
+    assert server.log().count("reload refused, the configuration in force stays") == 4
+    assert server.log().count("store: memory:// is in each worker apart") == 1

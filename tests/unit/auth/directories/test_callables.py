@@ -87,3 +87,22 @@ def test_authenticates_through_an_app_and_fails_closed():
     assert get(app, headers={"apikey": "k2"}).status_code == 401
     find.answer = OSError()
     assert get(app, headers={"apikey": "k3"}).status_code == 500
+
+
+def test_an_outage_is_told_when_it_begins_and_when_it_ends(caplog):
+    def find(kind, key):
+        if key == "bad":
+            raise OSError("the password is x")
+        return None
+
+    taken = []
+    wrapped = Gateway(hello_app, {"store": "memory://"}, consumers=find)
+    wrapped.runtime.events.listen(lambda *event: taken.append(event) or True)
+    for _ in range(2):
+        with pytest.raises(StoreError):
+            wrapped.runtime.consumers.credential("key-auth", "bad")
+    wrapped.runtime.consumers.credential("key-auth", "good")
+    name = f"consumers={find.__qualname__}"
+    begins, ends = [record.getMessage() for record in caplog.records]
+    assert (begins, taken) == (f"store {name} fails: raised OSError", [("store_errors", "", 1)] * 2)
+    assert ends.startswith(f"store {name} works again, after ")

@@ -8,10 +8,12 @@ import threading
 
 import pytest
 
+from plugmw import Gateway
 from plugmw.auth.directories import migrations, open_directory
 from plugmw.auth.directories.database import Database
 from plugmw.auth.directories.sqlite import SQLite
 from plugmw.errors import StoreError
+from plugmw.testing import hello_app
 from tests.support.waiting import until
 from tests.unit.auth.directories.conftest import ALICE
 
@@ -163,3 +165,25 @@ def test_each_database_says_how(tmp_path):
         with pytest.raises(NotImplementedError):
             call()
     assert issubclass(SQLite.errors[0], sqlite3.Error)
+
+
+def test_an_outage_is_told_when_it_begins_and_when_it_ends(tmp_path, caplog):
+    folder = tmp_path / "folder"
+    url, taken = f"sqlite://{folder}/consumers.db", []
+    folder.mkdir()
+    listed = [{"username": "bob", "keyauth_credentials": [{"key": "k"}]}]
+    wrapped = Gateway(hello_app, {"consumer_store": url, "consumers": listed, "store": "memory://"})
+    wrapped.runtime.events.listen(lambda *event: taken.append(event) or True)
+    folder.rmdir()
+    folder.write_text("")
+    for _ in range(2):
+        with pytest.raises(StoreError):
+            wrapped.runtime.consumers.credential("key-auth", "other")
+    folder.unlink()
+    folder.mkdir()
+    until(lambda: "works again" in caplog.text)
+    wrapped.runtime.consumers.close()
+    begins, ends = [record.getMessage() for record in caplog.records]
+    assert begins == f"store {url} fails: cannot be used: NotADirectoryError"
+    assert ends.startswith(f"store {url} works again, after ")
+    assert taken == [("store_errors", "", 1)] * 2

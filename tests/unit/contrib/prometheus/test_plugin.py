@@ -13,6 +13,7 @@ from plugmw import ConfigError, Entry, Gateway, Plugin
 from plugmw.contrib.prometheus import Exporter, Prometheus
 from plugmw.contrib.prometheus import plugin as prometheus
 from plugmw.contrib.prometheus.plugin import METRICS
+from plugmw.events import QUEUE_DROPPED, RELOADS, SERVER_RESTARTS, STORE_ERRORS, UPSTREAM_FAILURES
 from plugmw.testing import gateway, get, hello_app
 from tests.support.metrics import Known
 from tests.support.servers import ROOT
@@ -53,7 +54,13 @@ def test_nothing_is_counted_by_default():
         (made.per_consumer, made.status_code_metrics, made.latency_metrics, made.bandwidth_metrics)
     )
     names = {line.split(" ")[2] for line in after({}).splitlines() if line.startswith("# TYPE")}
-    assert names == {"kong_node_info", "kong_nginx_metric_errors_total"}
+    assert names == {
+        "kong_node_info",
+        "kong_nginx_metric_errors_total",
+        "plugmw_reload_total",
+        "plugmw_store_errors_total",
+        "plugmw_pluginserver_restarts_total",
+    }
 
 
 BAD = {
@@ -186,7 +193,7 @@ def test_a_healthy_scrape_has_no_errors_and_tells_the_version():
     text = after(ALL)
     assert "kong_nginx_metric_errors_total 0\n" in text
     assert re.search(r'kong_node_info{node_id="[0-9a-f-]{36}",version="[\d.]+"} 1\n', text)
-    assert all(line.startswith(("#", "kong")) for line in text.splitlines())
+    assert all(line.startswith(("#", "kong", "plugmw")) for line in text.splitlines())
 
 
 # -- the scrape ---------------------------------------------------------------------------------------
@@ -219,6 +226,9 @@ def test_a_disabled_plugin_tells_nothing_of_routes():
     assert {line.split(" ")[2] for line in scraped(wrapped).splitlines() if line.startswith("# TYPE")} == {
         "kong_node_info",
         "kong_nginx_metric_errors_total",
+        "plugmw_reload_total",
+        "plugmw_store_errors_total",
+        "plugmw_pluginserver_restarts_total",
     }
 
 
@@ -274,3 +284,184 @@ def test_the_metrics_may_be_on_a_port_of_their_own(port, given):
     wrapped = gateway(Prometheus(**ALL, path="/metrics", port=9542), **SCOPE)
     answer = get(wrapped, path="/metrics", environ={"SERVER_PORT": port, "REMOTE_ADDR": "127.0.0.1"})
     assert (answer.text != "hello") is given
+
+
+# -- what happens beside requests ---------------------------------------------------------------------
+
+
+def happened(text):
+    """Return the samples of the gateway's own counters that are not 0."""
+    return [line for line in samples(text, "plugmw_") if not line.endswith(" 0")]
+
+
+def test_what_happened_is_counted():
+    wrapped = gateway(Prometheus())
+    for name, label, amount in (
+        (RELOADS, "applied", 1),
+        (RELOADS, "refused", 2),
+        (STORE_ERRORS, "", 3),
+        (QUEUE_DROPPED, "http-log", 4),
+        (SERVER_RESTARTS, "", 5),
+        (UPSTREAM_FAILURES, "connect", 6),
+    ):
+        wrapped.runtime.events.count(name, label, amount)
+    assert happened(scraped(wrapped)) == [
+        'plugmw_reload_total{result="applied"} 1',
+        'plugmw_reload_total{result="refused"} 2',
+        "plugmw_store_errors_total 3",
+        'plugmw_queue_dropped_total{sink="http-log"} 4',
+        "plugmw_pluginserver_restarts_total 5",
+        'plugmw_upstream_failures_total{reason="connect"} 6',
+    ]
+
+
+def test_two_entries_count_once():
+    wrapped = gateway(Entry(Prometheus()), Entry(Prometheus(), route="http-route"), **SCOPE)
+    get(wrapped)
+    wrapped.runtime.events.count(STORE_ERRORS)
+    assert happened(scraped(wrapped)) == ["plugmw_store_errors_total 1"]
+
+
+def test_two_gateways_of_one_server_count_their_own(tmp_path):
+    wrapped = [gateway(Prometheus(folder=str(tmp_path))) for _ in range(2)]
+    for each, count in zip(wrapped, (1, 2), strict=True):
+        each.start(multiprocess=True)
+        each.runtime.events.count(STORE_ERRORS, "", count)
+    assert [happened(scraped(each)) for each in wrapped] == [["plugmw_store_errors_total 3"]] * 2
+    for each in wrapped:
+        each.stop()
+
+
+def test_what_happens_while_a_gateway_is_stopped_is_counted_when_it_starts_again(tmp_path):
+    wrapped = gateway(Prometheus(folder=str(tmp_path)))
+    wrapped.start(multiprocess=True)
+    wrapped.stop()
+    wrapped.runtime.events.count(RELOADS, "refused")
+    assert happened(scraped(wrapped)) == ['plugmw_reload_total{result="refused"} 1']
+    wrapped.stop()
+
+
+def test_reloads_are_counted_from_the_first(tmp_path):
+    path = tmp_path / "gateway.yaml"
+    path.write_text("plugins: []")
+    wrapped = Gateway(hello_app, path, reload=False)
+    wrapped.start()
+    path.write_text("plugins: [{name: nothing-of-the-kind}]")
+    assert not wrapped.reload()
+    path.write_text("plugins: [{name: prometheus}]")
+    assert wrapped.reload()
+    assert happened(scraped(wrapped)) == [
+        'plugmw_reload_total{result="applied"} 1',
+        'plugmw_reload_total{result="refused"} 1',
+    ]
+
+
+# -- the time of plugins ------------------------------------------------------------------------------
+
+
+class Slow(Plugin):
+    name, priority = "slow", 20
+
+    def rewrite(self, x):
+        x.ctx["seen"] = ["rewrite"]
+
+    def access(self, x):
+        x.ctx["seen"].append("access")
+
+    def header_filter(self, x):
+        x.ctx["seen"].append("header_filter")
+
+    def body_filter(self, x, chunk, end):
+        return chunk
+
+    def log(self, x):
+        assert x.ctx["seen"] == ["rewrite", "access", "header_filter"]
+
+
+class Whole(Plugin):
+    name, priority = "whole", 19
+
+    def response(self, x):
+        x.body = b"whole"
+
+
+def counts(text):
+    """Return (plugin, phase) to the number of observations."""
+    found = re.findall(
+        r'^plugmw_plugin_seconds_count\{plugin="(.*)",phase="(.*)"\} (\d+)$', text, re.MULTILINE
+    )
+    return {(plugin, phase): int(count) for plugin, phase, count in found}
+
+
+def once(*phases, name="slow"):
+    return {(name, phase): 1 for phase in phases}
+
+
+OWN_PHASES = once("rewrite", "log", name="prometheus")
+
+
+def test_the_time_in_each_phase_of_each_plugin_is_kept():
+    text = after({"plugin_metrics": True}, Slow(), Whole())
+    slow = once("rewrite", "access", "header_filter", "log")
+    # The log of the plugin itself is over before the scrape.
+    assert counts(text) == {
+        **slow,
+        ("slow", "body_filter"): 2,
+        **once("response", name="whole"),
+        **OWN_PHASES,
+    }
+    assert [line.partition("} ")[0] for line in samples(text, "plugmw_plugin_seconds_bucket")][:10] == [
+        f'plugmw_plugin_seconds_bucket{{plugin="prometheus",phase="log",le="{bound}"'
+        for bound in ("1e-05", 0.0001, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5)
+    ]
+
+
+def test_a_plugin_that_a_request_picks_is_timed_too():
+    never = Entry(Slow(), when=lambda x: x.method == "POST")
+    entries = (never, Entry(Whole(), when=lambda x: x.method == "GET"))
+    assert counts(after({"plugin_metrics": True}, *entries)) == {
+        **once("response", name="whole"),
+        **OWN_PHASES,
+    }
+
+
+class Refusing(Plugin):
+    name, priority = "refusing", 30
+
+    def access(self, x):
+        x.fail(403)
+
+
+def test_a_phase_that_refuses_is_timed_and_what_filters_its_answer_too():
+    class Below(Plugin):
+        name, priority = "below", 20
+
+        def header_filter(self, x):
+            x.set_header("X-Below", "1")
+
+    text = after({"plugin_metrics": True}, Below(), Refusing())
+    assert counts(text) == {
+        **once("access", name="refusing"),
+        **once("header_filter", name="below"),
+        **OWN_PHASES,
+    }
+
+
+class Broken(Plugin):
+    name, priority = "broken", 30
+
+    def body_filter(self, x, chunk, end):
+        raise RuntimeError("no")
+
+
+def test_a_timed_body_filter_that_fails_is_told_under_its_own_entry(caplog):
+    wrapped = gateway(Prometheus(plugin_metrics=True), Entry(Broken(), on_error="open", where="here"))
+    assert get(wrapped).text == "hello"
+    assert "here: broken failed in body_filter" in caplog.text
+
+
+def test_by_default_no_time_is_taken():
+    wrapped = gateway(Prometheus(), Slow())
+    get(wrapped)
+    assert "plugmw_plugin_seconds" not in scraped(wrapped)
+    assert wrapped.entries[0].plugin.takes_times is None

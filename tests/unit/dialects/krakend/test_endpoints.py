@@ -10,7 +10,7 @@ import threading
 import pytest
 from werkzeug.test import Client
 
-from plugmw import Gateway, __version__
+from plugmw import Gateway, Plugin, __version__
 from plugmw.dialects.krakend.http_server import HTTPServer
 from plugmw.dialects.krakend.model import Service
 from plugmw.dialects.krakend.pool import Pool
@@ -935,3 +935,56 @@ def test_an_error_before_any_backend_is_asked_is_answered_too():
     made = endpoint(extra_config={"plugin/req-resp-modifier": {"name": ["r"]}})
     found = run(made, loader=loader).get("/x")
     assert (found.status_code, json.dumps(found.text), own(found)[1]) == (403, '""', "false")
+
+
+# -- what operators see -------------------------------------------------------------------------------
+
+
+class Sees(Plugin):
+    """Notes who answered, as log plugins are told."""
+
+    name, priority, needs_timings = "sees", 1, True
+
+    def log(self, x):
+        self.told = (x.status, x.source)
+
+
+def seen(host, path="/x", method="GET"):
+    sees, taken = Sees(), []
+    document = {
+        "version": 3,
+        "endpoints": [{"endpoint": "/x", "backend": [{"host": [host], "url_pattern": "/"}]}],
+    }
+    wrapped = Gateway.from_krakend(None, document, plugins=[sees], store="memory://")
+    wrapped.runtime.events.listen(lambda *event: taken.append(event) or True)
+    Client(wrapped).open(path, method=method, buffered=True).close()
+    wrapped.stop()
+    return sees.told, taken
+
+
+def test_a_backend_that_is_down_is_counted_and_its_answer_is_the_gateways_own():
+    down = seen(f"http://127.0.0.1:{closed_port()}")
+    assert down == ((500, "error"), [("upstream_failures", "connect", 1)])
+
+
+def test_an_answer_that_is_none_is_counted():
+    with Listening(b"no http\r\n\r\n") as service:
+        assert seen(service.url) == ((500, "error"), [("upstream_failures", "answer", 1)])
+
+
+def test_a_backend_that_answers_is_the_service():
+    with Listening(answer(b"{}")) as service:
+        assert seen(service.url) == ((200, "service"), [])
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "line"),
+    [
+        ("/y", "GET", "404 by krakend: no endpoint has this path; consumer -, GET /y, request "),
+        ("/x", "POST", "405 by krakend: the endpoint has GET; consumer -, POST /x, request "),
+    ],
+)
+def test_what_the_router_refuses_is_one_line(caplog, path, method, line):
+    caplog.set_level(22)
+    assert seen("http://127.0.0.1:79", path, method)[0] == (int(line[:3]), "error")
+    assert [(record.levelname, record.getMessage()[:-32]) for record in caplog.records] == [("REFUSED", line)]

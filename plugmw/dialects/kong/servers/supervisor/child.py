@@ -81,13 +81,15 @@ class Child:
                 preexec_fn=die_with_parent,
             )
         except (OSError, subprocess.SubprocessError) as error:
-            self.supervisor.tell(self.name, 0, f"cannot start {self.command[0]!r}: {error}")
+            self.supervisor.tell(self.name, 0, f"cannot start {self.command[0]!r}: {error}", "trouble")
             self._failed()
             return
         self.group = self.process.pid
         if self.process.stdout is not None:
             self.lines = Lines(self.name, self.process.pid, self.process.stdout.fileno(), self.supervisor)
-        self.supervisor.tell(self.name, self.process.pid, "started")
+        again = self.starts > 1
+        text = f"started again, the {self.starts - 1}. time" if again else "started"
+        self.supervisor.tell(self.name, self.process.pid, text, "restart" if again else "")
 
     def poll(self) -> None:
         """Take in that the server has ended, if it has."""
@@ -108,7 +110,7 @@ class Child:
             how += ", command not found"
         self._failed()
         wait = max(0.0, self.due - time.monotonic())
-        self.supervisor.tell(self.name, pid, f"ended with {how}, next start in {wait:.1f} s")
+        self.supervisor.tell(self.name, pid, f"ended with {how}, next start in {wait:.1f} s", "trouble")
 
     def _failed(self) -> None:
         """Set the time of the next start: at once after a good run, later and later otherwise."""
@@ -120,7 +122,7 @@ class Child:
     def kill(self, pid: object) -> None:
         """Kill a server that hangs, if it is the one that was seen to hang (None: whichever runs)."""
         if self.process is not None and pid in (None, self.process.pid):
-            self.supervisor.tell(self.name, self.process.pid, "missed a deadline, is killed")
+            self.supervisor.tell(self.name, self.process.pid, "missed a deadline, is killed", "trouble")
             self.signal(signal.SIGKILL)
 
     def signal(self, number: int) -> None:

@@ -5,7 +5,7 @@ Clients connect to the socket ``control`` in the supervisor's folder and send li
     {"op": "restart", "name": "my-plugin", "pid": 123}      kill a hung server, if that is its pid still
     {"op": "status", "id": 1}                               answered by {"id": 1, "servers": {...}}
 
-and one of them is sent what servers write: ``{"name": ..., "pid": ..., "text": ...}``.
+and one of them is sent what servers write: ``{"name": ..., "pid": ..., "text": ..., "event": ...}``.
 """
 
 from __future__ import annotations

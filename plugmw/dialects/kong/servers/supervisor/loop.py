@@ -134,9 +134,12 @@ class Supervisor:
         self.clients.append(Client(connection, self))
         self.left = False
 
-    def tell(self, name: str, pid: int, text: str) -> None:
-        """Pass a line on to a client that takes it, else to standard error."""
-        line = json.dumps({"name": name, "pid": pid, "text": text}).encode() + b"\n"
+    def tell(self, name: str, pid: int, text: str, event: str = "") -> None:
+        """Pass a line on to a client that takes it, else to standard error.
+
+        ``event`` is what the line itself tells of a server: ``restart``, ``trouble``; "" for all others.
+        """
+        line = json.dumps({"name": name, "pid": pid, "text": text, "event": event}).encode() + b"\n"
         for client in self.clients:
             if client.send(line):
                 return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -41,7 +42,7 @@ SLEEPS = "import time; time.sleep(1000)"
 
 
 def started(said):
-    return [pid for _, pid, text in said if text == "started"]
+    return [pid for _, pid, text, _ in said if text.startswith("started")]
 
 
 def test_it_ends_with_the_last_gateway_of_its_process(clients):
@@ -79,3 +80,16 @@ def test_of_a_gunicorn_it_waits_for_another_worker_and_restarts_nothing_meanwhil
 
 def runs(pid):
     return Path(f"/proc/{pid}").exists()
+
+
+def test_a_death_and_the_start_after_it_are_told_as_what_they_are(clients):
+    _, said = clients(SLEEPS)
+    pid = until(lambda: started(said))[0]
+    os.kill(pid, signal.SIGKILL)
+    again = until(lambda: started(said)[1:])[0]
+    assert [line for line in said if line[3]] == [
+        ("s", pid, said[1][2], "trouble"),
+        ("s", again, "started again, the 1. time", "restart"),
+    ]
+    assert said[0] == ("s", pid, "started", "")
+    assert said[1][2].startswith("ended with signal 9, next start in ")

@@ -339,3 +339,18 @@ def test_a_socket_of_anybody_in_an_open_folder_is_refused(plugin, tmp_path):
     with pytest.raises(RemoteError, match="other users can write to"):
         run(made)
     tmp_path.chmod(0o700)
+
+
+def test_what_happens_to_a_server_is_logged_by_its_weight_and_restarts_are_counted(tmp_path, caplog):
+    group, runtime, taken = ServerGroup([], str(tmp_path)), Runtime(), []
+    group.logger, group.events = runtime.logger, runtime.events
+    caplog.set_level("INFO")
+    for text, event in (("ended", "trouble"), ("started again", "restart"), ("hello", "")):
+        group._said("s", 7, text, event)
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("ERROR", "[s:7] ended"),
+        ("INFO", "[s:7] started again"),
+        ("INFO", "[s:7] hello"),
+    ]
+    runtime.events.listen(lambda *event: taken.append(event) or True)
+    assert taken == [("pluginserver_restarts", "", 1)]

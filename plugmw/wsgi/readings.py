@@ -39,6 +39,8 @@ _MOUNTS: Final = (
 )
 #: Where werkzeug's ProxyFix keeps what it has replaced.
 PROXY_FIX: Final = "werkzeug.proxy_fix.orig"
+#: The environ keys of which :func:`methods` and :func:`paths` are.
+READ: Final = ("REQUEST_METHOD", "SCRIPT_NAME", "PATH_INFO", *OVERRIDES, *_MOUNTS, PROXY_FIX)
 
 
 # -- the method -------------------------------------------------------------------------------------------

@@ -20,10 +20,11 @@ def main() -> int:
     sys.path[0] = root
     from tests.foreign import plugin
 
+    # From here on as in a run of the suite alone, so that it is the same framework that is tested.
+    sys.path[0] = os.getcwd()
     plugin.begin()
     for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
         del sys.modules[name]
-    sys.path[0] = os.getcwd()
     runner, *options = sys.argv[1:]
     try:
         if runner == "pytest":

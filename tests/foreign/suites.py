@@ -245,6 +245,32 @@ _DJANGO: Final[Forced] = {
         "does not iterate what it is returned; a filtered answer starts at its first bytes",
     ),
 }
+_PYRAMID: Final[Forced] = {
+    f"::TestRouter::test_{test}": ((*CLOSING, "body"), _A_LIST)
+    for test in (
+        "call_eventsends",
+        "call_newrequest_evllist_exc_can_be_caught_by_exceptionview",
+        "call_route_matches_and_has_factory",
+        "call_route_matches_doesnt_overwrite_subscriber_iface",
+        "call_route_raises_exception_view",
+        "call_route_raises_exception_view_specializing",
+        "call_route_raises_route_exception_view",
+        "call_route_raises_sub_exception_super_exception_view",
+        "call_view_exception_propagating",
+        "call_view_multiple_predicate_mismatches_dont_hide_views",
+        "call_view_predicate_mismatch_doesnt_hide_views",
+        "call_view_raises_exception_view",
+        "call_view_raises_response_cleared",
+        "call_view_raises_sub_exception_super_exception_view",
+        "call_view_registered_nonspecific_default_path",
+        "call_view_registered_nonspecific_nondefault_path_and_subpath",
+        "call_view_registered_specific_success",
+        "call_view_returns_adapted_response",
+        "root_factory_raises_exception_view",
+        "traverser_raises_exception_view",
+        "tween_factories",
+    )
+}
 
 SUITES: Final = {
     # Servers of its own, which nothing of ours is in.
@@ -261,6 +287,7 @@ SUITES: Final = {
     # zope that cannot be in a folder of its own.
     "pyramid": Suite(
         _pyramid,
+        forced=_PYRAMID,
         options=("--ignore=tests/test_scripts", "--ignore=tests/test_testing.py"),
         needs=("WebTest", "beautifulsoup4", "soupsieve", "typing_extensions"),
     ),

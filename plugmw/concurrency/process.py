@@ -66,16 +66,17 @@ def quiet_at_fork(obj: Quiet) -> None:
 
 
 def _before_fork() -> None:
-    for obj in _members(_quiet):
+    for obj in members(_quiet):
         obj.before_fork()
 
 
 def _after_fork_in_parent() -> None:
-    for obj in _members(_quiet):
+    for obj in members(_quiet):
         obj.after_fork_in_parent()
 
 
-def _members(watched: weakref.WeakSet[T]) -> list[T]:
+def members(watched: weakref.WeakSet[T]) -> list[T]:
+    """Return the objects of a set to which other threads may add."""
     while True:
         try:
             return list(watched)
@@ -84,7 +85,7 @@ def _members(watched: weakref.WeakSet[T]) -> list[T]:
 
 
 def _after_fork() -> None:
-    for obj in _members(_watched):
+    for obj in members(_watched):
         obj.after_fork()
 
 

@@ -123,8 +123,16 @@ class Plugin(Generic[C]):
     def configure_all(cls, configs: list[C] | None) -> None:
         """Take the configurations of all enabled entries of the class; None when there are none any more.
 
-        Called once per process when it starts, and after each reload.
+        Called once per process when it starts, and after each reload. Where several gateways of a process
+        have the class, with the configurations of all of them.
         """
+
+    def _audience(self) -> object:
+        """Return who takes the configurations of all entries: those with the same one are told as one."""
+        return type(self)
+
+    def _tell_all(self, configs: list[C] | None) -> None:
+        type(self).configure_all(configs)
 
     def wants_body(self, x: RespondingExchange, /) -> bool:
         """Say whether ``body_filter`` or ``response`` is called for this response, whose head is known."""

@@ -201,6 +201,11 @@ class Runtime:
         """Return what this process has under ``key`` through every reload; a forked child makes its own."""
         return self._lasting.get(self, key, make)
 
+    @property
+    def line(self) -> Hashable:
+        """What stands for its gateway: the same in all generations that follow each other in a process."""
+        return self._lasting
+
     def follow(self, before: Runtime) -> None:
         """Take over what outlives a reload: what the store counted is not forgotten."""
         self._lasting = before._lasting

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from plugmw.concurrency.process import LazyLock, on_fork
+from plugmw.concurrency.process import LazyLock, members, on_fork
 from plugmw.errors import PlugmwError
 from plugmw.kernel import phases, server_log
 from plugmw.kernel.order import Entry
@@ -39,6 +39,16 @@ class NotASGI(PlugmwError):
         )
 
 
+@attrs.frozen(eq=False)
+class _Told:
+    """Who takes the configurations of all entries at once, and which one gateway has."""
+
+    #: One of those through which it is told.
+    plugin: Plugin
+    audience: object
+    configs: list[object] = attrs.field(factory=list)
+
+
 class Worker:
     """A WSGI callable that serves with a generation; subclasses build one in :meth:`_build`."""
 
@@ -47,8 +57,8 @@ class Worker:
 
     def __init__(self, generation: Generation) -> None:
         self._started = False
-        #: Classes that ``configure_all`` has told of configurations.
-        self._announced: set[type[Plugin]] = set()
+        #: Who has been told of which configurations of this gateway, by their ids.
+        self._announced: dict[int, _Told] = {}
         self._lock = LazyLock(reentrant=True)
         self._put_in_force(generation)
         Worker.instances.add(self)
@@ -92,7 +102,9 @@ class Worker:
     def _first(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve the first request of this process: start, then hand over."""
         self.start(multiprocess=bool(environ.get("wsgi.multiprocess")))
-        return self._run(environ, start_response)
+        # Not `_run`, which may be this method still: what is missing to start is tried once for a request.
+        run = self._current.run if self._started else self._run
+        return run(environ, start_response)
 
     def start(self, multiprocess: bool | None = None) -> None:
         """Run ``init_worker`` of every plugin, once per process; safe to call again."""
@@ -130,22 +142,44 @@ class Worker:
                 )
 
     def _announce(self, entries: Iterable[Entry]) -> None:
-        """Tell plugin classes with ``configure_all`` the configurations of all their entries in force.
+        """Tell those who want all configurations at once which are in force.
 
-        Those that were told before and have none any more are told None.
+        Those that were told before and have none any more are told None, but for those that others of the
+        same name replace: requests may still run on them.
         """
-        announced: dict[type[Plugin], list[object]] = {cls: [] for cls in self._announced}
+        before, told = self._announced, dict[int, _Told]()
         for entry in entries:
-            if hasattr(type(entry.plugin), "configure_all"):
-                configs = announced.setdefault(type(entry.plugin), [])
+            plugin = entry.plugin
+            if isinstance(plugin, Plugin) and (audience := self._audience(plugin)) is not None:
+                configs = told.setdefault(id(audience), _Told(plugin, audience)).configs
                 if entry.enabled:
-                    configs.append(entry.plugin.config)
-        self._announced = {cls for cls, configs in announced.items() if configs}
-        for cls, configs in announced.items():
-            try:
-                contained(cls.configure_all, configs or None)
-            except Exception as error:
-                self.runtime.logger.error("%s: configure failed", cls.name, exc_info=error)
+                    configs.append(plugin.config)
+        names = {each.plugin.name for each in told.values()}
+        self._announced = {key: each for key, each in told.items() if each.configs}
+        gone = [each for key, each in before.items() if key not in told and each.plugin.name not in names]
+        for each in (*(_Told(each.plugin, each.audience) for each in gone), *told.values()):
+            self._tell(each, each.configs)
+
+    def _audience(self, plugin: Plugin) -> object:
+        """Return who takes the configurations of all entries of a plugin, None if that cannot be had."""
+        try:
+            return contained(plugin._audience)
+        except Exception as error:
+            self.runtime.logger.error("%s: configure failed", plugin.name, exc_info=error)
+            return None
+
+    def _tell(self, told: _Told, own: list[object]) -> None:
+        """Tell of ``own`` configurations, and of those of other gateways that have the same class."""
+        others = [
+            config
+            for worker in members(Worker.instances)
+            if worker is not self and worker._started and (other := worker._announced.get(id(told.audience)))
+            for config in other.configs
+        ]
+        try:
+            contained(told.plugin._tell_all, [*own, *others] or None)
+        except Exception as error:
+            self.runtime.logger.error("%s: configure failed", told.plugin.name, exc_info=error)
 
     def stop(self) -> None:
         """Close the plugins and the store of this process; the next request would start them again.
@@ -162,7 +196,15 @@ class Worker:
         if self._started:
             self._started = False
             self._put_in_force(self._current)
+            for told in self._announced.values():
+                if self._is_shared(told):
+                    self._tell(told, [])
             self._current.holdings.close()
+
+    def _is_shared(self, told: _Told) -> bool:
+        """Say whether another gateway has told the same audience."""
+        workers = members(Worker.instances)
+        return any(worker._started and id(told.audience) in worker._announced for worker in workers)
 
     def after_fork(self) -> None:
         """Start anew with the first request of this process."""

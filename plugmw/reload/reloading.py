@@ -43,6 +43,8 @@ class Reloading(Worker):
         #: Files of the last refused reload; still watched, so that mending one of them is a new try.
         self._refused: Files = {}
         self._watcher: Watcher | None = None
+        #: Whether there was no thread for the watcher at the last try.
+        self._unwatched = False
         self._draining: Draining | None = None
         #: During a reload, what is about to be in force (its plugins are starting) and what is replaced.
         self._passing: list[Holdings] = []
@@ -80,8 +82,21 @@ class Reloading(Worker):
             super().start(multiprocess)
             watch = self.plan.settings.reload if self._watch is None else self._watch
             if watch and self.sources and self._watcher is None:
-                self._watcher = Watcher(self)
-                self._watcher.start()
+                self._watch_files()
+
+    def _watch_files(self) -> None:
+        """Start the thread that watches the files; where there is none, the next request tries again."""
+        watcher = Watcher(self)
+        try:
+            watcher.start()
+        except RuntimeError as error:
+            if not self._unwatched:
+                self.runtime.logger.error("no thread to watch the files in, tried again: %s", error)
+            self._unwatched = True
+            self._run = self._first
+            return
+        self._watcher, self._unwatched = watcher, False
+        self._put_in_force(self._current)
 
     def _is_behind(self) -> bool:
         """Say whether the files were read before a fork: the other workers may have later ones already."""
@@ -186,6 +201,7 @@ class Reloading(Worker):
         """Start anew with the first request of this process; the threads stayed with the parent."""
         super().after_fork()
         self._draining = self._watcher = None
+        self._unwatched = False
 
 
 def _warn(plan: Plan) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import Final
 
 import attrs
 
@@ -23,10 +24,21 @@ from plugmw.schema import Finding, config, each, field, matches
 from plugmw.schema.fields import HeaderName, Network, Pattern, URLPath
 from plugmw.schema.patterns import Pattern as Compiled
 from plugmw.schema.patterns import TooLong
-from plugmw.wsgi.readings import arguments, covered, methods, paths
+from plugmw.wsgi.headers import cgi_key
+from plugmw.wsgi.readings import arguments, covered, header_values, methods, paths
 from plugmw.wsgi.text import encode
 
 Test = Callable[[Exchange], bool]
+
+#: Headers of which one value has commas: what is between them is no reason to say that it does not fit.
+_WITH_COMMAS: Final = frozenset(
+    (
+        *("HTTP_USER_AGENT", "HTTP_REFERER", "HTTP_COOKIE", "HTTP_AUTHORIZATION", "HTTP_CACHE_CONTROL"),
+        *("HTTP_ACCEPT", "HTTP_ACCEPT_ENCODING", "HTTP_ACCEPT_LANGUAGE", "HTTP_ACCEPT_CHARSET", "HTTP_VIA"),
+        *("HTTP_DATE", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE", "HTTP_IF_NONE_MATCH"),
+        *("HTTP_IF_MATCH", "HTTP_IF_RANGE", "HTTP_RANGE", "HTTP_CONNECTION", "HTTP_PREFER"),
+    )
+)
 
 
 @config
@@ -37,7 +49,9 @@ class Condition:
         [], each(matches("[A-Z]+", "HTTP methods in capitals")), help="Methods; `GET` is for HEAD too."
     )
     paths: list[URLPath] = field([], help="Prefixes of the normalised path.")
-    headers: dict[HeaderName, Pattern] = field({}, help="Request headers and a pattern for each value.")
+    headers: dict[HeaderName, Pattern] = field(
+        {}, help="Request headers and a pattern for any of the values."
+    )
     query: dict[str, Pattern] = field({}, help="Query arguments and a pattern for any of the values.")
     addresses: list[Network] = field([], help="Networks the client's address is in.")
     groups: list[str] = field([], help="Groups of which the consumer is in one.")
@@ -122,7 +136,12 @@ def _paths(prefixes: tuple[str, ...]) -> _Question:
 
 
 def _header(name: str, pattern: Compiled) -> _Question:
-    return _values(pattern, lambda x: [x.get_header(name) or ""])
+    key = cgi_key(name)
+    several = _values(pattern, lambda x: header_values(x.environ, key))
+    if key not in _WITH_COMMAS:
+        return several
+    whole = _values(pattern, lambda x: [str(x.environ.get(key, ""))])
+    return _Question(several.holds, whole.fails)
 
 
 def _argument(name: str, pattern: Compiled) -> _Question:

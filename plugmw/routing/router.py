@@ -18,7 +18,15 @@ import attrs
 from plugmw.schema.patterns import Pattern, TooLong, compiled
 from plugmw.wsgi.headers import cgi_key
 from plugmw.wsgi.proxies import Trusted
-from plugmw.wsgi.readings import covered, host_names, methods, paths, split_host
+from plugmw.wsgi.readings import (
+    covered,
+    header_values,
+    host_names,
+    methods,
+    paths,
+    split_header,
+    split_host,
+)
 from plugmw.wsgi.text import encode
 
 if TYPE_CHECKING:
@@ -149,7 +157,9 @@ class Rule:
             or (self.host_pattern is not None and self.host_pattern.find(names[1]))
         ):
             return False
-        return all(environ.get(key, "").lower() in values for key, values in self.headers)
+        return all(
+            not values.isdisjoint(split_header(environ.get(key, "").lower())) for key, values in self.headers
+        )
 
 
 @attrs.define(eq=False)
@@ -186,6 +196,8 @@ class Router:
                 self._patterns.append((order, rule))
             else:
                 self._by_prefix.setdefault(rule.prefix, []).append((order, rule))
+        #: Environ keys of the headers that rules look at.
+        self._headers = frozenset(key for rule in rules for key, _ in rule.headers)
         self._lengths = sorted({len(prefix) for prefix in self._by_prefix}, reverse=True)
         #: Whether the longest prefix alone decides: no other conditions anywhere.
         self.simple = not self._patterns and all(rule.plain for rule in rules)
@@ -208,7 +220,7 @@ class Router:
         method, *others = ("",) if self.simple else methods(environ)
         names = None if self.simple else host_names(trusted.host(environ), trusted.scheme(environ))
         rule = self._match(environ, path.normal, method, names)
-        route = rule and rule.route
+        route = rule.route if rule else None
 
         def differs(way: str, method: str) -> bool:
             other = self._match(environ, way, method, names)
@@ -224,12 +236,31 @@ class Router:
                     f"an app could read the method as {other}, for which is another route, so it is refused"
                 )
                 return Decision("ambiguous", because=text)
+        if self._headers and self._are_torn(environ, path.normal, method, names, route):
+            text = "a header came with values of several routes, so it is refused"
+            return Decision("ambiguous", because=text)
         if rule is None:
             return Decision(self._unrouted, because="no route has all its conditions met")
         if rule.secure and trusted.scheme(environ) != "https":
             text = f"{rule.route.name} is for https only"
             return Decision("insecure", rule, text)
         return Decision("matched", rule)
+
+    def _are_torn(
+        self,
+        environ: WSGIEnvironment,
+        path: str,
+        method: str,
+        names: tuple[str, str] | None,
+        route: Route | None,
+    ) -> bool:
+        """Say whether one of several values of a header asks for another route than all of them."""
+        for key in self._headers:
+            for value in header_values(environ, key)[1:]:
+                other = self._match({**environ, key: value}, path, method, names)
+                if other is not None and other.route is not route and key in dict(other.headers):
+                    return True
+        return False
 
     def longest(self, path: str) -> Rule | None:
         """Return the rule with the longest prefix of ``path``; right only if :attr:`simple`."""

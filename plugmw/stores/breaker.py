@@ -48,7 +48,11 @@ class Breaker:
         with self._lock:
             if self.cause is None and not self._stop.is_set():
                 self.cause = cause
-                Daemon("plugmw-probe", self._look).start()
+                try:
+                    Daemon("plugmw-probe", self._look).start()
+                except RuntimeError:
+                    # Nobody would look for the backend, so it would stay open: the next failure tries again.
+                    self.cause = None
 
     def close(self) -> None:
         """Stop looking; a probe under way ends by its own deadline."""

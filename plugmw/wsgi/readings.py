@@ -8,7 +8,8 @@ entries, plugins and dialects all ask here, so that none of them is passed by an
 - a host in any letter case, with or without its port and the dot at the end;
 - a path in all its :func:`~plugmw.wsgi.paths.interpretations`: SCRIPT_NAME and PATH_INFO joined, also with
   the slash that frameworks put between them, and PATH_INFO alone where a client could have said the other;
-- every value of a query argument: frameworks take the first, or the last.
+- every value of a query argument: frameworks take the first, or the last;
+- a header that comes twice as servers join it, and each of its values.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ _MOUNTS: Final = (
 )
 #: Where werkzeug's ProxyFix keeps what it has replaced.
 PROXY_FIX: Final = "werkzeug.proxy_fix.orig"
+#: The environ keys of which :func:`methods` and :func:`paths` are.
+READ: Final = ("REQUEST_METHOD", "SCRIPT_NAME", "PATH_INFO", *OVERRIDES, *_MOUNTS, PROXY_FIX)
 
 
 # -- the method -------------------------------------------------------------------------------------------
@@ -180,3 +183,22 @@ def arguments(environ: WSGIEnvironment, name: str) -> list[str]:
     """Return every value of a query argument, one empty text if it is not there."""
     values = pair_values(str(environ.get("QUERY_STRING", "")), name)
     return [value or "" for value in values] or [""]
+
+
+# -- headers ----------------------------------------------------------------------------------------------
+
+
+def header_values(environ: WSGIEnvironment, key: str) -> list[str]:
+    """Return every value of the header under an environ key, one empty text if it is not there.
+
+    Servers join the values of a header that comes twice with commas, and nobody can tell them from a value
+    that has commas of its own: the first is all of it, the others what is between them.
+    """
+    return split_header(str(environ.get(key, "")))
+
+
+def split_header(value: str) -> list[str]:
+    """Return a header's value as it is and, if it has commas, what is between them."""
+    if "," not in value:
+        return [value]
+    return list(dict.fromkeys((value, *(piece.strip(" \t") for piece in value.split(",")))))

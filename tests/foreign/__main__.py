@@ -15,6 +15,8 @@ from pathlib import Path
 from tests.foreign.suites import CHAINS, SUITES
 
 ROOT = Path(__file__).resolve().parents[2]
+#: What one run of a suite may take, in seconds: the longest take one minute.
+LONGEST = 900.0
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -81,17 +83,22 @@ def outcomes(name: str, source: Path, chain: str) -> dict[str, str]:
     result.unlink(missing_ok=True)
     environ = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(source.parent / "needs")]),
+        "PYTHONPATH": str(source.parent / "needs"),
         "FOREIGN_SUITE": name,
         "FOREIGN_CHAIN": chain,
         "FOREIGN_RESULT": str(result),
     }
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.foreign.plugin", "-p", "no:randomly"]
-    command += ["-p", "no:cacheprovider", *SUITES[name].options, SUITES[name].tests]
-    done = subprocess.run(command, cwd=source, env=environ, capture_output=True, text=True)
+    suite = SUITES[name]
+    if suite.script:
+        run = [suite.script, "--parallel=1", *suite.options]
+    else:
+        run = ["pytest", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", *suite.options, suite.tests]
+    command = [sys.executable, str(ROOT / "tests" / "foreign" / "inside.py"), *run]
+    cwd = source / suite.tests if suite.script else source
+    done = subprocess.run(command, cwd=cwd, env=environ, capture_output=True, text=True, timeout=LONGEST)
     if not result.exists():
         raise SystemExit(f"{name} did not run:\n{done.stdout}{done.stderr}")
-    (source / f"{chain or 'bare'}.log").write_text(done.stdout, encoding="utf-8")
+    (source / f"{chain or 'bare'}.log").write_text(done.stdout + done.stderr, encoding="utf-8")
     found: dict[str, str] = json.loads(result.read_text(encoding="utf-8"))
     return found
 

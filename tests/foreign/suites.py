@@ -78,12 +78,86 @@ def _webob(chain: str) -> None:
 def _bottle(chain: str) -> None:
     from bottle import Bottle  # type: ignore[import-not-found]
 
-    call = Bottle.__call__
+    _method_of(Bottle, chain)
+
+
+def _pyramid(chain: str) -> None:
+    from pyramid.router import Router
+
+    _method_of(Router, chain)
+
+
+def _falcon(chain: str) -> None:
+    from falcon import App
+
+    # Below the validator of wsgiref, through which Falcon's client calls: it looks at what we return, too.
+    _method_of(App, chain)
+
+
+def _django(chain: str) -> None:
+    from django.core.handlers.wsgi import WSGIHandler
+    from django.test.client import ClientHandler
+
+    _method_of(WSGIHandler, chain)
+    call = ClientHandler.__call__
+
+    def called(self: Any, environ: Any) -> Any:
+        return through(lambda environ: call(self, environ), environ, chain)
+
+    ClientHandler.__call__ = called  # type: ignore[method-assign]
+
+
+def through(view: Callable[[Any], Any], environ: Any, chain: str) -> Any:
+    """Return the response of Django's test client after it went through a chain as an answer of WSGI.
+
+    The client has no WSGI of its own. A body that is streamed is the one that the chain lets through;
+    anything else that a chain has changed raises AssertionError.
+    """
+    responses: list[Any] = []
+    started: list[Any] = []
+
+    def app(environ: Any, start_response: Any) -> Any:
+        response = view(environ)
+        responses.append(response)
+        start_response(f"{response.status_code} {response.reason_phrase}", list(response.items()))
+        if response.streaming:
+            return () if response.is_async else iter(response.streaming_content)
+        return [response.content]
+
+    def start_response(status: str, headers: Any, exc_info: Any = None) -> Any:
+        started[:] = [status, list(headers)]
+
+    body = wrapped(app, chain)(environ, start_response)
+    response = responses[0]
+    if response.streaming and not response.is_async:
+        response.streaming_content = closing(body)
+    else:
+        received = b"".join(closing(body))
+        assert response.streaming or received == response.content
+    assert not started or started == [
+        f"{response.status_code} {response.reason_phrase}",
+        list(response.items()),
+    ]
+    return response
+
+
+def closing(body: Any) -> Any:
+    """Yield the blocks of a body and close it, as a server does."""
+    try:
+        yield from body
+    finally:
+        if hasattr(body, "close"):
+            body.close()
+
+
+def _method_of(cls: Any, chain: str) -> None:
+    """Wrap the apps that objects of a class are."""
+    call = cls.__call__
 
     def called(self: Any, environ: Any, start_response: Any) -> Any:
         return wrapped(lambda *arguments: call(self, *arguments), chain)(environ, start_response)
 
-    Bottle.__call__ = called
+    cls.__call__ = called
 
 
 #: The chains that have to close what they return: it is no list, nor a file that cannot be closed.
@@ -103,6 +177,8 @@ class Suite:
     #: Options of pytest, and packages that the tests import beside those of ours.
     options: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    #: The script that runs the tests, in their folder, with ``options``; ``""`` for pytest.
+    script: str = ""
     forced: Forced = attrs.Factory(dict)
 
 
@@ -146,6 +222,55 @@ _BOTTLE: Final[Forced] = {
         "an app is mounted that calls start_response first; a filtered one does at its first bytes",
     ),
 }
+_ITS_RESPONSE: Final = (
+    "takes what the app returned for Django's response; a chain that logs returns what ends it"
+)
+_DJANGO: Final[Forced] = {
+    **{
+        f".{test}": ((*CLOSING, "body"), _ITS_RESPONSE)
+        for test in (
+            *("test_data_upload_max_memory_size_exceeded", "test_data_upload_max_number_fields_exceeded"),
+            *("test_data_upload_max_number_files_exceeded", "test_bad_path_info"),
+            *("test_invalid_multipart_boundary", "test_get_wsgi_application"),
+        )
+    },
+    "WSGITest.test_file_wrapper": ((*CLOSING, "body"), "wants the file wrapper itself, which cannot log"),
+    ".test_file_response_closing": (
+        ("body", "response"),
+        "wants sendfile, which sends what no body filter has seen",
+    ),
+    ".test_request_signals_streaming_response": (("response",), "a stream is read whole before it goes out"),
+    ".test_handle_accepts_httpstatus_enum_value": (
+        ("body",),
+        "does not iterate what it is returned; a filtered answer starts at its first bytes",
+    ),
+}
+_PYRAMID: Final[Forced] = {
+    f"::TestRouter::test_{test}": ((*CLOSING, "body"), _A_LIST)
+    for test in (
+        "call_eventsends",
+        "call_newrequest_evllist_exc_can_be_caught_by_exceptionview",
+        "call_route_matches_and_has_factory",
+        "call_route_matches_doesnt_overwrite_subscriber_iface",
+        "call_route_raises_exception_view",
+        "call_route_raises_exception_view_specializing",
+        "call_route_raises_route_exception_view",
+        "call_route_raises_sub_exception_super_exception_view",
+        "call_view_exception_propagating",
+        "call_view_multiple_predicate_mismatches_dont_hide_views",
+        "call_view_predicate_mismatch_doesnt_hide_views",
+        "call_view_raises_exception_view",
+        "call_view_raises_response_cleared",
+        "call_view_raises_sub_exception_super_exception_view",
+        "call_view_registered_nonspecific_default_path",
+        "call_view_registered_nonspecific_nondefault_path_and_subpath",
+        "call_view_registered_specific_success",
+        "call_view_returns_adapted_response",
+        "root_factory_raises_exception_view",
+        "traverser_raises_exception_view",
+        "tween_factories",
+    )
+}
 
 SUITES: Final = {
     # Servers of its own, which nothing of ours is in.
@@ -158,4 +283,38 @@ SUITES: Final = {
     "flask": Suite(_werkzeug),
     "webob": Suite(_webob, forced=_WEBOB),
     "bottle": Suite(_bottle, "test", forced=_BOTTLE),
+    # Without the scripts, which start other programs, and what needs zope.component, a part of the package
+    # zope that cannot be in a folder of its own.
+    "pyramid": Suite(
+        _pyramid,
+        forced=_PYRAMID,
+        options=("--ignore=tests/test_scripts", "--ignore=tests/test_testing.py"),
+        needs=("WebTest", "beautifulsoup4", "soupsieve", "typing_extensions"),
+    ),
+    # What is WSGI: half of Falcon's tests are the same ones for ASGI.
+    "falcon": Suite(_falcon, options=("-k", "not asgi", "--ignore=tests/asgi")),
+    "webtest": Suite(
+        _webob,
+        needs=(
+            "PasteDeploy",
+            "WSGIProxy2",
+            "beautifulsoup4",
+            "cssselect",
+            "lxml",
+            "pyquery",
+            "six",
+            "soupsieve",
+        ),
+    ),
+    # The folders that speak of handlers, requests, answers, middleware, files on their way and WSGI.
+    "django": Suite(
+        _django,
+        forced=_DJANGO,
+        script="runtests.py",
+        options=(
+            *("handlers", "wsgi", "builtin_server", "servers", "test_client"),
+            *("requests_tests", "responses", "httpwrappers", "file_uploads", "view_tests"),
+            *("middleware", "middleware_exceptions", "conditional_processing", "csrf_tests", "logging_tests"),
+        ),
+    ),
 }

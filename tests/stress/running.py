@@ -127,7 +127,8 @@ def main(part: str, kind: str, turns: str) -> None:
         monkey.patch_all()
     else:
         sys.setswitchinterval(SWITCH)
-    logging.disable()
+    errors = _Errors()
+    logging.basicConfig(level=logging.ERROR, handlers=[errors])
     module = importlib.import_module(f"tests.stress.{part}")
     module.prepare()
     before = descriptors()
@@ -136,7 +137,23 @@ def main(part: str, kind: str, turns: str) -> None:
         module.stress(stress)
         gc.collect()
         stress.expect("left open", sorted(descriptors() - before), [])
+    if stress.outcome.wrong:
+        stress.outcome.wrong += [f"logged {count} times: {text}" for text, count in errors.counts.items()]
     print(json.dumps(attrs.asdict(stress.outcome)))
+
+
+class _Errors(logging.Handler):
+    """Counts what is logged, the first few of them, to say why something is wrong."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: dict[str, int] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        text = f"{record.name}: {record.msg} {error!r}"
+        if text in self.counts or len(self.counts) < TOLD:
+            self.counts[text] = self.counts.get(text, 0) + 1
 
 
 if __name__ == "__main__":

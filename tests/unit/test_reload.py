@@ -14,7 +14,7 @@ import pytest
 
 from plugmw import Entry, Gateway, Plugin
 from plugmw.concurrency.threads import Daemon
-from plugmw.reload import generations
+from plugmw.reload import generations, watcher
 from plugmw.testing import hello_app
 from tests.support.waiting import until
 from tests.support.wsgi import environ_of, serve
@@ -320,6 +320,21 @@ def test_a_plugin_object_that_cannot_be_copied_is_in_all_generations_and_closed_
     assert any(entry.plugin is plugin for entry in gateway.entries)
     gateway.stop()
     assert Own.closed == 1
+
+
+def test_a_gateway_without_a_thread_to_watch_in_serves_and_tries_again(files, monkeypatch, caplog):
+    monkeypatch.setattr(watcher, "Daemon", Scarce)
+    Scarce.left = [False, False]
+    gateway = Gateway(hello_app, files.path)
+    assert serve(gateway, environ_of("/")).status == "200 OK"
+    assert gateway._watcher is None
+    assert serve(gateway, environ_of("/")).status == "200 OK"
+    assert (gateway._watcher, gateway._run) == (None, gateway._first)
+    assert caplog.text.count("no thread to watch the files in, tried again: can't start new thread") == 1
+    assert serve(gateway, environ_of("/")).status == "200 OK"
+    assert gateway._watcher is not None
+    assert gateway._run is gateway._current.run
+    gateway.stop()
 
 
 def test_plugin_objects_given_in_code_are_copied_with_their_entries(files):

@@ -27,11 +27,12 @@ import functools
 import inspect
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, ClassVar, Final
+from weakref import WeakKeyDictionary
 
 from plugmw import schema
-from plugmw.concurrency.process import OncePerProcess
+from plugmw.concurrency.process import LazyLock, OncePerProcess
 from plugmw.dialects.kong.pdk.response import BodyState
 from plugmw.errors import LoadError
 from plugmw.kernel import context, phases
@@ -76,27 +77,40 @@ class BasePlugin:
         self._entering("log")
 
 
+class _Handler:
+    """A handler in one gateway."""
+
+    def __init__(self, handler: object) -> None:
+        self.handler = handler
+        #: Runs its init_worker.
+        self.start_once = OncePerProcess()
+
+
 class HandlerPlugin(Plugin[object]):
     """A Kong handler as a plugin; :func:`adapt` derives a class per handler with the phases it has."""
 
     needs_upstream_response = True
     credential_names = ()
-    #: Makes the handler; one per plugin class and process, as Kong has one per plugin name.
+    #: Makes the handler: of a class one for each gateway, as Kong has one per plugin name.
     handler_factory: ClassVar[Callable[[], object]]
-    _handler: ClassVar[object] = None
-    #: Runs init_worker of the handler.
-    _start_once: ClassVar[OncePerProcess]
+    #: The handlers of the class, by what stands for their gateways.
+    _handlers: ClassVar[WeakKeyDictionary[Hashable, _Handler]]
+    _making: ClassVar[LazyLock] = LazyLock()
 
-    @classmethod
-    def handler(cls) -> object:
-        """Return the handler object, shared by all entries of this plugin name."""
-        if cls._handler is None:
-            cls._handler = cls.handler_factory()
-        return cls._handler
+    @property
+    def _own(self) -> _Handler:
+        """The handler, shared by all entries of this plugin name in a gateway."""
+        own = self._handlers.get(self.runtime.line)
+        if own is None:
+            with self._making.get():
+                own = self._handlers.get(self.runtime.line)
+                if own is None:  # pragma: no branch (else another thread was first)
+                    own = self._handlers[self.runtime.line] = _Handler(type(self).handler_factory())
+        return own
 
     def bound(self, phase: str, *more: object) -> Callable[[], object]:
         """Return the handler's method with as many of (configuration, ``more``...) as it takes."""
-        method = getattr(type(self).handler(), phase)
+        method = getattr(self._own.handler, phase)
         return functools.partial(method, *(self.config, *more)[: _takes(method)])
 
     def bind(self, runtime: Runtime) -> None:
@@ -104,15 +118,17 @@ class HandlerPlugin(Plugin[object]):
         if self.authenticates:
             runtime.credential_names |= _credential_names(self.config)
 
-    @classmethod
-    def configure_all(cls, configs: list[object] | None) -> None:
+    def _audience(self) -> object:
+        return self._own.handler
+
+    def _tell_all(self, configs: list[object] | None) -> None:
         """Call the handler's ``configure`` with the configurations of all its entries, None without any."""
-        method = getattr(cls.handler(), phases.CONFIGURE, None)
+        method = getattr(self._own.handler, phases.CONFIGURE, None)
         if callable(method):
-            context.outside(phases.CONFIGURE, cls, method, configs)
+            context.outside(phases.CONFIGURE, type(self), method, configs)
 
     def close(self) -> None:
-        self._start_once.reset()
+        self._own.start_once.reset()
 
 
 def adapt(handler: object, name: str, config: type | None = None) -> type[HandlerPlugin]:
@@ -126,7 +142,7 @@ def adapt(handler: object, name: str, config: type | None = None) -> type[Handle
         "priority": _priority(handler, name),
         "version": _version(handler, name),
         "Config": config or _config(handler, name),
-        "_start_once": OncePerProcess(),
+        "_handlers": WeakKeyDictionary(),
         "handler_factory": staticmethod(handler if inspect.isclass(handler) else lambda: handler),
         "__doc__": inspect.getdoc(handler) or f"Kong handler {name}.",
     }
@@ -255,6 +271,6 @@ def _choose_certificate(self: HandlerPlugin, hello: object) -> object:
 
 
 def _start(self: HandlerPlugin) -> None:
-    """Run init_worker once per plugin name and process, however many entries there are."""
-    name, handler = phases.INIT_WORKER, type(self).handler
-    self._start_once(lambda: contained(context.outside, name, self, getattr(handler(), name)))
+    """Run init_worker once per plugin name, gateway and process, however many entries there are."""
+    name, own = phases.INIT_WORKER, self._own
+    own.start_once(lambda: contained(context.outside, name, self, getattr(own.handler, name)))

@@ -107,11 +107,12 @@ class Pool:
             if self._closed:
                 _thread(job).start()
                 return
-            self._jobs.put(job)
             if not self._idle.acquire(blocking=False) and len(self._threads) < self._size:
                 thread = _thread(self._work)
+                # Where the system has none left, nobody waits for the job.
                 thread.start()
                 self._threads.append(thread)
+            self._jobs.put(job)
 
     def _work(self) -> None:
         while job := self._jobs.get():

@@ -17,7 +17,7 @@ from typing import Final
 
 from plugmw.dialects.tyk import not_carried_over, stored
 from plugmw.dialects.tyk.api import Api
-from plugmw.dialects.tyk.documents import APIS, Definitions
+from plugmw.dialects.tyk.documents import APIS, EXTENSION, SPECIFICATIONS, Definitions
 from plugmw.dialects.tyk.documents import load_definitions as load_definitions
 from plugmw.dialects.tyk.endpoints import served_version
 from plugmw.dialects.tyk.fields import Own
@@ -35,6 +35,11 @@ from plugmw.documents.translated import Options, Translated
 from plugmw.errors import ConfigError, ConfigErrors
 from plugmw.schema import fields_of
 
+#: What one writes for an OAS definition.
+_INSTEAD: Final = (
+    "a classic API definition (its proxy.listen_path is server.listenPath.value here, its proxy.target_url "
+    "upstream.url, and its use_keyless true only where server.authentication is off), or a gateway file"
+)
 _VARIABLE: Final = re.compile(r"\{(\w+)(?::([^{}]*))?\}")
 
 
@@ -45,8 +50,12 @@ def translate(document: Document, options: Options) -> Translated:
     if not definitions.documents:
         into.error((), "no API definition", "at least one")
     for index, one in enumerate(definitions.documents):
-        if "x-tyk-api-gateway" in one.data or "openapi" in one.data:
-            into.error((APIS, index), "is an OpenAPI definition", "a classic API definition")
+        if EXTENSION in one.data:
+            into.error((APIS, index, EXTENSION), "a Tyk OAS definition is not translated", _INSTEAD)
+        elif not SPECIFICATIONS.isdisjoint(one.data):
+            into.error(
+                (APIS, index), f"is an OpenAPI document without {EXTENSION}", "a classic API definition"
+            )
         elif one.data.get("active") is not False:
             _Definition(into, index, one).translate()
     if not options.has_app:

@@ -19,6 +19,12 @@ from plugmw.loading.watching import note
 
 #: The first step of places: ``("apis", 0, "proxy")`` is ``proxy`` of the first definition.
 APIS: Final = "apis"
+#: What of an OpenAPI document is Tyk's.
+EXTENSION: Final = "x-tyk-api-gateway"
+#: The keys of which every OpenAPI document has one.
+SPECIFICATIONS: Final = frozenset(("openapi", "swagger"))
+#: How the files end that may be the other part of a definition.
+_PARTS: Final = ("-oas.json", "-mcp.json")
 
 
 class Definitions(Document):
@@ -73,10 +79,20 @@ def _is_folder(source: Any) -> bool:
 
 
 def _folder(source: str | os.PathLike[str]) -> list[Document]:
-    """Read the definitions of a folder by name; ``*-oas.json`` belong to others, as in Tyk."""
+    """Read the definitions of a folder by name, without what belongs to others of them."""
     folder = Path(source)
     note(folder)
-    paths = sorted(path for path in folder.glob("*.json") if not path.name.endswith("-oas.json"))
-    if not paths:
+    paths = sorted(folder.glob("*.json"))
+    documents = [load(path) for path in paths]
+    own = [one for path, one in zip(paths, documents) if not _is_part(path, one)]
+    if not own:
         raise ConfigError("", "no API definition in it", "files *.json", str(folder))
-    return [load(path) for path in paths]
+    return own
+
+
+def _is_part(path: Path, document: Document) -> bool:
+    """Say whether a file is the OpenAPI part of the definition beside it, as in Tyk by name and content."""
+    for end in _PARTS:
+        if path.name.endswith(end) and path.with_name(f"{path.name.removesuffix(end)}.json").exists():
+            return not SPECIFICATIONS.isdisjoint(document.data)
+    return False

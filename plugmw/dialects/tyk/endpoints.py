@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from plugmw.dialects.tyk.reading import DefinitionReader
 from plugmw.documents.document import Place
+from plugmw.kernel import state
 from plugmw.kernel.exchange import Exchange
 from plugmw.schema import patterns
-from plugmw.wsgi.readings import covered, methods, paths
+from plugmw.wsgi.readings import READ, covered, methods, paths
 from plugmw.wsgi.text import decode
 
 
@@ -61,11 +62,24 @@ class First:
         )
 
 
-def readings(x: Exchange) -> Iterator[tuple[str, str | None, str]]:
-    """Yield each method, path below the API's and whole path that an app could read, as text.
+Reading = tuple[str, str | None, str]
+
+
+def readings(x: Exchange) -> Sequence[Reading]:
+    """Return each method, path below the API's and whole path that an app could read, as text.
 
     Any endpoint may be a guard. The path below is None where there are too many readings to try patterns.
+    They are worked out once for a request, however many ask, unless a hook changes what they are of.
     """
+    of = (x.route, *map(x.environ.get, READ))
+    known = state.of(x.environ, readings)
+    if known.get("of") != of:
+        known["of"], known["all"] = of, list(_readings(x))
+    every: list[Reading] = known["all"]
+    return every
+
+
+def _readings(x: Exchange) -> Iterator[Reading]:
     every = paths(x.environ)
     for way in every.ways:
         prefix = x.route.matched(way).rstrip("/") if x.route else ""

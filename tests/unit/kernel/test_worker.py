@@ -307,6 +307,17 @@ def test_a_class_is_told_all_its_configurations_in_force_at_the_start(monkeypatc
     assert Together.told[1:] == [None, None]
 
 
+def test_a_class_in_two_gateways_is_told_the_configurations_of_both(monkeypatch):
+    monkeypatch.setattr(Together, "told", [], raising=False)
+    one, two = Together(), Together()
+    first, second = (Gateway(hello_app, MEMORY, plugins=[plugin]) for plugin in (one, two))
+    first.start()
+    second.start()
+    first.stop()
+    second.stop()
+    assert Together.told == [[one.config], [two.config, one.config], [two.config]]
+
+
 def test_what_it_raises_is_logged_and_the_worker_serves(monkeypatch, caplog):
     monkeypatch.setattr(Together, "told", None, raising=False)
     assert serve(Gateway(hello_app, MEMORY, plugins=[Together()])).body == b"hello"

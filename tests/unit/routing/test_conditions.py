@@ -85,6 +85,26 @@ def test_every_condition_must_hold():
     assert not applies(condition, path="/b", headers={"X-A": "1"})
 
 
+@pytest.mark.parametrize("value", ["free,other", "other,free", "other, free ,x", "free"])
+def test_a_header_that_came_twice_makes_the_entry_apply_with_any_of_its_values(value):
+    assert applies({"headers": {"x-tier": "free"}}, headers={"X-Tier": value})
+    assert not applies({"headers": {"x-tier": "paid"}}, headers={"X-Tier": value})
+
+
+def test_a_negated_header_that_came_twice_does_too():
+    negated = {"headers": {"x-tier": "paid.*"}, "negate": True}
+    assert applies(negated, headers={"X-Tier": "paid,free"})
+    assert applies(negated, headers={"X-Tier": "free,paid"})
+    assert not applies(negated, headers={"X-Tier": "paid,paid too"})
+
+
+def test_a_value_with_commas_of_its_own_fits_as_a_whole():
+    agent = {"User-Agent": "Browser/5 (like Gecko, as all)"}
+    assert applies({"headers": {"user-agent": "Browser.*all[)]"}}, headers=agent)
+    assert not applies({"headers": {"user-agent": "Browser.*"}, "negate": True}, headers=agent)
+    assert applies({"headers": {"x-a": "1,2"}}, headers={"X-A": "1,2"})
+
+
 @pytest.mark.parametrize(
     "path", ["//admin", "/x/../admin", "/%61dmin", "/;x/admin", "/admin/../x", "/\\admin"]
 )

@@ -138,6 +138,20 @@ def test_headers_match_any_of_their_values_in_any_case():
     assert took(routes, HTTP_X_KIND="a") is None
 
 
+@pytest.mark.parametrize("value", ["v2,other", "other, V2", "v2"])
+def test_a_header_that_came_twice_takes_the_route_of_any_of_its_values(value):
+    routes = [Route("all"), Route("guarded", headers={"X-Version": ["v2"]})]
+    assert took(routes, HTTP_X_VERSION=value) == "guarded"
+
+
+@pytest.mark.parametrize("value", ["v1,v2", "v2,v1"])
+def test_a_header_that_came_twice_with_values_of_two_routes_takes_neither(value):
+    routes = [Route("one", headers={"X-Version": ["v1"]}), Route("two", headers={"X-Version": ["v2"]})]
+    decision = decided(routes, HTTP_X_VERSION=value)
+    assert (decision.outcome, decision.route) == ("ambiguous", None)
+    assert decision.because == "a header came with values of several routes, so it is refused"
+
+
 def test_more_kinds_of_conditions_win_over_a_longer_path():
     routes = [Route("path", paths=["/a/b/c"]), Route("both", paths=["/a"], methods=["GET"])]
     assert took(routes, "/a/b/c") == "both"

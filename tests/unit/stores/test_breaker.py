@@ -39,6 +39,27 @@ def test_it_opens_with_the_cause_and_closes_when_the_probe_succeeds() -> None:
     until(lambda: breaker.cause is None, 2)
 
 
+def test_without_a_thread_to_look_in_it_stays_closed_and_the_next_failure_tries_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    go, breaker = threading.Event(), Breaker(lambda: go.wait(5))
+
+    class NoThread:
+        def __init__(self, *arguments: object) -> None: ...
+
+        def start(self) -> None:
+            raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("plugmw.stores.breaker.Daemon", NoThread)
+        breaker.trip(DOWN)
+    assert breaker.cause is None
+    breaker.trip(DOWN)
+    assert breaker.cause is DOWN
+    go.set()
+    until(lambda: breaker.cause is None, 2)
+
+
 def test_it_goes_on_looking_until_the_backend_answers() -> None:
     backend = Backend(3)
     breaker = Breaker(backend, pause=0.001)

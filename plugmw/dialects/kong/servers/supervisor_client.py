@@ -74,8 +74,14 @@ class SupervisorClient:
             if self._thread is not None:
                 return
             self._socket = self._connect()
-            self._thread = Daemon("plugmw-supervisor", self._listen)
-            self._thread.start()
+            thread = Daemon("plugmw-supervisor", self._listen)
+            try:
+                thread.start()
+            except RuntimeError as error:
+                connection, self._socket = self._socket, None
+                connection.close()
+                raise OSError(f"no thread for the supervisor: {error}") from error
+            self._thread = thread
 
     def restart(self, name: str, pid: int | None) -> None:
         """Have a hung server killed and started again; one that is another process already is left alone."""

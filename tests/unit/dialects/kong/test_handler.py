@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import types
 
@@ -12,6 +13,7 @@ from plugmw.dialects.kong import BasePlugin, adapt, kong
 from plugmw.dialects.kong.handler import plugin_name
 from plugmw.errors import ConfigErrors, LoadError
 from plugmw.gateway import Gateway
+from plugmw.kernel.order import Entry
 from plugmw.schema import config, field
 from plugmw.testing import gateway, get, hello_app
 from tests.support.kong import handler, plugin, through
@@ -225,24 +227,25 @@ def starting(**methods):
     return cls, calls
 
 
-def test_init_worker_runs_once_for_a_plugin_name_and_process():
+def test_init_worker_runs_once_for_a_plugin_name_gateway_and_process():
     cls, calls = starting()
-    made = gateway(cls(), {"name": "tests.unit.dialects.kong.test_handler:TableHandler"})
+    made = gateway(cls(), Entry(cls(), instance="two"))
     made.start()
+    assert calls == ["init"]
     other = gateway(cls())
     other.start()
-    assert calls == ["init"]
-    made.stop()
-    made.start()
     assert calls == ["init", "init"]
+    made.stop()
+    other.start()
+    assert calls == ["init", "init"]
+    made.start()
+    assert calls == ["init", "init", "init"]
 
 
 def test_configure_gets_all_configurations_at_start_and_none_when_there_are_none():
     told = []
     cls = adapt(handler(configure=told.append, access=lambda c: None), "x", ValueConfig)
     routes = [{"name": "a", "paths": ["/a"]}]
-    from plugmw.kernel.order import Entry
-
     entries = [Entry(cls(value="1")), Entry(cls(value="2"), route="a"), Entry(cls(value="3"), enabled=False)]
     made = gateway(*entries, routes=routes)
     assert told == []
@@ -254,6 +257,79 @@ def test_configure_gets_all_configurations_at_start_and_none_when_there_are_none
     assert told[2] is None
     made._announce([])
     assert len(told) == 3
+
+
+class Remembering:
+    """Answers with what its handler object was configured with."""
+
+    PRIORITY, Config = 10, ValueConfig
+
+    def configure(self, configs):
+        self.values = None if configs is None else [config.value for config in configs]
+
+    def access(self, config):
+        kong.response.exit(200, f"{config.value} of {self.values}")
+
+
+def test_a_handler_class_of_two_gateways_has_a_handler_in_each(tmp_path):
+    cls = adapt(Remembering, "remembering")
+    one, two = (
+        gateway(cls(value="1")),
+        gateway(cls(value="2"), Entry(cls(value="3"), instance="b", enabled=False)),
+    )
+    assert get(one).text == "1 of ['1']"
+    assert get(two).text == "2 of ['2']"
+    assert get(one).text == "1 of ['1']"
+    two.stop()
+    assert get(one).text == "1 of ['1']"
+
+
+REMEMBERING = f"{__name__}:Remembering"
+
+
+def written(path, *values):
+    plugins = [
+        {"name": REMEMBERING, "instance": value, "config": {"value": value}, "when": {"paths": [f"/{value}"]}}
+        for value in values
+    ]
+    path.write_text(json.dumps({"store": "memory://", "plugins": plugins}), encoding="utf-8")
+    return str(path)
+
+
+def test_a_reload_of_one_gateway_configures_its_own_handler_only(tmp_path):
+    one = Gateway(hello_app, written(tmp_path / "one.json", "1", "2"), reload=False)
+    two = Gateway(hello_app, written(tmp_path / "two.json", "3"), reload=False)
+    assert get(one, path="/1").text == "1 of ['1', '2']"
+    assert get(two, path="/3").text == "3 of ['3']"
+    written(tmp_path / "one.json", "1", "4")
+    assert one.reload()
+    assert get(one, path="/4").text == "4 of ['1', '4']"
+    assert get(two, path="/3").text == "3 of ['3']"
+
+
+def test_a_handler_that_a_reload_replaces_is_not_told_that_it_has_no_configurations(tmp_path):
+    one = Gateway(hello_app, written(tmp_path / "one.json", "1"), reload=False)
+    get(one, path="/1")
+    (before,) = (entry.plugin for entry in one.entries)
+    written(tmp_path / "one.json", "2")
+    assert one.reload()
+    # Its running requests still use it.
+    assert before._own.handler.values == ["1"]
+    (after,) = (entry.plugin for entry in one.entries)
+    assert after._own.handler.values == ["2"]
+
+
+def test_a_handler_object_of_two_gateways_is_told_the_configurations_of_both():
+    told = []
+    shared = handler(
+        configure=lambda configs: told.append(sorted(c.value for c in configs)), log=lambda c: None
+    )
+    one = gateway(adapt(shared, "x", ValueConfig)(value="1"))
+    two = gateway(adapt(shared, "x", ValueConfig)(value="2"))
+    one.start()
+    two.start()
+    two.stop()
+    assert told == [["1"], ["1", "2"], ["1"]]
 
 
 def test_a_configure_that_raises_is_logged_only(caplog):
@@ -271,8 +347,6 @@ def test_an_init_worker_that_raises_refuses_what_the_handler_would_decide(caplog
         raise ValueError("no start")
 
     cls = adapt(handler(init_worker=fail, access=lambda c: None), "guard")
-    from plugmw.kernel.order import Entry
-
     routes = [{"name": "a", "paths": ["/a"]}, {"name": "b", "paths": ["/b"]}]
     made = gateway(Entry(cls(), route="a"), Entry(cls(), route="b"), routes=routes)
     assert [get(made, path=path).status_code for path in ("/a", "/b", "/c")] == [500, 500, 200]

@@ -157,3 +157,18 @@ def test_calls_see_the_context_of_whoever_asks(pool):
     variable = ContextVar("variable")
     variable.set("mine")
     assert list(pool.gather([variable.get], FAR)) == [(0, "mine")]
+
+
+def test_a_call_for_which_there_is_no_thread_is_not_made_later_by_another(pool, monkeypatch):
+    calls = []
+
+    class NoThread:
+        def start(self):
+            raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("plugmw.dialects.krakend.pool._thread", lambda run: NoThread())
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            list(pool.gather([lambda: calls.append("lost")], FAR))
+    assert list(pool.gather([lambda: calls.append("next")], FAR)) == [(0, None)]
+    assert calls == ["next"]

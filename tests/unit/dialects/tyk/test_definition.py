@@ -95,9 +95,30 @@ def test_no_definition_is_an_error():
     assert problems([]) == ["no API definition, expected at least one"]
 
 
-def test_an_openapi_definition_is_an_error():
-    found = problems({"openapi": "3.0.3", "x-tyk-api-gateway": {}})
-    assert found == ["is an OpenAPI definition, expected a classic API definition"]
+def test_an_oas_definition_is_an_error_that_says_what_to_write_instead():
+    (found,) = problems({"openapi": "3.0.3", "x-tyk-api-gateway": {}})
+    assert found == (
+        "x-tyk-api-gateway: a Tyk OAS definition is not translated, expected a classic API definition (its "
+        "proxy.listen_path is server.listenPath.value here, its proxy.target_url upstream.url, and its "
+        "use_keyless true only where server.authentication is off), or a gateway file"
+    )
+
+
+@pytest.mark.parametrize("key", ["openapi", "swagger"])
+def test_a_plain_openapi_document_is_an_error(key):
+    found = problems({key: "3.0.3", "paths": {}})
+    assert found == ["is an OpenAPI document without x-tyk-api-gateway, expected a classic API definition"]
+
+
+def test_a_file_that_is_called_a_part_of_another_is_read_where_the_other_is_not_there(tmp_path):
+    write(tmp_path / "lost-oas.json", {"openapi": "3.0.3", "x-tyk-api-gateway": {}})
+    write(tmp_path / "one.json", definition())
+    errors = translate(load_definitions(tmp_path), Options(has_app=True)).errors
+    assert [str(error).partition(": ")[0] for error in errors] == [str(tmp_path / "lost-oas.json")]
+    write(tmp_path / "lost.json", definition(proxy={"listen_path": "/lost/"}))
+    assert len(load_definitions(tmp_path).documents) == 2
+    write(tmp_path / "one-oas.json", definition(proxy={"listen_path": "/not-openapi/"}))
+    assert len(load_definitions(tmp_path).documents) == 3
 
 
 def test_places_and_texts_are_those_of_the_files():

@@ -6,10 +6,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from plugmw.dialects.tyk import endpoints
 from plugmw.dialects.tyk.definition import load_definitions, translate
 from plugmw.dialects.tyk.endpoints import Endpoint, First
 from plugmw.documents.translated import Options
 from plugmw.schema.patterns import LONGEST
+from plugmw.wsgi import readings
 from tests.support.wsgi import environ_of
 from tests.unit.dialects.tyk.conftest import headers_seen
 from tests.unit.dialects.tyk.test_definition import definition, problems, warnings
@@ -53,6 +55,19 @@ def test_endpoints_have_plugins_of_their_own_and_the_first_that_matches_runs(
     versions = {"Default": {"use_extended_paths": True, "extended_paths": {"go_plugin": plugins}}}
     client = serve(ENDPOINTS, version_data={"not_versioned": True, "versions": versions})
     assert headers_seen(client.open(path, method=method)).get("X-Endpoint") == expected
+
+
+def test_the_readings_of_a_request_are_worked_out_once_for_all_endpoints(monkeypatch):
+    asked = []
+    monkeypatch.setattr(endpoints, "paths", lambda environ: asked.append(environ) or readings.paths(environ))
+    x = SimpleNamespace(environ=environ_of("/a/../x"), route=None)
+    every = [Endpoint("GET", path) for path in ("/a", "/b", "^/x")]
+    assert [First(every[:count], one)(x) for count, one in enumerate(every)] == [True, False, True]
+    assert len(asked) == 1
+    # What a hook has changed is looked at as it is then.
+    x.environ["PATH_INFO"] = "/b"
+    assert [one(x) for one in every] == [False, True, False]
+    assert len(asked) == 2
 
 
 def test_a_path_that_is_too_long_to_be_looked_at_is_one_of_every_endpoint_of_its_method():

@@ -15,19 +15,21 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import parse_qsl, unquote, unquote_to_bytes, urlsplit
 
 import attrs
 
 from plugmw.configuration import translators
 from plugmw.configuration.extras import Item
 from plugmw.configuration.plan import Plan
+from plugmw.dialects.krakend.model import APP
+from plugmw.dialects.krakend.trial import Trial
 from plugmw.documents import Document
 from plugmw.documents.files import Source
 from plugmw.documents.translated import Options
 from plugmw.errors import LoadError, PlugmwError
 from plugmw.gateway import Gateway
-from plugmw.inspection import description
+from plugmw.inspection import description, endpoints
 from plugmw.inspection.dry_run import dry_run
 from plugmw.inspection.recorder import Step, Trace
 from plugmw.inspection.reports import (
@@ -123,13 +125,29 @@ def explain(
         trace.consumer = gateway.plan.runtime.consumers.consumer(consumer)
         if trace.consumer is None:
             raise LookupError(f'no consumer "{consumer}"')
+    served, trial = endpoints.endpoints_of(gateway.plan), Trial(live=run)
+    if served is not None:
+        served.trial = trial
     environ = request.environ()
     trace.routed = dict(environ)
     with dry(), messages:
         gateway.try_out(trace.entries(gateway.plan.entries), None if run else app)
         answer = _send(gateway, environ)
         gateway.stop()
-    return _explanation(gateway.plan, request, trace, app, answer, messages)
+    explanation = _explanation(gateway.plan, request, trace, app, answer, messages)
+    if served is not None:
+        explanation["endpoint"] = endpoints.tried(trial, served, trace, _values(request.target))
+        if trial.calls and not run:
+            explanation["notes"].append("no backend was asked: each counts as answering with nothing in it")
+            asks_app = any(call.url.startswith(APP) for call in trial.calls)
+            explanation["app"]["called"] = app.called or asks_app
+    return explanation
+
+
+def _values(target: str) -> set[str]:
+    """Return the values that a request gives: segments of its path, and of its query."""
+    path, _, query = target.partition("?")
+    return {*map(unquote, path.split("/")), *(value for _, value in parse_qsl(query))}
 
 
 def _gateway(app: _StubApp, document: Document, plugins: Sequence[Item], messages: _Messages) -> Gateway:

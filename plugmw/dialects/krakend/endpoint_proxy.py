@@ -22,6 +22,7 @@ from plugmw.dialects.krakend.formatting import merge
 from plugmw.dialects.krakend.model import Endpoint
 from plugmw.dialects.krakend.modifiers import Modifiers
 from plugmw.dialects.krakend.pool import Pool
+from plugmw.dialects.krakend.trial import InTurn
 from plugmw.dialects.krakend.wrappers import (
     RequestWrapper,
     ResponseWrapper,
@@ -45,7 +46,7 @@ class EndpointProxy:
         endpoint: Endpoint,
         backends: Sequence[BackendProxy],
         modifiers: Modifiers,
-        pool: Pool,
+        pool: Pool | InTurn,
         compat: bool,
     ) -> None:
         self._backends = backends

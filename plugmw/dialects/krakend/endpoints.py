@@ -29,6 +29,7 @@ from plugmw.dialects.krakend.pool import Pool
 from plugmw.dialects.krakend.replies import Replies, own_headers, send
 from plugmw.dialects.krakend.routing import Routes
 from plugmw.dialects.krakend.serving import Serving
+from plugmw.dialects.krakend.trial import InTurn, Trial
 from plugmw.documents.translated import Options
 from plugmw.kernel import refusals
 from plugmw.kernel.plugin import Plugin
@@ -64,6 +65,8 @@ class Endpoints(Plugin[Nothing]):
     service: Service
     loader: Loader
     options: Options
+    #: Notes what a request would do, for one that is only tried.
+    trial: Trial | None = None
 
     @classmethod
     def of(cls, service: Service, loader: Loader, options: Options | None = None) -> Self:
@@ -75,7 +78,7 @@ class Endpoints(Plugin[Nothing]):
     def _init(self, config: Nothing) -> None:
         super()._init(config)
         self._routes: Routes[Handler] = Routes()
-        self._opened: list[Pool | HTTPClient] = []
+        self._opened: list[Pool | InTurn | HTTPClient] = []
 
     def bind(self, runtime: Runtime) -> None:
         super().bind(runtime)
@@ -85,7 +88,9 @@ class Endpoints(Plugin[Nothing]):
     def init_worker(self) -> None:
         routes: Routes[Handler] = Routes()
         # A merge waits in its thread for the calls of its backends, so they have threads of their own.
-        merges, calls, client = Pool(), Pool(), HTTPClient()
+        dry = self.trial is not None and not self.trial.live
+        merges, calls = (InTurn(), InTurn()) if dry else (Pool(), Pool())
+        client = HTTPClient()
         self._opened = [merges, calls, client]
         self.loader.context.done.clear()
         self._add_pages(routes)
@@ -193,7 +198,12 @@ class Endpoints(Plugin[Nothing]):
             routes.add("OPTIONS", path, _options(", ".join(sorted(allowed))))
 
     def _add(
-        self, routes: Routes[Handler], endpoint: Endpoint, merges: Pool, calls: Pool, clients: _Clients
+        self,
+        routes: Routes[Handler],
+        endpoint: Endpoint,
+        merges: Pool | InTurn,
+        calls: Pool | InTurn,
+        clients: _Clients,
     ) -> None:
         log, scope = self.loader.logger, f"[ENDPOINT: {endpoint.endpoint}]"
         if endpoint.method not in METHODS:
@@ -210,9 +220,15 @@ class Endpoints(Plugin[Nothing]):
         handler = Serving(
             endpoint, proxy, Replies(endpoint, compat), self.service.router, self.loader, self.runtime, compat
         )
-        routes.add(endpoint.method, endpoint.endpoint, handler)
+        routes.add(
+            endpoint.method,
+            endpoint.endpoint,
+            handler if self.trial is None else _noted(handler, endpoint, self.trial),
+        )
 
-    def _backend(self, endpoint: Endpoint, backend: Backend, calls: Pool, clients: _Clients) -> BackendProxy:
+    def _backend(
+        self, endpoint: Endpoint, backend: Backend, calls: Pool | InTurn, clients: _Clients
+    ) -> BackendProxy:
         scope = f"[BACKEND: {endpoint.method} {endpoint.endpoint} -> {backend.url_pattern}]"
         self.loader.logger.debug(scope, "Building the backend pipe")
         compat, strict = self.options.compat, self.options.refuses
@@ -220,7 +236,7 @@ class Endpoints(Plugin[Nothing]):
         limit = self.runtime.max_response_body
         client = build_client(self.loader, extra, scope, backend.url_pattern, clients, strict, limit)
         modifiers = build_modifiers(self.loader, extra, scope, compat=compat, strict=strict)
-        return BackendProxy(backend, endpoint, client, modifiers, calls, compat)
+        return BackendProxy(backend, endpoint, client, modifiers, calls, compat, self.trial)
 
 
 class _Clients:
@@ -246,6 +262,19 @@ def _page(page: WSGIApplication) -> Handler:
             return send(start_response, status, [], body)
 
     return handler
+
+
+def _noted(handler: Handler, endpoint: Endpoint, trial: Trial) -> Handler:
+    def noting(
+        environ: WSGIEnvironment,
+        start_response: StartResponse,
+        parameters: dict[str, str],
+        app: WSGIApplication,
+    ) -> Iterable[bytes]:
+        trial.endpoint = endpoint
+        return handler(environ, start_response, parameters, app)
+
+    return noting
 
 
 def _options(allowed: str) -> Handler:

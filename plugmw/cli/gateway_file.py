@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterator, Sized
 
@@ -9,7 +10,7 @@ from plugmw.cli import report_lines
 from plugmw.cli.command import BAD, GOOD, USAGE, Command, Failure, Terminal
 from plugmw.configuration.extras import Extras
 from plugmw.configuration.plan import Plan, read_plan
-from plugmw.configuration.translators import translator
+from plugmw.configuration.translators import DIALECTS, translator
 from plugmw.documents import fingerprint, load
 from plugmw.documents.translated import Options
 from plugmw.errors import ConfigError, ConfigErrors, PlugmwError
@@ -23,14 +24,18 @@ from plugmw.wsgi.answer import check_header
 from plugmw.wsgi.text import encode
 
 
-def read(path: str) -> Plan:
-    """Read a gateway file; raises :class:`ConfigErrors`, or :class:`Failure` if it cannot be read."""
+def read(path: str, dialect: str | None = None) -> Plan:
+    """Read a gateway file; raises :class:`ConfigErrors`, or :class:`Failure` if it cannot be read.
+
+    ``dialect`` says whose it is; without it the content does.
+    """
+    if not (dialect == "tyk" and os.path.isdir(path)):  # Tyk's apps are a folder
+        try:
+            fingerprint(path)
+        except ConfigError as error:
+            raise Failure(str(error)) from None
     try:
-        fingerprint(path)
-    except ConfigError as error:
-        raise Failure(str(error)) from None
-    try:
-        return read_plan(path, Extras(options=Options(offline=True)))
+        return read_plan(path, Extras(dialect=dialect, options=Options(offline=True)))
     except SystemExit:
         raise Failure(f"{path}: a plugin's module ended the program when it was imported", BAD) from None
 
@@ -38,6 +43,14 @@ def read(path: str) -> Plan:
 def _file(parser: ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="the gateway file (.json, .yaml, .yml, .toml)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+    add_dialect(parser)
+
+
+def add_dialect(parser: ArgumentParser) -> None:
+    """Add the option that says whose file it is."""
+    parser.add_argument(
+        "--dialect", choices=DIALECTS, help="whose file it is, if its content does not say so"
+    )
 
 
 # -- check --------------------------------------------------------------------------------------------
@@ -54,7 +67,7 @@ def check(args: Namespace, terminal: Terminal) -> int:
     plan, status = None, GOOD
     errors: list[ConfigError] = []
     try:
-        plan = read(args.file)
+        plan = read(args.file, args.dialect)
         errors = list(_rehearsed(plan))
         status = BAD if errors else GOOD
     except ConfigErrors as refused:
@@ -67,7 +80,7 @@ def check(args: Namespace, terminal: Terminal) -> int:
         problem = failure.message.removeprefix(f"{args.file}: ")
         errors, status = [ConfigError("", problem, source=args.file)], failure.status
     if args.lint and status != USAGE:
-        errors = [*errors, *_lint(args.file)]
+        errors = [*errors, *_lint(args.file, args.dialect)]
         status = BAD if errors else GOOD
     told = set(map(str, errors))
     warnings = [warning for warning in plan.warnings if str(warning) not in told] if plan else []
@@ -98,7 +111,7 @@ def _rehearsed(plan: Plan) -> Iterator[ConfigError]:
             yield plan.document.error(entry.path, f"cannot be started: {type(error).__name__}: {error}")
 
 
-def _lint(path: str) -> list[ConfigError]:
+def _lint(path: str, dialect: str | None) -> list[ConfigError]:
     """Return the fields that run time leaves alone and nobody knows; a gateway file never has any."""
     from plugmw.dialects.krakend.linting import lint
 
@@ -107,7 +120,8 @@ def _lint(path: str) -> list[ConfigError]:
     except ConfigError:
         return []  # which was reported already
     chosen = translator(document.data)
-    return lint(document) if chosen is not None and chosen.name == "krakend" else []
+    name = dialect or (chosen.name if chosen else None)
+    return lint(document) if name == "krakend" else []
 
 
 def _problem(error: ConfigError) -> dict[str, str | None]:
@@ -132,7 +146,7 @@ def _show_arguments(parser: ArgumentParser) -> None:
 
 
 def show(args: Namespace, terminal: Terminal) -> int:
-    plan = read(args.file)
+    plan = read(args.file, args.dialect)
     names = [route.name for route in plan.routes]
     if args.route is not None and args.route not in names:
         raise Failure(f'{args.file}: no route "{args.route}"{suggest(args.route, names)}')
@@ -180,10 +194,12 @@ def _explain_arguments(parser: ArgumentParser) -> None:
 
 
 def explain(args: Namespace, terminal: Terminal) -> int:
-    read(args.file)
+    read(args.file, args.dialect)
     request = Request(args.method, args.path, args.headers, args.address)
     try:
-        explanation = explain_request(args.file, request, consumer=args.consumer, run=args.run)
+        explanation = explain_request(
+            args.file, request, consumer=args.consumer, run=args.run, dialect=args.dialect
+        )
     except LookupError as error:
         raise Failure(f"{args.file}: {error.args[0]}", USAGE) from None
     except SideEffect as error:

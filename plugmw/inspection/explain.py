@@ -103,17 +103,18 @@ def explain(
     consumer: str | None = None,
     run: bool = False,
     plugins: Sequence[Item] = (),
+    dialect: str | None = None,
 ) -> Explanation:
     """Send ``request`` through the gateway that ``source`` (and ``plugins`` in code) configures.
 
     ``consumer`` (id, username or custom_id) is taken as authenticated wherever an entry would
-    authenticate. Raises :class:`~plugmw.errors.ConfigErrors`, ``LookupError`` for an unknown consumer, and
-    :class:`~plugmw.inspection.dry_run.SideEffect` when something calls out that is no phase (``configure``,
-    ``when``).
+    authenticate; ``dialect`` says whose document it is. Raises :class:`~plugmw.errors.ConfigErrors`,
+    ``LookupError`` for an unknown consumer, and :class:`~plugmw.inspection.dry_run.SideEffect` when something
+    calls out that is no phase (``configure``, ``when``).
     """
     app = _StubApp()
     messages = _Messages()
-    document = translators.read(source, None, Options(offline=not run))
+    document = translators.read(source, dialect, Options(offline=not run))
     trace = Trace(mute=frozenset() if run else frozenset((phases.LOG,)))
 
     def dry() -> contextlib.AbstractContextManager[object]:

@@ -140,6 +140,34 @@ def test_check_recognises_foreign_documents(run, folder):
     assert "unsupported version: 2 (want: 3)" in err
 
 
+def test_the_dialect_can_be_said(run, folder):
+    name = write(folder, '{"endpoints": []}', "mine.json")
+    assert run("check", name)[2].startswith('mine.json: endpoints: unknown field "endpoints"')
+    assert run("check", "--dialect", "krakend", name) == (
+        1,
+        "",
+        "mine.json: version: unsupported version: 0 (want: 3)\n",
+    )
+    write(folder, "", "empty.toml")
+    (folder / "lib").mkdir()
+    assert run("check", "empty.toml", "--dialect", "prest")[:2] == (
+        0,
+        "empty.toml: good, 1 entry, 0 routes\n",
+    )
+    assert run("show", "--dialect", "prest", "empty.toml")[0] == 0
+    assert run("explain", "empty.toml", "GET", "/_PLUGIN/a/B", "--dialect", "prest")[1].startswith(
+        "GET /_PLUGIN/a/B -> 404 by functions"
+    )
+    assert run("reload", "empty.toml", "--dialect", "prest")[0] == 0
+
+
+def test_a_folder_of_tyk_definitions_can_be_checked(run, folder):
+    (folder / "apps").mkdir()
+    write(folder, '{"name": "a", "use_keyless": true, "proxy": {"listen_path": "/a/"}}', "apps/a.json")
+    assert run("check", "apps", "--dialect", "tyk")[:2] == (0, "apps: good, 0 entries, 1 route\n")
+    assert run("check", "apps")[::2] == (2, "apps: is not a regular file, expected a file\n")
+
+
 def test_check_names_the_places_of_a_kong_file(run, folder):
     plugins = "[{name: cors, config: {x: 1}}]"
     text = f"{{_format_version: '3.0', services: [{{name: a, url: 'http://a', plugins: {plugins}}}]}}"

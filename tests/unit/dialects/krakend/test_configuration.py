@@ -234,10 +234,33 @@ def test_a_client_plugin_answers_for_a_backend(folder):
 # -- the file -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("version", [2, 1, 4])
-def test_another_version_is_refused(version):
+def test_another_version_is_refused():
+    assert problems({"version": 4, "endpoints": []}) == ["version: unsupported version: 4 (want: 3)"]
+
+
+@pytest.mark.parametrize("version", [2, 1])
+def test_a_file_of_version_2_is_told_the_way_out(version):
     assert problems({"version": version, "endpoints": []}) == [
-        f"version: unsupported version: {version} (want: 3)"
+        f"version: unsupported version: {version} (want: 3), expected version 3: krakend-config-migrator "
+        "writes a file of version 2 anew"
+    ]
+
+
+def test_a_pattern_that_no_file_has_is_told(tmp_path):
+    (tmp_path / "mine.py").write_text("")
+    content = {"version": 3, "endpoints": [], "plugin": {"folder": str(tmp_path), "pattern": ".so"}}
+    assert problems(content) == [
+        "plugin.pattern: got '.so', which no file of the folder has, "
+        'expected the text in the names of Python files, such as ".py"'
+    ]
+
+
+def test_a_compiled_plugin_is_told_as_one(tmp_path):
+    (tmp_path / "mine.so").write_bytes(b"\x7fELF" + bytes(60))
+    content = {"version": 3, "endpoints": [], "plugin": {"folder": str(tmp_path), "pattern": ".so"}}
+    assert problems(content) == [
+        f"plugin.folder: {tmp_path}/mine.so: is a compiled library and no module of Python's, as Go plugins "
+        "are, expected a Python file in its place"
     ]
 
 

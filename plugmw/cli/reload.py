@@ -7,6 +7,8 @@ from argparse import ArgumentParser, Namespace
 
 from plugmw.cli.command import GOOD, Command, Failure, Terminal
 from plugmw.cli.gateway_file import add_dialect, read
+from plugmw.configuration.rehearsal import rehearse
+from plugmw.errors import ConfigErrors
 
 
 def _arguments(parser: ArgumentParser) -> None:
@@ -16,6 +18,9 @@ def _arguments(parser: ArgumentParser) -> None:
 
 def reload(args: Namespace, terminal: Terminal) -> int:
     plan = read(args.file, args.dialect)
+    errors, _ = rehearse(plan)
+    if errors:
+        raise ConfigErrors(errors)
     if not plan.settings.reload:
         raise Failure(f"{args.file}: reload is false, so nobody watches it; restart the workers instead")
     for path in plan.document.files:

@@ -4,7 +4,7 @@
     explanation["answer"]                       # {"status": 401, "by": "key-auth", "phase": "access", ...}
 
 It is a dry run. Counters are kept in a memory store, the app is a stub that answers 200, and an entry that
-is about to call out (:mod:`plugmw.inspection.dry_run`) is stopped there; the explanation says so, and the
+is about to call out (:mod:`plugmw.kernel.dry_run`) is stopped there; the explanation says so, and the
 entry counts as having done nothing. ``log`` is not called, because it records. With ``run`` they do it for
 real; the store stays in memory.
 """
@@ -30,7 +30,6 @@ from plugmw.documents.translated import Options
 from plugmw.errors import LoadError, PlugmwError
 from plugmw.gateway import Gateway
 from plugmw.inspection import description, endpoints
-from plugmw.inspection.dry_run import dry_run
 from plugmw.inspection.recorder import Step, Trace
 from plugmw.inspection.reports import (
     AnswerReport,
@@ -40,6 +39,7 @@ from plugmw.inspection.reports import (
     StepReport,
 )
 from plugmw.kernel import phases
+from plugmw.kernel.dry_run import dry_run
 from plugmw.kernel.order import Entry, Slot
 from plugmw.kernel.refusals import LEVEL as REFUSED
 from plugmw.routing.router import Rank, Route, Router
@@ -109,7 +109,7 @@ def explain(
 
     ``consumer`` (id, username or custom_id) is taken as authenticated wherever an entry would
     authenticate; ``dialect`` says whose document it is. Raises :class:`~plugmw.errors.ConfigErrors`,
-    ``LookupError`` for an unknown consumer, and :class:`~plugmw.inspection.dry_run.SideEffect` when something
+    ``LookupError`` for an unknown consumer, and :class:`~plugmw.kernel.dry_run.SideEffect` when something
     calls out that is no phase (``configure``, ``when``).
     """
     app = _StubApp()

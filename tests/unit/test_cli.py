@@ -591,6 +591,48 @@ def test_check_builds_the_middleware_of_functions(run, folder, source, status, p
     assert problem in err.replace(f"{folder}/", "")
 
 
+def test_strict_makes_errors_of_warnings(run, folder):
+    entry = "{name: key-auth, route: admin}"
+    name = write(folder, f"routes: [{{name: admin, paths: [/]}}]\nplugins: [{entry}]")
+    status, out, err = run("check", name)
+    assert (status, out) == (0, "bad.yaml: good, 1 entry, 1 route\n")
+    assert err.startswith("warning: bad.yaml: plugins[0]: ")
+    assert run("check", "--strict", name) == (1, "", err.removeprefix("warning: "))
+    assert run("check", "--strict", "gateway.yaml")[0] == 0
+    report = json.loads(run("check", "--strict", "--json", name)[1])
+    assert (report["ok"], len(report["errors"]), report["warnings"]) == (False, 1, [])
+
+
+def test_reload_does_not_spread_what_would_not_start(run, folder):
+    (folder / "mine.py").write_text(
+        "class Mine:\n    PRIORITY, VERSION = 1, '1.0.0'\n"
+        "    def __init__(self): raise KeyError('x')\n    def access(self, config): pass\n"
+    )
+    name = write(folder, "plugins: [{name: './mine.py:Mine'}]")
+    assert run("reload", name) == (1, "", "bad.yaml: plugins[0]: cannot be started: KeyError: 'x'\n")
+
+
+def test_a_bundle_is_fetched_only_online(run, folder):
+    definition = {
+        "name": "a",
+        "use_keyless": True,
+        "proxy": {"listen_path": "/a/"},
+        "custom_middleware_bundle": "b.zip",
+        "plugmw": {
+            "tyk_conf": {
+                "enable_bundle_downloader": True,
+                "bundle_base_url": "http://127.0.0.1:1/",
+                "allow_unsigned_bundles": True,
+            }
+        },
+    }
+    name = write(folder, json.dumps(definition), "api.json")
+    status, _, err = run("check", name)
+    assert (status, "nothing is fetched to look at a file" in err) == (0, True)
+    status, _, err = run("check", "--online", name)
+    assert (status, "api.json: custom_middleware_bundle: " in err, "refused" in err) == (1, True, True)
+
+
 def test_check_reports_a_plugin_whose_rehearsal_raises(run, folder):
     (folder / "mine.py").write_text(
         "from plugmw import Plugin\n"

@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
+import attrs
+
 from plugmw.dialects.krakend import pages
 from plugmw.dialects.krakend.backends import BackendProxy
 from plugmw.dialects.krakend.clients import build_client
@@ -31,6 +33,7 @@ from plugmw.dialects.krakend.routing import Routes
 from plugmw.dialects.krakend.serving import Serving
 from plugmw.dialects.krakend.trial import InTurn, Trial
 from plugmw.documents.translated import Options
+from plugmw.errors import rehearsed
 from plugmw.kernel import refusals
 from plugmw.kernel.plugin import Plugin
 from plugmw.kernel.runtime import Runtime
@@ -102,8 +105,14 @@ class Endpoints(Plugin[Nothing]):
 
     def rehearse(self) -> None:
         # Of the endpoints alone: server plugins are an entry of their own.
-        Endpoints.init_worker(self)
-        Endpoints.close(self)
+        options = self.options
+        self.options = attrs.evolve(options, strict=True)
+        try:
+            with rehearsed(options.refuses):
+                Endpoints.init_worker(self)
+        finally:
+            self.options = options
+            Endpoints.close(self)
 
     def close(self) -> None:
         self.loader.context.done.set()

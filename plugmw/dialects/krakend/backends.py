@@ -239,7 +239,8 @@ class BackendProxy:
         except DecodeError as error:
             raise BackendError(f"invalid {self.backend.encoding} body") from error
         response = ResponseWrapper(status_code=0 if self._compat else 200)
-        response.data = self._format(data_map)
+        response.data = self._format(data_map or {})
+        response.is_null = data_map is None and not (self.backend.group or self.backend.target)
         return response
 
     def _refused(self, status: int, items: list[tuple[str, str]], data: bytes) -> ResponseWrapper:

@@ -96,7 +96,7 @@ class EndpointProxy:
             raise MergeError(errors)
         response = ResponseWrapper(
             status_code=parts[0].status_code if self._compat else 200,
-            is_complete=not errors and all(part.is_complete for part in parts),
+            is_complete=not errors and all(map(_is_whole, parts)),
         )
         response.data = merge([part.data for part in parts])
         if self._shaped and not (errors and self._compat):
@@ -106,3 +106,7 @@ class EndpointProxy:
                 response.headers.setdefault(name, list(values))
             part.close()
         return response, errors
+
+
+def _is_whole(part: ResponseWrapper) -> bool:
+    return part.is_complete and bool(part.data or not part.is_null)

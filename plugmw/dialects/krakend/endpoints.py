@@ -25,7 +25,7 @@ from plugmw.dialects.krakend.failures import reply_to
 from plugmw.dialects.krakend.forwarding import BadParameter, Call, check_parameters
 from plugmw.dialects.krakend.http_client import HTTPClient
 from plugmw.dialects.krakend.loader import Loader
-from plugmw.dialects.krakend.model import APP, Backend, Endpoint, Service
+from plugmw.dialects.krakend.model import APP, Backend, Endpoint, Router, Service
 from plugmw.dialects.krakend.modifiers import build_modifiers
 from plugmw.dialects.krakend.pool import Pool
 from plugmw.dialects.krakend.replies import Replies, own_headers, send
@@ -162,11 +162,11 @@ class Endpoints(Plugin[Nothing]):
         allowed = [] if router.disable_handle_method_not_allowed else routes.methods(path)
         if allowed:
             self._tell(environ, 405, f"the endpoint has {', '.join(allowed)}")
-            return pages.refusal(environ, start_response, 405, router.error_body, allowed)
+            return pages.refusal(environ, start_response, 405, router, allowed)
         if self.options.has_app and not self._is_disguised(environ):
             return app(environ, start_response)
         self._tell(environ, 404, "no endpoint has this path")
-        return pages.refusal(environ, start_response, 404, router.error_body)
+        return pages.refusal(environ, start_response, 404, router)
 
     def _tell(self, environ: WSGIEnvironment, status: int, because: str) -> None:
         """Log a refusal of the router's, which is no answer of a backend."""
@@ -204,7 +204,7 @@ class Endpoints(Plugin[Nothing]):
         for endpoint in self.service.endpoints:
             methods.setdefault(endpoint.endpoint, []).append(endpoint.method)
         for path, allowed in methods.items():
-            routes.add("OPTIONS", path, _options(", ".join(sorted(allowed))))
+            routes.add("OPTIONS", path, _options(self.service.router, ", ".join(sorted(allowed))))
 
     def _add(
         self,
@@ -227,7 +227,13 @@ class Endpoints(Plugin[Nothing]):
         log.debug(scope, "Building the http handler")
         proxy = EndpointProxy(endpoint, backends, modifiers, merges, compat)
         handler = Serving(
-            endpoint, proxy, Replies(endpoint, compat), self.service.router, self.loader, self.runtime, compat
+            endpoint,
+            proxy,
+            Replies(endpoint, self.service.router, compat),
+            self.service.router,
+            self.loader,
+            self.runtime,
+            compat,
         )
         routes.add(
             endpoint.method,
@@ -286,10 +292,10 @@ def _noted(handler: Handler, endpoint: Endpoint, trial: Trial) -> Handler:
     return noting
 
 
-def _options(allowed: str) -> Handler:
+def _options(router: Router, allowed: str) -> Handler:
     def handler(
         environ: object, start_response: StartResponse, parameters: object, app: object
     ) -> Iterable[bytes]:
-        return send(start_response, 200, [("Allow", allowed), own_headers()[0]], b"")
+        return send(start_response, 200, [("Allow", allowed), own_headers(router)[0]], b"")
 
     return handler

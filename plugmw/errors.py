@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 
 class PlugmwError(Exception):
@@ -28,6 +29,10 @@ class ConfigError(PlugmwError, ValueError):
     def __str__(self) -> str:
         text = f"{self.problem}, expected {self.expected}" if self.expected else self.problem
         return ": ".join(part for part in (self.source, self.path, text) if part)
+
+
+class LeftOut(PlugmwError):
+    """What a rehearsal raises for what a start would only log, to go on without it."""
 
 
 class ConfigErrors(ConfigError):
@@ -103,3 +108,14 @@ class RemoteError(PlugmwError):
 
     def __str__(self) -> str:
         return f"{self.plugin}: {self.phase}: {self.problem}"
+
+
+@contextmanager
+def rehearsed(strict: bool) -> Iterator[None]:
+    """Let a :class:`LoadError` of a rehearsal through if ``strict``, else raise it as :class:`LeftOut`."""
+    try:
+        yield
+    except LoadError as error:
+        if strict:
+            raise
+        raise LeftOut(str(error)) from error

@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
+import os
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Iterator, Sized
+from collections.abc import Sized
 
 from plugmw.cli import report_lines
 from plugmw.cli.command import BAD, GOOD, USAGE, Command, Failure, Terminal
 from plugmw.configuration.extras import Extras
 from plugmw.configuration.plan import Plan, read_plan
-from plugmw.configuration.translators import translator
+from plugmw.configuration.rehearsal import rehearse
+from plugmw.configuration.translators import DIALECTS, translator
 from plugmw.documents import fingerprint, load
 from plugmw.documents.translated import Options
-from plugmw.errors import ConfigError, ConfigErrors, PlugmwError
+from plugmw.errors import ConfigError, ConfigErrors
 from plugmw.inspection import description
-from plugmw.inspection.dry_run import SideEffect
 from plugmw.inspection.explain import Request
 from plugmw.inspection.explain import explain as explain_request
-from plugmw.kernel.user_code import contained
+from plugmw.kernel.dry_run import SideEffect
 from plugmw.schema.messages import suggest
 from plugmw.wsgi.answer import check_header
 from plugmw.wsgi.text import encode
 
 
-def read(path: str) -> Plan:
-    """Read a gateway file; raises :class:`ConfigErrors`, or :class:`Failure` if it cannot be read."""
+def read(path: str, dialect: str | None = None, online: bool = False) -> Plan:
+    """Read a gateway file; raises :class:`ConfigErrors`, or :class:`Failure` if it cannot be read.
+
+    ``dialect`` says whose it is; without it the content does. Unless ``online`` nothing is fetched.
+    """
+    if not (dialect == "tyk" and os.path.isdir(path)):  # Tyk's apps are a folder
+        try:
+            fingerprint(path)
+        except ConfigError as error:
+            raise Failure(str(error)) from None
     try:
-        fingerprint(path)
-    except ConfigError as error:
-        raise Failure(str(error)) from None
-    try:
-        return read_plan(path, Extras(options=Options(offline=True)))
+        return read_plan(path, Extras(dialect=dialect, options=Options(offline=not online, checks=True)))
     except SystemExit:
         raise Failure(f"{path}: a plugin's module ended the program when it was imported", BAD) from None
 
@@ -38,6 +43,14 @@ def read(path: str) -> Plan:
 def _file(parser: ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="the gateway file (.json, .yaml, .yml, .toml)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+    add_dialect(parser)
+
+
+def add_dialect(parser: ArgumentParser) -> None:
+    """Add the option that says whose file it is."""
+    parser.add_argument(
+        "--dialect", choices=DIALECTS, help="whose file it is, if its content does not say so"
+    )
 
 
 # -- check --------------------------------------------------------------------------------------------
@@ -48,14 +61,18 @@ def _check_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--lint", action="store_true", help="report what a krakend.json has and KrakenD does not know"
     )
+    parser.add_argument("--strict", action="store_true", help="take warnings for errors")
+    parser.add_argument("--online", action="store_true", help="fetch and connect as a start would")
 
 
 def check(args: Namespace, terminal: Terminal) -> int:
     plan, status = None, GOOD
     errors: list[ConfigError] = []
+    warnings: list[ConfigError] = []
     try:
-        plan = read(args.file)
-        errors = list(_rehearsed(plan))
+        plan = read(args.file, args.dialect, args.online)
+        errors, warnings = rehearse(plan, args.online)
+        warnings = [*plan.warnings, *warnings]
         status = BAD if errors else GOOD
     except ConfigErrors as refused:
         errors, status = refused.errors, BAD
@@ -67,10 +84,12 @@ def check(args: Namespace, terminal: Terminal) -> int:
         problem = failure.message.removeprefix(f"{args.file}: ")
         errors, status = [ConfigError("", problem, source=args.file)], failure.status
     if args.lint and status != USAGE:
-        errors = [*errors, *_lint(args.file)]
+        errors = [*errors, *_lint(args.file, args.dialect)]
         status = BAD if errors else GOOD
     told = set(map(str, errors))
-    warnings = [warning for warning in plan.warnings if str(warning) not in told] if plan else []
+    warnings = [warning for warning in warnings if str(warning) not in told]
+    if args.strict and warnings:
+        errors, warnings, status = [*errors, *warnings], [], BAD
     if args.json:
         problems = {"errors": [_problem(e) for e in errors], "warnings": [_problem(w) for w in warnings]}
         terminal.json({"ok": status == GOOD, **problems})
@@ -85,20 +104,7 @@ def check(args: Namespace, terminal: Terminal) -> int:
     return status
 
 
-def _rehearsed(plan: Plan) -> Iterator[ConfigError]:
-    """Build what a start would build, in this process, and yield what would fail there."""
-    for entry in plan.entries:
-        if not entry.enabled:
-            continue
-        try:
-            contained(entry.plugin.rehearse)
-        except PlugmwError as error:
-            yield plan.document.error(entry.path, f"cannot be started: {error}")
-        except Exception as error:
-            yield plan.document.error(entry.path, f"cannot be started: {type(error).__name__}: {error}")
-
-
-def _lint(path: str) -> list[ConfigError]:
+def _lint(path: str, dialect: str | None) -> list[ConfigError]:
     """Return the fields that run time leaves alone and nobody knows; a gateway file never has any."""
     from plugmw.dialects.krakend.linting import lint
 
@@ -107,7 +113,8 @@ def _lint(path: str) -> list[ConfigError]:
     except ConfigError:
         return []  # which was reported already
     chosen = translator(document.data)
-    return lint(document) if chosen is not None and chosen.name == "krakend" else []
+    name = dialect or (chosen.name if chosen else None)
+    return lint(document) if name == "krakend" else []
 
 
 def _problem(error: ConfigError) -> dict[str, str | None]:
@@ -132,7 +139,7 @@ def _show_arguments(parser: ArgumentParser) -> None:
 
 
 def show(args: Namespace, terminal: Terminal) -> int:
-    plan = read(args.file)
+    plan = read(args.file, args.dialect)
     names = [route.name for route in plan.routes]
     if args.route is not None and args.route not in names:
         raise Failure(f'{args.file}: no route "{args.route}"{suggest(args.route, names)}')
@@ -180,10 +187,12 @@ def _explain_arguments(parser: ArgumentParser) -> None:
 
 
 def explain(args: Namespace, terminal: Terminal) -> int:
-    read(args.file)
+    read(args.file, args.dialect)
     request = Request(args.method, args.path, args.headers, args.address)
     try:
-        explanation = explain_request(args.file, request, consumer=args.consumer, run=args.run)
+        explanation = explain_request(
+            args.file, request, consumer=args.consumer, run=args.run, dialect=args.dialect
+        )
     except LookupError as error:
         raise Failure(f"{args.file}: {error.args[0]}", USAGE) from None
     except SideEffect as error:

@@ -10,6 +10,7 @@ from plugmw.cli.command import columns
 from plugmw.inspection.reports import (
     AnswerReport,
     ChainReport,
+    EndpointReport,
     EntryReport,
     Explanation,
     PlanReport,
@@ -17,6 +18,7 @@ from plugmw.inspection.reports import (
     Scope,
     SlotReport,
     SlotVariant,
+    TrialReport,
 )
 
 #: Where the text of a configuration is cut.
@@ -31,6 +33,8 @@ def show(report: PlanReport) -> list[str]:
     lines = [f"store {report['store']}", ""] if report["store"] else []
     for chain in report["chains"]:
         lines += [_title(chain, report["unrouted"]), *_chain(chain, report), ""]
+    if report.get("endpoints"):
+        lines += ["endpoints", *columns(list(_endpoints(report["endpoints"])), "  "), ""]
     if report["disabled"]:
         rows = [("entry", "applies to", "from")]
         for entry in report["disabled"]:
@@ -38,6 +42,17 @@ def show(report: PlanReport) -> list[str]:
         lines += ["disabled, in no chain", *columns(rows, "  "), ""]
     lines += [f"warning: {warning}" for warning in report["warnings"]]
     return lines[:-1] if lines and not lines[-1] else lines
+
+
+def _endpoints(endpoints: list[EndpointReport]) -> Iterator[tuple[str, ...]]:
+    yield "method", "endpoint", "backend", "from"
+    for one in endpoints:
+        head = one["method"], one["endpoint"]
+        for backend in one["backends"]:
+            others = f" (or {', '.join(backend['hosts'][1:])})" if backend["hosts"][1:] else ""
+            url = f"{backend['method']} {backend['hosts'][0]}{backend['url_pattern']}{others}"
+            yield *head, url, backend["where"]
+            head = "", ""
 
 
 def _title(chain: ChainReport, unrouted: str | None) -> str:
@@ -136,6 +151,8 @@ def explain(report: Explanation) -> list[str]:
     who = f" as {request['consumer']}" if request["consumer"] else ""
     lines = [f"{request['method']} {request['path']}{who} -> {_outcome(answer)}", ""]
     lines += [*_route(report["route"]), ""]
+    if "endpoint" in report:
+        lines += [*_trial(report["endpoint"]), ""]
     if report["entries"]:
         lines += [*_waterfall(report), ""]
     for row in report["entries"]:
@@ -164,6 +181,19 @@ def _route(route: RouteReport) -> Iterator[str]:
         yield f"  {other['name']} matches too, but {other['because']}"
     for reading in route.get("readings", ()):
         yield f"  read as {reading['path']}: {reading['route'] or 'no route'}"
+
+
+def _trial(trial: TrialReport) -> Iterator[str]:
+    if trial["outcome"] != "matched":
+        why = "not looked for" if trial["outcome"] == "not reached" else "none has this method and path"
+        yield f"endpoint: {why}"
+        return
+    yield f"endpoint: {trial['method']} {trial['endpoint']} ({trial['where']})"
+    for call in trial["calls"]:
+        text = f"  asks {call['method']} {call['url']} ({call['where']})"
+        text += f", {call['times']} times at once" if call["times"] > 1 else ""
+        text += f", at this host or {', '.join(call['hosts'][1:])}" if call["hosts"][1:] else ""
+        yield text + (f", through the client plugin {call['plugin']}" if call["plugin"] else "")
 
 
 _OUTCOMES: Final = {

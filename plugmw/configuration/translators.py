@@ -6,6 +6,7 @@ Each dialect has a ``translate(document, options)`` that returns a
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -58,9 +59,16 @@ def _prest(document: Document, options: Options) -> Translated:
     return translate(document, options)
 
 
+def _load_prest(source: Any) -> Document:
+    # All of it may come from the environment.
+    return load(source, empty=True)
+
+
 def _is_krakend(data: Mapping[str, object]) -> bool:
+    """Say whether it is of any version, whether or not that version can be read."""
     keys = _folded(data)
-    return "endpoints" in keys and isinstance(keys.get("version"), int)
+    named = "krakend.io" in str(keys.get("$schema", ""))
+    return named or ("endpoints" in keys and isinstance(keys.get("version"), (int, float, str)))
 
 
 def _is_tyk(data: Mapping[str, object]) -> bool:
@@ -69,8 +77,8 @@ def _is_tyk(data: Mapping[str, object]) -> bool:
 
 
 def _is_prest(data: Mapping[str, object]) -> bool:
-    known = "pluginpath" in data or "pluginmiddlewarelist" in data
-    return known or isinstance(data.get("pg"), Mapping)
+    keys = {key.lower() for key in data}
+    return bool(keys) and keys <= _PREST
 
 
 def _folded(data: object) -> dict[str, object]:
@@ -82,8 +90,20 @@ TRANSLATORS: Final = (
     Translator("kong", lambda data: "_format_version" in data, _kong),
     Translator("krakend", _is_krakend, _krakend),
     Translator("tyk", _is_tyk, _tyk, _load_tyk),
-    Translator("prest", _is_prest, _prest),
+    Translator("prest", _is_prest, _prest, _load_prest),
 )
+
+#: The tables and keys of a ``prest.toml`` (``config/config.go``), of which a gateway document has none.
+_PREST: Final = frozenset(
+    (
+        *("access", "auth", "cache", "context", "cors", "databases", "debug", "expose", "http", "https"),
+        *("json", "jwt", "migrations", "otel", "pg", "pluginmiddlewarelist", "pluginpath", "queries"),
+        *("ssl", "studio", "version"),
+    )
+)
+_PREST_FILE: Final = "prest.toml"
+#: The names by which code and commands say whose document one is.
+DIALECTS: Final = tuple(one.name for one in TRANSLATORS)
 
 
 def translator(data: Mapping[str, object]) -> Translator | None:
@@ -94,10 +114,18 @@ def translator(data: Mapping[str, object]) -> Translator | None:
 def read(source: Any, name: str | None, options: Options) -> Document:
     """Read a document; one of another gateway comes translated.
 
-    ``name`` says which dialect it is; without it the content does. Raises
+    ``name`` says which dialect it is; without it the content does, and of a ``prest.toml`` its name. Raises
     :class:`~plugmw.errors.ConfigErrors`; what a translation finds wrong is in its ``errors``.
     """
-    named = next((one for one in TRANSLATORS if one.name == name), None)
+    named = next((one for one in TRANSLATORS if one.name == (name or _by_file(source))), None)
     document = source if isinstance(source, Document) else (named.load if named else load)(source)
-    chosen = named or translator(document.data)
+    chosen = named if name else translator(document.data)
+    if chosen is None and "plugins" not in document.data:
+        chosen = named
     return chosen.translate(document, options) if chosen else document
+
+
+def _by_file(source: Any) -> str | None:
+    """Return whose file is called like this one."""
+    is_path = isinstance(source, (str, os.PathLike))
+    return "prest" if is_path and os.path.basename(os.fsdecode(source)) == _PREST_FILE else None

@@ -27,9 +27,11 @@ from webob.headers import ResponseHeaders
 from werkzeug.wsgi import ClosingIterator
 
 from plugmw.kernel.exchange import own_headers
+from plugmw.transform.rewriting import replace_path
+from plugmw.wsgi import request_target
 from plugmw.wsgi.answer import check_header, status_line
 from plugmw.wsgi.paths import full_path, normalise
-from plugmw.wsgi.text import decode
+from plugmw.wsgi.text import decode, encode
 
 if TYPE_CHECKING:
     from _typeshed import OptExcInfo
@@ -53,6 +55,18 @@ class Request(webob.Request):  # type: ignore[misc]
     def url_path(self) -> str:
         """The decoded path, normalised: the one that routes and other plugins see."""
         return decode(normalise(full_path(self.environ)), "replace")
+
+    @url_path.setter
+    def url_path(self, path: str) -> None:
+        """Give whoever comes after another path; the prefix that the app is mounted under stays one."""
+        if not path.startswith("/"):
+            raise ValueError(f"url_path: got {path!r}, expected a path that starts with /")
+        environ, whole = self.environ, encode(path, "surrogateescape")
+        request_target.keep(environ)
+        script = str(environ.get("SCRIPT_NAME", ""))
+        inside = bool(script) and whole.startswith(f"{script}/")
+        environ["SCRIPT_NAME"] = script if inside else ""
+        replace_path(environ, whole[len(script) :] if inside else whole)
 
 
 class ResponseWriter:

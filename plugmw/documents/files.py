@@ -30,6 +30,8 @@ BYTE_ORDER_MARKS = {
 }
 # No format allows these; tab, line feed and carriage return are text.
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+#: What is expected in place of a template of KrakenD's flexible configuration.
+RENDERED = "the file that KrakenD makes of it: FC_ENABLE=1 FC_OUT=krakend.json krakend check -c FILE"
 _PART = r"""(?:[\w-]+|"[^"\n]*"|'[^'\n]*')"""
 # A key of more parts than anybody writes: readers of TOML take the square of their number, and the stack.
 DEEP_KEY = re.compile(
@@ -39,11 +41,12 @@ DEEP_KEY = re.compile(
 TOML_POSITION = re.compile(r" \(at (?:line (?P<line>\d+), column \d+|end of document)\)$")
 
 
-def load(source: Source, *, environ: Mapping[str, str] = os.environ) -> Document:
+def load(source: Source, *, environ: Mapping[str, str] = os.environ, empty: bool = False) -> Document:
     """Read a document from a file, from a mapping given in code, or make an empty one from None.
 
     Only files get overrides and placeholders from ``environ``: a mapping is copied and taken as it is.
-    Raises :class:`ConfigError`, or :class:`ConfigErrors` with all that is wrong.
+    With ``empty`` a file may have nothing in it. Raises :class:`ConfigError`, or :class:`ConfigErrors` with
+    all that is wrong.
     """
     if source is None:
         return Document({})
@@ -51,23 +54,28 @@ def load(source: Source, *, environ: Mapping[str, str] = os.environ) -> Document
         return Document(_checked(source, None))
     if not isinstance(source, (str, os.PathLike)):
         raise ConfigError("", f"got {type(source).__name__}", "a path, a mapping or None")
-    document = read(os.fsdecode(source))
+    document = read(os.fsdecode(source), empty=empty)
     errors = override(document, environ) + expand(document, environ)
     if errors:
         raise ConfigErrors(errors)
     return document
 
 
-def read(path: str, extension: str | None = None) -> Document:
-    """Read one file as it is, without the environment; ``extension`` says what it is if its name does not."""
+def read(path: str, extension: str | None = None, *, empty: bool = False) -> Document:
+    """Read one file as it is, without the environment.
+
+    ``extension`` says what it is if its name does not; with ``empty`` it may have nothing in it.
+    """
     if os.path.isdir(path):
         raise ConfigError("", "is a directory", "a file", path)
     parse = _parser(path if extension is None else path + extension)
     content = _content(path)
     note(path, content)
     text = _text(content, path)
+    if not text.strip() and not empty:
+        raise ConfigError("", "is empty", "a mapping", path)
     try:
-        data = parse(text, path)
+        data = parse(text, path) if text.strip() else {}
     except RecursionError:
         raise ConfigError("", TOO_DEEP, "a flatter document", path) from None
     if data is None:  # null, or nothing but comments
@@ -117,8 +125,6 @@ def _text(content: bytes, source: str) -> str:
     if match := CONTROL.search(text):
         where = f"{source}:{_line(text, match.start())}"
         raise ConfigError("", f"control character {match[0]!r}", "a text file", where)
-    if not text.strip():
-        raise ConfigError("", "is empty", "a mapping", source)
     return text
 
 
@@ -131,6 +137,8 @@ def _parser(path: str) -> Callable[[str, str], object]:
     parsers = {".json": parse_json, ".yaml": _parse_yaml, ".yml": _parse_yaml, ".toml": parse_toml}
     if extension not in parsers:
         problem = f'extension "{extension}"' if extension else "no extension"
+        if extension == ".tmpl":
+            raise ConfigError("", "is a template", RENDERED, path)
         raise ConfigError("", problem, ".json, .yaml, .yml or .toml", path)
     return parsers[extension]
 
@@ -140,6 +148,9 @@ def parse_json(text: str, source: str) -> object:
     try:
         return json.loads(text, object_pairs_hook=Repeated.of)
     except json.JSONDecodeError as exc:
+        if "{{" in text[max(exc.pos - 1, 0) : exc.pos + 2]:
+            problem = f"not JSON at column {exc.colno}, but a template"
+            raise ConfigError("", problem, RENDERED, f"{source}:{exc.lineno}") from None
         problem = f"not JSON at column {exc.colno}: {exc.msg[:1].lower()}{exc.msg[1:]}"
         raise ConfigError("", problem, source=f"{source}:{exc.lineno}") from None
     except ValueError:

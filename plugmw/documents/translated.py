@@ -27,6 +27,8 @@ class Options:
     has_app: bool = True
     #: Fetch nothing: the document is only looked at.
     offline: bool = False
+    #: Nothing is served: what would be answered as a refusal of all requests is an error.
+    checks: bool = False
     logger: Logger | None = None
 
     @property
@@ -37,7 +39,7 @@ class Options:
     @property
     def reports(self) -> bool:
         """Whether what would be served as a refusal of all requests is an error: to who only looks, it is."""
-        return bool(self.strict) or self.offline
+        return bool(self.strict) or self.offline or self.checks
 
     def switched(self, strict: bool | None, compat: bool) -> Options:
         """Return the options with what a document says itself, which is less than what code says."""

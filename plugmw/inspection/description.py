@@ -24,6 +24,7 @@ from plugmw.dispatch import arrangements
 from plugmw.documents import Document
 from plugmw.documents.document import Place
 from plugmw.errors import LoadError
+from plugmw.inspection import endpoints
 from plugmw.inspection.reports import (
     ChainReport,
     Conditions,
@@ -62,7 +63,7 @@ def show(plan: Plan, route: str | None = None) -> PlanReport:
         for taken, line in chains(plan)
         if route is None or (taken and taken.name == route)
     ]
-    return {
+    report: PlanReport = {
         "source": plan.document.source,
         "store": redact(plan.runtime.store_url) if isinstance(plan.runtime.store_url, str) else None,
         "unrouted": plan.settings.unrouted if plan.routes else None,
@@ -70,6 +71,10 @@ def show(plan: Plan, route: str | None = None) -> PlanReport:
         "disabled": [_variant(plan, entry) for entry in plan.entries if not entry.enabled],
         "warnings": [str(warning) for warning in plan.warnings],
     }
+    served = endpoints.endpoints_of(plan)
+    if served is not None:
+        report["endpoints"] = endpoints.listed(served)
+    return report
 
 
 def _chain(plan: Plan, route: Route | None, line: list[Slot]) -> ChainReport:

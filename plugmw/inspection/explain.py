@@ -4,7 +4,7 @@
     explanation["answer"]                       # {"status": 401, "by": "key-auth", "phase": "access", ...}
 
 It is a dry run. Counters are kept in a memory store, the app is a stub that answers 200, and an entry that
-is about to call out (:mod:`plugmw.inspection.dry_run`) is stopped there; the explanation says so, and the
+is about to call out (:mod:`plugmw.kernel.dry_run`) is stopped there; the explanation says so, and the
 entry counts as having done nothing. ``log`` is not called, because it records. With ``run`` they do it for
 real; the store stays in memory.
 """
@@ -15,20 +15,21 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import parse_qsl, unquote, unquote_to_bytes, urlsplit
 
 import attrs
 
 from plugmw.configuration import translators
 from plugmw.configuration.extras import Item
 from plugmw.configuration.plan import Plan
+from plugmw.dialects.krakend.model import APP
+from plugmw.dialects.krakend.trial import Trial
 from plugmw.documents import Document
 from plugmw.documents.files import Source
 from plugmw.documents.translated import Options
 from plugmw.errors import LoadError, PlugmwError
 from plugmw.gateway import Gateway
-from plugmw.inspection import description
-from plugmw.inspection.dry_run import dry_run
+from plugmw.inspection import description, endpoints
 from plugmw.inspection.recorder import Step, Trace
 from plugmw.inspection.reports import (
     AnswerReport,
@@ -38,6 +39,7 @@ from plugmw.inspection.reports import (
     StepReport,
 )
 from plugmw.kernel import phases
+from plugmw.kernel.dry_run import dry_run
 from plugmw.kernel.order import Entry, Slot
 from plugmw.kernel.refusals import LEVEL as REFUSED
 from plugmw.routing.router import Rank, Route, Router
@@ -101,17 +103,18 @@ def explain(
     consumer: str | None = None,
     run: bool = False,
     plugins: Sequence[Item] = (),
+    dialect: str | None = None,
 ) -> Explanation:
     """Send ``request`` through the gateway that ``source`` (and ``plugins`` in code) configures.
 
     ``consumer`` (id, username or custom_id) is taken as authenticated wherever an entry would
-    authenticate. Raises :class:`~plugmw.errors.ConfigErrors`, ``LookupError`` for an unknown consumer, and
-    :class:`~plugmw.inspection.dry_run.SideEffect` when something calls out that is no phase (``configure``,
-    ``when``).
+    authenticate; ``dialect`` says whose document it is. Raises :class:`~plugmw.errors.ConfigErrors`,
+    ``LookupError`` for an unknown consumer, and :class:`~plugmw.kernel.dry_run.SideEffect` when something
+    calls out that is no phase (``configure``, ``when``).
     """
     app = _StubApp()
     messages = _Messages()
-    document = translators.read(source, None, Options(offline=not run))
+    document = translators.read(source, dialect, Options(offline=not run))
     trace = Trace(mute=frozenset() if run else frozenset((phases.LOG,)))
 
     def dry() -> contextlib.AbstractContextManager[object]:
@@ -123,13 +126,29 @@ def explain(
         trace.consumer = gateway.plan.runtime.consumers.consumer(consumer)
         if trace.consumer is None:
             raise LookupError(f'no consumer "{consumer}"')
+    served, trial = endpoints.endpoints_of(gateway.plan), Trial(live=run)
+    if served is not None:
+        served.trial = trial
     environ = request.environ()
     trace.routed = dict(environ)
     with dry(), messages:
         gateway.try_out(trace.entries(gateway.plan.entries), None if run else app)
         answer = _send(gateway, environ)
         gateway.stop()
-    return _explanation(gateway.plan, request, trace, app, answer, messages)
+    explanation = _explanation(gateway.plan, request, trace, app, answer, messages)
+    if served is not None:
+        explanation["endpoint"] = endpoints.tried(trial, served, trace, _values(request.target))
+        if trial.calls and not run:
+            explanation["notes"].append("no backend was asked: each counts as answering with nothing in it")
+            asks_app = any(call.url.startswith(APP) for call in trial.calls)
+            explanation["app"]["called"] = app.called or asks_app
+    return explanation
+
+
+def _values(target: str) -> set[str]:
+    """Return the values that a request gives: segments of its path, and of its query."""
+    path, _, query = target.partition("?")
+    return {*map(unquote, path.split("/")), *(value for _, value in parse_qsl(query))}
 
 
 def _gateway(app: _StubApp, document: Document, plugins: Sequence[Item], messages: _Messages) -> Gateway:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import attrs
 
-from plugmw.inspection.dry_run import SideEffect
 from plugmw.kernel import phases
+from plugmw.kernel.dry_run import SideEffect
 from plugmw.kernel.exchange import Exchange
 from plugmw.kernel.identity import Consumer
 from plugmw.kernel.order import Entry

@@ -62,15 +62,38 @@ class ChainReport(TypedDict):
     shadowed: list[Variant]
 
 
-class PlanReport(TypedDict):
-    """The order in force."""
+class BackendReport(TypedDict):
+    """A backend of an endpoint; of its URL without user, password and the values of its query."""
 
+    method: str
+    hosts: list[str]
+    url_pattern: str
+    where: str
+
+
+class EndpointReport(TypedDict):
+    """An endpoint of a ``krakend.json``."""
+
+    method: str
+    endpoint: str
+    where: str
+    backends: list[BackendReport]
+
+
+class _PlanReport(TypedDict):
     source: str | None
     store: str | None
     unrouted: str | None
     chains: list[ChainReport]
     disabled: list[Variant]
     warnings: list[str]
+
+
+class PlanReport(_PlanReport, total=False):
+    """The order in force."""
+
+    #: Of a ``krakend.json`` only.
+    endpoints: list[EndpointReport]
 
 
 # -- plugins ------------------------------------------------------------------------------------------
@@ -172,9 +195,32 @@ class StepReport(TypedDict):
     response_headers: list[str]
 
 
-class Explanation(TypedDict):
-    """One request, and what every entry did with it."""
+class CallReport(TypedDict):
+    """A call to a backend: its URL with the values that the request gave, and names of headers."""
 
+    method: str
+    url: str
+    hosts: list[str]
+    #: How many such calls are made at once.
+    times: int
+    #: The client plugin that answers in the backend's place.
+    plugin: str | None
+    headers: list[str]
+    where: str
+
+
+class TrialReport(TypedDict):
+    """Which endpoint of a ``krakend.json`` took the request, and its calls in the order of the file."""
+
+    #: ``matched``, ``none`` or ``not reached``.
+    outcome: str
+    method: str | None
+    endpoint: str | None
+    where: str | None
+    calls: list[CallReport]
+
+
+class _Explanation(TypedDict):
     source: str | None
     request: RequestReport
     route: RouteReport
@@ -184,3 +230,10 @@ class Explanation(TypedDict):
     steps: list[StepReport]
     messages: list[str]
     notes: list[str]
+
+
+class Explanation(_Explanation, total=False):
+    """One request, and what every entry did with it."""
+
+    #: Of a ``krakend.json`` only.
+    endpoint: TrialReport

@@ -144,7 +144,8 @@ class Plugin(Generic[C]):
     def rehearse(self) -> None:
         """Make what ``init_worker`` makes by code of others, to be thrown away; raises what is wrong.
 
-        Called by ``plugmw check`` alone, after ``configure``. It opens nothing.
+        Called by checks alone, after ``configure``. It opens nothing. What a start would only log is
+        :class:`~plugmw.errors.LeftOut`.
         """
 
     def close(self) -> None:

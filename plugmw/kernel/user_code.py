@@ -2,7 +2,8 @@
 
 A plugin may raise anything: ``sys.exit()`` in a handler must not end a worker, and status 3 or 4 not the
 whole of gunicorn. What comes from outside passes: an exit (:class:`~plugmw.wsgi.answer.Exit`), Ctrl-C, the
-end of a generator, gevent's timeouts and kills, and what the server's own signal handlers raise.
+end of a generator, what holds a dry run back, gevent's timeouts and kills, and what the server's own signal
+handlers raise.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from plugmw.errors import PlugmwError
 from plugmw.kernel import context
+from plugmw.kernel.dry_run import SideEffect
 from plugmw.wsgi.answer import Exit
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_PASSING: Final = (Exit, KeyboardInterrupt, GeneratorExit)
+_PASSING: Final = (Exit, KeyboardInterrupt, GeneratorExit, SideEffect)
 #: Where the exceptions come from that end or time out a greenlet.
 _GREENLETS: Final = ("gevent", "greenlet", "eventlet")
 

@@ -18,6 +18,8 @@ from plugmw.loading.regular import read_regular
 from plugmw.loading.watching import current, digest, note
 
 _numbers = itertools.count(1)
+#: How compiled libraries begin: ELF, Mach-O of 64 bits, a universal Mach-O, PE.
+COMPILED = (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"MZ")
 
 
 def load_module(reference: str) -> ModuleType:
@@ -103,5 +105,8 @@ def _execute(path: Path, content: bytes, names: Mapping[str, object], source: bo
         sys.modules.pop(name, None)
         if not isinstance(error, Exception):
             raise
+        if isinstance(error, ImportError) and content.startswith(COMPILED) and not source:
+            problem = "is a compiled library and no module of Python's, as Go plugins are"
+            raise LoadError(str(path), problem, "a Python file in its place") from error
         raise LoadError(str(path), f"{type(error).__name__}: {error}") from error
     return module

@@ -49,7 +49,7 @@ REMEMBERED = {
     ("contrib/prometheus/exposition.py", "_key"): "names and labels of metrics, whose number is limited",
     ("kernel/chain_source.py", "compiled"): "texts of chains",
     ("kernel/chain_source.py", "source"): "shapes of chains",
-    ("inspection/dry_run.py", "_install"): "nothing",
+    ("kernel/dry_run.py", "_install"): "nothing",
     ("wsgi/readings.py", "host_names"): "hosts of requests",
     ("auth/passwords.py", "_works"): "methods of hashes",
     ("routing/router.py", "_path_pattern"): "paths of routes",

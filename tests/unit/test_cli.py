@@ -140,6 +140,34 @@ def test_check_recognises_foreign_documents(run, folder):
     assert "unsupported version: 2 (want: 3)" in err
 
 
+def test_the_dialect_can_be_said(run, folder):
+    name = write(folder, '{"endpoints": []}', "mine.json")
+    assert run("check", name)[2].startswith('mine.json: endpoints: unknown field "endpoints"')
+    assert run("check", "--dialect", "krakend", name) == (
+        1,
+        "",
+        "mine.json: version: unsupported version: 0 (want: 3)\n",
+    )
+    write(folder, "", "empty.toml")
+    (folder / "lib").mkdir()
+    assert run("check", "empty.toml", "--dialect", "prest")[:2] == (
+        0,
+        "empty.toml: good, 1 entry, 0 routes\n",
+    )
+    assert run("show", "--dialect", "prest", "empty.toml")[0] == 0
+    assert run("explain", "empty.toml", "GET", "/_PLUGIN/a/B", "--dialect", "prest")[1].startswith(
+        "GET /_PLUGIN/a/B -> 404 by functions"
+    )
+    assert run("reload", "empty.toml", "--dialect", "prest")[0] == 0
+
+
+def test_a_folder_of_tyk_definitions_can_be_checked(run, folder):
+    (folder / "apps").mkdir()
+    write(folder, '{"name": "a", "use_keyless": true, "proxy": {"listen_path": "/a/"}}', "apps/a.json")
+    assert run("check", "apps", "--dialect", "tyk")[:2] == (0, "apps: good, 0 entries, 1 route\n")
+    assert run("check", "apps")[::2] == (2, "apps: is not a regular file, expected a file\n")
+
+
 def test_check_names_the_places_of_a_kong_file(run, folder):
     plugins = "[{name: cors, config: {x: 1}}]"
     text = f"{{_format_version: '3.0', services: [{{name: a, url: 'http://a', plugins: {plugins}}}]}}"
@@ -561,6 +589,48 @@ def test_check_builds_the_middleware_of_functions(run, folder, source, status, p
     found, _, err = run("check", name)
     assert found == status
     assert problem in err.replace(f"{folder}/", "")
+
+
+def test_strict_makes_errors_of_warnings(run, folder):
+    entry = "{name: key-auth, route: admin}"
+    name = write(folder, f"routes: [{{name: admin, paths: [/]}}]\nplugins: [{entry}]")
+    status, out, err = run("check", name)
+    assert (status, out) == (0, "bad.yaml: good, 1 entry, 1 route\n")
+    assert err.startswith("warning: bad.yaml: plugins[0]: ")
+    assert run("check", "--strict", name) == (1, "", err.removeprefix("warning: "))
+    assert run("check", "--strict", "gateway.yaml")[0] == 0
+    report = json.loads(run("check", "--strict", "--json", name)[1])
+    assert (report["ok"], len(report["errors"]), report["warnings"]) == (False, 1, [])
+
+
+def test_reload_does_not_spread_what_would_not_start(run, folder):
+    (folder / "mine.py").write_text(
+        "class Mine:\n    PRIORITY, VERSION = 1, '1.0.0'\n"
+        "    def __init__(self): raise KeyError('x')\n    def access(self, config): pass\n"
+    )
+    name = write(folder, "plugins: [{name: './mine.py:Mine'}]")
+    assert run("reload", name) == (1, "", "bad.yaml: plugins[0]: cannot be started: KeyError: 'x'\n")
+
+
+def test_a_bundle_is_fetched_only_online(run, folder):
+    definition = {
+        "name": "a",
+        "use_keyless": True,
+        "proxy": {"listen_path": "/a/"},
+        "custom_middleware_bundle": "b.zip",
+        "plugmw": {
+            "tyk_conf": {
+                "enable_bundle_downloader": True,
+                "bundle_base_url": "http://127.0.0.1:1/",
+                "allow_unsigned_bundles": True,
+            }
+        },
+    }
+    name = write(folder, json.dumps(definition), "api.json")
+    status, _, err = run("check", name)
+    assert (status, "nothing is fetched to look at a file" in err) == (0, True)
+    status, _, err = run("check", "--online", name)
+    assert (status, "api.json: custom_middleware_bundle: " in err, "refused" in err) == (1, True, True)
 
 
 def test_check_reports_a_plugin_whose_rehearsal_raises(run, folder):

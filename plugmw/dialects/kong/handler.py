@@ -113,6 +113,9 @@ class HandlerPlugin(Plugin[object]):
         method = getattr(self._own.handler, phase)
         return functools.partial(method, *(self.config, *more)[: _takes(method)])
 
+    def rehearse(self) -> None:
+        self.handler()
+
     def bind(self, runtime: Runtime) -> None:
         super().bind(runtime)
         if self.authenticates:

@@ -29,6 +29,7 @@ from plugmw.dialects.krakend.http_client import Unpacked, is_gzip
 from plugmw.dialects.krakend.model import Backend, Endpoint
 from plugmw.dialects.krakend.modifiers import Modifiers
 from plugmw.dialects.krakend.pool import Pool, discard
+from plugmw.dialects.krakend.trial import InTurn, Trial, TriedCall
 from plugmw.dialects.krakend.wrappers import (
     ModifierError,
     RequestWrapper,
@@ -106,8 +107,9 @@ class BackendProxy:
         endpoint: Endpoint,
         client: WSGIApplication,
         modifiers: Modifiers,
-        pool: Pool,
+        pool: Pool | InTurn,
         compat: bool = False,
+        trial: Trial | None = None,
     ) -> None:
         self.backend = backend
         self.calls = endpoint.concurrent_calls
@@ -119,6 +121,7 @@ class BackendProxy:
         self._modifiers = modifiers
         self._pool = pool
         self._compat = compat
+        self._trial = trial
         self._format: Callable[[dict[str, object]], dict[str, object]] = formatter(backend)
         wish = backend.extra_config.get("backend/http")
         self._wish: dict[str, object] = wish if isinstance(wish, dict) else {}
@@ -153,7 +156,8 @@ class BackendProxy:
     def _ask(
         self, request: RequestWrapper, path: str, query: dict[str, list[str]], origin: Origin
     ) -> ResponseWrapper:
-        host = random.choice(self.backend.host)  # noqa: S311 (no secret)
+        hosts = self.backend.host
+        host = random.choice(hosts) if self._trial is None else hosts[0]  # noqa: S311 (no secret)
         sent = self._request(request, host, path, query)
         modified = self._modifiers.on_request(sent)
         if is_response(modified):
@@ -202,6 +206,10 @@ class BackendProxy:
     ) -> ResponseWrapper:
         call = Call(self._url(host, path, query, request), origin.deadline, origin.app)
         headers = {canonical(name): values for name, values in request.headers.items()}
+        if self._trial is not None:
+            self._trial.calls.append(TriedCall(self.backend, request.method, call.url, sorted(headers)))
+            if not self._trial.live:
+                return self._stood_in(origin)
         environ = environ_for(origin.environ, call, request.method, headers, request.read_body)
         status, items, pieces = answered(self._client, environ)
         if origin.deadline.expired:
@@ -217,13 +225,22 @@ class BackendProxy:
             return self._decoded(data)
         return self._refused(status, items, data)
 
+    def _stood_in(self, origin: Origin) -> ResponseWrapper:
+        """Return what a backend gives that has nothing to say."""
+        if self.noop:
+            return Streamed(200, [], [], origin.limit)
+        response = ResponseWrapper(status_code=0 if self._compat else 200)
+        response.data = self._format({"collection": []} if self.backend.is_collection else {})
+        return response
+
     def _decoded(self, data: bytes) -> ResponseWrapper:
         try:
             data_map = decode(self.backend.encoding, data, self.backend.is_collection)
         except DecodeError as error:
             raise BackendError(f"invalid {self.backend.encoding} body") from error
         response = ResponseWrapper(status_code=0 if self._compat else 200)
-        response.data = self._format(data_map)
+        response.data = self._format(data_map or {})
+        response.is_null = data_map is None and not (self.backend.group or self.backend.target)
         return response
 
     def _refused(self, status: int, items: list[tuple[str, str]], data: bytes) -> ResponseWrapper:

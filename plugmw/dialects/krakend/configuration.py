@@ -27,7 +27,7 @@ from plugmw.dialects.krakend.http_server import Injected
 from plugmw.dialects.krakend.loader import Loader
 from plugmw.dialects.krakend.model import Router, Service
 from plugmw.dialects.krakend.namespaces import ROUTER, SWITCHES, normalised, spelled
-from plugmw.dialects.krakend.reading import Reading, override
+from plugmw.dialects.krakend.reading import Reading, override, weak
 from plugmw.dialects.krakend.registry import CLIENT, HANDLER, MODIFIER, Kind
 from plugmw.documents import Document
 from plugmw.documents.document import Place
@@ -39,6 +39,7 @@ from plugmw.schema import as_dict, fields_of
 from plugmw.schema.messages import suggest
 
 VERSION: Final = 3
+_MIGRATED: Final = "version 3: krakend-config-migrator writes a file of version 2 anew"
 _CLIENT_CERTIFICATES: Final = ("enable_mtls", "ca_certs")
 
 
@@ -74,8 +75,9 @@ def _switched(reading: Reading, file: File, options: Options) -> Options:
 
 
 def _service(reading: Reading, file: File, router: RouterFields, options: Options) -> Service:
-    if file.version != VERSION:
-        reading.error(("version",), f"unsupported version: {file.version!r} (want: {VERSION})")
+    if weak(int, file.version) != VERSION:
+        problem = f"unsupported version: {file.version!r} (want: {VERSION})"
+        reading.error(("version",), problem, _MIGRATED if weak(int, file.version) in (1, 2) else None)
     reading.features(file.extra_config, (), "service")
     _leave_out(reading, file)
     plugin = reading.part(Plugins, file.plugin or {}, ("plugin",))
@@ -160,7 +162,15 @@ class _Plugins:
         if not folder.is_dir() and beside.is_dir():
             folder = beside
         note(folder)
-        self.loader.load_folder(str(folder), self.service.pattern)
+        pattern = self.service.pattern
+        self.loader.load_folder(str(folder), pattern)
+        if (
+            pattern == ".so"
+            and folder.is_dir()
+            and not any(pattern in path.name for path in folder.iterdir())
+        ):
+            wanted = 'the text in the names of Python files, such as ".py"'
+            self._missing(("plugin", "pattern"), f"got {pattern!r}, which no file of the folder has", wanted)
         for error in self.loader.errors:
             self._missing(("plugin", "folder"), str(error))
 

@@ -15,9 +15,10 @@ no-op            an empty map                                        --
 negotiate        --                                                  json, yaml or xml, as ``Accept`` says
 ===============  ==================================================  =========================================
 
-Numbers stay as they were written, except that YAML has them as numbers, which the original writes as text.
-A ``null`` for an object is an empty one. The quality values of ``Accept`` count, which they do not in the
-original. Sources: ``encoding/`` and ``router/gin/render.go`` of Lura, ``krakend-xml``, ``krakend-rss``.
+Numbers stay as they were written, except that YAML has them as numbers, which the original writes as
+text. A ``null`` for an object is an empty one, which makes a merge incomplete. The quality values of
+``Accept`` count, which they do not in the original. Sources: ``encoding/`` and ``router/gin/render.go``
+of Lura, ``krakend-xml``, ``krakend-rss``.
 """
 
 from __future__ import annotations
@@ -37,8 +38,11 @@ class DecodeError(PlugmwError):
     """A backend's body is not what its encoding says."""
 
 
-def decode(kind: str, body: bytes, is_collection: bool = False) -> Map:
-    """Return a backend's body as a map; an unknown encoding is json. Raises :class:`DecodeError`."""
+def decode(kind: str, body: bytes, is_collection: bool = False) -> Map | None:
+    """Return a backend's body as a map, None for ``null``; an unknown encoding is json.
+
+    Raises :class:`DecodeError`.
+    """
     try:
         return _DECODERS.get(kind, _from_json)(body, is_collection)
     except (ValueError, ConfigError) as error:
@@ -64,7 +68,7 @@ def is_encoding(kind: str) -> bool:
 # -- decoding -------------------------------------------------------------------------------------------
 
 
-def _from_json(body: bytes, is_collection: bool) -> Map:
+def _from_json(body: bytes, is_collection: bool) -> Map | None:
     return _checked(read_json(body), is_collection)
 
 
@@ -85,23 +89,23 @@ def _from_xml(body: bytes, is_collection: bool) -> Map:
     return {"collection": found} if is_collection else found
 
 
-def _from_yaml(body: bytes, is_collection: bool) -> Map:
+def _from_yaml(body: bytes, is_collection: bool) -> Map | None:
     from plugmw.documents.yaml_reader import parse_yaml
 
     return _checked(parse_yaml(body.decode(), ""), is_collection)
 
 
-def _checked(value: object, is_collection: bool) -> Map:
+def _checked(value: object, is_collection: bool) -> Map | None:
     if is_collection:
         if not isinstance(value, list | None):
             raise ValueError("expected an array")
         return {"collection": value}
     if not isinstance(value, dict | None):
         raise ValueError("expected an object")
-    return value or {}
+    return value
 
 
-_DECODERS: Final[dict[str, Callable[[bytes, bool], Map]]] = {
+_DECODERS: Final[dict[str, Callable[[bytes, bool], Map | None]]] = {
     "json": _from_json,
     "safejson": _from_safejson,
     "string": _from_string,

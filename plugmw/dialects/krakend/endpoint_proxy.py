@@ -22,6 +22,7 @@ from plugmw.dialects.krakend.formatting import merge
 from plugmw.dialects.krakend.model import Endpoint
 from plugmw.dialects.krakend.modifiers import Modifiers
 from plugmw.dialects.krakend.pool import Pool
+from plugmw.dialects.krakend.trial import InTurn
 from plugmw.dialects.krakend.wrappers import (
     RequestWrapper,
     ResponseWrapper,
@@ -45,7 +46,7 @@ class EndpointProxy:
         endpoint: Endpoint,
         backends: Sequence[BackendProxy],
         modifiers: Modifiers,
-        pool: Pool,
+        pool: Pool | InTurn,
         compat: bool,
     ) -> None:
         self._backends = backends
@@ -95,7 +96,7 @@ class EndpointProxy:
             raise MergeError(errors)
         response = ResponseWrapper(
             status_code=parts[0].status_code if self._compat else 200,
-            is_complete=not errors and all(part.is_complete for part in parts),
+            is_complete=not errors and all(map(_is_whole, parts)),
         )
         response.data = merge([part.data for part in parts])
         if self._shaped and not (errors and self._compat):
@@ -105,3 +106,7 @@ class EndpointProxy:
                 response.headers.setdefault(name, list(values))
             part.close()
         return response, errors
+
+
+def _is_whole(part: ResponseWrapper) -> bool:
+    return part.is_complete and bool(part.data or not part.is_null)

@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
+import attrs
+
 from plugmw.dialects.krakend import pages
 from plugmw.dialects.krakend.backends import BackendProxy
 from plugmw.dialects.krakend.clients import build_client
@@ -23,13 +25,15 @@ from plugmw.dialects.krakend.failures import reply_to
 from plugmw.dialects.krakend.forwarding import BadParameter, Call, check_parameters
 from plugmw.dialects.krakend.http_client import HTTPClient
 from plugmw.dialects.krakend.loader import Loader
-from plugmw.dialects.krakend.model import APP, Backend, Endpoint, Service
+from plugmw.dialects.krakend.model import APP, Backend, Endpoint, Router, Service
 from plugmw.dialects.krakend.modifiers import build_modifiers
 from plugmw.dialects.krakend.pool import Pool
 from plugmw.dialects.krakend.replies import Replies, own_headers, send
 from plugmw.dialects.krakend.routing import Routes
 from plugmw.dialects.krakend.serving import Serving
+from plugmw.dialects.krakend.trial import InTurn, Trial
 from plugmw.documents.translated import Options
+from plugmw.errors import rehearsed
 from plugmw.kernel import refusals
 from plugmw.kernel.plugin import Plugin
 from plugmw.kernel.runtime import Runtime
@@ -64,6 +68,8 @@ class Endpoints(Plugin[Nothing]):
     service: Service
     loader: Loader
     options: Options
+    #: Notes what a request would do, for one that is only tried.
+    trial: Trial | None = None
 
     @classmethod
     def of(cls, service: Service, loader: Loader, options: Options | None = None) -> Self:
@@ -75,7 +81,7 @@ class Endpoints(Plugin[Nothing]):
     def _init(self, config: Nothing) -> None:
         super()._init(config)
         self._routes: Routes[Handler] = Routes()
-        self._opened: list[Pool | HTTPClient] = []
+        self._opened: list[Pool | InTurn | HTTPClient] = []
 
     def bind(self, runtime: Runtime) -> None:
         super().bind(runtime)
@@ -85,7 +91,9 @@ class Endpoints(Plugin[Nothing]):
     def init_worker(self) -> None:
         routes: Routes[Handler] = Routes()
         # A merge waits in its thread for the calls of its backends, so they have threads of their own.
-        merges, calls, client = Pool(), Pool(), HTTPClient()
+        dry = self.trial is not None and not self.trial.live
+        merges, calls = (InTurn(), InTurn()) if dry else (Pool(), Pool())
+        client = HTTPClient()
         self._opened = [merges, calls, client]
         self.loader.context.done.clear()
         self._add_pages(routes)
@@ -97,8 +105,14 @@ class Endpoints(Plugin[Nothing]):
 
     def rehearse(self) -> None:
         # Of the endpoints alone: server plugins are an entry of their own.
-        Endpoints.init_worker(self)
-        Endpoints.close(self)
+        options = self.options
+        self.options = attrs.evolve(options, strict=True)
+        try:
+            with rehearsed(options.refuses):
+                Endpoints.init_worker(self)
+        finally:
+            self.options = options
+            Endpoints.close(self)
 
     def close(self) -> None:
         self.loader.context.done.set()
@@ -148,11 +162,11 @@ class Endpoints(Plugin[Nothing]):
         allowed = [] if router.disable_handle_method_not_allowed else routes.methods(path)
         if allowed:
             self._tell(environ, 405, f"the endpoint has {', '.join(allowed)}")
-            return pages.refusal(environ, start_response, 405, router.error_body, allowed)
+            return pages.refusal(environ, start_response, 405, router, allowed)
         if self.options.has_app and not self._is_disguised(environ):
             return app(environ, start_response)
         self._tell(environ, 404, "no endpoint has this path")
-        return pages.refusal(environ, start_response, 404, router.error_body)
+        return pages.refusal(environ, start_response, 404, router)
 
     def _tell(self, environ: WSGIEnvironment, status: int, because: str) -> None:
         """Log a refusal of the router's, which is no answer of a backend."""
@@ -190,10 +204,15 @@ class Endpoints(Plugin[Nothing]):
         for endpoint in self.service.endpoints:
             methods.setdefault(endpoint.endpoint, []).append(endpoint.method)
         for path, allowed in methods.items():
-            routes.add("OPTIONS", path, _options(", ".join(sorted(allowed))))
+            routes.add("OPTIONS", path, _options(self.service.router, ", ".join(sorted(allowed))))
 
     def _add(
-        self, routes: Routes[Handler], endpoint: Endpoint, merges: Pool, calls: Pool, clients: _Clients
+        self,
+        routes: Routes[Handler],
+        endpoint: Endpoint,
+        merges: Pool | InTurn,
+        calls: Pool | InTurn,
+        clients: _Clients,
     ) -> None:
         log, scope = self.loader.logger, f"[ENDPOINT: {endpoint.endpoint}]"
         if endpoint.method not in METHODS:
@@ -208,11 +227,23 @@ class Endpoints(Plugin[Nothing]):
         log.debug(scope, "Building the http handler")
         proxy = EndpointProxy(endpoint, backends, modifiers, merges, compat)
         handler = Serving(
-            endpoint, proxy, Replies(endpoint, compat), self.service.router, self.loader, self.runtime, compat
+            endpoint,
+            proxy,
+            Replies(endpoint, self.service.router, compat),
+            self.service.router,
+            self.loader,
+            self.runtime,
+            compat,
         )
-        routes.add(endpoint.method, endpoint.endpoint, handler)
+        routes.add(
+            endpoint.method,
+            endpoint.endpoint,
+            handler if self.trial is None else _noted(handler, endpoint, self.trial),
+        )
 
-    def _backend(self, endpoint: Endpoint, backend: Backend, calls: Pool, clients: _Clients) -> BackendProxy:
+    def _backend(
+        self, endpoint: Endpoint, backend: Backend, calls: Pool | InTurn, clients: _Clients
+    ) -> BackendProxy:
         scope = f"[BACKEND: {endpoint.method} {endpoint.endpoint} -> {backend.url_pattern}]"
         self.loader.logger.debug(scope, "Building the backend pipe")
         compat, strict = self.options.compat, self.options.refuses
@@ -220,7 +251,7 @@ class Endpoints(Plugin[Nothing]):
         limit = self.runtime.max_response_body
         client = build_client(self.loader, extra, scope, backend.url_pattern, clients, strict, limit)
         modifiers = build_modifiers(self.loader, extra, scope, compat=compat, strict=strict)
-        return BackendProxy(backend, endpoint, client, modifiers, calls, compat)
+        return BackendProxy(backend, endpoint, client, modifiers, calls, compat, self.trial)
 
 
 class _Clients:
@@ -248,10 +279,23 @@ def _page(page: WSGIApplication) -> Handler:
     return handler
 
 
-def _options(allowed: str) -> Handler:
+def _noted(handler: Handler, endpoint: Endpoint, trial: Trial) -> Handler:
+    def noting(
+        environ: WSGIEnvironment,
+        start_response: StartResponse,
+        parameters: dict[str, str],
+        app: WSGIApplication,
+    ) -> Iterable[bytes]:
+        trial.endpoint = endpoint
+        return handler(environ, start_response, parameters, app)
+
+    return noting
+
+
+def _options(router: Router, allowed: str) -> Handler:
     def handler(
         environ: object, start_response: StartResponse, parameters: object, app: object
     ) -> Iterable[bytes]:
-        return send(start_response, 200, [("Allow", allowed), own_headers()[0]], b"")
+        return send(start_response, 200, [("Allow", allowed), own_headers(router)[0]], b"")
 
     return handler

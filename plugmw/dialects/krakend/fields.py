@@ -124,6 +124,7 @@ class RouterFields:
     disable_handle_method_not_allowed: bool = field(False, help="Whether there is 404 instead of 405.")
     auto_options: bool = field(False, help="Whether OPTIONS is answered.")
     error_body: dict[str, object] = field({}, help="Bodies of 404 and 405.")
+    hide_version_header: bool = field(False, help="Whether X-Krakend tells no version.")
     max_payload: int = field(0, at_least(0), help="Bytes of a request's body; 0: no limit.")
     trusted_proxies: list[str] = field([], help="Whose X-Forwarded-For is believed.")
 

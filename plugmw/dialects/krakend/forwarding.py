@@ -18,9 +18,8 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import attrs
 
-from plugmw import __version__
 from plugmw.concurrency.deadline import Deadline
-from plugmw.dialects.krakend.model import APP
+from plugmw.dialects.krakend.model import APP, VERSION
 from plugmw.dialects.krakend.wrappers import ModifierError, Values, by_name
 from plugmw.upstream.forwarding import request_headers
 from plugmw.wsgi import keys
@@ -35,7 +34,6 @@ from plugmw.wsgi.urls import origin
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
-VERSION: Final = f"Version {__version__}"
 AGENT: Final = f"KrakenD {VERSION}"
 
 _PLACE: Final = re.compile(r"\{([^{}]+)\}")
@@ -116,9 +114,11 @@ def query_of(environ: WSGIEnvironment, names: Collection[str]) -> Values:
 def narrowed(
     values: Mapping[str, list[str]], names: Collection[str], fold: Callable[[str], str] = str
 ) -> Values:
-    """Return what a backend's own list lets through; without a list that is everything."""
-    everything = not names or "*" in names
-    return {name: list(found) for name, found in values.items() if everything or fold(name) in names}
+    """Return what a backend's own list lets through; without a list that is everything.
+
+    As in the original ``*`` is a name here and no wildcard.
+    """
+    return {name: list(found) for name, found in values.items() if not names or fold(name) in names}
 
 
 # -- to the backend --------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from plugmw.upstream.forwarding import request_body, request_headers, response_h
 from plugmw.wsgi import keys
 from plugmw.wsgi.answer import status_line
 from plugmw.wsgi.headers import first
-from plugmw.wsgi.paths import SENDABLE, escape
+from plugmw.wsgi.paths import SENDABLE, escape, full_path, unescape
 from plugmw.wsgi.urls import Origin, origin
 
 if TYPE_CHECKING:
@@ -153,11 +153,15 @@ _LONG: Final = 3600.0
 
 
 def _first(environ: WSGIEnvironment) -> _Request:
-    host, raw = environ["HTTP_HOST"], environ["RAW_URI"]
+    host, query = environ["HTTP_HOST"], escape(environ["QUERY_STRING"], SENDABLE)
+    # A client plugin may have changed any of it before it asked.
+    path = environ["RAW_URI"].partition("?")[0]
+    if unescape(path) != full_path(environ):
+        path = escape(full_path(environ))
     pieces, chunked = request_body(environ)
     skipped = ("Host", "Transfer-Encoding")
     headers = [item for item in request_headers(environ) if item[0] not in skipped]
-    url = f"{environ['wsgi.url_scheme']}://{host}{raw}"
+    url = f"{environ['wsgi.url_scheme']}://{host}{path}" + (f"?{query}" if query else "")
     return _Request(url, environ["REQUEST_METHOD"], headers, pieces, chunked)
 
 

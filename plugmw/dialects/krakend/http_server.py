@@ -28,6 +28,7 @@ from plugmw.dialects.krakend.entry import ModuleConfig, ModulePlugin
 from plugmw.dialects.krakend.handlers import names_of, wrap_handlers
 from plugmw.dialects.krakend.loader import Loader
 from plugmw.dialects.krakend.registry import HANDLER
+from plugmw.errors import rehearsed
 from plugmw.kernel import state
 from plugmw.kernel.plugin import Plugin
 from plugmw.kernel.runtime import Runtime
@@ -50,7 +51,8 @@ class HTTPServer(ModulePlugin[ModuleConfig]):
         self.inject()
 
     def rehearse(self) -> None:
-        self.inject()
+        with rehearsed(self.config.strict):
+            wrap_handlers(self._next, self.loader, self.extra_config, strict=True)
 
     def inject(self) -> None:
         """Call the factories, each with the handler inside of its own."""

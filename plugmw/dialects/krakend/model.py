@@ -11,10 +11,12 @@ from typing import Final
 
 import attrs
 
+from plugmw import __version__
 from plugmw.documents.document import Place
 
 #: The host that stands for the wrapped app: it is asked without a socket.
 APP: Final = "app:"
+VERSION: Final = f"Version {__version__}"
 
 
 @attrs.frozen(kw_only=True)
@@ -77,6 +79,12 @@ class Router:
     #: Bodies for 404 and 405, by status.
     error_body: dict[int, object] = attrs.field(factory=dict)
     max_payload: int = 0
+    hide_version_header: bool = False
+
+    @property
+    def version(self) -> str:
+        """What ``X-Krakend`` says."""
+        return "Version undefined" if self.hide_version_header else VERSION
 
 
 @attrs.frozen(kw_only=True)

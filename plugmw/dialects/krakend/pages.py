@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 from plugmw.dialects.krakend.encoding import encode
 from plugmw.dialects.krakend.forwarding import query_of
 from plugmw.dialects.krakend.logger import Logger
+from plugmw.dialects.krakend.model import Router
 from plugmw.dialects.krakend.replies import Headers, own_headers, send
 from plugmw.dialects.krakend.wrappers import Values, by_name
 from plugmw.wsgi.answer import status_line
@@ -89,13 +90,13 @@ def refusal(
     environ: WSGIEnvironment,
     start_response: StartResponse,
     status: int,
-    bodies: dict[int, object],
+    router: Router,
     allowed: Iterable[str] = (),
 ) -> Iterable[bytes]:
     """Answer 404 or 405, with the body that ``error_body`` has for it."""
-    headers = [*own_headers(), *([("Allow", ", ".join(allowed))] if allowed else [])]
-    if status in bodies:
-        return _json(environ, start_response, status, bodies[status], headers)
+    headers = [*own_headers(router), *([("Allow", ", ".join(allowed))] if allowed else [])]
+    if status in router.error_body:
+        return _json(environ, start_response, status, router.error_body[status], headers)
     head = environ["REQUEST_METHOD"] == "HEAD"
     # Without a charset, as the original's pages.
     return send(start_response, status, [*headers, ("Content-Type", "text/plain")], _DEFAULTS[status], head)

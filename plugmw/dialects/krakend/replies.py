@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from plugmw.dialects.krakend.backends import NOOP, Streamed, reply_encoding
 from plugmw.dialects.krakend.encoding import encode
-from plugmw.dialects.krakend.forwarding import VERSION
-from plugmw.dialects.krakend.model import Endpoint
+from plugmw.dialects.krakend.model import Endpoint, Router
 from plugmw.dialects.krakend.wrappers import ResponseWrapper
 from plugmw.upstream.forwarding import response_headers
 from plugmw.wsgi import keys
@@ -34,10 +33,10 @@ _JSON: Final = "application/json; charset=utf-8"
 _PLAIN: Final = "text/plain; charset=utf-8"
 
 
-def own_headers(completed: bool | None = False) -> Headers:
+def own_headers(router: Router, completed: bool | None = False) -> Headers:
     """Return the headers that say who answers; None for those of a crash, which do not tell the second."""
     whole = [] if completed is None else [("X-Krakend-Completed", "true" if completed else "false")]
-    return [("X-Krakend", VERSION), *whole]
+    return [("X-Krakend", router.version), *whole]
 
 
 def send(
@@ -54,7 +53,8 @@ def send(
 class Replies:
     """How an endpoint's responses are sent."""
 
-    def __init__(self, endpoint: Endpoint, compat: bool = False) -> None:
+    def __init__(self, endpoint: Endpoint, router: Router, compat: bool = False) -> None:
+        self._router = router
         self._kind = reply_encoding(endpoint)
         self._age = int(endpoint.cache_ttl)
         self._compat = compat
@@ -66,8 +66,8 @@ class Replies:
         data = {} if self._kind == NOOP else response.data
         # Without data a body that a modifier has set is the reply, as far as the original can have one.
         if self._kind == NOOP or not (data or self._compat or not response.body):
-            return _as_it_is(start_response, response)
-        headers = own_headers(bool(response.is_complete and data))
+            return self._as_it_is(start_response, response)
+        headers = own_headers(self._router, bool(response.is_complete and data))
         if self._age and response.is_complete and data:
             headers.append(("Cache-Control", f"{self._audience(environ)}, max-age={self._age}"))
         if self._kind == NEGOTIATE:
@@ -83,25 +83,28 @@ class Replies:
         known = any(environ.get(name) for name in _CREDENTIALS)
         return "private" if known and not self._compat else "public"
 
-
-def _as_it_is(start_response: StartResponse, response: ResponseWrapper) -> Iterable[bytes]:
-    """Send status, headers and body of a response, the body streamed unless a plugin has read it."""
-    headers, status, body = [*own_headers(), *_flat(response)], _status(response), response.read_body
-    if not isinstance(response, Streamed):
-        headers = [item for item in headers if item[0].lower() not in _OF_BYTES]
-        if body and first(headers, "content-type") is None:
-            headers.append(("Content-Type", _JSON if response.data else _PLAIN))
-    elif body is None and status not in _EMPTY:
-        length = [item for item in response.backend_headers if item[0].lower() == "content-length"]
-        start_response(status_line(status), [*headers, *length])
-        return response.stream()
-    elif body != response.original:
-        outdated = {
-            (name.lower(), value) for name, value in response.backend_headers if name.lower() in _OF_BYTES
-        }
-        headers = [(name, value) for name, value in headers if (name.lower(), value) not in outdated]
-    response.close()
-    return send(start_response, status, headers, body or b"")
+    def _as_it_is(self, start_response: StartResponse, response: ResponseWrapper) -> Iterable[bytes]:
+        """Send status, headers and body of a response, the body streamed unless a plugin has read it."""
+        headers, status, body = (
+            [*own_headers(self._router), *_flat(response)],
+            _status(response),
+            response.read_body,
+        )
+        if not isinstance(response, Streamed):
+            headers = [item for item in headers if item[0].lower() not in _OF_BYTES]
+            if body and first(headers, "content-type") is None:
+                headers.append(("Content-Type", _JSON if response.data else _PLAIN))
+        elif body is None and status not in _EMPTY:
+            length = [item for item in response.backend_headers if item[0].lower() == "content-length"]
+            start_response(status_line(status), [*headers, *length])
+            return response.stream()
+        elif body != response.original:
+            outdated = {
+                (name.lower(), value) for name, value in response.backend_headers if name.lower() in _OF_BYTES
+            }
+            headers = [(name, value) for name, value in headers if (name.lower(), value) not in outdated]
+        response.close()
+        return send(start_response, status, headers, body or b"")
 
 
 def _status(response: ResponseWrapper) -> int:

@@ -39,6 +39,7 @@ from plugmw.dialects.krakend.wrappers import (
     is_response,
     value_of,
 )
+from plugmw.errors import rehearsed
 from plugmw.kernel.exchange import Exchange
 from plugmw.kernel.response import RespondingExchange
 from plugmw.schema import config, field
@@ -65,12 +66,14 @@ class ReqRespModifier(ModulePlugin[Config]):
     _modifiers = Modifiers()
 
     def init_worker(self) -> None:
-        self._modifiers = build_modifiers(
-            self.loader, self.extra_config, "[SERVICE: Gateway]", strict=self.config.strict
-        )
+        self._modifiers = self._built(self.config.strict)
 
     def rehearse(self) -> None:
-        self.init_worker()
+        with rehearsed(self.config.strict):
+            self._built(strict=True)
+
+    def _built(self, strict: bool) -> Modifiers:
+        return build_modifiers(self.loader, self.extra_config, "[SERVICE: Gateway]", strict=strict)
 
     def wants_body(self, x: RespondingExchange) -> bool:
         return bool(self._modifiers.responses)

@@ -45,6 +45,7 @@ class Serving:
         self._endpoint = endpoint
         self._proxy = proxy
         self._replies = replies
+        self._router = router
         self._loader = loader
         self._runtime = runtime
         self._compat = compat
@@ -118,7 +119,7 @@ class Serving:
         several = error.errors if isinstance(error, MergeError) else None
         self._log([error] if several is None else several, several is not None)
         status, body, headers = reply_to(error, self._return_error, self._compat)
-        own = own_headers(None if is_crash(error) else False)
+        own = own_headers(self._router, None if is_crash(error) else False)
         return send(start_response, status, [*own, *headers], body)
 
     def _log(self, errors: list[Exception], several: bool = True) -> None:

@@ -91,6 +91,8 @@ class ResponseWrapper:
     request: Any = None
     context: Any = None
     _read: Callable[[], bytes] = bytes
+    #: The backend's body was ``null``, of which a merge has nothing.
+    is_null: bool = attrs.field(default=False, init=False)
     _bytes: bytes | None = attrs.field(default=None, init=False)
     _data: dict[str, Any] | None = attrs.field(default=None, init=False)
 

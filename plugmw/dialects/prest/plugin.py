@@ -42,7 +42,7 @@ from typing import TYPE_CHECKING, Any
 from plugmw.dialects.prest.functions import Functions as Served
 from plugmw.dialects.prest.loading import NAME, Folder, find
 from plugmw.dialects.prest.middlewares import wrapped
-from plugmw.errors import ConfigError, ConfigErrors, LoadError
+from plugmw.errors import ConfigError, ConfigErrors, LoadError, rehearsed
 from plugmw.kernel import state
 from plugmw.kernel.plugin import Plugin
 from plugmw.loading.watching import note
@@ -161,7 +161,8 @@ class FunctionsPlugin(Plugin[Config]):
         inner = Folder(self._inner, self.logger)
         names = [(item.file, item.func) for item in self.config.middlewares]
         try:
-            wrapped(self._next, inner, names, self.logger, self.config.strict)
+            with rehearsed(self.config.strict):
+                wrapped(self._next, inner, names, self.logger, strict=True)
         finally:
             inner.close()
 

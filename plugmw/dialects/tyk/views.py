@@ -12,6 +12,7 @@ A body may be read as often as needed, by every hook; to change it, set it (byte
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -23,7 +24,9 @@ from plugmw.kernel import context
 from plugmw.kernel.runtime import DEFAULT_BODY_LIMIT
 from plugmw.wsgi import body, keys, request_target
 from plugmw.wsgi.answer import check_header, status_line
-from plugmw.wsgi.text import encode
+from plugmw.wsgi.forms import replace_query
+from plugmw.wsgi.upstream_request import UpstreamRequest
+from plugmw.wsgi.urls import origin
 
 
 def body_bytes(data: object) -> bytes:
@@ -114,9 +117,7 @@ class URL:
 
     @Path.setter
     def Path(self, path: str) -> None:
-        environ = self._request.environ
-        request_target.keep(environ)
-        environ["SCRIPT_NAME"], environ["PATH_INFO"] = "", encode(path, "surrogateescape")
+        self._request.url_path = path
 
     @property
     def RawQuery(self) -> str:
@@ -124,8 +125,8 @@ class URL:
 
     @RawQuery.setter
     def RawQuery(self, query: str) -> None:
-        request_target.keep(self._request.environ)
-        self._request.environ["QUERY_STRING"] = query
+        check_header("RawQuery", query)
+        replace_query(self._request.environ, query)
 
     def Query(self) -> Query:
         """Return the parameters; to change them, set ``RawQuery`` to what ``Encode()`` gives."""
@@ -140,7 +141,19 @@ class URL:
 
     @property
     def Host(self) -> str:
-        return str(self._request.host)
+        return str(UpstreamRequest.of(self._request.environ).host or self._request.host)
+
+    @Host.setter
+    def Host(self, host: str) -> None:
+        """Send the request to this host, and port if it names one, in place of the target's."""
+        api = self._request.environ.get(keys.TYK_API)
+        proxy = api.definition.get("proxy") if api is not None else None
+        target = str(proxy.get("target_url")) if isinstance(proxy, Mapping) else ""
+        scheme = "https" if target.lower().startswith("https:") else "http"
+        if any(sign in host for sign in "/?#@"):
+            raise ValueError(f"URL.Host: got {host!r}, expected a host, and a port if it is another")
+        wish = UpstreamRequest.of(self._request.environ)
+        _, wish.host, wish.port = origin(f"{scheme}://{host}")
 
     def String(self) -> str:
         return self.Path + (f"?{self.RawQuery}" if self.RawQuery else "")

@@ -10,6 +10,7 @@ from django.core.checks import CheckMessage, Error, Warning
 
 from plugmw.configuration.extras import Extras
 from plugmw.configuration.plan import read_plan
+from plugmw.configuration.rehearsal import rehearse
 from plugmw.documents.translated import Options
 from plugmw.errors import ConfigError, ConfigErrors
 from plugmw.mounts.django.wsgi import setting
@@ -24,11 +25,15 @@ def check_configuration(**_: object) -> list[CheckMessage]:
         return [Error(str(error), hint=hint, id="plugmw.E002")]
     try:
         plan = read_plan(config, Extras(options=Options(offline=True)))
-    except ConfigErrors as errors:
-        return [_message(Error, "plugmw.E001", error) for error in errors.errors]
+        errors, warnings = rehearse(plan)
+    except ConfigErrors as refused:
+        return [_message(Error, "plugmw.E001", error) for error in refused.errors]
     except ConfigError as error:
         return [_message(Error, "plugmw.E001", error)]
-    return [_message(Warning, "plugmw.W001", warning) for warning in plan.warnings]
+    return [
+        *(_message(Error, "plugmw.E001", error) for error in errors),
+        *(_message(Warning, "plugmw.W001", warning) for warning in [*plan.warnings, *warnings]),
+    ]
 
 
 def _message(kind: type[CheckMessage], id: str, error: ConfigError) -> CheckMessage:

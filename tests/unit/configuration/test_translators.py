@@ -14,11 +14,16 @@ from plugmw.errors import ConfigError
 DOCUMENTS = {
     "kong": {"_format_version": "3.0", "services": []},
     "krakend": {"version": 3, "endpoints": []},
+    "krakend, version as text": {"version": "3", "endpoints": []},
+    "krakend of version 2": {"version": 2, "endpoints": []},
+    "krakend by its schema": {"$schema": "https://www.krakend.io/schema/v3.json", "endpoints": []},
     "krakend in capitals": {"Version": 3, "ENDPOINTS": []},
     "tyk": {"name": "x", "proxy": {"listen_path": "/"}},
     "tyk in capitals": {"name": "x", "Proxy": {"Listen_Path": "/"}},
     "tyk in OpenAPI": {"openapi": "3.0.3", "x-tyk-api-gateway": {}},
     "prest": {"pg": {"host": "db"}},
+    "prest without a database": {"jwt": {"default": False}, "HTTP": {"port": 3000}},
+    "prest, one key": {"debug": True},
     "prest with plugins": {"pluginmiddlewarelist": []},
     "plugmw": {"plugins": []},
     "plugmw, empty": {},
@@ -36,7 +41,9 @@ def test_dialect_is_told_by_content(name):
     assert dialect(DOCUMENTS[name]) == re.match(r"\w+", name)[0]
 
 
-@pytest.mark.parametrize("document", [{"endpoints": [], "version": "3"}, {"proxy": "x"}, {"pg": "x"}])
+@pytest.mark.parametrize(
+    "document", [{"endpoints": [], "version": []}, {"proxy": "x"}, {"pg": {}, "plugins": []}]
+)
 def test_dialect_wants_the_right_kind_of_value(document):
     assert dialect(document) == "plugmw"
 
@@ -57,10 +64,31 @@ def test_a_named_dialect_is_taken_whatever_the_content():
 
 
 def test_each_dialect_is_recognised_by_one_of_the_documents_above():
-    assert {found.name for found in TRANSLATORS} == {name.split()[0] for name in DOCUMENTS} - {
-        "plugmw",
-        "plugmw,",
+    assert {found.name for found in TRANSLATORS} == {re.match(r"\w+", name)[0] for name in DOCUMENTS} - {
+        "plugmw"
     }
+
+
+@pytest.mark.parametrize("content", ["", " \n", "# nothing\n"])
+def test_a_prest_toml_may_be_empty(tmp_path, monkeypatch, content):
+    (tmp_path / "prest.toml").write_text(content)
+    monkeypatch.chdir(tmp_path)
+    translated = read("prest.toml", None, Options())
+    assert (translated.errors, translated.data["plugins"][0]["name"]) == ([], "functions")
+
+
+def test_a_file_of_another_name_that_is_empty_is_prestds_only_if_somebody_says_so(tmp_path):
+    (tmp_path / "empty.toml").write_text("")
+    with pytest.raises(ConfigError, match="is empty, expected a mapping"):
+        read(str(tmp_path / "empty.toml"), None, Options())
+    assert isinstance(read(str(tmp_path / "empty.toml"), "prest", Options()), Translated)
+
+
+def test_the_content_goes_before_the_name_of_a_file(tmp_path):
+    (tmp_path / "prest.toml").write_text('_format_version = "3.0"\n')
+    assert "services" in read(str(tmp_path / "prest.toml"), None, Options()).data
+    (tmp_path / "prest.toml").write_text("plugins = []\n")
+    assert not isinstance(read(str(tmp_path / "prest.toml"), None, Options()), Translated)
 
 
 def test_what_cannot_be_read_is_an_error(tmp_path):

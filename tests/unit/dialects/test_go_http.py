@@ -351,5 +351,25 @@ class TestRequest:
         environ["PATH_INFO"] = webob.Request.blank(path or "/").path_info.encode().decode("latin-1")
         assert Request(environ).url_path == seen
 
+    @pytest.mark.parametrize(
+        ("script", "path", "seen"),
+        [
+            ("", "/ü", ("", "/Ã¼", "/%C3%BC?q=1")),
+            ("/m", "/m/x", ("/m", "/x", "/m/x?q=1")),
+            ("/m", "/x", ("", "/x", "/x?q=1")),
+            ("/m", "/mx", ("", "/mx", "/mx?q=1")),
+        ],
+    )
+    def test_url_path_can_be_set_for_whoever_comes_after(self, script, path, seen):
+        environ = create_environ("/old", query_string="q=1") | {"SCRIPT_NAME": script, "RAW_URI": "/old?q=1"}
+        request = Request(environ)
+        request.url_path = path
+        assert (environ["SCRIPT_NAME"], environ["PATH_INFO"], environ["RAW_URI"]) == seen
+        assert request.url_path == path
+
+    def test_url_path_starts_with_a_slash(self):
+        with pytest.raises(ValueError, match="url_path: got 'x', expected a path that starts with /"):
+            Request(create_environ()).url_path = "x"
+
     def test_is_a_webob_request(self):
         assert isinstance(Request(create_environ()), webob.Request)

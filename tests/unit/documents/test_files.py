@@ -76,6 +76,18 @@ BAD = {
         '{"a": 1,\n "b":',
         "a.json:2: not JSON at column 6: expecting value",
     ),
+    "json, a template": (
+        "a.json",
+        '{\n "endpoints": {{ include "x" }}\n}',
+        "a.json:2: not JSON at column 16, but a template, expected the file that KrakenD makes of it: "
+        "FC_ENABLE=1 FC_OUT=krakend.json krakend check -c FILE",
+    ),
+    "a template": (
+        "krakend.tmpl",
+        "{}",
+        "krakend.tmpl: is a template, expected the file that KrakenD makes of it: "
+        "FC_ENABLE=1 FC_OUT=krakend.json krakend check -c FILE",
+    ),
     "json, more": ("a.json", "{}\n{}", "a.json:2: not JSON at column 1: extra data"),
     "yaml, half": ("a.yaml", "a: [1,\n", None),
     "toml, half": ("a.toml", "a = [\n1,\n", "a.toml:3: not TOML: "),

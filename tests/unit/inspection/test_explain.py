@@ -7,8 +7,8 @@ import socket
 import pytest
 
 from plugmw.errors import ConfigError, ConfigErrors, LoadError
-from plugmw.inspection.dry_run import SideEffect
 from plugmw.inspection.explain import Request, explain
+from plugmw.kernel.dry_run import SideEffect
 from plugmw.kernel.order import Entry
 from plugmw.kernel.plugin import Plugin
 from plugmw.schema.patterns import LONGEST

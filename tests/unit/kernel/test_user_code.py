@@ -10,6 +10,7 @@ import pytest
 
 from plugmw.gateway import Gateway
 from plugmw.kernel import context
+from plugmw.kernel.dry_run import SideEffect
 from plugmw.kernel.order import Entry
 from plugmw.kernel.user_code import UserCodeError, contained, guarded, is_failure, passed_through
 from plugmw.testing import hello_app
@@ -41,7 +42,9 @@ def test_what_is_no_exception_becomes_one_with_its_cause(error, text):
     assert caught.value.__cause__ is error
 
 
-@pytest.mark.parametrize("error", [ValueError(), Exit(200, b"", []), KeyboardInterrupt(), GeneratorExit()])
+@pytest.mark.parametrize(
+    "error", [ValueError(), Exit(200, b"", []), KeyboardInterrupt(), GeneratorExit(), SideEffect("connect")]
+)
 def test_exceptions_exits_and_what_comes_from_outside_pass(error):
     with pytest.raises(type(error)) as caught:
         contained(raising(error))

@@ -144,3 +144,14 @@ def test_the_checks_warn_of_what_is_probably_not_meant(plugmw_setting, tmp_path)
     ((id, message, _),) = check()
     assert id == "plugmw.W001"
     assert "ZeroDivisionError" in message
+
+
+def test_the_checks_rehearse_a_start(plugmw_setting, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "class Mine:\n    PRIORITY, VERSION = 1, '1.0.0'\n"
+        "    def __init__(self): raise KeyError('x')\n    def access(self, config): pass\n"
+    )
+    plugmw_setting(PLUGMW={"plugins": [{"name": f"{tmp_path}/mine.py:Mine"}]})
+    assert check() == [
+        ("plugmw.E001", "settings.PLUGMW: plugins[0]: cannot be started: KeyError: 'x'", None),
+    ]

@@ -425,7 +425,7 @@ def test_a_thread_that_cannot_start_is_tried_again_with_the_next_entry(caplog, m
 
 
 def test_what_holds_a_thread_back_goes_through(monkeypatch):
-    from plugmw.inspection.dry_run import SideEffect, dry_run
+    from plugmw.kernel.dry_run import SideEffect, dry_run
 
     queue = real(lambda batch: None)
     with dry_run(), pytest.raises(SideEffect):

@@ -14,6 +14,7 @@ from plugmw.dialects.krakend.configuration import translate
 from plugmw.dialects.krakend.fields import seconds
 from plugmw.dialects.krakend.linting import lint
 from plugmw.dialects.krakend.model import Backend, Endpoint, Router
+from plugmw.dialects.krakend.reading import weak
 from plugmw.documents import Document, load
 from plugmw.documents.translated import Options
 from plugmw.errors import ConfigErrors
@@ -231,17 +232,79 @@ def test_a_client_plugin_answers_for_a_backend(folder):
     assert Client(Gateway.from_krakend(None, content)).get("/x").json == {"by": "client"}
 
 
+# -- what the original takes for a field of another type ------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("hint", "value", "taken"),
+    [
+        *((list[str], "http://x", ["http://x"]), (list[str], "a,b", "a,b"), (list[str], 5, 5)),
+        *((int, True, 1), (int, "3", 3), (int, "-1", -1), (int, 3.0, 3), (int, 2.9, 2), (int, "03", "03")),
+        *((int, "3x", "3x"), (int, 1e300, 1e300), (int, None, None), (int, [1], [1])),
+        *((bool, "true", True), (bool, "f", False), (bool, 1, True), (bool, 0, False), (bool, "yes", "yes")),
+        *((str, 5, "5"), (str, True, "1"), (str, "x", "x"), (str, ["x"], ["x"])),
+    ],
+)
+def test_values_of_another_type_are_taken_as_the_original_takes_them(hint, value, taken):
+    found = weak(hint, value)
+    assert (found, type(found)) == (taken, type(taken))
+
+
+def test_fields_of_another_type_are_read():
+    content = file(
+        endpoint(backend(host="http://x", is_collection="true"), concurrent_calls=True, input_headers="X-A"),
+        version="3",
+        port="8080",
+        name=5,
+    )
+    one = service(content)
+    assert (one.name, one.endpoints[0].concurrent_calls, one.endpoints[0].input_headers) == ("5", 1, ["x-a"])
+    asked = one.endpoints[0].backend[0]
+    assert (asked.host, asked.is_collection) == (["http://x"], True)
+    assert warnings(content) == ["port: is left out: it belongs to the server that runs the app"]
+
+
+def test_the_version_can_be_hidden():
+    content = file(endpoint(), extra_config={"router": {"hide_version_header": True, "auto_options": True}})
+    client = Client(Gateway.from_krakend(None, content))
+    answers = [client.get("/none"), client.post("/x"), client.options("/x"), client.get("/x")]
+    assert {answer.headers["X-Krakend"] for answer in answers} == {"Version undefined"}
+
+
 # -- the file -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("version", [2, 1, 4])
-def test_another_version_is_refused(version):
+def test_another_version_is_refused():
+    assert problems({"version": 4, "endpoints": []}) == ["version: unsupported version: 4 (want: 3)"]
+
+
+@pytest.mark.parametrize("version", [2, 1])
+def test_a_file_of_version_2_is_told_the_way_out(version):
     assert problems({"version": version, "endpoints": []}) == [
-        f"version: unsupported version: {version} (want: 3)"
+        f"version: unsupported version: {version} (want: 3), expected version 3: krakend-config-migrator "
+        "writes a file of version 2 anew"
     ]
 
 
-@pytest.mark.parametrize("version", ["3", None])
+def test_a_pattern_that_no_file_has_is_told(tmp_path):
+    (tmp_path / "mine.py").write_text("")
+    content = {"version": 3, "endpoints": [], "plugin": {"folder": str(tmp_path), "pattern": ".so"}}
+    assert problems(content) == [
+        "plugin.pattern: got '.so', which no file of the folder has, "
+        'expected the text in the names of Python files, such as ".py"'
+    ]
+
+
+def test_a_compiled_plugin_is_told_as_one(tmp_path):
+    (tmp_path / "mine.so").write_bytes(b"\x7fELF" + bytes(60))
+    content = {"version": 3, "endpoints": [], "plugin": {"folder": str(tmp_path), "pattern": ".so"}}
+    assert problems(content) == [
+        f"plugin.folder: {tmp_path}/mine.so: is a compiled library and no module of Python's, as Go plugins "
+        "are, expected a Python file in its place"
+    ]
+
+
+@pytest.mark.parametrize("version", ["3.0", "", [3], None])
 def test_a_version_of_another_type_is_refused(version):
     content = {} if version is None else {"version": version}
     found = repr(version or 0)
@@ -288,8 +351,8 @@ def test_a_duration_beyond_what_go_counts_is_refused(text):
     [
         ({"timeout": 2}, 'timeout: got 2, expected a duration like "2s", "300ms" or "1h30m"'),
         ({"cache_ttl": "3 s"}, 'cache_ttl: got \'3 s\', expected a duration like "2s", "300ms" or "1h30m"'),
-        ({"port": "8080"}, "port: got '8080', expected an integer"),
-        ({"host": "http://a"}, "host: got 'http://a', expected a list of strings"),
+        ({"port": "x"}, "port: got 'x', expected an integer"),
+        ({"host": "http://a,http://b"}, "host: got 'http://a,http://b', expected a list of strings"),
         ({"endpoints": {}}, None),
         ({"endpoints": {"a": 1}}, "endpoints: got {'a': 1}, expected a list"),
         ({"endpoints": [5]}, "endpoints[0]: got 5, expected a mapping"),
@@ -299,7 +362,7 @@ def test_a_duration_beyond_what_go_counts_is_refused(text):
             'negotiate, xml, yaml; did you mean "json"?',
         ),
         ({"plugin": "x"}, "plugin: got 'x', expected a mapping"),
-        ({"plugin": {"pattern": 5, "folder": "x"}}, "plugin.pattern: got 5, expected a string"),
+        ({"plugin": {"pattern": [], "folder": "x"}}, "plugin.pattern: got [], expected a string"),
         ({"debug_endpoint": "yes"}, "debug_endpoint: got 'yes', expected a boolean"),
         ({"extra_config": []}, "extra_config: got [], expected a mapping"),
         (
@@ -364,7 +427,7 @@ def test_fields_are_read_in_any_case():
             "endpoints[0].Extra_Config.auth/validator: has no counterpart",
         ),
         (file(endpoint(), EXTRA_CONFIG={"auth/": {}}), "EXTRA_CONFIG.auth/: has no counterpart"),
-        (file(endpoint(backend(Deny="x"))), "endpoints[0].backend[0].Deny: got 'x', expected a list of"),
+        (file(endpoint(backend(Deny={}))), "endpoints[0].backend[0].Deny: got {}, expected a list of"),
         (
             file(endpoint(), extra_config={"router": {"Health_Path": "x"}}),
             "extra_config.router.Health_Path: got 'x', expected a path that starts with /",
@@ -418,7 +481,7 @@ ENDPOINTS = [
     ),
     ({"method": "HEAD"}, f"{PLACE}.method: got 'HEAD', expected one of GET, POST, PUT, PATCH, DELETE"),
     ({"timeout": "x"}, f'{PLACE}.timeout: got \'x\', expected a duration like "2s", "300ms" or "1h30m"'),
-    ({"input_headers": "*"}, f"{PLACE}.input_headers: got '*', expected a list of strings"),
+    ({"input_headers": 5}, f"{PLACE}.input_headers: got 5, expected a list of strings"),
     ({"concurrent_calls": -1}, f"{PLACE}.concurrent_calls: got -1, expected a number of at least 0"),
     (
         {"output_encoding": "no-op", "backend": [backend(), backend()]},
@@ -454,7 +517,7 @@ BACKEND = "endpoints[0].backend[0]"
             f"{BACKEND}.url_pattern: undefined output param 'resp0_id', "
             "expected a parameter of the endpoint; others have no counterpart",
         ),
-        ({"url_pattern": 5}, f"{BACKEND}.url_pattern: got 5, expected a string"),
+        ({"url_pattern": []}, f"{BACKEND}.url_pattern: got [], expected a string"),
         (
             {"host": None},
             f'{BACKEND}.host: missing, expected hosts here or at the root; "app:" is the wrapped app',
@@ -604,9 +667,9 @@ def test_the_router_s_trusted_proxies_are_the_gateway_s():
 
 
 def test_switches_of_the_router_that_do_nothing_here_are_told():
-    content = file(extra_config={"router": {"hide_version_header": True, "nothing": 1}})
+    content = file(extra_config={"router": {"logger_skip_paths": ["/x"], "nothing": 1}})
     assert warnings(content) == [
-        "extra_config.router.hide_version_header: is left out: it has no counterpart",
+        "extra_config.router.logger_skip_paths: is left out: it has no counterpart",
         "extra_config.router.nothing: is left out: it has no counterpart",
     ]
 

@@ -11,7 +11,7 @@ from plugmw.dialects.krakend.encoding import DecodeError, decode, encode, is_enc
 
 BODIES = {
     "json": ("json", b'{"a":[1]}', False, {"a": [1]}),
-    "json null": ("json", b"null", False, {}),
+    "json null": ("json", b"null", False, None),
     "json array": ("json", b"[1]", True, {"collection": [1]}),
     "json null for an array": ("json", b"null", True, {"collection": None}),
     "unknown": ("msgpack", b"{}", False, {}),

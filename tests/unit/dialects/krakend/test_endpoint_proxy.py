@@ -317,6 +317,22 @@ def test_a_response_modifier_sees_the_request_after_the_request_modifiers():
     assert seen[1] == "app:/z"
 
 
+@pytest.mark.parametrize(
+    ("fields", "data", "completed"),
+    [
+        ({}, {"a": 1}, "false"),
+        ({"group": "g"}, {"a": 1, "g": {}}, "true"),
+        ({"target": "t"}, {"a": 1}, "true"),
+        ({"is_collection": True}, {"a": 1, "collection": None}, "true"),
+    ],
+    ids=["plain", "group", "target", "collection"],
+)
+def test_a_null_of_a_backend_is_no_part_of_a_merge(fields, data, completed):
+    app = by_path(a=json_app({"a": 1}), null=replying(b"null"))
+    answer = run(endpoint("/x", backend("/a"), backend("/null", **fields)), app=app).get("/x")
+    assert (answer.json, answer.headers["X-Krakend-Completed"]) == (data, completed)
+
+
 def test_incomplete_says_so():
     assert replied("endpoint", changing(is_complete=False)).headers["X-Krakend-Completed"] == "false"
 

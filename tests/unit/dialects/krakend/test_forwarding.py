@@ -92,13 +92,13 @@ def test_queries_are_those_listed_with_all_values(names, query):
 
 @pytest.mark.parametrize(
     ("names", "found"),
-    [([], {"X-A": ["1"], "B": ["2"]}), (["*"], {"X-A": ["1"], "B": ["2"]}), (["x-a"], {"X-A": ["1"]})],
+    [([], {"X-A": ["1"], "B": ["2"]}), (["*"], {}), (["x-a"], {"X-A": ["1"]})],
 )
 def test_a_backend_narrows_down_what_the_endpoint_lets_through(names, found):
     values = {"X-A": ["1"], "B": ["2"]}
     made = narrowed(values, names, str.lower)
     assert made == found
-    assert made["X-A"] is not values["X-A"], "a backend's modifiers change a copy"
+    assert all(made[name] is not values[name] for name in made), "a backend's modifiers change a copy"
 
 
 def test_parameters_begin_with_a_capital():

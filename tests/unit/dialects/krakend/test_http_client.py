@@ -10,6 +10,7 @@ import zlib
 import pytest
 
 from plugmw.concurrency.deadline import Deadline
+from plugmw.dialects.go_http import Request
 from plugmw.dialects.krakend.failures import BackendError
 from plugmw.dialects.krakend.forwarding import Call, environ_for
 from plugmw.dialects.krakend.http_client import HTTPClient, Unpacked, is_gzip
@@ -52,6 +53,45 @@ def test_sends_the_request_as_it_is(client):
         "x-b": "2",
         "accept-encoding": "gzip",
     }
+
+
+def changing(client, **changes):
+    """A client plugin that changes its request, and then asks."""
+
+    def handler(environ, start_response):
+        request = Request(environ)
+        for name, value in changes.items():
+            setattr(request, name, value)
+        return client(request.environ, start_response)
+
+    return handler
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"url_path": "/ü b"}, "GET /%C3%BC%20b?q=1 HTTP/1.1"),
+        ({"path_info": "/other"}, "GET /other?q=1 HTTP/1.1"),
+        ({"query_string": "z=2"}, "GET /a%2fb?z=2 HTTP/1.1"),
+        ({"query_string": ""}, "GET /a%2fb HTTP/1.1"),
+        ({"query_string": "a b\r\nX: 1"}, "GET /a%2fb?a%20b%0D%0AX:%201 HTTP/1.1"),
+        ({"url_path": "/x", "query_string": "y=1"}, "GET /x?y=1 HTTP/1.1"),
+        ({"method": "DELETE"}, "DELETE /a%2fb?q=1 HTTP/1.1"),
+        ({}, "GET /a%2fb?q=1 HTTP/1.1"),
+    ],
+    ids=lambda value: "_".join(value) or "nothing" if isinstance(value, dict) else "line",
+)
+def test_what_a_client_plugin_changes_of_its_request_is_asked(client, changes, line):
+    with Service(answer(b"ok")) as service:
+        serve(changing(client, **changes), asking(service.url + "/a%2fb?q=1"))
+        (request,) = service.requests
+    assert line_of(request) == line
+
+
+def test_a_client_plugin_may_ask_another_host(client):
+    with Service(answer(b"one")) as one, Service(answer(b"two")) as two:
+        result = serve(changing(client, host=f"127.0.0.1:{two.port}"), asking(one.url + "/x"))
+    assert (result.body, one.requests) == (b"two", [])
 
 
 def test_a_status_without_a_reason_gets_the_registered_one(client):

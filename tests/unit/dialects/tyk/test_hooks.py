@@ -297,7 +297,20 @@ def change(rw, r):
     assert "X-Gone" not in seen["headers"]
 
 
-@pytest.mark.parametrize("line", ["r.Header.Set('X-A', 'a\\nb')", "r.Host = 'a\\r\\nb'", "r.Body = 5"])
+def test_the_host_of_the_url_is_where_the_upstream_is(serve, upstream):
+    port = upstream.port
+    text = f"def change(rw, r):\n    r.URL.Host = '127.0.0.1:{port}'\n    assert r.URL.Host == '127.0.0.1'\n"
+    client = serve(text, post=["change"], proxy={"target_url": "http://127.0.0.1:1/base"})
+    assert client.get("/api/x").json["target"] == "/base/x"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("r.Header.Set('X-A', 'a\\nb')", "r.Host = 'a\\r\\nb'", "r.Body = 5", "r.URL.Host = 'a/b'"),
+        *("r.URL.Host = 'a:x'", "r.URL.RawQuery = 'a\\r\\nb'", "r.URL.Path = 'x'"),
+    ],
+)
 def test_what_must_not_be_in_a_request_is_a_failure_of_the_hook(serve, line, upstream):
     assert serve(f"def bad(rw, r):\n    {line}\n", pre=["bad"]).get("/api/x").status_code == 500
     assert not upstream.asked

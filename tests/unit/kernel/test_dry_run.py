@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from plugmw.inspection.dry_run import SideEffect, _hook, dry_run
+from plugmw.kernel.dry_run import SideEffect, _hook, dry_run
 
 
 def _udp(send):

@@ -303,7 +303,7 @@ def test_explain_prints_what_calls_out_and_what_changed(run):
 def test_explain_takes_a_consumer_and_an_address(run):
     out = run("explain", "gateway.yaml", "GET", "/shop", "--consumer", "alice", "--from", "10.1.2.3")[1]
     assert out.startswith("GET /shop as alice -> 403 by ip-restriction in access\n")
-    assert "logged: warning: IP address not allowed: 10.1.2.3" in out
+    assert '"message": "IP address not allowed: 10.1.2.3"' in out
 
 
 def test_explain_lets_entries_run_for_real(run, folder):

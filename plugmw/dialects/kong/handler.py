@@ -114,7 +114,7 @@ class HandlerPlugin(Plugin[object]):
         return functools.partial(method, *(self.config, *more)[: _takes(method)])
 
     def rehearse(self) -> None:
-        self.handler()
+        _ = self._own
 
     def bind(self, runtime: Runtime) -> None:
         super().bind(runtime)

@@ -71,15 +71,14 @@ class _Rehearsal:
         return False
 
     def _configure_all(self) -> None:
-        """Tell plugin classes the configurations of all their entries; a start only logs that one fails."""
-        entries: dict[type[Plugin], list[Entry]] = {}
+        """Tell plugins the configurations of all their entries; a start only logs that one fails."""
+        entries: dict[int, list[Entry]] = {}
         for entry in self.plan.entries:
-            cls = type(entry.plugin)
-            if entry.enabled and hasattr(cls, "configure_all") and cls not in self.failed:
-                entries.setdefault(cls, []).append(entry)
-        for cls, own in entries.items():
+            if entry.enabled and type(entry.plugin) not in self.failed:
+                entries.setdefault(id(entry.plugin._audience()), []).append(entry)
+        for own in entries.values():
             try:
-                contained(cls.configure_all, [entry.plugin.config for entry in own])
+                contained(own[0].plugin._tell_all, [entry.plugin.config for entry in own])
             except SideEffect as effect:
                 problem = f"configure is not tried to its end, where it would {effect.what}; --online lets it"
                 self._warn(own[0], problem)

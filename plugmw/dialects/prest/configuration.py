@@ -86,10 +86,13 @@ class _Prest(Translation):
 
 def _lower(items: object) -> object:
     """Return a list of tables with their keys in lower case; of two spellings the later counts."""
+    if isinstance(items, Mapping):
+        items = [items]  # as prestd's decoder takes one
     if not isinstance(items, list):
         return items
     return [{key.lower(): v for key, v in one.items()} if isinstance(one, Mapping) else one for one in items]
 
 
 def _is_true(value: object) -> bool:
-    return value is True or value in _TRUE
+    """Say whether prestd takes a value for true: of numbers each but 0."""
+    return value in _TRUE if isinstance(value, str) else isinstance(value, (int, float)) and bool(value)

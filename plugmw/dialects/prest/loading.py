@@ -107,11 +107,20 @@ class NativeFile:
         function = _call_library(getattr, self._library, name, None)
         if function is None:
             raise no_symbol(name, self._name)
-        return lambda call: _call_library(function, call, call.http_vars, call.url_query)
+        return lambda call: _told(_call_library(function, call, call.http_vars, call.url_query))
 
     def close(self) -> None:
         """End what the library runs in."""
         self._library.close()
+
+
+def _told(answer: tuple[bytes, int, Any]) -> tuple[bytes | str, int, Any]:
+    """Return the answer of a library, an error's body as the text that it is."""
+    body, status, headers = answer
+    try:
+        return (body.decode() if status >= 400 else body), status, headers
+    except UnicodeDecodeError:
+        return answer
 
 
 def _call_library(function: Callable[..., T], *arguments: object, **options: object) -> T:

@@ -7,8 +7,8 @@
     return webob.Response(...)                  or any other WSGI callable: it answers itself
 
 The Content-Type is ``application/json`` whatever the text is, unless the headers say another. A text with a
-status of 400 or above that is no JSON becomes ``{"error": text}``. That is prestd's way
-(``middlewares/utils.go``).
+status of 400 or above that is no JSON becomes ``{"error": text}``, without blanks at its ends; so does what a
+library returns. That is prestd's way (``middlewares/utils.go``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from plugmw.wsgi.answer import header_items, status_line, to_json
 from plugmw.wsgi.headers import first, hop_by_hop
@@ -88,8 +88,14 @@ def _encoded(body: object, error: bool) -> bytes:
 
 
 def _error(text: str) -> str:
+    text = text.strip()
     try:
-        json.loads(text)
+        json.loads(text, parse_constant=_refuse)
     except ValueError:
         return error_text(text)
-    return text.strip()
+    return text
+
+
+def _refuse(constant: str) -> NoReturn:
+    """Refuse NaN and infinities, which are no JSON."""
+    raise ValueError(constant)

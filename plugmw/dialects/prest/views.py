@@ -62,12 +62,15 @@ class Builtins(dict[str, object]):
 def declared(module: ModuleType) -> frozenset[str]:
     """Return which variables a module declares, with or without a value, and take the values away.
 
-    Without them its functions find those of the call in force.
+    Without them its functions find those of the call in force. Raises ``TypeError`` for a value of another
+    type, which prestd could not set either.
     """
     annotated = _annotations(module)
     names = frozenset(name for name in VARIABLES if name in annotated or name in vars(module))
     for name in names:
-        vars(module).pop(name, None)
+        value = vars(module).pop(name, None)
+        if not isinstance(value, dict | None):
+            raise TypeError(f"{name}: got {type(value).__name__}, expected a dict")
     return names
 
 

@@ -351,7 +351,7 @@ def test_an_incomplete_reply_counts_if_there_is_no_other():
 
 
 def test_streams_of_concurrent_calls_that_nobody_takes_are_closed():
-    closed, done = [], threading.Event()
+    closed, done, begun = [], threading.Event(), threading.Barrier(3, timeout=10)
 
     class Body(Closing):
         def close(self):
@@ -360,6 +360,7 @@ def test_streams_of_concurrent_calls_that_nobody_takes_are_closed():
                 done.set()
 
     def app(environ, start_response):
+        begun.wait()  # a call that has not begun when the first one answers never does
         start_response("200 OK", [("Content-Type", "text/plain")])
         return Body([b"a", b"b"], closed)
 

@@ -85,6 +85,8 @@ def test_what_whoever_builds_the_gateway_says_goes_into_the_entry():
     [
         ({"jwt": {"default": True}}, {}),
         ({"jwt": {"default": "true"}}, {}),
+        ({"jwt": {"default": 1}}, {}),
+        ({"jwt": {"default": 2.5}, "debug": 0}, {}),
         ({"JWT": {"Default": True}, "debug": False}, {}),
         ({}, {"PREST_JWT_DEFAULT": "1"}),
         ({"jwt": {"default": False}}, {"PREST_JWT_DEFAULT": "true"}),
@@ -101,6 +103,8 @@ def test_a_token_that_is_asked_of_everybody_is_an_error(data, environ):
     ("data", "environ"),
     [
         ({"jwt": {"default": True}, "debug": True}, {}),
+        ({"jwt": {"default": 1}, "debug": 1}, {}),
+        ({"jwt": {"default": 0}}, {}),
         ({"jwt": {"default": True}}, {"PREST_DEBUG": "true"}),
         ({"jwt": {"default": False, "key": "secret"}}, {}),
         ({"jwt": 5}, {}),
@@ -118,6 +122,12 @@ def test_what_has_no_counterpart_is_left_out_with_a_warning():
     assert warnings == [
         f"{key}: left out: only functions and middlewares are served" for key in ("pg", "http")
     ]
+
+
+def test_one_middleware_may_be_a_table_instead_of_a_list():
+    table = {"File": "hello", "func": "Hello"}
+    (entry,) = translate(Document({"pluginmiddlewarelist": table}), Options(), {}).data["plugins"]
+    assert entry["config"]["middlewares"] == [{"file": "hello", "func": "Hello"}]
 
 
 # -- through the gateway ---------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from plugmw.dialects.prest import loading, native
-from plugmw.dialects.prest.loading import Failed, Folder, NotServed, accepts, find
+from plugmw.dialects.prest.loading import Failed, Folder, NotServed, _told, accepts, find
 
 LOG = logging.getLogger("plugmw.test")
 X = "def GETXHandler(r): return 'x'"
@@ -177,3 +177,16 @@ def test_a_file_that_is_no_library_is_a_reason_for_clients(lib, write, caplog):
         Folder(lib, LOG).open("bad")
     assert str(caught.value) == 'plugin.Open("bad"): cannot be loaded'
     assert "bad.so" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ((b"no such thing", 404, []), ("no such thing", 404, [])),
+        ((b"fine", 200, []), (b"fine", 200, [])),
+        ((b"\xff", 500, []), (b"\xff", 500, [])),
+    ],
+    ids=["error", "good", "no text"],
+)
+def test_an_error_of_a_library_is_text(answer, told):
+    assert _told(answer) == told

@@ -57,6 +57,8 @@ def test_what_a_function_returns_is_sent(made, answer):
     ("made", "body"),
     [
         (("no such thing", 404), '{\n\t"error": "no such thing"\n}'),
+        ((" no such thing\n", 404), '{\n\t"error": "no such thing"\n}'),
+        (("NaN", 400), '{\n\t"error": "NaN"\n}'),
         (('say "no"', 400), '{\n\t"error": "say \\"no\\""\n}'),
         (("", 500), '{\n\t"error": ""\n}'),
         ((' {"a": 1}\n', 422), '{"a": 1}'),
@@ -64,7 +66,7 @@ def test_what_a_function_returns_is_sent(made, answer):
         (({"a": 1}, 400), '{"a":1}'),
         (("text", 400, {"Content-Type": "text/plain"}), "text"),
     ],
-    ids=["text", "quotes", "nothing", "json-trimmed", "bytes", "dict", "typed"],
+    ids=["text", "text-trimmed", "no-number", "quotes", "nothing", "json-trimmed", "bytes", "dict", "typed"],
 )
 def test_a_text_with_an_error_status_that_is_no_json_is_wrapped(made, body):
     assert sent(made)[2].decode() == body

@@ -40,6 +40,13 @@ def test_a_name_is_declared_with_a_value_or_a_type(source, names):
     assert declared(module(source)) == names
 
 
+@pytest.mark.parametrize("value", ["'text'", "5", "[]"])
+@pytest.mark.parametrize("name", ["HTTPVars", "URLQuery"])
+def test_a_variable_of_another_type_is_refused(name, value):
+    with pytest.raises(TypeError, match=f"{name}: got (str|int|list), expected a dict"):
+        declared(module(f"{name} = {value}"))
+
+
 def test_every_way_to_look_at_a_global_finds_the_call_in_force():
     made = module(
         "import json\n"

@@ -90,6 +90,8 @@ class TCP(Sink):
                     self.add(line)
         except OSError:
             pass
+        if self._reads:
+            client.close()
 
     def drop(self) -> None:
         for client in self._open:
@@ -97,7 +99,9 @@ class TCP(Sink):
                 client.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
-            client.close()
+            # Closed under its reader, the next connection could have its number, and lose bytes to it.
+            if not self._reads:
+                client.close()
         self._open.clear()
 
     def stop(self) -> None:

@@ -24,7 +24,6 @@ from plugmw.dispatch import arrangements
 from plugmw.documents import Document
 from plugmw.documents.document import Place
 from plugmw.errors import LoadError
-from plugmw.inspection import endpoints
 from plugmw.inspection.reports import (
     ChainReport,
     Conditions,
@@ -71,9 +70,13 @@ def show(plan: Plan, route: str | None = None) -> PlanReport:
         "disabled": [_variant(plan, entry) for entry in plan.entries if not entry.enabled],
         "warnings": [str(warning) for warning in plan.warnings],
     }
-    served = endpoints.endpoints_of(plan)
-    if served is not None:
-        report["endpoints"] = endpoints.listed(served)
+    if any(entry.plugin.name == "krakend" for entry in plan.entries):
+        # Imported here, as in explain: KrakenD's modules need WebOb, which most commands do without.
+        from plugmw.inspection import endpoints
+
+        served = endpoints.endpoints_of(plan)
+        if served is not None:
+            report["endpoints"] = endpoints.listed(served)
     return report
 
 

@@ -22,14 +22,12 @@ import attrs
 from plugmw.configuration import translators
 from plugmw.configuration.extras import Item
 from plugmw.configuration.plan import Plan
-from plugmw.dialects.krakend.model import APP
-from plugmw.dialects.krakend.trial import Trial
 from plugmw.documents import Document
 from plugmw.documents.files import Source
 from plugmw.documents.translated import Options
 from plugmw.errors import LoadError, PlugmwError
 from plugmw.gateway import Gateway
-from plugmw.inspection import description, endpoints
+from plugmw.inspection import description
 from plugmw.inspection.recorder import Step, Trace
 from plugmw.inspection.reports import (
     AnswerReport,
@@ -115,6 +113,10 @@ def explain(
     app = _StubApp()
     messages = _Messages()
     document = translators.read(source, dialect, Options(offline=not run))
+    from plugmw.dialects.krakend.model import APP
+    from plugmw.dialects.krakend.trial import Trial
+    from plugmw.inspection import endpoints
+
     trace = Trace(mute=frozenset() if run else frozenset((phases.LOG,)))
 
     def dry() -> contextlib.AbstractContextManager[object]:

@@ -34,7 +34,7 @@ SOURCE = """
 """
 LEFT = "x-ratelimit-remaining-hour"
 #: Seconds: the store waits 1 s for an answer, and a busy machine may take its time beside that.
-BOUND = 5.0
+BOUND = 15.0
 
 
 @contextmanager

@@ -23,7 +23,6 @@ from plugmw.kernel.exchange import Exchange
 from plugmw.kernel.plugin import Plugin
 from plugmw.schema import between, config, field
 from plugmw.schema.fields import Network
-from plugmw.wsgi.answer import error_exit
 from plugmw.wsgi.proxies import Address
 
 NO_ADDRESS = "Cannot identify the client IP address, unix domain sockets are not supported."
@@ -56,15 +55,10 @@ class IPRestriction(Plugin[Config]):
     def access(self, x: Exchange) -> None:
         address = x.client_ip
         if address is None:
-            self._refuse(x, 403, NO_ADDRESS, NO_ADDRESS)
-        elif self._denied(address) or (self._allowed is not None and not self._allowed(address)):
+            x.fail(403, NO_ADDRESS)
+        if self._denied(address) or (self._allowed is not None and not self._allowed(address)):
             because = f"IP address not allowed: {address}"
-            self._refuse(x, self.config.status, self.config.message or because, because)
-
-    def _refuse(self, x: Exchange, status: int, message: str, because: str) -> None:
-        refusal = error_exit(status, message, None, x.environ.get("HTTP_ACCEPT", ""), x.request_id)
-        refusal.because = because
-        raise refusal
+            x.fail(self.config.status, self.config.message or because, because=because)
 
 
 def matcher(networks: Iterable[Network]) -> Callable[[Address], bool]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from typing import Final
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, unquote, urlencode
 
 from plugmw.configuration.plan import Plan
 from plugmw.dialects.krakend.endpoints import Endpoints
@@ -49,8 +49,8 @@ def _backend(backend: Backend) -> BackendReport:
     }
 
 
-def tried(trial: Trial, endpoints: Endpoints, trace: Trace, given: Collection[str]) -> TrialReport:
-    """Return what became of a request whose own values are ``given``: others of a query are not shown."""
+def tried(trial: Trial, endpoints: Endpoints, trace: Trace, target: str) -> TrialReport:
+    """Return what became of a request for ``target``; values of a query that are not its own are hidden."""
     endpoint = trial.endpoint
     if endpoint is None:
         came = any(
@@ -61,7 +61,7 @@ def tried(trial: Trial, endpoints: Endpoints, trace: Trace, given: Collection[st
     calls: dict[Place, TriedCall] = {}
     for call in trial.calls:
         calls.setdefault(call.backend.place, call)
-    order = [backend.place for backend in endpoint.backend]
+    order, given = [backend.place for backend in endpoint.backend], _values(target)
     return {
         "outcome": "matched",
         "method": endpoint.method,
@@ -69,6 +69,12 @@ def tried(trial: Trial, endpoints: Endpoints, trace: Trace, given: Collection[st
         "where": render_place(endpoint.place),
         "calls": [_call(calls[place], endpoint.concurrent_calls, given) for place in order if place in calls],
     }
+
+
+def _values(target: str) -> set[str]:
+    """Return the values that a request gives: segments of its path, and of its query."""
+    path, _, query = target.partition("?")
+    return {*map(unquote, path.split("/")), *(value for _, value in parse_qsl(query))}
 
 
 def _call(call: TriedCall, times: int, given: Collection[str]) -> CallReport:

@@ -15,7 +15,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qsl, unquote, unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 import attrs
 
@@ -139,18 +139,12 @@ def explain(
         gateway.stop()
     explanation = _explanation(gateway.plan, request, trace, app, answer, messages)
     if served is not None:
-        explanation["endpoint"] = endpoints.tried(trial, served, trace, _values(request.target))
+        explanation["endpoint"] = endpoints.tried(trial, served, trace, request.target)
         if trial.calls and not run:
             explanation["notes"].append("no backend was asked: each counts as answering with nothing in it")
             asks_app = any(call.url.startswith(APP) for call in trial.calls)
             explanation["app"]["called"] = app.called or asks_app
     return explanation
-
-
-def _values(target: str) -> set[str]:
-    """Return the values that a request gives: segments of its path, and of its query."""
-    path, _, query = target.partition("?")
-    return {*map(unquote, path.split("/")), *(value for _, value in parse_qsl(query))}
 
 
 def _gateway(app: _StubApp, document: Document, plugins: Sequence[Item], messages: _Messages) -> Gateway:

@@ -304,16 +304,23 @@ class Exchange:
             raise PhaseError("exit", self.phase, EXIT_PHASES)
         answer.leave(status, body, headers)
 
-    def fail(self, status: int, message: str | None = None, headers: answer.HeaderItems = None) -> NoReturn:
+    def fail(
+        self,
+        status: int,
+        message: str | None = None,
+        headers: answer.HeaderItems = None,
+        because: str = "",
+    ) -> NoReturn:
         """Answer with an error (400 to 599) in the format the client accepts.
 
-        The body carries ``message`` (a default per status) and ``request_id``. Phases as :meth:`exit`.
+        The body carries ``message`` (a default per status) and ``request_id``. If ``because`` is given, the
+        log says that instead of the message. Phases as :meth:`exit`.
         """
         if self.phase not in EXIT_PHASES:
             raise PhaseError("fail", self.phase, EXIT_PHASES)
-        raise answer.error_exit(
-            status, message, headers, self.environ.get("HTTP_ACCEPT", ""), self.request_id
-        )
+        accept = self.environ.get("HTTP_ACCEPT", "")
+        # No name for it: a frame that holds what it raises keeps the exchange until garbage is collected.
+        raise answer.error_exit(status, message, headers, accept, self.request_id, because)
 
     def delegate(self, app: WSGIApplication) -> NoReturn:
         """Let another WSGI app answer, streaming as the wrapped one would; what it raises is a 500.

@@ -12,7 +12,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Final, NoReturn
 
 from plugmw.errors import PlugmwError
@@ -38,11 +38,8 @@ def _end(error: PlugmwError) -> NoReturn:
         raise SystemExit(str(error)) from None
     if not forms:
         raise error
-    alone = _as(error, forms)
-    if "gunicorn.arbiter" not in sys.modules:
-        raise alone from None
-    with _one_of_all_workers():
-        raise alone from None
+    with _one_of_all_workers() if "gunicorn.arbiter" in sys.modules else nullcontext():
+        raise _as(error, forms) from None
 
 
 def _of_gunicorn() -> list[type[Exception]]:

@@ -73,27 +73,25 @@ class FileStore:
 
     def take(self, wants: Sequence[tuple[str, int, float]]) -> tuple[bool, list[int]]:
         distinct(wants)
-        return self._on_table(Table.take, wants, self._clock)
+        return self._noted(lambda: self._on_table(Table.take, wants, self._clock))
 
     def incr(self, key: str, amount: int = 1, ttl: float | None = None) -> int:
-        return self._on_table(Table.incr, key, amount, lifetime(ttl), self._clock)
+        return self._noted(lambda: self._on_table(Table.incr, key, amount, lifetime(ttl), self._clock))
 
     def count(self, key: str) -> int:
-        return self._on_table(Table.count, key, self._clock)
+        return self._noted(lambda: self._on_table(Table.count, key, self._clock))
 
     def get(self, key: str) -> bytes | None:
         return self._noted(lambda: self._pairs().get(_key(key), self._clock()))
 
     def set(self, key: str, value: bytes, ttl: float | None = None) -> None:
-        pair, life = (_key(key), bytes(value)), lifetime(ttl)
-        self._noted(lambda: self._pairs().set(*pair, life, self._clock()))
+        self._noted(lambda: self._pairs().set(_key(key), bytes(value), lifetime(ttl), self._clock()))
 
     def add(self, key: str, value: bytes, ttl: float | None = None) -> bool:
-        pair, life = (_key(key), bytes(value)), lifetime(ttl)
-        return self._noted(lambda: self._pairs().add(*pair, life, self._clock()))
+        return self._noted(lambda: self._pairs().add(_key(key), bytes(value), lifetime(ttl), self._clock()))
 
     def delete(self, key: str) -> None:
-        self._on_table(Table.delete, key)
+        self._noted(lambda: self._on_table(Table.delete, key))
         if os.path.exists(self._path + ".db"):  # no reason to make one
             self._noted(lambda: self._pairs().delete(_key(key)))
 
@@ -119,34 +117,25 @@ class FileStore:
         self, call: Callable[Concatenate[Table, P], T], *arguments: P.args, **options: P.kwargs
     ) -> T:
         """Call a method of the table; once more on the new one that takes the place of a damaged one."""
+        table = self._table or self._open()
         try:
-            table = self._table or self._open()
-            try:
-                answer = call(table, *arguments, **options)
-            except Damaged as damage:
-                answer = call(self._renewed(table, damage), *arguments, **options)
-            except OSError as error:
-                raise StoreError(self.url, f"cannot be used: {error.strerror}") from error
-        except StoreError as error:
-            self._failed(error)
-            raise
-        if self._outage.since is not None:
-            self._outage.works()
-        return answer
+            return call(table, *arguments, **options)
+        except Damaged as damage:
+            table = self._renewed(table, damage)
+        except OSError as error:
+            raise StoreError(self.url, f"cannot be used: {error.strerror}") from error
+        return call(table, *arguments, **options)
 
     def _noted(self, call: Callable[[], T]) -> T:
-        """Call a method of the values, and take note of whether it works."""
+        """Ask the table or the values, and take note of whether they work."""
         try:
             answer = call()
         except StoreError as error:
-            self._failed(error)
+            if not self._closed:
+                self._outage.failed(error.problem)
             raise
         self._outage.works()
         return answer
-
-    def _failed(self, error: StoreError) -> None:
-        if not self._closed:
-            self._outage.failed(error.problem)
 
     def _renewed(self, table: Table, damage: Damaged) -> Table:
         with self._lock:

@@ -154,8 +154,7 @@ class Upstream:
         self, environ: WSGIEnvironment, start_response: StartResponse, status: int, because: str
     ) -> Iterable[bytes]:
         """Answer a request that cannot be sent on, and say so."""
-        refusal = _own(environ, status)
-        refusal.because = because
+        refusal = _own(environ, status, because)
         refusals.tell(environ, self._logger(), refusal)
         return respond(refusal, environ, start_response)
 
@@ -369,9 +368,9 @@ def _broken(error: Exception) -> str:
     return f"the body broke off: {type(error).__name__}"
 
 
-def _own(environ: WSGIEnvironment, status: int) -> Exit:
+def _own(environ: WSGIEnvironment, status: int, because: str = "") -> Exit:
     """Return the gateway's own answer in place of the service's."""
     wish = UpstreamRequest.of(environ)
     wish.status, wish.failed = str(status), True
     accept = str(environ.get("HTTP_ACCEPT", ""))
-    return answer.error_exit(status, None, None, accept, request_id(environ))
+    return answer.error_exit(status, None, None, accept, request_id(environ), because)

@@ -224,7 +224,14 @@ def error_body(kind: str, message: str, request_id: str) -> bytes:
     return text.encode()
 
 
-def error_exit(status: int, message: str | None, headers: HeaderItems, accept: str, request_id: str) -> Exit:
+def error_exit(
+    status: int,
+    message: str | None,
+    headers: HeaderItems,
+    accept: str,
+    request_id: str,
+    because: str = "",
+) -> Exit:
     """Build the exit for an error status (400 to 599), its format chosen by Content-Type or Accept."""
     if not 400 <= status <= 599:
         raise ValueError(f"status: got {status!r}, expected a number between 400 and 599")
@@ -234,4 +241,6 @@ def error_exit(status: int, message: str | None, headers: HeaderItems, accept: s
         kind = negotiate(accept) if accept else _JSON
         items.append(("Content-Type", kind))
     text = message or MESSAGES.get(status) or f"The upstream server responded with {status}"
-    return Exit(status, error_body(kind, text, request_id), items)
+    refusal = Exit(status, error_body(kind, text, request_id), items)
+    refusal.because = because
+    return refusal

@@ -131,7 +131,9 @@ class HandlerPlugin(Plugin[object]):
             context.outside(phases.CONFIGURE, type(self), method, configs)
 
     def close(self) -> None:
-        self._own.start_once.reset()
+        own = self._handlers.get(self.runtime.line)
+        if own is not None:
+            own.start_once.reset()
 
 
 def adapt(handler: object, name: str, config: type | None = None) -> type[HandlerPlugin]:

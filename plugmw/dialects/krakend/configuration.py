@@ -75,9 +75,10 @@ def _switched(reading: Reading, file: File, options: Options) -> Options:
 
 
 def _service(reading: Reading, file: File, router: RouterFields, options: Options) -> Service:
-    if weak(int, file.version) != VERSION:
+    version = weak(int, file.version)
+    if version != VERSION:
         problem = f"unsupported version: {file.version!r} (want: {VERSION})"
-        reading.error(("version",), problem, _MIGRATED if weak(int, file.version) in (1, 2) else None)
+        reading.error(("version",), problem, _MIGRATED if version in (1, 2) else None)
     reading.features(file.extra_config, (), "service")
     _leave_out(reading, file)
     plugin = reading.part(Plugins, file.plugin or {}, ("plugin",))

@@ -39,14 +39,20 @@ def of_one_name(number):
 
 
 def cost(build, number):
-    """Return the calls that a request makes, once everything has started."""
+    """Return the calls that a request makes, once everything has started.
+
+    What a worker does now and then, such as looking for a change, falls into one of three at most.
+    """
     app = build(number)
     for _ in range(2):
         assert serve(app, environ_of("/here")).body == b"hello"
-    environ = environ_of("/here")
-    count, found = calls_of(lambda: serve(app, environ))
-    assert (found.status, found.body) == ("200 OK", b"hello")
-    return count
+    counts = []
+    for _ in range(3):
+        environ = environ_of("/here")
+        count, found = calls_of(lambda: serve(app, environ))
+        assert (found.status, found.body) == ("200 OK", b"hello")
+        counts.append(count)
+    return min(counts)
 
 
 @pytest.mark.slow

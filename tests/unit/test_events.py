@@ -9,12 +9,8 @@ import pytest
 
 from plugmw.events import RELOADS, STORE_ERRORS, Events, Outage, watch
 from plugmw.kernel.runtime import Runtime
-
-
-def listening(events):
-    taken = []
-    events.listen(lambda *event: taken.append(event) or True)
-    return taken
+from tests.support.clock import Clock
+from tests.support.events import listening
 
 
 def test_what_happened_before_anybody_listens_is_handed_on():
@@ -72,13 +68,6 @@ def test_a_forked_child_begins_at_zero():
 
 
 # -- outages ------------------------------------------------------------------------------------------
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture

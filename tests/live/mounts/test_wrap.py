@@ -27,10 +27,15 @@ def test_serves_an_app_whose_code_knows_nothing_of_it(gunicorn, site):
 
 def start(site, *options):
     """Run gunicorn until it gives up."""
-    require_module("gunicorn")
     app = "plugmw:wrap('wrapped_site:application', 'bad.yaml')"
+    return run(site, "gunicorn", "--bind", "127.0.0.1:0", *options, app)
+
+
+def run(site, *command):
+    """Run a program of Python's in the folder of a site until it ends."""
+    require_module("gunicorn")
     return subprocess.run(
-        [sys.executable, "-m", "gunicorn", "--bind", "127.0.0.1:0", *options, app],
+        [sys.executable, "-m", *command],
         cwd=site,
         env={**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(site)},
         stdout=subprocess.PIPE,
@@ -71,17 +76,8 @@ PlugMW(app, "bad.yaml")
 )
 def test_what_is_wrong_is_all_that_a_check_and_a_command_of_flask_show(site, command):
     require_module("flask")
-    require_module("gunicorn")
     (site / "flask_site.py").write_text(FLASK)
-    done = subprocess.run(
-        [sys.executable, "-m", *command],
-        cwd=site,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(site)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=60,
-    )
+    done = run(site, *command)
     lines = [line.removeprefix("Error: ").removeprefix(f"{site}/") for line in done.stdout.splitlines()]
     assert (done.returncode, lines) == (1, BAD_LINES)
 

@@ -28,8 +28,7 @@ def nested(number):
 )
 def test_the_cost_of_a_request_grows_in_line_with_the_plugins_it_passes(build, most):
     none, half, whole = (cost(build, number) for number in (1, 1 + most // 2, 1 + most))
-    # What a worker does now and then, such as looking for a change, may fall into one of them.
     each = (half - none) / (most // 2)
-    assert (whole - half) / (most // 2) == pytest.approx(each, rel=0.1)
+    assert (whole - half) / (most // 2) == pytest.approx(each, rel=0.02)
     # Four phases, and what carries one response through another gateway.
     assert each < 100

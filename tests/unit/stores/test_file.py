@@ -13,6 +13,7 @@ from plugmw.events import watch
 from plugmw.kernel.runtime import Runtime
 from plugmw.stores.file import FileStore
 from tests.support.clock import Clock
+from tests.support.events import listening
 
 
 @pytest.fixture
@@ -147,8 +148,8 @@ def test_a_store_made_before_the_fork_opens_after_it(path: str, output: Callable
 def test_an_outage_is_told_when_it_begins_and_when_it_ends(tmp_path, caplog, kind):
     folder = tmp_path / "folder"
     store = FileStore(f"{folder}/table")
-    runtime, taken = Runtime(store_url=store), []
-    runtime.events.listen(lambda *event: taken.append(event) or True)
+    runtime = Runtime(store_url=store)
+    taken = listening(runtime.events)
 
     def use():
         return runtime.store.count("a") if kind == "counters" else runtime.store.get("a")
@@ -169,8 +170,8 @@ def test_an_outage_is_told_when_it_begins_and_when_it_ends(tmp_path, caplog, kin
 
 
 def test_a_store_that_is_closed_is_no_outage(path, caplog):
-    store, runtime, taken = FileStore(path), Runtime(), []
-    runtime.events.listen(lambda *event: taken.append(event) or True)
+    store, runtime = FileStore(path), Runtime()
+    taken = listening(runtime.events)
     watch(store, runtime)
     store.close()
     with pytest.raises(StoreError, match="is closed"):

@@ -9,6 +9,7 @@ from plugmw.events import watch
 from plugmw.kernel.runtime import Runtime
 from plugmw.stores.memory import MemoryStore
 from tests.support.clock import Clock
+from tests.support.events import listening
 
 
 def full(keys: int, clock: Clock, ttl: float = 60) -> MemoryStore:
@@ -138,9 +139,9 @@ def test_a_child_forked_while_the_lock_is_held_goes_on_alone(output: Callable[..
 
 
 def test_a_store_that_is_full_is_told_of_until_there_is_room(caplog):
-    clock, taken = Clock(), []
+    clock = Clock()
     store, runtime = MemoryStore(keys=1, clock=clock), Runtime()
-    runtime.events.listen(lambda *event: taken.append(event) or True)
+    taken = listening(runtime.events)
     watch(store, runtime)
     store.incr("a", ttl=1)
     for _ in range(2):

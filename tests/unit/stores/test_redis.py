@@ -12,6 +12,7 @@ from plugmw.errors import StoreError
 from plugmw.kernel.runtime import Runtime
 from plugmw.stores import open_store
 from tests.support.clock import Clock
+from tests.support.events import listening
 from tests.support.servers import require_module
 from tests.support.waiting import until
 
@@ -144,8 +145,8 @@ def test_whatever_is_no_proper_answer_is_a_store_error(name, shape):
 
 
 def test_an_outage_is_told_when_it_begins_and_when_it_ends_and_each_failed_call_is_counted(caplog):
-    runtime, taken = Runtime(), []
-    runtime.events.listen(lambda *event: taken.append(event) or True)
+    runtime = Runtime()
+    taken = listening(runtime.events)
     with Server(b":5\r\n") as server:
         url = f"redis://127.0.0.1:{server.port}/0"
         runtime.store_url = url
@@ -162,8 +163,8 @@ def test_an_outage_is_told_when_it_begins_and_when_it_ends_and_each_failed_call_
 
 
 def test_a_command_that_redis_refuses_is_an_error_and_a_script_that_it_does_not_know_is_none(caplog):
-    runtime, taken = Runtime(), []
-    runtime.events.listen(lambda *event: taken.append(event) or True)
+    runtime = Runtime()
+    taken = listening(runtime.events)
     with Server(b"-NOSCRIPT none\r\n") as server:
         runtime.store_url = f"redis://127.0.0.1:{server.port}/0"
         with pytest.raises(StoreError):

@@ -20,6 +20,7 @@ from plugmw.telemetry.queue import IDLE, LAST_TRY, PARALLEL, Lost, Queue, drain_
 from plugmw.telemetry.queue_config import QueueConfig
 from plugmw.telemetry.queues import Queues
 from tests.support.clock import Clock
+from tests.support.events import listening
 from tests.support.waiting import until
 
 SECONDS = 20.0
@@ -755,8 +756,8 @@ def test_how_many_were_dropped_is_told_once_a_minute_while_it_is_full_and_each_i
         "sink", QueueConfig(max_entries=2), print, logging.getLogger("plugmw.test"), clock=(clock := Clock())
     )
     queue._start_thread = lambda name, run: None
-    queue.events, taken = Events(), []
-    queue.events.listen(lambda *event: taken.append(event) or True)
+    queue.events = Events()
+    taken = listening(queue.events)
     for _ in range(122):
         queue.put("entry")
         clock.advance(1)
@@ -776,8 +777,8 @@ def test_what_is_given_up_is_counted_under_the_name_of_the_sink():
         raise OSError("down")
 
     queue = Stepped(send=fail, max_batch_size=2, max_coalescing_delay=0.1, max_retry_time=-1)
-    queue.events, taken = Events(), []
-    queue.events.listen(lambda *event: taken.append(event) or True)
+    queue.events = Events()
+    taken = listening(queue.events)
     queue.run("One", "Two")
     assert (queue.lost, taken) == (2, [("queue_dropped", "test", 2)])
 

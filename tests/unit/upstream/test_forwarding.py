@@ -22,6 +22,7 @@ from plugmw.wsgi import keys
 from plugmw.wsgi.proxies import Trusted
 from plugmw.wsgi.upstream_request import UpstreamRequest
 from tests.support.clock import Clock
+from tests.support.events import listening
 from tests.support.services import Service, answer, headers_of
 from tests.support.sinks import closed_port
 from tests.support.waiting import until
@@ -805,8 +806,7 @@ def test_failures_are_counted_by_reason_the_ones_without_a_line_too():
     wrapped, _ = seen(f"http://127.0.0.1:{closed_port()}")
     for _ in range(2):
         serve(wrapped, environ_of())
-    taken = []
-    wrapped.runtime.events.listen(lambda *event: taken.append(event) or True)
+    taken = listening(wrapped.runtime.events)
     assert taken == [("upstream_failures", "connect", 3)]
 
 

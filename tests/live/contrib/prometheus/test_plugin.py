@@ -144,6 +144,7 @@ EVENTS = """
     from plugmw.testing import hello_app
 
     app = Gateway(hello_app, {path!r})
+    print("READY", flush=True)
 """
 FILE = """
 reload: true
@@ -158,6 +159,8 @@ def test_what_happens_in_all_workers_is_counted_together(gunicorn, tmp_path):
     path = tmp_path / "gateway.yaml"
     path.write_text(FILE)
     server = gunicorn(textwrap.dedent(EVENTS).format(path=str(path)), **FOUR)
+    # A worker that reads the file later would not start with the one that is refused.
+    server.wait_for("READY", 4)
     for _ in range(20):
         assert requests.get(f"{server.url}/down", timeout=30).status_code == 502
 

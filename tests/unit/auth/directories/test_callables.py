@@ -9,6 +9,7 @@ from plugmw.auth.directories import CallableDirectory
 from plugmw.contrib.key_auth import KeyAuth
 from plugmw.errors import StoreError
 from plugmw.testing import get, hello_app
+from tests.support.events import listening
 
 ALICE = {"username": "alice", "keyauth_credentials": [{"key": "k1"}]}
 
@@ -95,9 +96,8 @@ def test_an_outage_is_told_when_it_begins_and_when_it_ends(caplog):
             raise OSError("the password is x")
         return None
 
-    taken = []
     wrapped = Gateway(hello_app, {"store": "memory://"}, consumers=find)
-    wrapped.runtime.events.listen(lambda *event: taken.append(event) or True)
+    taken = listening(wrapped.runtime.events)
     for _ in range(2):
         with pytest.raises(StoreError):
             wrapped.runtime.consumers.credential("key-auth", "bad")

@@ -14,6 +14,7 @@ from plugmw.auth.directories.database import Database
 from plugmw.auth.directories.sqlite import SQLite
 from plugmw.errors import StoreError
 from plugmw.testing import hello_app
+from tests.support.events import listening
 from tests.support.waiting import until
 from tests.unit.auth.directories.conftest import ALICE
 
@@ -169,11 +170,11 @@ def test_each_database_says_how(tmp_path):
 
 def test_an_outage_is_told_when_it_begins_and_when_it_ends(tmp_path, caplog):
     folder = tmp_path / "folder"
-    url, taken = f"sqlite://{folder}/consumers.db", []
+    url = f"sqlite://{folder}/consumers.db"
     folder.mkdir()
     listed = [{"username": "bob", "keyauth_credentials": [{"key": "k"}]}]
     wrapped = Gateway(hello_app, {"consumer_store": url, "consumers": listed, "store": "memory://"})
-    wrapped.runtime.events.listen(lambda *event: taken.append(event) or True)
+    taken = listening(wrapped.runtime.events)
     folder.rmdir()
     folder.write_text("")
     for _ in range(2):

@@ -16,6 +16,7 @@ from plugmw.dialects.krakend.model import Service
 from plugmw.dialects.krakend.pool import Pool
 from plugmw.dialects.krakend.wrappers import ModifierError
 from plugmw.testing import gateway
+from tests.support.events import listening
 from tests.support.services import Service as Listening
 from tests.support.services import answer, headers_of
 from tests.support.sinks import closed_port
@@ -951,13 +952,13 @@ class Sees(Plugin):
 
 
 def seen(host, path="/x", method="GET"):
-    sees, taken = Sees(), []
+    sees = Sees()
     document = {
         "version": 3,
         "endpoints": [{"endpoint": "/x", "backend": [{"host": [host], "url_pattern": "/"}]}],
     }
     wrapped = Gateway.from_krakend(None, document, plugins=[sees], store="memory://")
-    wrapped.runtime.events.listen(lambda *event: taken.append(event) or True)
+    taken = listening(wrapped.runtime.events)
     Client(wrapped).open(path, method=method, buffered=True).close()
     wrapped.stop()
     return sees.told, taken

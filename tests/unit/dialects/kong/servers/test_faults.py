@@ -22,6 +22,7 @@ from plugmw.errors import RemoteError
 from plugmw.kernel.exchange import Exchange
 from plugmw.kernel.runtime import Runtime
 from plugmw.wsgi.answer import Exit
+from tests.support.events import listening
 from tests.support.length import by_length
 
 
@@ -342,7 +343,7 @@ def test_a_socket_of_anybody_in_an_open_folder_is_refused(plugin, tmp_path):
 
 
 def test_what_happens_to_a_server_is_logged_by_its_weight_and_restarts_are_counted(tmp_path, caplog):
-    group, runtime, taken = ServerGroup([], str(tmp_path)), Runtime(), []
+    group, runtime = ServerGroup([], str(tmp_path)), Runtime()
     group.logger, group.events = runtime.logger, runtime.events
     caplog.set_level("INFO")
     for text, event in (("ended", "trouble"), ("started again", "restart"), ("hello", "")):
@@ -352,5 +353,5 @@ def test_what_happens_to_a_server_is_logged_by_its_weight_and_restarts_are_count
         ("INFO", "[s:7] started again"),
         ("INFO", "[s:7] hello"),
     ]
-    runtime.events.listen(lambda *event: taken.append(event) or True)
+    taken = listening(runtime.events)
     assert taken == [("pluginserver_restarts", "", 1)]
